@@ -1,0 +1,5 @@
+//! What consensus replicates.
+
+mod opaque;
+
+pub use opaque::OpaqueLog;

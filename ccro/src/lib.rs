@@ -1,0 +1,45 @@
+//! CCRO: replicas talk through one communication node instead of to each other.
+//!
+//! Source: Yu et al., *A Blockchain Communication Resource Optimization
+//! Consensus Method*, BIOTC 2022 ("CCRO paper"); the fast path after Golan
+//! Gueta et al., *SBFT*, DSN 2019.
+//!
+//! Two flows, never mixed up:
+//!
+//! * [`Replica`] (`ccro`): PBFT's votes, quorums, checkpoints; only *who carries
+//!   the votes* differs. As safe as PBFT.
+//! * [`paper::Replica`] (`ccro-paper`): the round as published. Not
+//!   Byzantine-safe, and not crash-safe without synchrony.
+//!
+//! # `ccro`: roles and messages
+//!
+//! | upon | condition | a replica does |
+//! | --- | --- | --- |
+//! | requests | as in PBFT | PRE-PREPARE, naming a `communication_node`, to all |
+//! | PRE-PREPARE | as in PBFT | PREPARE to the communication node alone; start the fallback timer |
+//! | PREPAREs at the communication node | all `n` | FastCertificate to all: committed |
+//! | | `q`, and `fast_wait` over | PreparedCertificate to all |
+//! | PreparedCertificate | accepted its digest | COMMIT to the communication node alone |
+//! | COMMITs at the communication node | `q` | CommittedCertificate to all |
+//! | Fast- or CommittedCertificate | – | the slot is committed |
+//! | fallback timer | not committed | own votes for the slot to all (*fallback vote*) |
+//! | a fallback vote | holds a certificate for the slot | answer with the highest |
+//! | | not committed | own votes to all; later COMMITs to all: plain PBFT |
+//! | fallback timer, or `f+1` fallback votes, at the commander | policy `separate` | name the next node in ring order from now on |
+//!
+//! # Why it is safe
+//!
+//! A certificate is a bundle of PBFT's own signed votes, checked vote by vote at
+//! admission, so receiving it proves what receiving each vote would. Within a
+//! view every step of PBFT's argument (see [`pbft`]) therefore holds with
+//! "received in a certificate" for "received". A FastCertificate holds the votes
+//! of all honest replicas: no other digest can gather `q` votes in that view.
+//! What a fast-committed digest needs of the *next* view belongs to the view
+//! change, which is not part of this version.
+
+mod config;
+pub mod paper;
+mod replica;
+
+pub use config::{CommunicationPolicy, Config, ParsePolicyError};
+pub use replica::{Replica, Timer};

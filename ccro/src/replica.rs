@@ -1,0 +1,416 @@
+//! `ccro`: PBFT's votes through one communication node.
+
+use crate::config::Config;
+use kernel::{
+    Application, Batch, Cluster, Context, Input, Mark, Path, Phase, Protocol, Reason, ReplicaId,
+    Seq, Status,
+};
+use pbft::{Certificate, CertificateKind, Core, Message, Vote};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A CCRO replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Replica<A> {
+    config: Config,
+    core: Core<A>,
+    carried: BTreeMap<Seq, Carried>,
+    /// As commander, the communication node that it names at present.
+    naming: Option<ReplicaId>,
+}
+
+/// What a CCRO replica waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// As communication node, the last votes for the fast path of a slot.
+    FastWait(Seq),
+    /// A certificate that decides a slot.
+    Fallback(Seq),
+    /// Work at hand, and maybe a message lost.
+    Resend,
+}
+
+/// How far a slot got on its way through the communication node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Carried {
+    /// As communication node: `fast_wait` runs or ran.
+    fast_wait: Wait,
+    /// The highest certificate sent or received that does not decide the slot.
+    prepared: Option<Arc<Certificate>>,
+    /// This replica's votes for the slot go to all.
+    fell_back: bool,
+    /// Replicas whose fallback votes were received.
+    fallback_votes: BTreeSet<ReplicaId>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Wait {
+    #[default]
+    NotBegun,
+    Running,
+    Over,
+}
+
+impl<A: Application> Replica<A> {
+    /// A replica that has seen nothing yet.
+    pub fn new(config: Config, application: A) -> Replica<A> {
+        Replica {
+            core: Core::new(config.pbft.clone(), application),
+            config,
+            carried: BTreeMap::new(),
+            naming: None,
+        }
+    }
+
+    /// The state shared with PBFT.
+    pub fn core(&self) -> &Core<A> {
+        &self.core
+    }
+
+    fn deliver(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, message: Message) {
+        match message {
+            Message::Requests(bundle) => self.core.take_requests(cx, bundle),
+            Message::PrePrepare { header, batch } => self.take_proposal(cx, from, header, batch),
+            Message::Vote(vote) => {
+                if self.core.record(cx, from, &vote) {
+                    self.advance(cx, vote.seq);
+                }
+            }
+            Message::Certificate(certificate) => self.take_certificate(cx, from, certificate),
+            Message::Stuck { seq, votes } => self.take_fallback_votes(cx, from, seq, &votes),
+            Message::Checkpoint(vote) => self.core.take_checkpoint(cx, vote),
+            Message::Fetch { seq, digest } => self.core.serve(cx, from, seq, digest),
+            Message::Fetched { seq, batch } => self.core.take_fetched(cx, from, seq, batch),
+        }
+    }
+
+    // ---- Proposal: PBFT's, and it names the communication node ----
+
+    fn propose(&mut self, cx: &mut Context<'_, Self>) {
+        while self.core.may_propose(cx) {
+            let policy = self.config.communication;
+            let node = *self
+                .naming
+                .get_or_insert_with(|| policy.first(cx.cluster, cx.id()));
+            let seq = self.core.propose(cx, Some(node));
+            cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
+            self.advance(cx, seq);
+        }
+    }
+
+    fn take_proposal(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        from: ReplicaId,
+        header: Vote,
+        batch: Arc<Batch>,
+    ) {
+        let seq = header.seq;
+        if header.communication_node.is_none() {
+            cx.reject(from, Some(seq), Reason::NotEntitled);
+            return;
+        }
+        if self.core.accept(cx, from, header, batch) {
+            if !self.core.is_committed(seq) {
+                cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
+            }
+            self.vote(cx, Phase::Prepare, seq);
+            self.advance(cx, seq);
+        }
+    }
+
+    /// Casts a vote and sends it where this slot's votes go.
+    fn vote(&mut self, cx: &mut Context<'_, Self>, phase: Phase, seq: Seq) {
+        let Some(vote) = self.core.cast(cx, phase, seq) else {
+            return;
+        };
+        if self.has_fallen_back(seq) {
+            cx.send_all(Message::Vote(vote));
+        } else if let Some(node) = self.communication_node(seq) {
+            cx.send(node, Message::Vote(vote));
+        }
+    }
+
+    // ---- Progress ----
+
+    /// Does what the votes at hand allow: as communication node, certify; after
+    /// a fallback, follow PBFT's own rules.
+    fn advance(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        if self.core.is_committed(seq) {
+            return;
+        }
+        if self.communication_node(seq) == Some(cx.id()) {
+            self.certify(cx, seq);
+        }
+        let prepared = self
+            .core
+            .round(seq)
+            .is_some_and(|round| round.is_prepared(cx.cluster));
+        if self.has_fallen_back(seq) && prepared {
+            self.vote(cx, Phase::Commit, seq);
+        }
+        if let Some(digest) = self.core.digest_with_commit_quorum(cx.cluster, seq) {
+            let path = if self.has_fallen_back(seq) {
+                Path::Fallback
+            } else {
+                Path::TwoPhase
+            };
+            self.core.commit(cx, seq, digest, path);
+            self.settle(cx, seq);
+        }
+    }
+
+    /// As communication node: makes certificates of the votes received.
+    fn certify(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        let Some(round) = self.core.round(seq) else {
+            return;
+        };
+        let (accepting, all) = (round.accepting(), usize::from(cx.cluster.n));
+        let committing = self
+            .core
+            .digest_with_commit_quorum(cx.cluster, seq)
+            .is_some();
+        let carried = self.carried.entry(seq).or_default();
+        if carried.prepared.is_none() {
+            if self.config.fast_path && accepting == all {
+                self.send_certificate(cx, CertificateKind::Fast, seq);
+            } else if accepting >= cx.cluster.quorum() {
+                if !self.config.fast_path || carried.fast_wait == Wait::Over {
+                    self.send_certificate(cx, CertificateKind::Prepared, seq);
+                    self.vote(cx, Phase::Commit, seq);
+                } else if carried.fast_wait == Wait::NotBegun {
+                    carried.fast_wait = Wait::Running;
+                    cx.set_timer(Timer::FastWait(seq), self.config.fast_wait);
+                }
+            }
+        } else if committing {
+            self.send_certificate(cx, CertificateKind::Committed, seq);
+        }
+    }
+
+    fn send_certificate(&mut self, cx: &mut Context<'_, Self>, kind: CertificateKind, seq: Seq) {
+        let view = self.core.view();
+        let certificate = self.core.round(seq).and_then(|round| {
+            let digest = round.accepted_header()?.digest;
+            round.certificate(cx.cluster, kind, (view, seq, digest))
+        });
+        let Some(certificate) = certificate.map(Arc::new) else {
+            return;
+        };
+        cx.mark(Mark::Certified {
+            seq,
+            kind: match kind {
+                CertificateKind::Prepared => "prepared",
+                CertificateKind::Fast => "fast",
+                CertificateKind::Committed => "committed",
+            },
+        });
+        cx.send_all(Message::Certificate(Arc::clone(&certificate)));
+        self.follow(cx, certificate);
+    }
+
+    fn take_certificate(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        from: ReplicaId,
+        certificate: Arc<Certificate>,
+    ) {
+        if certificate.seq < self.core.oldest_kept() {
+            return;
+        }
+        self.core.record_certificate(cx, from, &certificate);
+        let seq = certificate.seq;
+        self.follow(cx, certificate);
+        self.advance(cx, seq);
+    }
+
+    /// Acts upon a certificate: a final one decides; a prepared one of this view
+    /// makes a replica that accepted its digest vote COMMIT.
+    fn follow(&mut self, cx: &mut Context<'_, Self>, certificate: Arc<Certificate>) {
+        let seq = certificate.seq;
+        if certificate.kind != CertificateKind::Prepared {
+            let path = match certificate.kind {
+                _ if self.has_fallen_back(seq) => Path::Fallback,
+                CertificateKind::Fast => Path::Fast,
+                _ => Path::TwoPhase,
+            };
+            self.core.commit_by(cx, certificate, path);
+            self.settle(cx, seq);
+            return;
+        }
+        let accepted = self
+            .core
+            .round(seq)
+            .and_then(|round| round.accepted_header());
+        let fits = accepted.is_some_and(|header| header.digest == certificate.digest);
+        if fits && certificate.view == self.core.view() && !self.core.is_committed(seq) {
+            self.carried.entry(seq).or_default().prepared = Some(certificate);
+            self.vote(cx, Phase::Commit, seq);
+        }
+    }
+
+    /// A decided slot waits for nothing any more.
+    fn settle(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        if self.core.is_committed(seq) {
+            cx.cancel_timer(Timer::Fallback(seq));
+            cx.cancel_timer(Timer::FastWait(seq));
+            self.carried = self.carried.split_off(&self.core.oldest_kept());
+        }
+    }
+
+    // ---- Fallback: the slot is finished by plain PBFT ----
+
+    fn fall_back(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        let Some(node) = self
+            .communication_node(seq)
+            .filter(|_| !self.core.is_committed(seq))
+        else {
+            return;
+        };
+        let carried = self.carried.entry(seq).or_default();
+        if !carried.fell_back {
+            carried.fell_back = true;
+            cx.mark(Mark::FellBack {
+                seq,
+                communication_node: node,
+            });
+        }
+        let votes = self.core.own_votes(cx.id(), seq);
+        cx.send_all(Message::Stuck { seq, votes });
+        cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
+    }
+
+    fn take_fallback_votes(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        from: ReplicaId,
+        seq: Seq,
+        votes: &[Vote],
+    ) {
+        if seq < self.core.oldest_kept() {
+            return;
+        }
+        for vote in votes {
+            self.core.record(cx, from, vote);
+        }
+        if let Some(certificate) = self.highest_certificate(cx.cluster, seq) {
+            cx.send(from, Message::Certificate(certificate));
+        }
+        if votes.is_empty() {
+            // It knows nothing of the slot: it needs the proposal.
+            if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
+                cx.send(from, proposal);
+            }
+            return;
+        }
+        let carried = self.carried.entry(seq).or_default();
+        carried.fallback_votes.insert(from);
+        if !carried.fell_back {
+            self.fall_back(cx, seq);
+        }
+        let complaints = self
+            .carried
+            .get(&seq)
+            .map_or(0, |carried| carried.fallback_votes.len());
+        if complaints >= cx.cluster.weak_quorum() {
+            self.rotate(cx, seq);
+        }
+        self.advance(cx, seq);
+    }
+
+    fn highest_certificate(&self, cluster: &Cluster, seq: Seq) -> Option<Arc<Certificate>> {
+        let decided = self
+            .core
+            .slot(seq)
+            .and_then(|slot| slot.final_certificate(cluster, seq));
+        decided.or_else(|| self.carried.get(&seq)?.prepared.clone())
+    }
+
+    /// As commander: names another node, unless it has done so since the slot
+    /// was proposed.
+    fn rotate(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        let failed = self.communication_node(seq);
+        if cx.cluster.commander(self.core.view()) != cx.id()
+            || failed.is_none()
+            || failed != self.naming
+        {
+            return;
+        }
+        let from = failed.expect("checked above");
+        let to = self.config.communication.after(cx.cluster, cx.id(), from);
+        if to != from {
+            self.naming = Some(to);
+            cx.mark(Mark::Rotated { from, to });
+        }
+    }
+
+    fn expire(&mut self, cx: &mut Context<'_, Self>, timer: Timer) {
+        match timer {
+            Timer::FastWait(seq) => {
+                if !self.core.is_committed(seq) {
+                    self.carried.entry(seq).or_default().fast_wait = Wait::Over;
+                    self.advance(cx, seq);
+                }
+            }
+            Timer::Fallback(seq) => {
+                if !self.core.is_committed(seq) {
+                    self.fall_back(cx, seq);
+                    self.rotate(cx, seq);
+                    self.advance(cx, seq);
+                }
+            }
+            Timer::Resend => self.resend(cx),
+        }
+    }
+
+    /// Asks for slots that this replica knows of only because later ones are
+    /// known; every other stuck slot has its fallback timer.
+    fn resend(&mut self, cx: &mut Context<'_, Self>) {
+        for seq in self.core.stuck(cx) {
+            let accepted = self.core.round(seq).is_some_and(|round| round.accepted);
+            if !accepted {
+                cx.send_all(Message::Stuck { seq, votes: vec![] });
+            } else if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
+                cx.send_all(proposal);
+            }
+        }
+    }
+
+    fn has_fallen_back(&self, seq: Seq) -> bool {
+        self.carried
+            .get(&seq)
+            .is_some_and(|carried| carried.fell_back)
+    }
+
+    /// The communication node that the accepted proposal of a slot names.
+    fn communication_node(&self, seq: Seq) -> Option<ReplicaId> {
+        self.core.round(seq)?.accepted_header()?.communication_node
+    }
+}
+
+impl<A: Application> Protocol for Replica<A> {
+    type Message = Message;
+    type Timer = Timer;
+
+    fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
+        match input {
+            Input::Start => {}
+            Input::Submit(bundle) => self.core.submit(cx, bundle),
+            Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
+            Input::Expire(timer) => self.expire(cx, timer),
+        }
+        self.propose(cx);
+        self.core.watch(cx, Timer::Resend);
+    }
+
+    fn status(&self, cluster: &Cluster) -> Status {
+        let mut status = self.core.status(cluster);
+        let last = self.core.last_named();
+        let commander = status.commander;
+        status.communication_node = self
+            .naming
+            .or(last)
+            .or_else(|| Some(self.config.communication.first(cluster, commander)));
+        status
+    }
+}

@@ -1,0 +1,116 @@
+//! How many replicas there are, and how many of them make a quorum.
+
+use crate::ids::{ClusterId, ReplicaId, View};
+use serde::{Deserialize, Serialize};
+
+/// Identity and size of a cluster. Every signed statement is bound to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Tells this cluster from all others.
+    pub id: ClusterId,
+    /// The flow's name: `pbft`, `ccro` or `ccro-paper`.
+    pub protocol: String,
+    /// Number of replicas, at least 1.
+    pub n: u16,
+}
+
+impl Cluster {
+    /// A cluster of `n` replicas running `protocol`.
+    pub fn new(id: ClusterId, protocol: &str, n: u16) -> Cluster {
+        assert!(n > 0, "a cluster has at least one replica");
+        Cluster {
+            id,
+            protocol: protocol.to_owned(),
+            n,
+        }
+    }
+
+    /// Faults tolerated: `⌊(n−1)/3⌋`.
+    pub fn f(&self) -> usize {
+        max_faulty(self.n)
+    }
+
+    /// Replicas in a quorum: `⌈(n+f+1)/2⌉`. Any two quorums share an honest
+    /// replica for every `n`, and all honest replicas together make one.
+    pub fn quorum(&self) -> usize {
+        (usize::from(self.n) + self.f() + 1).div_ceil(2)
+    }
+
+    /// `f+1` replicas: at least one of them is honest.
+    pub fn weak_quorum(&self) -> usize {
+        self.f() + 1
+    }
+
+    /// The view's leader: `view mod n`.
+    pub fn commander(&self, view: View) -> ReplicaId {
+        ReplicaId((view.0 % u64::from(self.n)) as u16)
+    }
+
+    /// All replicas in order.
+    pub fn replicas(&self) -> impl Iterator<Item = ReplicaId> + use<> {
+        (0..self.n).map(ReplicaId)
+    }
+
+    /// Whether `id` is one of this cluster's replicas.
+    pub fn contains(&self, id: ReplicaId) -> bool {
+        id.0 < self.n
+    }
+
+    /// The replica after `id` in ring order.
+    pub fn next(&self, id: ReplicaId) -> ReplicaId {
+        ReplicaId((id.0 + 1) % self.n)
+    }
+}
+
+/// Faults that `n` replicas tolerate: `⌊(n−1)/3⌋`.
+pub fn max_faulty(n: u16) -> usize {
+    (usize::from(n).saturating_sub(1)) / 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(n: u16) -> Cluster {
+        Cluster::new(ClusterId([0; 16]), "pbft", n)
+    }
+
+    #[test]
+    fn sizes_of_small_clusters() {
+        // (n, f, quorum) by hand; 5 and 6 are where 2f+1 would be wrong.
+        for (n, f, quorum) in [
+            (1, 0, 1),
+            (2, 0, 2),
+            (3, 0, 2),
+            (4, 1, 3),
+            (5, 1, 4),
+            (6, 1, 4),
+            (7, 2, 5),
+            (10, 3, 7),
+            (13, 4, 9),
+            (31, 10, 21),
+        ] {
+            assert_eq!(
+                (cluster(n).f(), cluster(n).quorum()),
+                (f, quorum),
+                "n = {n}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_two_quorums_share_an_honest_replica_and_the_honest_are_enough() {
+        for n in 1..=500 {
+            let (n, f, q) = (usize::from(n), cluster(n).f(), cluster(n).quorum());
+            assert!(2 * q > n + f, "n = {n}");
+            assert!(q <= n - f, "n = {n}");
+        }
+    }
+
+    #[test]
+    fn the_commander_goes_round() {
+        let cluster = cluster(4);
+        let reigns: Vec<u16> = (0..6).map(|v| cluster.commander(View(v)).0).collect();
+        assert_eq!(reigns, [0, 1, 2, 3, 0, 1]);
+    }
+}

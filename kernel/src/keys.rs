@@ -1,0 +1,202 @@
+//! Ed25519 keys and signatures.
+//!
+//! ZIP 215 verification (`ed25519-zebra`), because its batch and its single
+//! verification always agree: replicas that check the same signature in
+//! different company must come to the same answer.
+
+use crate::ids::{ReplicaId, byte_string};
+use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes, batch};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cell::Cell;
+use std::fmt;
+
+byte_string!(
+    /// An Ed25519 signature.
+    Signature,
+    64
+);
+byte_string!(
+    /// An Ed25519 public key.
+    PublicKey,
+    32
+);
+byte_string!(
+    /// The secret half of a key pair, as a node's configuration carries it.
+    SecretKey,
+    32
+);
+
+/// One replica's signing key. Counts what it signs; the count is a meter for
+/// the host and never part of a protocol's state.
+#[derive(Clone)]
+pub struct Signer {
+    id: ReplicaId,
+    key: SigningKey,
+    made: Cell<u64>,
+}
+
+impl Signer {
+    /// The signer of replica `id` with the given secret.
+    pub fn new(id: ReplicaId, secret: &SecretKey) -> Signer {
+        Signer {
+            id,
+            key: SigningKey::from(secret.0),
+            made: Cell::new(0),
+        }
+    }
+
+    /// Whose signatures these are.
+    pub fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// Signs `bytes`.
+    pub fn sign(&self, bytes: &[u8]) -> Signature {
+        self.made.set(self.made.get() + 1);
+        Signature(self.key.sign(bytes).into())
+    }
+
+    /// Signatures made so far.
+    pub fn signatures_made(&self) -> u64 {
+        self.made.get()
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({})", self.id)
+    }
+}
+
+/// A signature to be checked: who is said to have signed what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The alleged signer.
+    pub author: ReplicaId,
+    /// The exact bytes signed.
+    pub bytes: Vec<u8>,
+    /// The signature.
+    pub signature: Signature,
+}
+
+/// The public keys of all replicas, by id.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    keys: Vec<(VerificationKey, VerificationKeyBytes)>,
+}
+
+/// A public key that is not a point on the curve.
+#[derive(Debug, thiserror::Error)]
+#[error("public key {index} ({key}) is not a valid Ed25519 key")]
+pub struct BadKey {
+    index: usize,
+    key: PublicKey,
+}
+
+impl Keyring {
+    /// A keyring of these public keys: the `i`th is replica `i`'s.
+    pub fn new(keys: &[PublicKey]) -> Result<Keyring, BadKey> {
+        let keys = keys
+            .iter()
+            .enumerate()
+            .map(|(index, key)| {
+                let bytes = VerificationKeyBytes::from(key.0);
+                let parsed =
+                    VerificationKey::try_from(bytes).map_err(|_| BadKey { index, key: *key })?;
+                Ok((parsed, bytes))
+            })
+            .collect::<Result<_, BadKey>>()?;
+        Ok(Keyring { keys })
+    }
+
+    /// Checks one claim.
+    pub fn verify(&self, claim: &Claim) -> bool {
+        let Some((key, _)) = self.keys.get(usize::from(claim.author.0)) else {
+            return false;
+        };
+        key.verify(&claim.signature.0.into(), &claim.bytes).is_ok()
+    }
+
+    /// Checks all claims together; true only if every one holds. Where it is
+    /// false, [`Keyring::verify`] tells which do not.
+    pub fn verify_all<'a>(&self, claims: impl ExactSizeIterator<Item = &'a Claim>) -> bool {
+        let mut verifier = batch::Verifier::new();
+        for claim in claims {
+            let Some((_, bytes)) = self.keys.get(usize::from(claim.author.0)) else {
+                return false;
+            };
+            verifier.queue((*bytes, claim.signature.0.into(), &claim.bytes));
+        }
+        // The coefficients must not be guessable by whoever made the signatures,
+        // or forgeries could be made to cancel out: hence no seeded generator.
+        verifier.verify(rand::rng()).is_ok()
+    }
+}
+
+/// Makes the key pairs of a cluster from a seed: for tests, demos and
+/// benchmarks, where every run must have the same keys. Not for secrets.
+pub fn key_pairs(seed: u64, n: u16) -> Vec<(SecretKey, PublicKey)> {
+    (0..n)
+        .map(|id| {
+            let mut hasher = blake3::Hasher::new_derive_key("replica signing key");
+            hasher.update(&seed.to_le_bytes());
+            hasher.update(&id.to_le_bytes());
+            let secret = *hasher.finalize().as_bytes();
+            let public = VerificationKey::from(&SigningKey::from(secret));
+            (SecretKey(secret), PublicKey(public.into()))
+        })
+        .collect()
+}
+
+/// Signers and keyring of a cluster made from a seed.
+pub fn seeded(seed: u64, n: u16) -> (Vec<Signer>, Keyring) {
+    let pairs = key_pairs(seed, n);
+    let signers = pairs
+        .iter()
+        .enumerate()
+        .map(|(id, (secret, _))| Signer::new(ReplicaId(id as u16), secret))
+        .collect();
+    let public: Vec<PublicKey> = pairs.iter().map(|(_, public)| *public).collect();
+    let keyring = Keyring::new(&public).expect("keys made from a seed are valid");
+    (signers, keyring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(signer: &Signer, bytes: &[u8]) -> Claim {
+        Claim {
+            author: signer.id(),
+            bytes: bytes.to_vec(),
+            signature: signer.sign(bytes),
+        }
+    }
+
+    #[test]
+    fn single_and_batch_verification_agree() {
+        let (signers, keyring) = seeded(1, 4);
+        let good: Vec<Claim> = signers.iter().map(|s| claim(s, b"vote")).collect();
+        assert!(keyring.verify_all(good.iter()));
+        assert!(good.iter().all(|c| keyring.verify(c)));
+
+        let mut bad = good.clone();
+        bad[2].bytes = b"other".to_vec();
+        assert!(!keyring.verify_all(bad.iter()));
+        assert!(!keyring.verify(&bad[2]));
+
+        let mut impostor = good;
+        impostor[1].author = ReplicaId(3);
+        assert!(!keyring.verify_all(impostor.iter()));
+        impostor[1].author = ReplicaId(9);
+        assert!(!keyring.verify_all(impostor.iter()) && !keyring.verify(&impostor[1]));
+    }
+
+    #[test]
+    fn a_signer_counts_what_it_signs() {
+        let (signers, _) = seeded(1, 1);
+        signers[0].sign(b"a");
+        signers[0].sign(b"b");
+        assert_eq!(signers[0].signatures_made(), 2);
+    }
+}

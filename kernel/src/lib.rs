@@ -1,0 +1,44 @@
+//! What every protocol is written against.
+//!
+//! A protocol is a pure, deterministic state machine ([`Protocol`]): an
+//! [`Input`] goes in, a list of [`Effect`]s comes out. This crate holds the
+//! vocabulary of those inputs and effects and nothing that touches a clock, a
+//! socket, a task or a thread, so the same replica code runs on HTTP nodes, in
+//! the simulated world and in a checker.
+//!
+//! | module | what it defines |
+//! | --- | --- |
+//! | [`ids`] | replica, view, sequence number, digest, session, cluster |
+//! | [`cluster`] | `n`, `f`, quorum, weak quorum, commander of a view |
+//! | [`keys`] | key pairs, signatures, the keyring, batch verification |
+//! | [`request`] | requests, signed bundles of them, batches |
+//! | [`reply`] | signed replies and the client's acceptance rule |
+//! | [`votes`] | counting the votes of distinct replicas |
+//! | [`wire`] | canonical bytes of a message, and admission: the one place where signatures are checked |
+//! | [`protocol`] | `Protocol`, `Context`, `Input`, `Effect` |
+//! | [`mark`] | trace events that hosts put the time on |
+//! | [`application`] | what a replica executes decided requests on |
+
+pub mod application;
+pub mod choose;
+pub mod cluster;
+pub mod ids;
+pub mod keys;
+pub mod mark;
+pub mod protocol;
+pub mod reply;
+pub mod request;
+pub mod votes;
+pub mod wire;
+
+pub use application::Application;
+pub use choose::{Choose, SeededChoice};
+pub use cluster::Cluster;
+pub use ids::{ClusterId, Digest, Micros, ReplicaId, Seq, SessionId, View};
+pub use keys::{Claim, Keyring, Signature, Signer};
+pub use mark::{Mark, Path, Phase};
+pub use protocol::{Context, Effect, Input, Protocol, Status, To};
+pub use reply::{Reply, ReplyBundle, ReplyCollector};
+pub use request::{Batch, Bundle, Operation, Request};
+pub use votes::{Tallied, VoteSet};
+pub use wire::{Admission, Class, Falsify, Reason, Rejection, Verified, Wire};

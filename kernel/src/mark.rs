@@ -1,0 +1,137 @@
+//! Trace events. Hosts put the time on them; metrics, tallies and traces are
+//! read from marks and from nothing else.
+
+use crate::ids::{Digest, ReplicaId, Seq, View};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a vote is for. A proposal is its commander's vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// The commander's proposal.
+    PrePrepare,
+    /// A backup accepted the proposal.
+    Prepare,
+    /// A replica saw a quorum accept the proposal.
+    Commit,
+}
+
+/// How a slot was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    /// PBFT's votes, received one by one; in `ccro-paper`, the published round.
+    Direct,
+    /// CCRO: a certificate of all `n` votes.
+    Fast,
+    /// CCRO: a prepared, then a committed certificate.
+    TwoPhase,
+    /// CCRO: by votes sent to all, after the communication node failed to deliver.
+    Fallback,
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Path::Direct => "direct",
+            Path::Fast => "fast",
+            Path::TwoPhase => "two-phase",
+            Path::Fallback => "fallback",
+        })
+    }
+}
+
+/// Something that happened inside a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Mark {
+    /// This replica, as commander, proposed a batch.
+    Proposed {
+        /// Its view.
+        view: View,
+        /// The slot.
+        seq: Seq,
+        /// The batch.
+        digest: Digest,
+        /// Requests in it.
+        requests: usize,
+        /// The vote collector it named (CCRO).
+        communication_node: Option<ReplicaId>,
+    },
+    /// This replica accepted a commander's proposal.
+    Accepted {
+        /// The slot.
+        seq: Seq,
+        /// The batch.
+        digest: Digest,
+    },
+    /// A valid vote of another replica got here, in whatever envelope.
+    VoteReceived {
+        /// The slot.
+        seq: Seq,
+        /// What it votes for.
+        digest: Digest,
+        /// Whose vote.
+        author: ReplicaId,
+        /// In which phase.
+        phase: Phase,
+        /// It contradicts an earlier vote of the same author.
+        contradicts: bool,
+    },
+    /// This replica cast a vote.
+    Voted {
+        /// In which phase.
+        phase: Phase,
+        /// Its view.
+        view: View,
+        /// The slot.
+        seq: Seq,
+    },
+    /// This communication node sent a certificate.
+    Certified {
+        /// The slot.
+        seq: Seq,
+        /// `prepared`, `fast` or `committed`.
+        kind: &'static str,
+    },
+    /// The slot is decided here.
+    Committed {
+        /// The view of the deciding votes.
+        view: View,
+        /// The slot.
+        seq: Seq,
+        /// The decided batch.
+        digest: Digest,
+        /// How.
+        path: Path,
+    },
+    /// The slot was executed here.
+    Executed {
+        /// The slot.
+        seq: Seq,
+        /// The decided batch.
+        digest: Digest,
+        /// Requests executed; those executed before do not count.
+        requests: usize,
+        /// The chain over all executed digests up to and including this one.
+        chain: Digest,
+    },
+    /// This replica gave up on the slot's communication node.
+    FellBack {
+        /// The slot.
+        seq: Seq,
+        /// The node that did not deliver.
+        communication_node: ReplicaId,
+    },
+    /// This commander will name another communication node.
+    Rotated {
+        /// The one that did not deliver.
+        from: ReplicaId,
+        /// The next one.
+        to: ReplicaId,
+    },
+    /// A checkpoint became stable.
+    Stable {
+        /// Its sequence number.
+        seq: Seq,
+    },
+}

@@ -1,0 +1,191 @@
+//! The central trait: a protocol is a pure state machine.
+
+use crate::choose::Choose;
+use crate::cluster::Cluster;
+use crate::ids::{Micros, ReplicaId, Seq, View};
+use crate::keys::Signer;
+use crate::mark::Mark;
+use crate::reply::ReplyBundle;
+use crate::request::Bundle;
+use crate::wire::{Falsify, Reason, Rejection, Verified};
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+/// A replica: an input goes in, effects come out through the context.
+///
+/// Inside there is no clock, socket, task, lock, randomness or map order. Bad
+/// input is an effect ([`Effect::Reject`]), never an error and never a panic.
+pub trait Protocol: Clone + Debug + Eq + Hash {
+    /// What replicas send each other. That it can be falsified is what lets an
+    /// adversary be put around any protocol.
+    type Message: Falsify;
+    /// What the replica waits for.
+    type Timer: Copy + Debug + Ord + Hash;
+
+    /// Takes one input.
+    fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>);
+
+    /// What a person wants to know of the replica.
+    fn status(&self, cluster: &Cluster) -> Status;
+}
+
+/// What can happen to a replica.
+#[derive(Clone, Debug)]
+pub enum Input<P: Protocol> {
+    /// The host is ready; comes once, first.
+    Start,
+    /// A peer's message, admitted.
+    Deliver {
+        /// The peer.
+        from: ReplicaId,
+        /// The message.
+        message: Verified<P::Message>,
+    },
+    /// A timer that was set ran out.
+    Expire(P::Timer),
+    /// This node's own gateway hands over its clients' requests, signed.
+    Submit(Arc<Bundle>),
+}
+
+/// Whom a message goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum To {
+    /// Every replica but the sender.
+    All,
+    /// One replica, never the sender itself.
+    One(ReplicaId),
+}
+
+/// What a replica wants done. The host carries effects out in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect<P: Protocol> {
+    /// Send a message.
+    Send {
+        /// Whom to.
+        to: To,
+        /// What.
+        message: P::Message,
+    },
+    /// Start a timer, or start it anew.
+    SetTimer {
+        /// Which.
+        timer: P::Timer,
+        /// From now.
+        after: Micros,
+    },
+    /// Forget a timer.
+    CancelTimer(P::Timer),
+    /// Results for a gateway's clients; `to` may be this node itself.
+    Reply {
+        /// The node that the replies go to.
+        to: ReplicaId,
+        /// The results.
+        bundle: ReplyBundle,
+    },
+    /// A peer's message was of no use.
+    Reject(Rejection),
+    /// Something worth knowing happened.
+    Mark(Mark),
+}
+
+/// What the host lends a replica for one step. None of it is state.
+pub struct Context<'a, P: Protocol> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// This replica's identity and key.
+    pub signer: &'a Signer,
+    /// Every random decision goes through this.
+    pub choose: &'a mut dyn Choose,
+    effects: &'a mut Vec<Effect<P>>,
+}
+
+impl<'a, P: Protocol> Context<'a, P> {
+    /// A context that appends to `effects`.
+    pub fn new(
+        cluster: &'a Cluster,
+        signer: &'a Signer,
+        choose: &'a mut dyn Choose,
+        effects: &'a mut Vec<Effect<P>>,
+    ) -> Self {
+        Context {
+            cluster,
+            signer,
+            choose,
+            effects,
+        }
+    }
+
+    /// This replica.
+    pub fn id(&self) -> ReplicaId {
+        self.signer.id()
+    }
+
+    /// Appends an effect.
+    pub fn push(&mut self, effect: Effect<P>) {
+        self.effects.push(effect);
+    }
+
+    /// Sends to every other replica.
+    pub fn send_all(&mut self, message: P::Message) {
+        self.push(Effect::Send {
+            to: To::All,
+            message,
+        });
+    }
+
+    /// Sends to one other replica; to itself it sends nothing.
+    pub fn send(&mut self, to: ReplicaId, message: P::Message) {
+        if to != self.id() {
+            self.push(Effect::Send {
+                to: To::One(to),
+                message,
+            });
+        }
+    }
+
+    /// Starts a timer.
+    pub fn set_timer(&mut self, timer: P::Timer, after: Micros) {
+        self.push(Effect::SetTimer { timer, after });
+    }
+
+    /// Forgets a timer.
+    pub fn cancel_timer(&mut self, timer: P::Timer) {
+        self.push(Effect::CancelTimer(timer));
+    }
+
+    /// Leaves a mark.
+    pub fn mark(&mut self, mark: Mark) {
+        self.push(Effect::Mark(mark));
+    }
+
+    /// Refuses a peer's vote, proposal or certificate.
+    pub fn reject(&mut self, from: ReplicaId, seq: Option<Seq>, reason: Reason) {
+        self.push(Effect::Reject(Rejection {
+            from,
+            seq,
+            agreement: seq.is_some(),
+            reason,
+        }));
+    }
+}
+
+/// What a person wants to know of a replica; part of `GET /status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its view.
+    pub view: View,
+    /// The view's commander.
+    pub commander: ReplicaId,
+    /// The current vote collector, as far as this replica knows (CCRO).
+    pub communication_node: Option<ReplicaId>,
+    /// The highest slot executed, 0 if none.
+    pub last_executed: Seq,
+    /// The last stable checkpoint, 0 if none.
+    pub stable_checkpoint: Seq,
+    /// Slots begun and not executed.
+    pub slots_in_flight: usize,
+    /// Requests waiting for a slot (commander).
+    pub requests_waiting: usize,
+}

@@ -1,0 +1,187 @@
+//! What clients ask for, and how it travels: requests in signed bundles,
+//! bundles in batches.
+
+use crate::cluster::Cluster;
+use crate::ids::{ClusterId, Digest, ReplicaId, SessionId};
+use crate::keys::{Claim, Signature, Signer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::fmt;
+use std::sync::Arc;
+
+/// The bytes of one operation, opaque to consensus. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Operation(pub Arc<[u8]>);
+
+/// One operation of one session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asks.
+    pub session: SessionId,
+    /// Rises by one with each request of the session.
+    pub counter: u64,
+    /// What is asked.
+    pub operation: Operation,
+}
+
+/// Requests that one gateway forwards together, under one signature of that
+/// gateway. A bundle is ordered whole, so its one signature authenticates
+/// every request in it to every replica (ADR 0002).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Bundle {
+    /// The signer; every request's session must be one of its own.
+    pub gateway: ReplicaId,
+    /// At least one request.
+    pub requests: Vec<Request>,
+    /// Over [`Bundle::digest`].
+    pub signature: Signature,
+}
+
+/// What one slot orders. An empty batch is the null request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Batch {
+    /// In the order of execution.
+    pub bundles: Vec<Arc<Bundle>>,
+}
+
+impl Bundle {
+    /// Signs `requests` as `signer`'s.
+    pub fn sign(cluster: &Cluster, signer: &Signer, requests: Vec<Request>) -> Bundle {
+        let digest = digest_of(signer.id(), &requests);
+        Bundle {
+            gateway: signer.id(),
+            requests,
+            signature: signer.sign(&statement(&cluster.id, &digest)),
+        }
+    }
+
+    /// The hash of gateway and requests.
+    pub fn digest(&self) -> Digest {
+        digest_of(self.gateway, &self.requests)
+    }
+
+    /// The signature to be checked, for a bundle whose digest is `digest`.
+    pub fn claim(&self, cluster: &Cluster, digest: &Digest) -> Claim {
+        Claim {
+            author: self.gateway,
+            bytes: statement(&cluster.id, digest),
+            signature: self.signature,
+        }
+    }
+
+    /// Whether the bundle is well formed: not empty, and every session the
+    /// gateway's own.
+    pub fn is_well_formed(&self) -> bool {
+        !self.requests.is_empty()
+            && self
+                .requests
+                .iter()
+                .all(|r| r.session.gateway == self.gateway)
+    }
+
+    /// Bytes of all operations.
+    pub fn payload_bytes(&self) -> usize {
+        self.requests.iter().map(|r| r.operation.0.len()).sum()
+    }
+}
+
+impl Batch {
+    /// The hash over the bundles' digests: the value that replicas vote on.
+    pub fn digest(&self) -> Digest {
+        Batch::digest_of(self.bundles.iter().map(|bundle| bundle.digest()))
+    }
+
+    /// The digest of a batch whose bundles have these digests.
+    pub fn digest_of(bundles: impl Iterator<Item = Digest>) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key("batch");
+        for digest in bundles {
+            hasher.update(&digest.0);
+        }
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    /// Number of requests in all bundles.
+    pub fn requests(&self) -> usize {
+        self.bundles
+            .iter()
+            .map(|bundle| bundle.requests.len())
+            .sum()
+    }
+}
+
+fn digest_of(gateway: ReplicaId, requests: &[Request]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("bundle");
+    hasher.update(&gateway.0.to_le_bytes());
+    // One contiguous run per request: few, large updates hash fastest.
+    let mut header = [0u8; 26];
+    for request in requests {
+        header[..2].copy_from_slice(&request.session.gateway.0.to_le_bytes());
+        header[2..10].copy_from_slice(&request.session.number.to_le_bytes());
+        header[10..18].copy_from_slice(&request.counter.to_le_bytes());
+        header[18..26].copy_from_slice(&(request.operation.0.len() as u64).to_le_bytes());
+        hasher.update(&header);
+        hasher.update(&request.operation.0);
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
+
+fn statement(cluster: &ClusterId, digest: &Digest) -> Vec<u8> {
+    [b"requests/1".as_slice(), &cluster.0, &digest.0].concat()
+}
+
+impl Operation {
+    /// An operation of these bytes.
+    pub fn new(bytes: &[u8]) -> Operation {
+        Operation(bytes.into())
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) if text.len() <= 40 => write!(f, "{text:?}"),
+            _ => write!(f, "{} bytes", self.0.len()),
+        }
+    }
+}
+
+impl Serialize for Operation {
+    /// Raw bytes in the binary encoding; for people `text:…`, or `hex:…` where
+    /// the bytes are not UTF-8.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return serializer.serialize_bytes(&self.0);
+        }
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.collect_str(&format_args!("text:{text}")),
+            Err(_) => serializer.collect_str(&format_args!("hex:{}", hex::encode(&self.0))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Operation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            if let Some(text) = text.strip_prefix("text:") {
+                return Ok(Operation::new(text.as_bytes()));
+            }
+            let digits = text
+                .strip_prefix("hex:")
+                .ok_or_else(|| D::Error::custom("an operation starts with text: or hex:"))?;
+            return hex::decode(digits)
+                .map(|b| Operation(b.into()))
+                .map_err(D::Error::custom);
+        }
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Operation;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Operation, E> {
+                Ok(Operation::new(bytes))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}

@@ -1,0 +1,255 @@
+//! Canonical bytes, and admission: the one place where signatures are checked.
+
+use crate::cluster::Cluster;
+use crate::ids::{ReplicaId, Seq};
+use crate::keys::{Claim, Keyring, Signer};
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::{HashSet, VecDeque};
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// A message between replicas.
+pub trait Wire: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {
+    /// The field's name for this kind of message, such as `prepare`.
+    fn kind(&self) -> &'static str;
+
+    /// What part it plays.
+    fn class(&self) -> Class;
+
+    /// The slot it is about, if it is about one.
+    fn seq(&self) -> Option<Seq>;
+
+    /// Checks everything about the message that needs no state, and returns the
+    /// signatures that must hold for it to be let in.
+    fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason>;
+}
+
+/// The part that a message plays, as metrics and behaviours tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A client's requests on their way to the commander.
+    Request,
+    /// A commander's proposal.
+    Proposal,
+    /// A replica's own vote.
+    Vote,
+    /// What a communication node makes of votes.
+    Certificate,
+    /// A result that is part of the agreement (`ccro-paper`); the replies of
+    /// other flows go to the gateway and are no messages of the protocol.
+    Reply,
+    /// Upkeep: checkpoints, fetches.
+    Upkeep,
+}
+
+impl Class {
+    /// Whether the message belongs to the agreement itself; only these count as
+    /// messages per decision.
+    pub fn is_agreement(self) -> bool {
+        matches!(
+            self,
+            Class::Proposal | Class::Vote | Class::Certificate | Class::Reply
+        )
+    }
+}
+
+/// How a message can be made to lie, with nothing but the liar's own key.
+pub trait Falsify: Wire {
+    /// The same message about another value, signed by `signer` where it is
+    /// `signer`'s to sign.
+    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Self;
+
+    /// For a proposal: another batch for the same slot that would be accepted
+    /// as well. None for every other message.
+    fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Self>;
+}
+
+/// Why a peer's message was not let in or not acted upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum Reason {
+    /// A signature does not hold.
+    #[error("bad signature")]
+    BadSignature,
+    /// The author is no replica of this cluster, or not the one that it may be.
+    #[error("author not entitled")]
+    NotEntitled,
+    /// The batch does not hash to the digest.
+    #[error("digest mismatch")]
+    DigestMismatch,
+    /// Too few, repeated or mixed votes, or a commander's PREPARE.
+    #[error("malformed certificate")]
+    MalformedCertificate,
+    /// Empty or foreign requests, or too many of them.
+    #[error("malformed requests")]
+    MalformedRequests,
+    /// Not this replica's current view.
+    #[error("wrong view")]
+    WrongView,
+    /// Outside the watermarks.
+    #[error("outside the watermarks")]
+    OutsideWindow,
+    /// A second, different proposal for one slot.
+    #[error("conflicting proposal")]
+    ConflictingProposal,
+    /// A second, different vote of one author.
+    #[error("conflicting vote")]
+    ConflictingVote,
+    /// Nothing here waits for it.
+    #[error("not asked for")]
+    Unsolicited,
+}
+
+/// A peer's message that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rejection {
+    /// Who sent it.
+    pub from: ReplicaId,
+    /// The slot it was about.
+    pub seq: Option<Seq>,
+    /// Whether it was a vote, a proposal or a certificate.
+    pub agreement: bool,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A message whose every signature was checked. Only [`Admission`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Verified<M>(M);
+
+impl<M> Verified<M> {
+    /// The message.
+    pub fn into_inner(self) -> M {
+        self.0
+    }
+
+    /// The message.
+    pub fn get(&self) -> &M {
+        &self.0
+    }
+}
+
+/// Claims that were found to hold a moment ago, so that a vote seen alone is
+/// not checked again inside a certificate.
+const REMEMBERED_CLAIMS: usize = 8192;
+
+/// Lets messages in. One per replica; a host may keep several on several
+/// threads.
+#[derive(Debug)]
+pub struct Admission {
+    cluster: Cluster,
+    keyring: Keyring,
+    known: HashSet<[u8; 32]>,
+    known_in_order: VecDeque<[u8; 32]>,
+    checked: u64,
+}
+
+impl Admission {
+    /// Admission to `cluster`, whose public keys are in `keyring`.
+    pub fn new(cluster: Cluster, keyring: Keyring) -> Admission {
+        Admission {
+            cluster,
+            keyring,
+            known: HashSet::new(),
+            known_in_order: VecDeque::new(),
+            checked: 0,
+        }
+    }
+
+    /// Signatures checked so far; those remembered do not count.
+    pub fn signatures_checked(&self) -> u64 {
+        self.checked
+    }
+
+    /// Checks one message.
+    pub fn admit<M: Wire>(
+        &mut self,
+        from: ReplicaId,
+        message: M,
+    ) -> Result<Verified<M>, Rejection> {
+        let mut admitted = self.admit_all(vec![(from, message)]);
+        admitted.pop().expect("one in, one out")
+    }
+
+    /// Checks messages that came together, their signatures in one batch. The
+    /// answers are in the order of the messages.
+    pub fn admit_all<M: Wire>(
+        &mut self,
+        messages: Vec<(ReplicaId, M)>,
+    ) -> Vec<Result<Verified<M>, Rejection>> {
+        let claims: Vec<Result<Vec<Claim>, Reason>> = messages
+            .iter()
+            .map(|(from, message)| self.unknown_claims(*from, message))
+            .collect();
+        let all: Vec<&Claim> = claims.iter().flatten().flatten().collect();
+        self.checked += all.len() as u64;
+        let all_hold = self.hold(&all);
+        messages
+            .into_iter()
+            .zip(claims)
+            .map(|((from, message), claims)| {
+                let checked = claims.and_then(|claims| {
+                    let hold = all_hold || claims.iter().all(|claim| self.keyring.verify(claim));
+                    if hold {
+                        self.remember(&claims);
+                    }
+                    hold.then_some(()).ok_or(Reason::BadSignature)
+                });
+                match checked {
+                    Ok(()) => Ok(Verified(message)),
+                    Err(reason) => Err(Rejection {
+                        from,
+                        seq: message.seq(),
+                        agreement: message.class().is_agreement(),
+                        reason,
+                    }),
+                }
+            })
+            .collect()
+    }
+
+    /// Checks a single claim that is part of no message, such as a reply's.
+    pub fn check(&mut self, claim: &Claim) -> bool {
+        self.checked += 1;
+        self.keyring.verify(claim)
+    }
+
+    fn hold(&self, claims: &[&Claim]) -> bool {
+        match claims {
+            [] => true,
+            [claim] => self.keyring.verify(claim),
+            _ => self.keyring.verify_all(claims.iter().copied()),
+        }
+    }
+
+    fn unknown_claims<M: Wire>(&self, from: ReplicaId, message: &M) -> Result<Vec<Claim>, Reason> {
+        if !self.cluster.contains(from) {
+            return Err(Reason::NotEntitled);
+        }
+        let mut claims = message.claims(from, &self.cluster)?;
+        claims.retain(|claim| !self.known.contains(&fingerprint(claim)));
+        Ok(claims)
+    }
+
+    /// Remembers claims that hold, such as this replica's own votes.
+    pub fn remember(&mut self, claims: &[Claim]) {
+        for claim in claims {
+            let fingerprint = fingerprint(claim);
+            if self.known.insert(fingerprint) {
+                self.known_in_order.push_back(fingerprint);
+            }
+        }
+        while self.known_in_order.len() > REMEMBERED_CLAIMS {
+            if let Some(oldest) = self.known_in_order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+}
+
+fn fingerprint(claim: &Claim) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&claim.author.0.to_le_bytes());
+    hasher.update(&claim.signature.0);
+    hasher.update(&claim.bytes);
+    *hasher.finalize().as_bytes()
+}

@@ -1,0 +1,32 @@
+//! What can be tuned.
+
+use kernel::Micros;
+use serde::{Deserialize, Serialize};
+
+/// Settings that all replicas of a cluster share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Config {
+    /// Most requests that one slot orders.
+    pub batch_max: usize,
+    /// Most payload bytes that one slot orders, beyond its first bundle.
+    pub batch_bytes_max: usize,
+    /// Most slots that the commander has in flight.
+    pub window: u64,
+    /// `K`: a checkpoint every so many slots; the watermarks are `2K` apart.
+    pub checkpoint_interval: u64,
+    /// How long nothing may be executed, with work at hand, before a replica
+    /// sends its votes again.
+    pub resend_after: Micros,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            batch_max: 256,
+            batch_bytes_max: 8 << 20,
+            window: 8,
+            checkpoint_interval: 128,
+            resend_after: Micros::from_millis(100),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Practical Byzantine Fault Tolerance, in the signature variant.
+//!
+//! Source: Castro & Liskov, *Practical Byzantine Fault Tolerance*, OSDI 1999
+//! ("OSDI"), §4; sizes for `n ≠ 3f+1` as in [`kernel::Cluster::quorum`].
+//!
+//! # Roles and messages
+//!
+//! The *commander* of view `v` (the paper's primary) is replica `v mod n`; all
+//! others are *backups*. The *gateway* is the node an HTTP client talks to: it
+//! signs its clients' requests in bundles and gathers the replies.
+//!
+//! | upon | condition | a replica does |
+//! | --- | --- | --- |
+//! | requests | not commander | forward to the commander (§4.1) |
+//! | requests | commander, fewer than `window` slots in flight | PRE-PREPARE to all (§4.2) |
+//! | PRE-PREPARE | this view, inside the watermarks, first for its slot, batch matches digest, requests authentic | PREPARE to all (§4.2) |
+//! | PREPAREs | proposal accepted and `q` replicas for it, the commander's proposal counting as its vote: *prepared* | COMMIT to all (§4.2) |
+//! | COMMITs | `q` for one digest: *committed* | execute in order, REPLY to the gateway (§4.2) |
+//! | a slot executed | its number divisible by `K` | CHECKPOINT to all (§4.3) |
+//! | CHECKPOINTs | `q` for one state: *stable* | move the watermarks, forget what is below (§4.3) |
+//! | resend timer | a slot is stuck | own votes for it to all |
+//! | a stuck slot's votes | committed here | answer with a certificate; else with own votes |
+//! | a certificate of `q` COMMITs | from anyone | the slot is committed |
+//!
+//! # Deviations from the paper
+//!
+//! * Signatures instead of MACs, so votes are transferable and a certificate
+//!   (a bundle of votes) proves as much as having received each vote.
+//! * Requests are authenticated per bundle by the gateway's key, not per client
+//!   (ADR 0002).
+//! * `q` COMMITs alone commit a slot, without this replica having prepared it:
+//!   `f+1` honest replicas among them were prepared, which is all that the
+//!   safety argument needs. The batch is fetched by digest where it is missing.
+//! * Replies carry no client timestamp but session and counter.
+//!
+//! View change (§4.4) and state transfer are not part of this version: a dead
+//! or split-voting commander stops the cluster, and a replica further behind
+//! than what its peers still keep stays behind.
+//!
+//! # Why it is safe
+//!
+//! Within a view: if two honest replicas commit `d` and `d'` for one slot, `q`
+//! replicas sent COMMIT for each, so an honest one sent both; it does so only
+//! when prepared for each, and by the same argument an honest replica would
+//! have voted for both in PREPARE. An honest replica votes once per slot and
+//! view ([`Core::accept`], [`Core::cast`]), so `d = d'`. Execution follows
+//! sequence numbers without a gap, so logs are equal.
+
+mod config;
+mod core;
+mod execution;
+mod message;
+mod replica;
+mod slot;
+
+pub use crate::core::{Core, Speaks};
+pub use config::Config;
+pub use execution::Execution;
+pub use message::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
+pub use replica::{Replica, Timer};
+pub use slot::{Round, Slot};

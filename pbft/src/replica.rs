@@ -1,0 +1,158 @@
+//! PBFT proper: every vote goes to everyone.
+
+use crate::config::Config;
+use crate::core::Core;
+use crate::message::{Certificate, CertificateKind, Message, Vote};
+use kernel::{Application, Cluster, Context, Input, Path, Phase, Protocol, ReplicaId, Seq, Status};
+use std::sync::Arc;
+
+/// A PBFT replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Replica<A> {
+    core: Core<A>,
+}
+
+/// What a PBFT replica waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Work at hand, and maybe a message lost.
+    Resend,
+}
+
+impl<A: Application> Replica<A> {
+    /// A replica that has seen nothing yet.
+    pub fn new(config: Config, application: A) -> Replica<A> {
+        Replica {
+            core: Core::new(config, application),
+        }
+    }
+
+    /// The replica's state.
+    pub fn core(&self) -> &Core<A> {
+        &self.core
+    }
+
+    fn deliver(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, message: Message) {
+        match message {
+            // OSDI §4.1
+            Message::Requests(bundle) => self.core.take_requests(cx, bundle),
+            // OSDI §4.2: a backup that accepts a proposal multicasts PREPARE.
+            Message::PrePrepare { header, batch } => {
+                let seq = header.seq;
+                if self.core.accept(cx, from, header, batch) {
+                    self.vote(cx, Phase::Prepare, seq);
+                    self.advance(cx, seq);
+                }
+            }
+            Message::Vote(vote) => self.take_vote(cx, from, &vote),
+            Message::Certificate(certificate) => self.take_certificate(cx, from, certificate),
+            Message::Stuck { seq, votes } => {
+                for vote in &votes {
+                    self.take_vote(cx, from, vote);
+                }
+                self.help(cx, from, seq);
+            }
+            // OSDI §4.3
+            Message::Checkpoint(vote) => self.core.take_checkpoint(cx, vote),
+            Message::Fetch { seq, digest } => self.core.serve(cx, from, seq, digest),
+            Message::Fetched { seq, batch } => self.core.take_fetched(cx, from, seq, batch),
+        }
+    }
+
+    fn take_vote(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, vote: &Vote) {
+        if self.core.record(cx, from, vote) {
+            self.advance(cx, vote.seq);
+        }
+    }
+
+    fn take_certificate(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        from: ReplicaId,
+        certificate: Arc<Certificate>,
+    ) {
+        self.core.record_certificate(cx, from, &certificate);
+        let seq = certificate.seq;
+        if certificate.kind != CertificateKind::Prepared {
+            self.core.commit_by(cx, certificate, Path::Direct);
+        }
+        self.advance(cx, seq);
+    }
+
+    /// OSDI §4.2: prepared, so COMMIT; a quorum of COMMITs, so decided.
+    fn advance(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        let prepared = self
+            .core
+            .round(seq)
+            .is_some_and(|round| round.is_prepared(cx.cluster));
+        if prepared && !self.core.has_cast_commit(cx.id(), seq) {
+            self.vote(cx, Phase::Commit, seq);
+        }
+        if let Some(digest) = self.core.digest_with_commit_quorum(cx.cluster, seq) {
+            self.core.commit(cx, seq, digest, Path::Direct);
+        }
+    }
+
+    fn vote(&mut self, cx: &mut Context<'_, Self>, phase: Phase, seq: Seq) {
+        if let Some(vote) = self.core.cast(cx, phase, seq) {
+            cx.send_all(Message::Vote(vote));
+        }
+    }
+
+    fn propose(&mut self, cx: &mut Context<'_, Self>) {
+        while self.core.may_propose(cx) {
+            let seq = self.core.propose(cx, None);
+            self.advance(cx, seq);
+        }
+    }
+
+    /// Nothing moved for a while: this replica's votes for what is stuck go to
+    /// all again, and a commander's proposal with them.
+    fn resend(&mut self, cx: &mut Context<'_, Self>) {
+        for seq in self.core.stuck(cx) {
+            if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
+                cx.send_all(proposal);
+            }
+            let votes = self.core.own_votes(cx.id(), seq);
+            cx.send_all(Message::Stuck { seq, votes });
+        }
+    }
+
+    /// Answers a replica that is stuck: with the decision, else with this
+    /// replica's own votes.
+    fn help(&mut self, cx: &mut Context<'_, Self>, stuck: ReplicaId, seq: Seq) {
+        let slot = self.core.slot(seq);
+        if let Some(certificate) = slot.and_then(|slot| slot.final_certificate(cx.cluster, seq)) {
+            cx.send(stuck, Message::Certificate(certificate));
+            return;
+        }
+        if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
+            cx.send(stuck, proposal);
+        }
+        for vote in self.core.own_votes(cx.id(), seq) {
+            if vote.phase != Phase::PrePrepare {
+                cx.send(stuck, Message::Vote(vote));
+            }
+        }
+    }
+}
+
+impl<A: Application> Protocol for Replica<A> {
+    type Message = Message;
+    type Timer = Timer;
+
+    fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
+        match input {
+            Input::Start => {}
+            Input::Submit(bundle) => self.core.submit(cx, bundle),
+            Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
+            Input::Expire(Timer::Resend) => self.resend(cx),
+        }
+        self.propose(cx);
+        self.core.watch(cx, Timer::Resend);
+    }
+
+    fn status(&self, cluster: &Cluster) -> Status {
+        self.core.status(cluster)
+    }
+}

@@ -1,0 +1,167 @@
+//! One sequence number and all that a replica knows of it.
+
+use crate::message::{Certificate, CertificateKind, Vote};
+use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Tallied, View, VoteSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All that is known of one sequence number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// By view.
+    pub rounds: BTreeMap<View, Round>,
+    /// The batches that proposals or certificates for this slot name.
+    pub batches: BTreeMap<Digest, Arc<Batch>>,
+    /// The decision: view and digest.
+    pub committed: Option<(View, Digest)>,
+    /// The final certificate, where the decision came as one.
+    pub proof: Option<Arc<Certificate>>,
+}
+
+/// What happened to a slot in one view.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Round {
+    /// The first proposal header of the commander that was seen, in whatever
+    /// envelope. Its signature is the commander's entry in `prepares`.
+    pub header: Option<Vote>,
+    /// Whether this replica accepted `header`: only then may it vote.
+    pub accepted: bool,
+    /// Votes to accept: the header and the PREPAREs.
+    pub prepares: VoteSet,
+    /// COMMITs.
+    pub commits: VoteSet,
+}
+
+impl Round {
+    /// Records a vote. A second proposal that differs from the first only in the
+    /// communication node contradicts it as well.
+    pub fn record(&mut self, vote: &Vote) -> Tallied {
+        match vote.phase {
+            Phase::PrePrepare => {
+                if let Some(header) = &self.header
+                    && header.digest == vote.digest
+                    && header.communication_node != vote.communication_node
+                {
+                    return Tallied::Contradiction;
+                }
+                let tallied = self
+                    .prepares
+                    .insert(vote.author, vote.digest, vote.signature);
+                if tallied == Tallied::New {
+                    self.header = Some(vote.clone());
+                }
+                tallied
+            }
+            Phase::Prepare => self
+                .prepares
+                .insert(vote.author, vote.digest, vote.signature),
+            Phase::Commit => self
+                .commits
+                .insert(vote.author, vote.digest, vote.signature),
+        }
+    }
+
+    /// The proposal that this replica accepted.
+    pub fn accepted_header(&self) -> Option<&Vote> {
+        self.header.as_ref().filter(|_| self.accepted)
+    }
+
+    /// Replicas that accepted what this replica accepted, itself included.
+    pub fn accepting(&self) -> usize {
+        self.accepted_header()
+            .map_or(0, |header| self.prepares.count(&header.digest))
+    }
+
+    /// Prepared (OSDI §4.2): accepted here and by a quorum.
+    pub fn is_prepared(&self, cluster: &Cluster) -> bool {
+        self.accepting() >= cluster.quorum()
+    }
+
+    /// The certificate of `kind` that the votes at hand make for `digest`, if
+    /// there are enough of them.
+    pub fn certificate(
+        &self,
+        cluster: &Cluster,
+        kind: CertificateKind,
+        (view, seq, digest): (View, Seq, Digest),
+    ) -> Option<Certificate> {
+        let (votes, needed) = match kind {
+            CertificateKind::Prepared => (&self.prepares, cluster.quorum()),
+            CertificateKind::Fast => (&self.prepares, usize::from(cluster.n)),
+            CertificateKind::Committed => (&self.commits, cluster.quorum()),
+        };
+        let header = self
+            .header
+            .as_ref()
+            .filter(|header| header.digest == digest);
+        let mut votes = votes.of(&digest);
+        if votes.len() < needed || (kind != CertificateKind::Committed && header.is_none()) {
+            return None;
+        }
+        // The commander's vote must be in a prepared certificate, so it goes
+        // first into the selection; then back into the order of the authors.
+        let commander = cluster.commander(view);
+        votes.sort_by_key(|(author, _)| (*author != commander, *author));
+        votes.truncate(needed);
+        votes.sort_by_key(|(author, _)| *author);
+        Some(Certificate {
+            kind,
+            view,
+            seq,
+            digest,
+            communication_node: header
+                .filter(|_| kind != CertificateKind::Committed)
+                .and_then(|header| header.communication_node),
+            votes,
+        })
+    }
+
+    /// The votes that `author` cast in this round.
+    pub fn votes_of(&self, author: ReplicaId, (view, seq): (View, Seq)) -> Vec<Vote> {
+        let proposal = self
+            .header
+            .iter()
+            .filter(|header| header.author == author)
+            .cloned();
+        let is_commander = self.header.as_ref().is_some_and(|h| h.author == author);
+        let prepare = self
+            .prepares
+            .get(author)
+            .filter(|_| !is_commander)
+            .map(|v| (Phase::Prepare, v));
+        let commit = self.commits.get(author).map(|v| (Phase::Commit, v));
+        let votes = prepare
+            .into_iter()
+            .chain(commit)
+            .map(|(phase, (digest, signature))| Vote {
+                phase,
+                view,
+                seq,
+                digest: *digest,
+                author,
+                communication_node: None,
+                signature: *signature,
+            });
+        proposal.chain(votes).collect()
+    }
+}
+
+impl Slot {
+    /// The decided batch, once it is decided and here.
+    pub fn decided_batch(&self) -> Option<&Arc<Batch>> {
+        let (_, digest) = self.committed.as_ref()?;
+        self.batches.get(digest)
+    }
+
+    /// A certificate that makes the decision final for whoever gets it.
+    pub fn final_certificate(&self, cluster: &Cluster, seq: Seq) -> Option<Arc<Certificate>> {
+        let (view, digest) = self.committed?;
+        self.proof.clone().or_else(|| {
+            let round = self.rounds.get(&view)?;
+            let about = (view, seq, digest);
+            round
+                .certificate(cluster, CertificateKind::Committed, about)
+                .map(Arc::new)
+        })
+    }
+}
