@@ -35,8 +35,7 @@ pub enum Class {
     Vote,
     /// What a communication node makes of votes.
     Certificate,
-    /// A result that is part of the agreement (`ccro-paper`); the replies of
-    /// other flows go to the gateway and are no messages of the protocol.
+    /// A result on its way to a gateway.
     Reply,
     /// Upkeep: checkpoints, fetches.
     Upkeep,
@@ -230,8 +229,17 @@ impl Admission {
         Ok(claims)
     }
 
-    /// Remembers claims that hold, such as this replica's own votes.
-    pub fn remember(&mut self, claims: &[Claim]) {
+    /// Remembers the signatures in a message that this replica itself is about
+    /// to send, so that its own vote is not checked when it comes back inside a
+    /// certificate.
+    pub fn vouch<M: Wire>(&mut self, id: ReplicaId, message: &M) {
+        if let Ok(claims) = message.claims(id, &self.cluster) {
+            self.remember(&claims);
+        }
+    }
+
+    /// Remembers claims that hold.
+    fn remember(&mut self, claims: &[Claim]) {
         for claim in claims {
             let fingerprint = fingerprint(claim);
             if self.known.insert(fingerprint) {

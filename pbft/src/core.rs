@@ -436,7 +436,7 @@ impl<A: Application> Core<A> {
                 cx.push(Effect::Reply { to, bundle });
             }
             self.forget_requests(cx, &batch);
-            if seq.0 % self.config.checkpoint_interval == 0 {
+            if seq.0.is_multiple_of(self.config.checkpoint_interval) {
                 self.checkpoint(cx, seq);
             }
         }

@@ -274,6 +274,9 @@ impl<P: Protocol> World<P> {
     }
 
     fn carry_out(&mut self, id: ReplicaId, effect: Effect<Adversary<P>>) {
+        if let Effect::Send { message, .. } = &effect {
+            self.nodes[usize::from(id.0)].admission.vouch(id, message);
+        }
         match effect {
             Effect::Send {
                 to: To::One(to),
@@ -409,6 +412,13 @@ impl<P: Protocol> World<P> {
     /// Replicas that sent something invalid or contradictory.
     pub fn caught(&self) -> Vec<u16> {
         self.corrupt.iter().map(|id| id.0).collect()
+    }
+
+    /// Signatures that all replicas made and checked.
+    pub fn signatures(&self) -> (u64, u64) {
+        let made = self.nodes.iter().map(|node| node.signer.signatures_made()).sum();
+        let checked = self.nodes.iter().map(|node| node.admission.signatures_checked()).sum();
+        (made, checked)
     }
 
     /// Digest of every delivery, in order.

@@ -160,7 +160,8 @@ impl Wire for Message {
             Message::Block { .. } => Class::Proposal,
             Message::Step(statement) if statement.step == Step::Prepare => Class::Vote,
             Message::Step(_) => Class::Certificate,
-            Message::Reply { .. } => Class::Reply,
+            // Having executed the block is what counts towards the decision.
+            Message::Reply { .. } => Class::Vote,
         }
     }
 
