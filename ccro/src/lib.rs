@@ -18,7 +18,7 @@
 //! | requests | as in PBFT | PRE-PREPARE, naming a `communication_node`, to all |
 //! | PRE-PREPARE | as in PBFT | PREPARE to the communication node alone; start the fallback timer |
 //! | PREPAREs at the communication node | all `n` | FastCertificate to all: committed |
-//! | | `q`, and `fast_wait` over | PreparedCertificate to all |
+//! | | `q`, and `fast_wait` over, or only replicas missing that let it run out before (ADR 0004) | PreparedCertificate to all |
 //! | PreparedCertificate | accepted its digest | COMMIT to the communication node alone |
 //! | COMMITs at the communication node | `q` | CommittedCertificate to all |
 //! | Fast- or CommittedCertificate | – | the slot is committed |

@@ -17,6 +17,9 @@ pub struct Replica<A> {
     carried: BTreeMap<Seq, Carried>,
     /// As commander, the communication node that it names at present.
     naming: Option<ReplicaId>,
+    /// As communication node, replicas that let `fast_wait` run out: not waited
+    /// for again until a vote of theirs comes (ADR 0004).
+    absent: BTreeSet<ReplicaId>,
 }
 
 /// What a CCRO replica waits for.
@@ -59,6 +62,7 @@ impl<A: Application> Replica<A> {
             config,
             carried: BTreeMap::new(),
             naming: None,
+            absent: BTreeSet::new(),
         }
     }
 
@@ -73,6 +77,7 @@ impl<A: Application> Replica<A> {
             Message::PrePrepare { header, batch } => self.take_proposal(cx, from, header, batch),
             Message::Vote(vote) => {
                 if self.core.record(cx, from, &vote) {
+                    self.welcome_back(vote.seq);
                     self.advance(cx, vote.seq);
                 }
             }
@@ -170,21 +175,54 @@ impl<A: Application> Replica<A> {
             .core
             .digest_with_commit_quorum(cx.cluster, seq)
             .is_some();
-        let carried = self.carried.entry(seq).or_default();
-        if carried.prepared.is_none() {
-            if self.config.fast_path && accepting == all {
-                self.send_certificate(cx, CertificateKind::Fast, seq);
-            } else if accepting >= cx.cluster.quorum() {
-                if !self.config.fast_path || carried.fast_wait == Wait::Over {
-                    self.send_certificate(cx, CertificateKind::Prepared, seq);
-                    self.vote(cx, Phase::Commit, seq);
-                } else if carried.fast_wait == Wait::NotBegun {
-                    carried.fast_wait = Wait::Running;
-                    cx.set_timer(Timer::FastWait(seq), self.config.fast_wait);
-                }
+        let sent_prepared = self
+            .carried
+            .get(&seq)
+            .is_some_and(|carried| carried.prepared.is_some());
+        if sent_prepared {
+            if committing {
+                self.send_certificate(cx, CertificateKind::Committed, seq);
             }
-        } else if committing {
-            self.send_certificate(cx, CertificateKind::Committed, seq);
+        } else if self.config.fast_path && accepting == all {
+            self.send_certificate(cx, CertificateKind::Fast, seq);
+        } else if accepting >= cx.cluster.quorum() {
+            if self.waits_for_more(cx, seq) {
+                return;
+            }
+            self.send_certificate(cx, CertificateKind::Prepared, seq);
+            self.vote(cx, Phase::Commit, seq);
+        }
+    }
+
+    /// Whether more votes may make the fast path; starts `fast_wait` if so.
+    fn waits_for_more(&mut self, cx: &mut Context<'_, Self>, seq: Seq) -> bool {
+        self.welcome_back(seq);
+        let missing = self.missing(cx.cluster, seq);
+        let carried = self.carried.entry(seq).or_default();
+        let hopeless = missing.iter().all(|id| self.absent.contains(id));
+        if !self.config.fast_path || carried.fast_wait == Wait::Over || hopeless {
+            return false;
+        }
+        if carried.fast_wait == Wait::NotBegun {
+            carried.fast_wait = Wait::Running;
+            cx.set_timer(Timer::FastWait(seq), self.config.fast_wait);
+        }
+        true
+    }
+
+    /// Replicas whose vote for the accepted proposal is not here.
+    fn missing(&self, cluster: &Cluster, seq: Seq) -> Vec<ReplicaId> {
+        let round = self.core.round(seq);
+        cluster
+            .replicas()
+            .filter(|id| !round.is_some_and(|round| round.has_accepted(*id)))
+            .collect()
+    }
+
+    /// Waits again for replicas that did vote for the slot.
+    fn welcome_back(&mut self, seq: Seq) {
+        if let Some(round) = self.core.round(seq).filter(|_| !self.absent.is_empty()) {
+            self.absent.retain(|id| !round.has_accepted(*id));
         }
     }
 
@@ -348,6 +386,7 @@ impl<A: Application> Replica<A> {
         match timer {
             Timer::FastWait(seq) => {
                 if !self.core.is_committed(seq) {
+                    self.absent.extend(self.missing(cx.cluster, seq));
                     self.carried.entry(seq).or_default().fast_wait = Wait::Over;
                     self.advance(cx, seq);
                 }

@@ -123,6 +123,27 @@ fn a_silent_replica_costs_the_fast_path_and_no_more() {
 }
 
 #[test]
+fn an_absent_replica_is_waited_for_once_and_again_after_it_came_back() {
+    let mut world = world(4, &faulty(&[3], "offline"));
+    let fast_wait = Config::for_cluster(4).fast_wait.0;
+    assert_eq!(drive(&mut world, 0, 3), 3);
+    let took: Vec<u64> = (0..3)
+        .map(|i| world.accepted()[i].at_us - i as u64 * SECOND)
+        .collect();
+    assert!(
+        took[0] > fast_wait && took[1] < fast_wait && took[2] < fast_wait,
+        "{took:?}"
+    );
+    world.set_behaviours(ReplicaId(3), vec![]);
+    drive(&mut world, 0, 3);
+    assert!(
+        world.paths()[&Path::Fast] >= 4,
+        "the fast path is back: {:?}",
+        world.paths()
+    );
+}
+
+#[test]
 fn a_bad_communication_node_costs_one_fallback_and_is_replaced() {
     for behaviour in ["offline", "withhold", "malicious", "partial=2", "partial=0"] {
         let mut world = world(4, &faulty(&[1], behaviour));

@@ -414,7 +414,10 @@ impl<A: Application> Core<A> {
             digest,
             path,
         });
-        if slot.decided_batch().is_none() {
+        // Where nothing was accepted yet, the proposal is most likely still on its
+        // way; if it is not, the resend timer asks for the batch.
+        let accepted_another = slot.decided_batch().is_none() && !slot.batches.is_empty();
+        if accepted_another {
             cx.send_all(Message::Fetch { seq, digest });
         }
         self.execute(cx);

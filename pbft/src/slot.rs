@@ -72,6 +72,13 @@ impl Round {
             .map_or(0, |header| self.prepares.count(&header.digest))
     }
 
+    /// Whether `author` voted for what this replica accepted.
+    pub fn has_accepted(&self, author: ReplicaId) -> bool {
+        let vote = self.prepares.get(author).map(|(digest, _)| digest);
+        self.accepted_header()
+            .is_some_and(|header| vote == Some(&header.digest))
+    }
+
     /// Prepared (OSDI §4.2): accepted here and by a quorum.
     pub fn is_prepared(&self, cluster: &Cluster) -> bool {
         self.accepting() >= cluster.quorum()

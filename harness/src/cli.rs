@@ -1,0 +1,316 @@
+//! The command line as it is typed. What it means is resolved in
+//! [`crate::plan`] and in each command's module.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::faults::CommanderDraw;
+use crate::protocols::{Communication, Gateway, Placement, ProtocolName};
+
+/// Compares Byzantine consensus protocols on real HTTP nodes on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, arg_required_else_help = true, after_help = "\
+Examples:
+  harness compare                       the main comparison, in under a minute
+  harness up --protocol ccro --nodes 4  a cluster to try by hand
+  harness sweep harness/plans/faults.toml
+  harness report results/faults
+
+Exit codes: 0 the experiment ran, whatever its outcomes; 1 honest nodes disagreed although at most f were
+faulty; 2 unusable input; 130 interrupted.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare protocols under the same faults
+    ///
+    /// Starts a fresh cluster for every protocol, size and fault, sends requests through it, checks that the
+    /// honest nodes agree, and leaves raw data, statistics, plots and a report behind. Without flags: pbft, ccro
+    /// and ccro-paper with 4 and 7 nodes, without faults, with f nodes offline, with f malicious, with an
+    /// equivocating commander, and with a silent communication node. f is what PBFT tolerates, for all alike.
+    #[command(after_help = "\
+Examples:
+  harness compare
+  harness compare --nodes 4,7,10 --fault none,offline:1,malicious:1
+  harness compare --protocol pbft,ccro --nodes 13 --fault malicious:2 --fault delay=5ms:1   (both at once)
+  harness compare --nodes 4 --clients 512 --batch 512 --requests 100000
+  harness compare --nodes 4 --rate 2000 --requests 10000 --timeout 2                        (open loop)
+  harness compare --nodes 4 --fault crash@0 --out results/dead-commander")]
+    Compare(CompareArgs),
+    /// Run a plan: a grid of cells, which can be stopped and resumed
+    ///
+    /// The plan is a TOML file with lists for protocols, nodes, faults, payload_bytes, batch, clients, rate,
+    /// link_delay_us and link_loss; every combination is a cell. After each finished run of a cell its rows are
+    /// on disk; --resume goes on after the last one.
+    #[command(after_help = "\
+Examples:
+  harness sweep harness/plans/quick.toml
+  harness sweep harness/plans/ccro-paper.toml --out results/paper
+  harness sweep harness/plans/ccro-paper.toml --out results/paper --resume")]
+    Sweep(SweepArgs),
+    /// Start a cluster that stays up until Ctrl-C
+    ///
+    /// Prints where the nodes are, what is wrong with which of them, and the curl lines to try.
+    #[command(after_help = "\
+Examples:
+  harness up --protocol pbft --nodes 4
+  harness up --protocol ccro --nodes 7 --fault malicious:2 --port 9000
+  harness up --protocol ccro --fault withhold@1 --fault delay=5ms@2 --encoding json")]
+    Up(UpArgs),
+    /// Rebuild summary, histograms, plots and report of a result folder
+    ///
+    /// Needs nothing but samples.csv, nodes.csv and cells.csv (and uses floor.json and machine.json if they are
+    /// there).
+    #[command(after_help = "Example:\n  harness report results/reference")]
+    Report(ReportArgs),
+    /// Measure what this machine could do at best
+    ///
+    /// A loopback HTTP hop as the peer links use it, a signature, a verification; from these the least time that
+    /// one decision can take.
+    #[command(after_help = "Examples:\n  harness floor\n  harness floor --nodes 4,7,10")]
+    Floor(FloorArgs),
+    /// Measure what the load generator itself adds and how much it can send
+    ///
+    /// The nodes are replaced by a server that answers at once, on a thread of its own.
+    #[command(after_help = "Examples:\n  harness load-overhead\n  harness load-overhead --clients 1,64,512 --payload 1000")]
+    LoadOverhead(OverheadArgs),
+    /// Run one node; reads its configuration as a line of JSON and ends with its input
+    #[command(hide = true)]
+    Node,
+}
+
+/// What a cluster is made of; the same for all commands.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// Faults: KIND[=ARG]:COUNT, KIND[=ARG]@ID,ID or none
+    ///
+    /// KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial=ID;ID, delay=5ms, drop=0.1 or
+    /// crash (SIGKILL after the warm-up). COUNT nodes are drawn by --seed; the count f stands for what PBFT
+    /// tolerates. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by a
+    /// letter, starts a further scenario.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// Seed of keys, payloads, drawn faults and the order of cells
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Request timeout at the gateway, seconds (fractions too)
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<f64>,
+    /// Nodes as processes of their own, or as tasks of this one
+    #[arg(long, value_name = "WHERE")]
+    pub placement: Option<Placement>,
+    /// Most slots that the commander keeps in flight
+    #[arg(long, value_name = "SLOTS")]
+    pub window: Option<u64>,
+    /// How long CCRO's communication node waits for all votes, milliseconds
+    #[arg(long, value_name = "MS")]
+    pub fast_wait_ms: Option<f64>,
+    /// After how long a CCRO replica sends its votes to all, milliseconds
+    #[arg(long, value_name = "MS")]
+    pub fallback_after_ms: Option<f64>,
+    /// Who collects CCRO's votes: separate, collocated or fixed:ID
+    #[arg(long, value_name = "WHO")]
+    pub communication: Option<Communication>,
+    /// Let CCRO take its two-phase path only
+    #[arg(long)]
+    pub no_fast_path: bool,
+    /// Whether faults given by number may hit the first commander
+    #[arg(long, value_name = "HOW")]
+    pub commander: Option<CommanderDraw>,
+    /// How peers encode messages: binary or json (for reading along)
+    #[arg(long, value_name = "ENCODING", value_parser = parse_encoding)]
+    pub encoding: Option<node::Encoding>,
+    /// Pin nodes to cores, round robin
+    #[arg(long)]
+    pub pin: bool,
+}
+
+/// Flags of `compare`. Lists take commas.
+#[derive(Clone, Debug, Args)]
+pub struct CompareArgs {
+    /// Protocols: pbft, ccro, ccro-paper
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub protocol: Vec<ProtocolName>,
+    /// Numbers of nodes
+    #[arg(long, value_delimiter = ',', value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub nodes: Vec<u16>,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// The load.
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// Flags about load.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub struct LoadArgs {
+    /// Measured requests in each cell and repetition
+    #[arg(long, value_name = "N")]
+    pub requests: Option<u64>,
+    /// Requests before those, which are not recorded
+    #[arg(long, value_name = "N")]
+    pub warmup: Option<u64>,
+    /// Clients with one request in flight each (closed loop)
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    pub clients: Vec<usize>,
+    /// Requests due per second, whatever becomes of earlier ones (open loop; --clients then means nothing)
+    #[arg(long, value_delimiter = ',', value_name = "PER_SECOND")]
+    pub rate: Vec<f64>,
+    /// Bytes of data in each request
+    #[arg(long, value_delimiter = ',', value_name = "BYTES")]
+    pub payload: Vec<usize>,
+    /// Most requests that one slot orders
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    pub batch: Vec<usize>,
+    /// How often every cell runs
+    #[arg(long, value_name = "N")]
+    pub repetitions: Option<u32>,
+    /// The node that the load is posted to: auto (the commander, or the lowest honest node), spread, or an id
+    #[arg(long, value_name = "NODE")]
+    pub gateway: Option<Gateway>,
+    /// Delay on every peer link, microseconds
+    #[arg(long, value_delimiter = ',', value_name = "US")]
+    pub link_delay_us: Vec<u64>,
+    /// Loss on every peer link, a probability
+    #[arg(long, value_delimiter = ',', value_name = "P")]
+    pub link_loss: Vec<f64>,
+}
+
+/// Flags about the result folder.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub struct OutArgs {
+    /// The result folder; must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the stopped run in --out
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+}
+
+/// Flags of `sweep`.
+#[derive(Clone, Debug, Args)]
+pub struct SweepArgs {
+    /// The plan
+    #[arg(value_name = "PLAN.toml")]
+    pub plan: PathBuf,
+    /// The result folder; must be empty or not exist [default: results/<name of the plan>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with a stopped run of the same plan
+    #[arg(long)]
+    pub resume: bool,
+}
+
+/// Flags of `up`.
+#[derive(Clone, Debug, Args)]
+pub struct UpArgs {
+    /// Protocol: pbft, ccro or ccro-paper
+    #[arg(long, value_name = "NAME", default_value = "pbft")]
+    pub protocol: ProtocolName,
+    /// The rest.
+    #[command(flatten)]
+    pub rest: UpRest,
+}
+
+/// Flags of `up` and of the commands that have their protocol fixed.
+#[derive(Clone, Debug, Args)]
+pub struct UpRest {
+    /// Number of nodes
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub nodes: u16,
+    /// The first node's port; the others follow
+    #[arg(long, value_name = "PORT", default_value = "8080")]
+    pub port: u16,
+    /// Most requests that one slot orders
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Delay on every peer link, microseconds
+    #[arg(long, value_name = "US")]
+    pub link_delay_us: Option<u64>,
+    /// Loss on every peer link, a probability
+    #[arg(long, value_name = "P")]
+    pub link_loss: Option<f64>,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// Flags of `report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// The result folder
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// Flags of `floor`.
+#[derive(Clone, Debug, Args)]
+pub struct FloorArgs {
+    /// Numbers of nodes
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "4,7")]
+    pub nodes: Vec<u16>,
+    /// Bytes of data in a request
+    #[arg(long, value_name = "BYTES", default_value = "100")]
+    pub payload: usize,
+    /// Where floor.json goes [default: printed only]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Flags of `load-overhead`.
+#[derive(Clone, Debug, Args)]
+pub struct OverheadArgs {
+    /// Clients with one request in flight each
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1,512")]
+    pub clients: Vec<usize>,
+    /// Bytes of data in each request
+    #[arg(long, value_name = "BYTES", default_value = "100")]
+    pub payload: usize,
+    /// Requests for each number of clients
+    #[arg(long, value_name = "N", default_value = "50000")]
+    pub requests: u64,
+}
+
+fn parse_encoding(text: &str) -> Result<node::Encoding, String> {
+    match text {
+        "binary" => Ok(node::Encoding::Binary),
+        "json" => Ok(node::Encoding::Json),
+        _ => Err("known encodings: binary, json".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_take_commas() {
+        let cli = Cli::try_parse_from(["harness", "compare", "--nodes", "4,7", "--protocol", "pbft,ccro"]);
+        let Command::Compare(args) = cli.unwrap().command else { panic!("not compare") };
+        assert_eq!(args.nodes, [4, 7]);
+        assert_eq!(args.protocol, [ProtocolName::Pbft, ProtocolName::Ccro]);
+        for bad in [["--nodes", "0"], ["--nodes", "x"], ["--protocol", "raft"], ["--placement", "moon"]] {
+            let error = Cli::try_parse_from(["harness", "compare"].into_iter().chain(bad)).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

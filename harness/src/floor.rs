@@ -1,0 +1,367 @@
+//! `harness floor`: what this machine could do at best.
+//!
+//! Measured: one hop of a peer link, one signature made, one checked. Counted,
+//! on the real replicas in memory: messages and signatures of one decision. From
+//! these, two lower bounds for one decision, of which the larger is the floor:
+//!
+//! * the *critical path*: the hops and the signature operations that no machine
+//!   can do at the same time, one after the other;
+//! * the *total work* of all nodes, divided by the cores they share.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use apps::OpaqueLog;
+use kernel::keys::seeded;
+use kernel::{Claim, Cluster, ClusterId, Protocol, ReplicaId};
+use node::{HopPlan, HopReport, measure_hops};
+use sim::{Network, World};
+
+use crate::cli::FloorArgs;
+use crate::overhead;
+use crate::plan::Plan;
+use crate::protocols::ProtocolName;
+
+/// What one signature operation costs, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SignatureCosts {
+    /// Making one.
+    pub sign_us: f64,
+    /// Checking one alone.
+    pub verify_us: f64,
+    /// Checking one in a batch of 16, per signature.
+    pub verify_in_batch_us: f64,
+}
+
+/// What one decision is made of, counted over all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Work {
+    /// Messages between nodes, replies included.
+    pub messages: f64,
+    /// Signatures made.
+    pub signed: f64,
+    /// Signatures checked.
+    pub checked: f64,
+}
+
+/// The operations of one decision that must follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CriticalPath {
+    /// Messages.
+    pub hops: u32,
+    /// Signatures made.
+    pub signed: u32,
+    /// Signatures checked.
+    pub checked: u32,
+}
+
+/// The least time for one decision of a flow.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Floor {
+    /// The flow.
+    pub protocol: ProtocolName,
+    /// Number of nodes.
+    pub nodes: u16,
+    /// How the decision is reached.
+    pub path: &'static str,
+    /// Operations one after the other …
+    pub critical: CriticalPath,
+    /// … and what they take.
+    pub critical_path_us: f64,
+    /// Operations of all nodes …
+    pub work: Work,
+    /// … and what they take, divided by the cores.
+    pub work_us: f64,
+    /// The larger of the two times.
+    pub floor_us: f64,
+}
+
+/// Everything that `floor.json` holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Cores that all nodes share.
+    pub cores: usize,
+    /// One hop, by the links as they are and by one POST per message.
+    pub hop: HopReport,
+    /// Signatures.
+    pub signature: SignatureCosts,
+    /// By flow and number of nodes.
+    pub floors: Vec<Floor>,
+}
+
+/// Runs `harness floor`.
+pub async fn run(args: FloorArgs) -> Result<()> {
+    if args.nodes.is_empty() || args.nodes.contains(&0) {
+        bail!("--nodes takes numbers from 1 up, such as --nodes 4,7");
+    }
+    let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper];
+    let wanted = flows.iter().flat_map(|flow| args.nodes.iter().map(|n| (*flow, *n))).collect();
+    println!("Measuring one hop both ways, signatures, and the work of one decision …");
+    let report = measure(HopPlan::default(), wanted, args.payload).await?;
+    print(&report);
+    let overhead = overhead::measure(overhead::answer_at_once()?, 1, args.payload, 2_000).await?;
+    println!(
+        "The load generator adds {:.1} us of CPU per request (one client, against an immediate answer: p50 {} us).",
+        overhead.cpu_us_per_request, overhead.p50_us
+    );
+    if let Some(dir) = &args.out {
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        write(&report, dir)?;
+        println!("Written to {}.", dir.join("floor.json").display());
+    }
+    Ok(())
+}
+
+/// Measures the floors of a plan's cells quickly and writes `floor.json` into
+/// `dir`.
+pub async fn measure_quick(plan: &Plan, dir: &Path) -> Result<()> {
+    let hops = HopPlan {
+        round_trips: 500,
+        burst: 4_000,
+        ..HopPlan::default()
+    };
+    let wanted: BTreeSet<(ProtocolName, u16)> =
+        plan.protocols.iter().flat_map(|flow| plan.nodes.iter().map(|n| (*flow, *n))).collect();
+    let payload = plan.payload_bytes.iter().min().copied().unwrap_or(100);
+    let report = measure(hops, wanted, payload).await?;
+    write(&report, dir)
+}
+
+async fn measure(
+    hops: HopPlan,
+    wanted: BTreeSet<(ProtocolName, u16)>,
+    payload: usize,
+) -> Result<Report> {
+    let hop = measure_hops(hops).await.context("cannot measure a hop")?;
+    let signature = signature_costs();
+    let cores = std::thread::available_parallelism()?.get();
+    let fits = |(flow, n): &(ProtocolName, u16)| flow.check_size(*n).is_ok();
+    let floors = wanted
+        .into_iter()
+        .filter(fits)
+        .map(|(flow, n)| floor(flow, n, payload, cores, &hop, &signature))
+        .collect();
+    Ok(Report {
+        cores,
+        hop,
+        signature,
+        floors,
+    })
+}
+
+fn floor(
+    protocol: ProtocolName,
+    nodes: u16,
+    payload: usize,
+    cores: usize,
+    hop: &HopReport,
+    costs: &SignatureCosts,
+) -> Floor {
+    let work = work(protocol, nodes, payload);
+    let critical = critical_path(protocol, nodes);
+    let check_us = costs.verify_us.min(costs.verify_in_batch_us);
+    let critical_path_us = f64::from(critical.hops) * hop.streaming.latency_p50_us
+        + f64::from(critical.signed) * costs.sign_us
+        + f64::from(critical.checked) * check_us;
+    let total_us = work.messages * hop.streaming.cpu_us_per_message
+        + work.signed * costs.sign_us
+        + work.checked * check_us;
+    let work_us = total_us / cores.min(usize::from(nodes)) as f64;
+    Floor {
+        protocol,
+        nodes,
+        path: if protocol == ProtocolName::Ccro { "fast" } else { "direct" },
+        critical,
+        critical_path_us,
+        work,
+        work_us,
+        floor_us: critical_path_us.max(work_us),
+    }
+}
+
+/// What cannot be done at the same time, for a request posted to the commander,
+/// from its receipt to the `f+1`st matching reply.
+///
+/// PBFT: bundle and proposal signed; hop; both checked, PREPARE signed; hop;
+/// the quorum's last PREPARE checked, COMMIT signed; hop; the last COMMIT
+/// checked, reply signed; with `f ≥ 1`, hop and one more reply checked.
+///
+/// CCRO, fast: the same up to the last PREPARE at the communication node; hop;
+/// the certificate checked, of which the commander knows its own vote already;
+/// reply signed. The communication node's own reply is in by then; only with
+/// `f ≥ 2` must a further one follow.
+///
+/// `ccro-paper`: REQUEST, PRE-PREPARE, PREPARE, COMMIT, REPLY.
+fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
+    let faults = protocol.tolerates(nodes);
+    let path = |hops, signed, checked| CriticalPath {
+        hops,
+        signed,
+        checked,
+    };
+    match protocol {
+        _ if nodes == 1 => path(0, 4, 0),
+        ProtocolName::Pbft if faults == 0 => path(3, 5, 4),
+        ProtocolName::Pbft => path(4, 5, 5),
+        ProtocolName::Ccro if faults <= 1 => path(3, 4, 3 + u32::from(nodes) - 1),
+        ProtocolName::Ccro => path(4, 4, 3 + u32::from(nodes) - 2 + 1),
+        ProtocolName::CcroPaper => path(5, 8, 7),
+    }
+}
+
+/// Counts the work of one decision on the real replicas, in memory.
+fn work(protocol: ProtocolName, n: u16, payload: usize) -> Work {
+    let config = pbft::Config::default();
+    let app = OpaqueLog::default;
+    match protocol {
+        ProtocolName::Pbft => count(protocol, n, payload, || pbft::Replica::new(config.clone(), app())),
+        ProtocolName::Ccro => {
+            count(protocol, n, payload, || ccro::Replica::new(ccro::Config::for_cluster(n), app()))
+        }
+        ProtocolName::CcroPaper => {
+            count(protocol, n, payload, || ccro::paper::Replica::new(&config, app()))
+        }
+    }
+}
+
+fn count<P: Protocol>(protocol: ProtocolName, n: u16, payload: usize, make: impl Fn() -> P) -> Work {
+    const DECISIONS: usize = 4;
+    let cluster = Cluster::new(ClusterId::derive("floor", 1), &protocol.to_string(), n);
+    let needed = protocol.tolerates(n) + 1;
+    let mut world = World::new(cluster, 1, Network::default(), needed, &[], make);
+    for _ in 0..DECISIONS {
+        world.submit(ReplicaId(0), &vec![7; payload]);
+        world.run(1_000_000);
+    }
+    let per_decision = |total: u64| total as f64 / DECISIONS as f64;
+    let (signed, checked) = world.signatures();
+    Work {
+        messages: per_decision(world.messages().values().sum()) + f64::from(n - 1),
+        signed: per_decision(signed),
+        checked: per_decision(checked),
+    }
+}
+
+fn signature_costs() -> SignatureCosts {
+    const ROUNDS: usize = 400;
+    let (signers, keyring) = seeded(1, 16);
+    let claims: Vec<Claim> = signers
+        .iter()
+        .map(|signer| {
+            let bytes = vec![signer.id().0 as u8; 100];
+            Claim {
+                author: signer.id(),
+                signature: signer.sign(&bytes),
+                bytes,
+            }
+        })
+        .collect();
+    SignatureCosts {
+        sign_us: median_us(ROUNDS, || {
+            black_box(signers[0].sign(black_box(&claims[0].bytes)));
+        }),
+        verify_us: median_us(ROUNDS, || {
+            assert!(keyring.verify(black_box(&claims[0])));
+        }),
+        verify_in_batch_us: median_us(ROUNDS / 8, || {
+            assert!(keyring.verify_all(black_box(&claims).iter()));
+        }) / claims.len() as f64,
+    }
+}
+
+fn median_us(rounds: usize, mut operation: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..rounds)
+        .map(|_| {
+            let began = Instant::now();
+            operation();
+            began.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[rounds / 2]
+}
+
+fn write(report: &Report, dir: &Path) -> Result<()> {
+    let path = dir.join("floor.json");
+    let text = serde_json::to_string_pretty(report)?;
+    fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn print(report: &Report) {
+    let hop = &report.hop;
+    println!("One hop of 200 bytes:");
+    for (way, figures) in [
+        ("streaming link, coalesced frames", &hop.streaming),
+        ("one POST per message", &hop.one_post_per_message),
+    ] {
+        println!(
+            "  {way:<34} {:>6.1} us alone, {:>5.2} us of CPU in a burst, {:>8.0} messages/s",
+            figures.latency_p50_us, figures.cpu_us_per_message, figures.messages_per_s
+        );
+    }
+    let costs = &report.signature;
+    println!(
+        "One signature: made in {:.1} us, checked in {:.1} us, in a batch of 16 in {:.1} us.",
+        costs.sign_us, costs.verify_us, costs.verify_in_batch_us
+    );
+    println!("The least time for one decision, on {} cores:", report.cores);
+    for floor in &report.floors {
+        println!(
+            "  {:<10} n = {:<3} {:<6} floor {:>7.0} us = max(critical path {:.0}, work {:.0}); {:.0} messages, \
+             {:.0} signatures made, {:.0} checked",
+            floor.protocol.to_string(),
+            floor.nodes,
+            floor.path,
+            floor.floor_us,
+            floor.critical_path_us,
+            floor.work_us,
+            floor.work.messages,
+            floor.work.signed,
+            floor.work.checked
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_of_a_decision_is_what_the_formulas_say() {
+        // Messages of the agreement and n−1 replies to the gateway.
+        assert_eq!(work(ProtocolName::Pbft, 4, 100).messages, 24.0 + 3.0);
+        assert_eq!(work(ProtocolName::Ccro, 7, 100).messages, 17.0 + 6.0);
+        // Bundle, proposal, n−1 PREPAREs, n COMMITs, n replies.
+        assert_eq!(work(ProtocolName::Pbft, 4, 100).signed, 13.0);
+        assert_eq!(work(ProtocolName::Ccro, 4, 100).signed, 9.0);
+    }
+
+    #[test]
+    fn the_floor_is_the_larger_bound() {
+        let figures = node::HopFigures {
+            latency_p50_us: 10.0,
+            cpu_us_per_message: 2.0,
+            messages_per_s: 0.0,
+        };
+        let hop = HopReport {
+            streaming: figures,
+            one_post_per_message: figures,
+        };
+        let costs = SignatureCosts {
+            sign_us: 1.0,
+            verify_us: 3.0,
+            verify_in_batch_us: 2.0,
+        };
+        let floor = floor(ProtocolName::Pbft, 4, 100, 2, &hop, &costs);
+        assert_eq!(floor.critical_path_us, 4.0 * 10.0 + 5.0 + 5.0 * 2.0);
+        let work = floor.work.messages * 2.0 + floor.work.signed + floor.work.checked * 2.0;
+        assert_eq!(floor.work_us, work / 2.0);
+        assert_eq!(floor.floor_us, floor.critical_path_us.max(floor.work_us));
+    }
+}

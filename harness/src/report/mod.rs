@@ -1,0 +1,306 @@
+//! From the raw files of a result folder to everything that is computed from
+//! them: `summary.csv`, `histograms/`, `plots/` and `report.html`.
+
+mod bars;
+mod draw;
+pub mod files;
+mod format;
+pub mod histograms;
+pub mod html;
+pub mod plots;
+pub mod schema;
+pub mod setting;
+pub mod statistics;
+pub mod summary;
+pub mod table;
+#[cfg(test)]
+mod testdata;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use schema::{CellRow, NodeRow, Row as _, SampleRow, SummaryRow};
+
+/// What [`build`] found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// One row per cell, in the order of tables.
+    pub summary: Vec<SummaryRow>,
+    /// For each summary row, in what its load, placement or links differ from
+    /// other cells; empty where all are alike.
+    pub variants: Vec<String>,
+    /// What makes the numbers doubtful: unfinished repetitions, counts that
+    /// contradict each other.
+    pub warnings: Vec<String>,
+    /// Why cells ended early, as `cells.csv` notes it.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// The cells in which honest nodes disagreed although at most `f` nodes
+    /// were faulty: what no safe protocol lets happen.
+    pub fn violations_within_f(&self) -> impl Iterator<Item = &SummaryRow> {
+        self.summary.iter().filter(|row| {
+            // Lists of repetitions that drew other nodes are separated by `|`.
+            let faulty = row
+                .faulty
+                .split('|')
+                .map(summary::faulty_count)
+                .min()
+                .unwrap_or(0);
+            row.violations > 0 && faulty <= row.f as usize
+        })
+    }
+}
+
+/// Reads `samples.csv`, `nodes.csv` and `cells.csv` of `dir` (and `floor.json`
+/// and `machine.json`, where they are there) and writes `summary.csv`,
+/// `histograms/`, `plots/` and `report.html` anew.
+///
+/// A repetition counts once it has its row in `cells.csv`; rows of an
+/// unfinished one are left out with a warning.
+pub fn build(dir: &Path) -> Result<Report> {
+    let cells: Vec<CellRow> = files::read_rows(dir)?;
+    let mut samples: Vec<SampleRow> = files::read_rows(dir)?;
+    let mut nodes: Vec<NodeRow> = files::read_rows(dir)?;
+    let floors = summary::read_floors(dir)?;
+    let machine = html::read_machine(dir)?;
+    let mut warnings = leave_out_unfinished(dir, &cells, &mut samples, &mut nodes)?;
+    warnings.extend(contradictions(&cells, &samples));
+
+    let rows = summary::summarise(&samples, &nodes, &cells, &floors);
+    let report = Report {
+        variants: variants(&rows, &cells),
+        notes: notes(&cells),
+        summary: rows,
+        warnings,
+    };
+    files::write_rows(dir, &report.summary)?;
+    histograms::write_all(dir, &samples)?;
+    let plots = plots::draw_all(plots::Input {
+        samples: &samples,
+        nodes: &nodes,
+        cells: &cells,
+        summary: &report.summary,
+    })?;
+    let files: Vec<(String, Vec<u8>)> = plots
+        .iter()
+        .map(|plot| (plot.file.clone(), plot.svg.clone().into_bytes()))
+        .collect();
+    files::replace_folder(&dir.join("plots"), "svg", &files)?;
+    let page = html::render(&report, &cells, &plots, machine.as_ref())?;
+    files::write_atomically(&dir.join("report.html"), page.as_bytes())?;
+    Ok(report)
+}
+
+/// Drops the rows of repetitions without a row in `cells.csv` and says so.
+fn leave_out_unfinished(
+    dir: &Path,
+    cells: &[CellRow],
+    samples: &mut Vec<SampleRow>,
+    nodes: &mut Vec<NodeRow>,
+) -> Result<Vec<String>> {
+    let mut finished: BTreeSet<(&str, u32)> = BTreeSet::new();
+    for row in cells {
+        if !finished.insert((&row.cell, row.repetition)) {
+            bail!(
+                "{}: cell {} has repetition {} twice; results of two runs were mixed: \
+                 give each run a folder of its own",
+                dir.join(CellRow::FILE).display(),
+                row.cell,
+                row.repetition
+            );
+        }
+    }
+    let mut dropped: BTreeMap<(String, u32), usize> = BTreeMap::new();
+    samples.retain(|row| {
+        let keep = finished.contains(&(row.cell.as_str(), row.repetition));
+        if !keep {
+            *dropped
+                .entry((row.cell.clone(), row.repetition))
+                .or_default() += 1;
+        }
+        keep
+    });
+    nodes.retain(|row| finished.contains(&(row.cell.as_str(), row.repetition)));
+    let warnings = dropped.into_iter().map(|((cell, repetition), count)| {
+        format!(
+            "{count} requests of {cell}, repetition {repetition}, are left out: \
+             it did not finish (cells.csv has no row of it); resume the run"
+        )
+    });
+    Ok(warnings.collect())
+}
+
+/// Repetitions for which `samples.csv` does not hold as many requests as
+/// `cells.csv` says.
+fn contradictions(cells: &[CellRow], samples: &[SampleRow]) -> Vec<String> {
+    let mut counts: HashMap<(&str, u32), u64> = HashMap::new();
+    for row in samples {
+        *counts.entry((&row.cell, row.repetition)).or_default() += 1;
+    }
+    let found = |row: &CellRow| {
+        counts
+            .get(&(row.cell.as_str(), row.repetition))
+            .copied()
+            .unwrap_or(0)
+    };
+    cells
+        .iter()
+        .filter(|row| found(row) != row.requests)
+        .map(|row| {
+            format!(
+                "{}, repetition {}: samples.csv holds {} requests, cells.csv says {}; \
+                 rows were lost or added",
+                row.cell,
+                row.repetition,
+                found(row),
+                row.requests
+            )
+        })
+        .collect()
+}
+
+/// For each summary row, what sets its load, placement and links apart.
+fn variants(rows: &[SummaryRow], cells: &[CellRow]) -> Vec<String> {
+    let settings = setting::settings(cells);
+    let all = settings
+        .values()
+        .map(|setting| setting.variant.clone())
+        .collect();
+    rows.iter()
+        .map(|row| {
+            settings
+                .get(row.cell.as_str())
+                .map_or_else(String::new, |s| s.variant.label(&all))
+        })
+        .collect()
+}
+
+/// The notes of cells that ended early.
+fn notes(cells: &[CellRow]) -> Vec<String> {
+    cells
+        .iter()
+        .filter(|row| !row.note.trim().is_empty())
+        .map(|row| {
+            format!(
+                "{}, repetition {}: {}",
+                row.cell,
+                row.repetition,
+                row.note.trim()
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testdata::Data;
+
+    fn all_files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files.extend(all_files(&path));
+            } else {
+                files.insert(path.display().to_string(), std::fs::read(&path).unwrap());
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn building_twice_gives_the_same_files_and_leaves_no_temporary_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        testdata::standard().write(dir.path());
+        let report = build(dir.path()).unwrap();
+        let first = all_files(dir.path());
+        assert_eq!(build(dir.path()).unwrap(), report);
+        assert_eq!(all_files(dir.path()), first);
+        assert!(!first.keys().any(|name| name.ends_with(".tmp")));
+        assert_eq!(
+            files::read_rows::<SummaryRow>(dir.path()).unwrap(),
+            report.summary
+        );
+        assert_eq!(report.warnings, [""; 0]);
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_the_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        testdata::standard().write(dir.path());
+        std::fs::remove_file(dir.path().join("nodes.csv")).unwrap();
+        let message = build(dir.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("nodes.csv") && message.contains("--out"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn headers_alone_give_an_empty_report() {
+        let dir = tempfile::tempdir().unwrap();
+        Data::default().write(dir.path());
+        assert_eq!(build(dir.path()).unwrap().summary, []);
+        assert!(dir.path().join("report.html").exists());
+    }
+
+    #[test]
+    fn unfinished_repetitions_are_left_out_with_a_warning() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut data = testdata::standard();
+        data.cells
+            .retain(|row| row.cell != "pbft-4-none" || row.repetition < 2);
+        data.write(dir.path());
+        let report = build(dir.path()).unwrap();
+        let row = report
+            .summary
+            .iter()
+            .find(|row| row.cell == "pbft-4-none")
+            .unwrap();
+        assert_eq!((row.repetitions, row.requests), (2, 600));
+        assert!(report.warnings[0].starts_with("300 requests of pbft-4-none, repetition 2,"));
+    }
+
+    #[test]
+    fn lost_samples_and_mixed_runs_are_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut data = testdata::standard();
+        data.samples.pop();
+        data.write(dir.path());
+        let report = build(dir.path()).unwrap();
+        assert!(report.warnings[0].contains("holds 299 requests, cells.csv says 300"));
+        data.cells.push(data.cells[0].clone());
+        data.write(dir.path());
+        assert!(
+            build(dir.path())
+                .unwrap_err()
+                .to_string()
+                .contains("has repetition 0 twice")
+        );
+    }
+
+    #[test]
+    fn only_violations_within_f_count_against_a_protocol() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut data = testdata::standard();
+        for sample in data
+            .samples
+            .iter_mut()
+            .filter(|s| s.cell == "pbft-4-offline:2")
+        {
+            sample.outcome = schema::Outcome::Violation;
+        }
+        data.write(dir.path());
+        let report = build(dir.path()).unwrap();
+        let names: Vec<&str> = report
+            .violations_within_f()
+            .map(|row| row.cell.as_str())
+            .collect();
+        assert_eq!(names, ["ccro-paper-4-equivocate@0"]);
+    }
+}

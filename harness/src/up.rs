@@ -1,0 +1,126 @@
+//! `harness up`: a cluster to try by hand.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::console::say;
+use crate::cli::UpRest;
+use crate::cluster::{Cluster, ClusterSpec, nodes_up};
+use crate::compare::apply;
+use crate::faults;
+use crate::limits;
+use crate::observe;
+use crate::plan::Plan;
+use crate::protocols::ProtocolName;
+use crate::stop::{INTERRUPTED, Stop};
+
+/// Clients that the descriptor limit is checked for.
+const CLIENTS: u64 = 64;
+/// How long nodes may take to connect before the banner comes anyway.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// The cluster that the flags ask for.
+pub fn spec_of(protocol: ProtocolName, args: &UpRest) -> Result<ClusterSpec> {
+    let mut plan = Plan {
+        name: "up".into(),
+        protocols: vec![protocol],
+        nodes: vec![args.nodes],
+        batch: vec![args.batch.unwrap_or(256)],
+        link_delay_us: vec![args.link_delay_us.unwrap_or(0)],
+        link_loss: vec![args.link_loss.unwrap_or(0.0)],
+        ..Plan::default()
+    };
+    apply(&args.cluster, &mut plan);
+    let scenarios = faults::scenarios(&args.cluster.fault)?;
+    let [scenario] = scenarios.as_slice() else {
+        bail!(
+            "one cluster can have one scenario, and the flags name {}; repeat --fault to put several faults \
+             on it at once",
+            scenarios.len()
+        );
+    };
+    if scenario.has_crash() {
+        bail!("crash needs a moment to happen at; kill the node's process yourself (its pid is in /status)");
+    }
+    plan.faults = vec![scenario.to_string()];
+    let cell = plan.cells()?.remove(0);
+    Ok(ClusterSpec { first_port: Some(args.port), ..ClusterSpec::of(&plan, &cell) })
+}
+
+/// Runs `harness up` and returns the exit code.
+pub async fn run(protocol: ProtocolName, args: UpRest, executable: Option<PathBuf>) -> Result<u8> {
+    let mut spec = spec_of(protocol, &args)?;
+    spec.executable = executable.unwrap_or(spec.executable);
+    let descriptors = limits::raise_descriptor_limit();
+    limits::check_cluster(spec.placement, spec.nodes, CLIENTS, descriptors)?;
+    let stop = Stop::listen()?;
+    let mut cluster = tokio::select! {
+        cluster = Cluster::start(&spec) => cluster?,
+        () = stop.wait() => return Ok(INTERRUPTED),
+    };
+    let up: Vec<u16> = nodes_up(&spec.faults).into_iter().collect();
+    tokio::select! {
+        _ = observe::wait_connected(cluster.addresses(), &up, CONNECT_LIMIT) => {}
+        () = stop.wait() => return Ok(INTERRUPTED),
+    }
+    let statuses = observe::statuses(cluster.addresses()).await;
+    let honest = spec.faults.honest();
+    let asked = honest.iter().find_map(|id| statuses[usize::from(*id)].as_ref());
+    let collector = asked.and_then(|status| status.communication_node);
+    say(banner(&spec, &cluster, collector));
+    loop {
+        tokio::select! {
+            () = stop.wait() => break,
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+        if let Some(death) = cluster.died() {
+            bail!("{death}. The cluster is stopped");
+        }
+    }
+    drop(cluster);
+    say(format_args!("\nAll nodes are stopped."));
+    // Ctrl-C is how this command ends.
+    Ok(0)
+}
+
+fn banner(spec: &ClusterSpec, cluster: &Cluster, collector: Option<u16>) -> String {
+    let f = spec.protocol.tolerates(spec.nodes);
+    let addresses = cluster.addresses();
+    let mut text = format!("{} with {} nodes, {}\n\n", spec.protocol, spec.nodes, tolerance(f));
+    for (id, address) in addresses.iter().enumerate() {
+        let mut roles = Vec::new();
+        if id == 0 {
+            roles.push("commander");
+        }
+        if collector == Some(id as u16) {
+            roles.push("communication node");
+        }
+        let faults = spec.faults.nodes[id].describe();
+        let faults = if faults == "none" { String::new() } else { format!("FAULTY: {faults}") };
+        let _ = writeln!(text, "  node {id:<3} http://{address}  {:<30} {faults}", roles.join(", "));
+    }
+    let gateway = addresses[usize::from(spec.faults.honest().first().copied().unwrap_or(0))];
+    let last = addresses[addresses.len() - 1];
+    let _ = write!(
+        text,
+        "\nTry:\n  \
+         curl -s http://{gateway}/status\n  \
+         curl -s -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
+         curl -s -H 'Accept: text/plain' -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
+         curl -s -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  \
+         curl -s http://{gateway}/log\n\n\
+         Ctrl-C stops all nodes."
+    );
+    text
+}
+
+fn tolerance(f: usize) -> String {
+    match f {
+        0 => "tolerates no fault at all (f = 0)".to_string(),
+        1 => "tolerates one faulty node (f = 1)".to_string(),
+        f => format!("tolerates {f} faulty nodes (f = {f})"),
+    }
+}

@@ -1,0 +1,191 @@
+//! The program as it is used: arguments in, folders and exit codes out.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use harness::report::files::read_rows;
+use harness::report::schema::{CellRow, NodeRow, Outcome, SampleRow};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn harness(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_harness")).args(arguments).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs a small comparison and returns the output and the samples.
+fn compare(dir: &Path, arguments: &[&str]) -> (Output, Vec<SampleRow>) {
+    let dir_text = dir.to_str().unwrap();
+    let common = ["compare", "--out", dir_text, "--requests", "10", "--warmup", "2", "--repetitions", "1"];
+    let output = harness(&[&common, arguments].concat());
+    (output, read_rows(dir).unwrap_or_default())
+}
+
+/// The processes that were started as nodes by `parent`'s program.
+fn is_running(pid: u32) -> bool {
+    // A zombie's command line is empty.
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..3000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{what} did not happen");
+}
+
+/// Starts `harness up` on free ports and waits for its banner.
+fn up() -> (Child, Vec<u32>) {
+    let port = harness::ports::bind_free(1).unwrap()[0].local_addr().unwrap().port();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(["up", "--nodes", "4", "--port", &port.to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("Ctrl-C stops all nodes")));
+    let nodes = children_of(child.id());
+    assert_eq!(nodes.len(), 4);
+    (child, nodes)
+}
+
+#[test]
+fn unusable_input_ends_with_2_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let occupied = folder.path().join("occupied");
+    fs::create_dir(&occupied).unwrap();
+    fs::write(occupied.join("file"), "x").unwrap();
+    let plan = folder.path().join("plan.toml");
+    fs::write(&plan, "nodes = [4]\nfautls = [\"none\"]\n").unwrap();
+    let taken = harness::ports::bind_free(1).unwrap().remove(0);
+    let port = taken.local_addr().unwrap().port().to_string();
+    let new = folder.path().join("new");
+    let new = new.to_str().unwrap();
+    for (arguments, expected) in [
+        (vec!["compare", "--fault", "offline:5", "--nodes", "4", "--out", new], "more faulty nodes"),
+        (vec!["compare", "--fault", "nonsense:1", "--out", new], "nonsense"),
+        (vec!["compare", "--out", occupied.to_str().unwrap()], "not empty"),
+        (vec!["compare", "--fault", "crash:1", "--placement", "tasks", "--out", new], "crash"),
+        (vec!["compare", "--nodes", "4", "--communication", "fixed:4", "--out", new], "out of range"),
+        (vec!["compare", "--out", "/proc/results"], "--out"),
+        (vec!["sweep", plan.to_str().unwrap(), "--out", new], "fautls"),
+        (vec!["sweep", "missing.toml", "--out", new], "missing.toml"),
+        (vec!["up", "--port", &port], &port),
+        (vec!["up", "--protocol", "ccro-paper", "--nodes", "2"], "at least 3"),
+        (vec!["compare", "--unknown"], "--unknown"),
+        (vec!["report", "/nonexistent"], "/nonexistent"),
+    ] {
+        let output = harness(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+    }
+    assert!(!Path::new(new).exists(), "nothing may be left of what never started");
+}
+
+#[test]
+fn a_comparison_leaves_rows_that_agree_with_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("out");
+    let faults = ["--nodes", "4", "--fault", "none,malicious:1,offline:2", "--timeout", "1"];
+    let (output, samples) = compare(&dir, &faults);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let cells: Vec<CellRow> = read_rows(&dir).unwrap();
+    let nodes: Vec<NodeRow> = read_rows(&dir).unwrap();
+    assert_eq!(cells.len(), 3 * 3);
+    assert_eq!(nodes.len(), 4 * 3 * 3);
+    for cell in &cells {
+        let of_cell: Vec<&SampleRow> = samples.iter().filter(|sample| sample.cell == cell.cell).collect();
+        assert_eq!(of_cell.len() as u64, cell.requests);
+        let decided = of_cell.iter().filter(|s| s.outcome == Outcome::Decided).count() as u64;
+        assert_eq!(decided, cell.decided);
+        match (cell.fault.as_str(), cell.protocol.as_str()) {
+            ("none", _) => assert_eq!((cell.decided, cell.faulty.as_str()), (10, ""), "{cell:?}"),
+            ("malicious:1", "pbft" | "ccro") => assert_eq!(cell.decided, 10, "{cell:?}"),
+            ("offline:2", "pbft" | "ccro") => assert_eq!((cell.decided, cell.timeouts), (0, 2), "{cell:?}"),
+            _ => {}
+        }
+    }
+    for sample in &samples {
+        let decided = sample.outcome == Outcome::Decided;
+        assert_eq!(sample.consensus_us.is_some(), decided, "{sample:?}");
+        assert_eq!(sample.seq.is_some(), decided);
+    }
+    assert!(dir.join("report.html").exists() && dir.join("machine.json").exists());
+}
+
+#[test]
+fn a_killed_process_and_tasks_work_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let common = ["--nodes", "4", "--protocol", "pbft"];
+    let crash = [&common[..], &["--fault", "crash:1"]].concat();
+    let (output, samples) = compare(&folder.path().join("crash"), &crash);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(samples.iter().filter(|sample| sample.outcome == Outcome::Decided).count(), 10);
+    let tasks = [&common[..], &["--fault", "none", "--placement", "tasks"]].concat();
+    let (output, samples) = compare(&folder.path().join("tasks"), &tasks);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(samples.iter().filter(|sample| sample.outcome == Outcome::Decided).count(), 10);
+}
+
+#[test]
+fn no_node_outlives_the_harness_however_it_ends() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let (mut child, nodes) = up();
+        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.success(), signal != Signal::SIGKILL, "{signal}: {status}");
+        wait_until("the end of all nodes", || !nodes.iter().any(|pid| is_running(*pid)));
+    }
+}
+
+#[test]
+fn an_interrupted_sweep_is_resumed_without_loss_or_repetition() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("plan.toml");
+    let text = "protocols = [\"pbft\"]\nnodes = [4]\nfaults = [\"none\", \"offline:1\", \"malicious:1\"]\n\
+                requests = 20\nwarmup = 2\nrepetitions = 3\n";
+    fs::write(&plan, text).unwrap();
+    let out = folder.path().join("out");
+    let (plan, out) = (plan.to_str().unwrap(), out.to_str().unwrap());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(["sweep", plan, "--out", out])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let finished = || fs::read_to_string(Path::new(out).join("progress.log")).unwrap_or_default().lines().count();
+    // The first line tells of the headers only.
+    wait_until("the second cell", || finished() >= 3);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let before: Vec<CellRow> = read_rows(Path::new(out)).unwrap();
+    assert!((2..9).contains(&before.len()), "{} cells before the interruption", before.len());
+
+    let again = harness(&["sweep", plan, "--out", out]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(stderr(&again).contains("--resume"), "{}", stderr(&again));
+
+    let resumed = harness(&["sweep", plan, "--out", out, "--resume"]);
+    assert_eq!(resumed.status.code(), Some(0), "{}", stderr(&resumed));
+    let after: Vec<CellRow> = read_rows(Path::new(out)).unwrap();
+    assert_eq!(after[..before.len()], before);
+    let mut runs: Vec<(String, u32)> = after.iter().map(|row| (row.cell.clone(), row.repetition)).collect();
+    runs.sort();
+    runs.dedup();
+    assert_eq!((runs.len(), after.len()), (9, 9));
+    assert_eq!(read_rows::<SampleRow>(Path::new(out)).unwrap().len(), 9 * 20);
+}

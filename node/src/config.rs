@@ -1,0 +1,137 @@
+//! What a node is told at start.
+
+use anyhow::{Context as _, ensure};
+use kernel::keys::{PublicKey, SecretKey};
+use kernel::{Claim, Cluster, Keyring, ReplicaId, Signer};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The largest `data` that a node takes unless told otherwise, in bytes.
+pub const DEFAULT_MAX_DATA_BYTES: usize = 8 << 20;
+
+/// Everything that one node needs to know.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub struct NodeConfig {
+    /// The cluster that it belongs to.
+    pub cluster: Cluster,
+    /// Which of the cluster's replicas it is.
+    pub id: ReplicaId,
+    /// Its signing key.
+    pub secret: SecretKey,
+    /// Everyone's public key, by id.
+    pub public_keys: Vec<PublicKey>,
+    /// Everyone's listen address, by id.
+    pub addresses: Vec<SocketAddr>,
+    /// The flow's `f`: the gateway accepts a result on `f+1` matching replies.
+    pub faulty_tolerated: usize,
+    /// A gateway's bundle never holds more requests than this.
+    pub batch_max: usize,
+    /// How long the gateway waits for a decision, in microseconds.
+    pub timeout_us: u64,
+    /// What the network does to every message that leaves this node.
+    pub link: LinkConditions,
+    /// How messages are written on the peer links.
+    pub encoding: Encoding,
+    /// Seed of every random choice made in this node.
+    pub seed: u64,
+    /// The largest `data` of a request, in bytes.
+    pub max_data_bytes: usize,
+    /// Several nodes share this process, so that its CPU time and memory are not
+    /// this node's own and are not reported.
+    pub shares_process: bool,
+}
+
+/// Faults of the network, injected on every outgoing peer message.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq)]
+pub struct LinkConditions {
+    /// Added to every message's way, in microseconds.
+    pub delay_us: u64,
+    /// Probability that a message is lost, 0 to 1.
+    pub loss: f64,
+}
+
+/// How messages are written on the peer links.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// Length and postcard bytes.
+    #[default]
+    Binary,
+    /// One JSON object per line, for people.
+    Json,
+}
+
+impl Encoding {
+    /// The content type that announces it on a peer link.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Encoding::Binary => "application/octet-stream",
+            Encoding::Json => "application/x-ndjson",
+        }
+    }
+
+    /// The encoding that a content type announces.
+    pub fn of_content_type(content_type: &str) -> Option<Encoding> {
+        [Encoding::Binary, Encoding::Json]
+            .into_iter()
+            .find(|encoding| encoding.content_type() == content_type)
+    }
+}
+
+impl NodeConfig {
+    /// Checks that the parts fit together, and returns the keyring.
+    pub(crate) fn validate(&self) -> anyhow::Result<Keyring> {
+        let n = usize::from(self.cluster.n);
+        ensure!(
+            self.cluster.contains(self.id),
+            "node {} is not in a cluster of {n} nodes; ids run from 0 to {}",
+            self.id,
+            n.saturating_sub(1)
+        );
+        ensure!(
+            self.addresses.len() == n && self.public_keys.len() == n,
+            "a cluster of {n} nodes needs {n} addresses and {n} public keys; there are {} and {}",
+            self.addresses.len(),
+            self.public_keys.len()
+        );
+        ensure!(
+            self.faulty_tolerated < n,
+            "{} faulty nodes cannot be tolerated among {n}: nobody would be left to reply",
+            self.faulty_tolerated
+        );
+        ensure!(
+            self.batch_max > 0,
+            "batch_max is 0; a bundle holds at least 1 request"
+        );
+        ensure!(
+            self.timeout_us > 0,
+            "timeout_us is 0; no request could ever be decided in time"
+        );
+        ensure!(
+            (0.0..=1.0).contains(&self.link.loss),
+            "link loss {} is not a probability; it goes from 0 to 1",
+            self.link.loss
+        );
+        let keyring =
+            Keyring::new(&self.public_keys).context("cannot read the cluster's public keys")?;
+        let proof = b"this key is this node's";
+        let claim = Claim {
+            author: self.id,
+            bytes: proof.to_vec(),
+            signature: Signer::new(self.id, &self.secret).sign(proof),
+        };
+        ensure!(
+            keyring.verify(&claim),
+            "the secret key is not that of node {}: its signatures do not fit public key {}",
+            self.id,
+            self.public_keys[usize::from(self.id.0)]
+        );
+        Ok(keyring)
+    }
+
+    /// How long the gateway waits for a decision.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_micros(self.timeout_us)
+    }
+}

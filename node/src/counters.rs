@@ -1,0 +1,196 @@
+//! What a node counts.
+
+use kernel::{Class, Reason};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The name under which replies to gateways are counted.
+const REPLY_KIND: &str = "reply";
+
+/// Counts since the start of the node.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) sent: Traffic,
+    pub(crate) received: Traffic,
+    refused: BTreeMap<Reason, u64>,
+    unreadable: BTreeMap<&'static str, u64>,
+    pub(crate) dropped_messages: u64,
+    pub(crate) decided_slots: u64,
+    pub(crate) corrupt_replies: u64,
+}
+
+/// Messages in one direction.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    by_kind: BTreeMap<&'static str, u64>,
+    agreement: u64,
+    other: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Traffic {
+    /// Counts `copies` of a message.
+    pub(crate) fn count(&mut self, kind: &'static str, class: Class, copies: u64) {
+        *self.by_kind.entry(kind).or_default() += copies;
+        if class.is_agreement() {
+            self.agreement += copies;
+        } else {
+            self.other += copies;
+        }
+    }
+
+    /// Counts a reply to a gateway. It is never part of the agreement: its class
+    /// in a protocol's messages is about replies to the commander.
+    pub(crate) fn count_reply(&mut self) {
+        *self.by_kind.entry(REPLY_KIND).or_default() += 1;
+        self.other += 1;
+    }
+
+    fn kinds(&self) -> BTreeMap<String, u64> {
+        self.by_kind
+            .iter()
+            .map(|(kind, count)| ((*kind).to_owned(), *count))
+            .collect()
+    }
+}
+
+impl Counters {
+    /// Counts a message that was understood and refused.
+    pub(crate) fn refused(&mut self, reason: Reason) {
+        *self.refused.entry(reason).or_default() += 1;
+    }
+
+    /// Counts a frame or a link that never got as far as a message.
+    pub(crate) fn unreadable(&mut self, what: &'static str) {
+        *self.unreadable.entry(what).or_default() += 1;
+    }
+
+    /// The counts as they are reported; those kept elsewhere are zero.
+    pub(crate) fn report(&self) -> CounterReport {
+        let refused = self
+            .refused
+            .iter()
+            .map(|(reason, count)| (reason.to_string(), *count));
+        let unreadable = self
+            .unreadable
+            .iter()
+            .map(|(what, count)| ((*what).to_owned(), *count));
+        CounterReport {
+            messages_out: self.sent.kinds(),
+            messages_in: self.received.kinds(),
+            bytes_out: self.sent.bytes,
+            bytes_in: self.received.bytes,
+            agreement_messages_out: self.sent.agreement,
+            agreement_messages_in: self.received.agreement,
+            other_messages_out: self.sent.other,
+            other_messages_in: self.received.other,
+            rejected: refused.chain(unreadable).collect(),
+            dropped_messages: self.dropped_messages,
+            decided_slots: self.decided_slots,
+            corrupt_replies: self.corrupt_replies,
+            ..CounterReport::default()
+        }
+    }
+}
+
+/// A node's counts, as `GET /status` gives them.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct CounterReport {
+    /// Messages handed to the peer links, one per recipient, by kind.
+    pub messages_out: BTreeMap<String, u64>,
+    /// Messages that came in and could be read, by kind.
+    pub messages_in: BTreeMap<String, u64>,
+    /// Bytes of the former, frame headers included.
+    pub bytes_out: u64,
+    /// Bytes that came in on peer links.
+    pub bytes_in: u64,
+    /// Proposals, votes and certificates among the messages out.
+    pub agreement_messages_out: u64,
+    /// Proposals, votes and certificates among the messages in.
+    pub agreement_messages_in: u64,
+    /// All other messages out.
+    pub other_messages_out: u64,
+    /// All other messages in.
+    pub other_messages_in: u64,
+    /// Votes received for the decided digest of their slot.
+    pub votes_correct: u64,
+    /// Votes and proposals for another digest, badly signed or contradictory.
+    pub votes_corrupt: u64,
+    /// Signatures made.
+    pub signatures_made: u64,
+    /// Signatures checked.
+    pub signatures_checked: u64,
+    /// Peer messages refused, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Messages that a link's full queue or an unreachable peer cost, and those
+    /// too large to be sent.
+    pub dropped_messages: u64,
+    /// Slots decided here.
+    pub decided_slots: u64,
+    /// Replies whose result differs from the accepted one.
+    pub corrupt_replies: u64,
+    /// CPU time of the process, microseconds; none where nodes share one.
+    pub cpu_us: Option<u64>,
+    /// Resident memory of the process, bytes; none where nodes share one.
+    pub memory_bytes: Option<u64>,
+}
+
+/// CPU time of this process, user and system, in microseconds.
+pub fn process_cpu_us() -> Option<u64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    u64::try_from(micros).ok()
+}
+
+/// Resident memory of this process, in bytes.
+pub fn process_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_kind_by_part_and_by_reason() {
+        let mut counters = Counters::default();
+        counters.sent.count("prepare", Class::Vote, 3);
+        counters.sent.count("prepare", Class::Vote, 3);
+        counters.sent.count("request", Class::Request, 1);
+        counters.received.count_reply();
+        counters.refused(Reason::BadSignature);
+        counters.refused(Reason::BadSignature);
+        counters.unreadable("truncated frame");
+        let report = counters.report();
+        assert_eq!(
+            report.messages_out,
+            [("prepare".to_owned(), 6), ("request".to_owned(), 1)].into()
+        );
+        assert_eq!(
+            (report.agreement_messages_out, report.other_messages_out),
+            (6, 1)
+        );
+        assert_eq!(
+            (report.agreement_messages_in, report.other_messages_in),
+            (0, 1)
+        );
+        let rejected = [
+            ("bad signature".to_owned(), 2),
+            ("truncated frame".to_owned(), 1),
+        ];
+        assert_eq!(report.rejected, rejected.into());
+    }
+
+    #[test]
+    fn a_process_uses_cpu_and_memory() {
+        assert!(process_cpu_us().is_some());
+        assert!(process_memory_bytes().is_some_and(|bytes| bytes > 100_000));
+    }
+}

@@ -1,0 +1,322 @@
+//! Measures one hop: a small frame from one node's thread to another's, by the
+//! peer link as it is built, and by the way that was not chosen, one POST per
+//! message on a keep-alive connection.
+//!
+//! Two threads, each with its own runtime as node processes have, send each
+//! other frames through real sockets. One is the driver; the other echoes.
+
+use crate::clock::now_ns;
+use crate::config::Encoding;
+use crate::counters::process_cpu_us;
+use crate::frame::{Frame, FrameReader, decode, encode};
+use crate::link::{Link, LinkTarget};
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1 as client;
+use hyper::server::conn::http1 as server;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use kernel::ReplicaId;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::LocalSet;
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HopPlan {
+    /// Bytes in a message.
+    pub message_bytes: usize,
+    /// Round trips timed one by one; a tenth as many go before as warm-up.
+    pub round_trips: usize,
+    /// Messages outstanding in the burst.
+    pub outstanding: usize,
+    /// Round trips in the burst.
+    pub burst: usize,
+}
+
+impl Default for HopPlan {
+    fn default() -> HopPlan {
+        HopPlan {
+            message_bytes: 200,
+            round_trips: 2_000,
+            outstanding: 64,
+            burst: 20_000,
+        }
+    }
+}
+
+/// What a hop costs, both ways.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub struct HopReport {
+    /// One long-lived streaming request per link, frames coalesced: how peer
+    /// links work.
+    pub streaming: HopFigures,
+    /// One POST per message on a keep-alive connection.
+    pub one_post_per_message: HopFigures,
+}
+
+/// What a hop costs.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub struct HopFigures {
+    /// Median of half a round trip with nothing else going on, microseconds.
+    pub latency_p50_us: f64,
+    /// CPU time of both ends together per message in a burst, microseconds.
+    pub cpu_us_per_message: f64,
+    /// Messages per second in a burst.
+    pub messages_per_s: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Streaming,
+    OnePostPerMessage,
+}
+
+/// Measures a hop of either kind. Starts two threads and uses this process's CPU
+/// clock, so nothing else should run in the process meanwhile.
+pub async fn measure_hops(plan: HopPlan) -> anyhow::Result<HopReport> {
+    ensure!(
+        plan.round_trips > 0 && plan.outstanding > 0 && plan.burst > 0,
+        "a hop cannot be measured with no messages: {plan:?}"
+    );
+    Ok(HopReport {
+        streaming: measure(plan, Way::Streaming).await?,
+        one_post_per_message: measure(plan, Way::OnePostPerMessage).await?,
+    })
+}
+
+async fn measure(plan: HopPlan, way: Way) -> anyhow::Result<HopFigures> {
+    let bind = || TcpListener::bind("127.0.0.1:0").context("cannot listen on 127.0.0.1");
+    let (near, far) = (bind()?, bind()?);
+    let (near_address, far_address) = (near.local_addr()?, far.local_addr()?);
+    let (figures, measured) = oneshot::channel();
+    let (finish, finished) = oneshot::channel::<()>();
+    let echo = std::thread::spawn(move || {
+        on_own_runtime(async move {
+            let outgoing = Outgoing::start(way, near_address);
+            let back = outgoing.clone();
+            serve(far, move |message| back.send(message))?;
+            // Ends when the driver does, however it does.
+            let _ = finished.await;
+            Ok(())
+        })
+    });
+    let driver = std::thread::spawn(move || {
+        let outcome = on_own_runtime(drive(plan, way, near, far_address));
+        let _ = figures.send(outcome);
+    });
+    let figures = measured.await.context("the measuring thread ended early")?;
+    drop(finish);
+    driver
+        .join()
+        .map_err(|_| anyhow::anyhow!("the measuring thread failed"))?;
+    echo.join()
+        .map_err(|_| anyhow::anyhow!("the echoing thread failed"))??;
+    figures
+}
+
+fn on_own_runtime<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    LocalSet::new().block_on(&runtime, task)
+}
+
+async fn drive(
+    plan: HopPlan,
+    way: Way,
+    near: TcpListener,
+    far: SocketAddr,
+) -> anyhow::Result<HopFigures> {
+    let outgoing = Outgoing::start(way, far);
+    let arrived = Rc::new((RefCell::new(0usize), Notify::new()));
+    let arrival = Rc::clone(&arrived);
+    serve(near, move |_| {
+        *arrival.0.borrow_mut() += 1;
+        arrival.1.notify_one();
+    })?;
+    let message = vec![7; plan.message_bytes];
+    let all_arrived = async |count: usize| {
+        while *arrived.0.borrow() < count {
+            arrived.1.notified().await;
+        }
+    };
+    let mut halves = Vec::with_capacity(plan.round_trips);
+    let warm_up = plan.round_trips / 10 + 1;
+    for trip in 0..warm_up + plan.round_trips {
+        let sent = now_ns();
+        outgoing.send(message.clone());
+        tokio::time::timeout(Duration::from_secs(10), all_arrived(trip + 1))
+            .await
+            .context("a message did not come back within 10 s")?;
+        if trip >= warm_up {
+            halves.push((now_ns() - sent) as f64 / 2_000.0);
+        }
+    }
+    halves.sort_unstable_by(f64::total_cmp);
+
+    let before = *arrived.0.borrow();
+    let (began, cpu) = (
+        now_ns(),
+        process_cpu_us().context("cannot read this process's CPU time")?,
+    );
+    for sent in 0..plan.burst {
+        all_arrived((before + sent + 1).saturating_sub(plan.outstanding)).await;
+        outgoing.send(message.clone());
+    }
+    all_arrived(before + plan.burst).await;
+    let cpu = process_cpu_us().context("cannot read this process's CPU time")? - cpu;
+    let messages = 2.0 * plan.burst as f64;
+    Ok(HopFigures {
+        latency_p50_us: halves[halves.len() / 2],
+        cpu_us_per_message: cpu as f64 / messages,
+        messages_per_s: messages * 1e9 / (now_ns() - began) as f64,
+    })
+}
+
+/// The sending end of either way.
+#[derive(Clone)]
+enum Outgoing {
+    Streaming(Rc<Link>),
+    OnePostPerMessage(Rc<(RefCell<VecDeque<Bytes>>, Notify)>),
+}
+
+impl Outgoing {
+    fn start(way: Way, to: SocketAddr) -> Outgoing {
+        match way {
+            Way::Streaming => {
+                let link = Rc::<Link>::default();
+                let target = LinkTarget {
+                    address: to,
+                    cluster: String::new(),
+                    from: ReplicaId(0),
+                    encoding: Encoding::Binary,
+                };
+                tokio::task::spawn_local(Rc::clone(&link).run(target));
+                Outgoing::Streaming(link)
+            }
+            Way::OnePostPerMessage => {
+                let queue = Rc::new((RefCell::new(VecDeque::new()), Notify::new()));
+                let waiting = Rc::clone(&queue);
+                tokio::task::spawn_local(async move {
+                    if let Err(error) = post_each(&waiting, to).await {
+                        tracing::warn!(%error, "posting messages ended");
+                    }
+                });
+                Outgoing::OnePostPerMessage(queue)
+            }
+        }
+    }
+
+    fn send(&self, message: Vec<u8>) {
+        let Ok(frame) = encode(&Frame::Protocol(&message), Encoding::Binary) else {
+            return;
+        };
+        match self {
+            Outgoing::Streaming(link) => link.push(frame),
+            Outgoing::OnePostPerMessage(queue) => {
+                queue.0.borrow_mut().push_back(frame);
+                queue.1.notify_one();
+            }
+        }
+    }
+}
+
+async fn post_each(
+    queue: &(RefCell<VecDeque<Bytes>>, Notify),
+    to: SocketAddr,
+) -> anyhow::Result<()> {
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
+    tokio::task::spawn_local(connection);
+    loop {
+        let next = queue.0.borrow_mut().pop_front();
+        let Some(message) = next else {
+            queue.1.notified().await;
+            continue;
+        };
+        let request = Request::post("/peer")
+            .header(hyper::header::HOST, to.to_string())
+            .body(Full::new(message))?;
+        sender.ready().await?;
+        let response: Response<Incoming> = sender.send_request(request).await?;
+        response.into_body().collect().await?;
+    }
+}
+
+/// Serves both ways: a request's body is a stream of one or of many frames.
+fn serve(listener: TcpListener, on_message: impl Fn(Vec<u8>) + 'static) -> anyhow::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let on_message = Rc::new(on_message);
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if stream.set_nodelay(true).is_err() {
+                continue;
+            }
+            let on_message = Rc::clone(&on_message);
+            tokio::task::spawn_local(async move {
+                let service = service_fn(|request| receive(request, Rc::clone(&on_message)));
+                let _ = server::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn receive(
+    request: Request<Incoming>,
+    on_message: Rc<impl Fn(Vec<u8>)>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut reader = FrameReader::new(Encoding::Binary);
+    let mut body = request.into_body();
+    while let Some(Ok(frame)) = body.frame().await {
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        reader.feed(&chunk);
+        while let Ok(Some(payload)) = reader.next_frame() {
+            if let Ok(Frame::Protocol(message)) = decode(payload, Encoding::Binary) {
+                on_message(message);
+            }
+        }
+    }
+    Ok(Response::new(Full::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn both_ways_deliver_every_message() {
+        let plan = HopPlan {
+            message_bytes: 200,
+            round_trips: 20,
+            outstanding: 8,
+            burst: 200,
+        };
+        let report = measure_hops(plan).await.unwrap();
+        for figures in [report.streaming, report.one_post_per_message] {
+            assert!(
+                figures.latency_p50_us > 0.0 && figures.messages_per_s > 0.0,
+                "{figures:?}"
+            );
+        }
+        let nothing = HopPlan { burst: 0, ..plan };
+        assert!(measure_hops(nothing).await.is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! Frames that wait for the host, with back-pressure on their readers.
+
+use crate::frame::Frame;
+use kernel::ReplicaId;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use tokio::sync::Notify;
+
+/// Readers wait while this many frames are in the inbox …
+const FULL_AT_FRAMES: usize = 4_096;
+/// … or this many bytes of them.
+const FULL_AT_BYTES: usize = 128 << 20;
+
+/// Incoming frames in the order of their arrival.
+#[derive(Debug)]
+pub(crate) struct Inbox<M> {
+    frames: RefCell<Queue<M>>,
+    space: Notify,
+}
+
+#[derive(Debug)]
+struct Queue<M> {
+    frames: VecDeque<Incoming<M>>,
+    bytes: usize,
+}
+
+/// A frame and where it came from.
+#[derive(Debug)]
+pub(crate) struct Incoming<M> {
+    pub(crate) from: ReplicaId,
+    pub(crate) frame: Frame<M>,
+    pub(crate) bytes: usize,
+}
+
+impl<M> Inbox<M> {
+    pub(crate) fn new() -> Inbox<M> {
+        Inbox {
+            frames: RefCell::new(Queue {
+                frames: VecDeque::new(),
+                bytes: 0,
+            }),
+            space: Notify::new(),
+        }
+    }
+
+    pub(crate) fn push(&self, incoming: Incoming<M>) {
+        let mut queue = self.frames.borrow_mut();
+        queue.bytes += incoming.bytes;
+        queue.frames.push_back(incoming);
+    }
+
+    /// Takes at most `count` frames, the oldest.
+    pub(crate) fn take(&self, count: usize) -> Vec<Incoming<M>> {
+        let mut queue = self.frames.borrow_mut();
+        let was_full = queue.is_full();
+        let count = count.min(queue.frames.len());
+        let taken: Vec<_> = queue.frames.drain(..count).collect();
+        queue.bytes -= taken.iter().map(|incoming| incoming.bytes).sum::<usize>();
+        if was_full && !queue.is_full() {
+            self.space.notify_waiters();
+        }
+        taken
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.borrow().frames.is_empty()
+    }
+
+    /// Waits until there is room: called by a reader before it reads on, so that
+    /// a peer that sends too fast is slowed down by its own connection.
+    pub(crate) async fn room(&self) {
+        loop {
+            let space = self.space.notified();
+            if !self.frames.borrow().is_full() {
+                return;
+            }
+            space.await;
+        }
+    }
+}
+
+impl<M> Queue<M> {
+    fn is_full(&self) -> bool {
+        self.frames.len() >= FULL_AT_FRAMES || self.bytes >= FULL_AT_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::task::{Context, Waker};
+
+    fn incoming(bytes: usize) -> Incoming<u64> {
+        Incoming {
+            from: ReplicaId(1),
+            frame: Frame::Protocol(7),
+            bytes,
+        }
+    }
+
+    #[test]
+    fn a_reader_waits_while_the_inbox_is_full_and_goes_on_when_it_is_not() {
+        let inbox = Inbox::new();
+        for (frames, bytes) in [(FULL_AT_FRAMES, 1), (1, FULL_AT_BYTES)] {
+            let mut cx = Context::from_waker(Waker::noop());
+            for _ in 0..frames {
+                assert!(Box::pin(inbox.room()).as_mut().poll(&mut cx).is_ready());
+                inbox.push(incoming(bytes));
+            }
+            let mut waiting = Box::pin(inbox.room());
+            assert!(waiting.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(inbox.take(1).len(), 1);
+            assert!(waiting.as_mut().poll(&mut cx).is_ready());
+            assert_eq!(inbox.take(usize::MAX).len(), frames - 1);
+            assert!(inbox.is_empty());
+        }
+    }
+}

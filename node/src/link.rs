@@ -1,0 +1,264 @@
+//! The outgoing half of a peer link: one long-lived streaming `POST /peer`,
+//! whose body is a stream of frames.
+//!
+//! Frames queue up here and the body takes all that is queued in one chunk each
+//! time the connection can write: under load, many frames share one system call
+//! and one wake-up of the receiver.
+
+use crate::config::Encoding;
+use crate::server::{CLUSTER_HEADER, FROM_HEADER};
+use bytes::{Bytes, BytesMut};
+use hyper::Request;
+use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use kernel::ReplicaId;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// Bytes that wait for a connected peer at most; beyond, the newest is dropped.
+const MAX_QUEUED_BYTES: usize = 64 << 20;
+/// Bytes kept for an unreachable peer; beyond, the oldest are dropped.
+const MAX_KEPT_BYTES: usize = 4 << 20;
+/// Frames are joined into chunks of about this size; larger ones go alone.
+const CHUNK_BYTES: usize = 64 << 10;
+
+const FIRST_RETRY: Duration = Duration::from_millis(10);
+const LAST_RETRY: Duration = Duration::from_millis(500);
+/// A connection that lasted this long was a good one.
+const GOOD_CONNECTION: Duration = Duration::from_secs(1);
+
+/// Whom a link goes to, and what it says of its own end.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkTarget {
+    pub(crate) address: SocketAddr,
+    pub(crate) cluster: String,
+    pub(crate) from: ReplicaId,
+    pub(crate) encoding: Encoding,
+}
+
+/// The way to one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    queue: RefCell<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    is_connected: bool,
+    writer: Option<Waker>,
+    dropped: u64,
+}
+
+impl Link {
+    /// Queues a frame. Never waits: what does not fit is dropped and counted.
+    pub(crate) fn push(&self, frame: Bytes) {
+        let mut queue = self.queue.borrow_mut();
+        if queue.is_connected && queue.bytes + frame.len() > MAX_QUEUED_BYTES {
+            queue.dropped += 1;
+            return;
+        }
+        queue.bytes += frame.len();
+        queue.frames.push_back(frame);
+        if queue.is_connected {
+            if let Some(writer) = queue.writer.take() {
+                drop(queue);
+                writer.wake();
+            }
+        } else {
+            queue.drop_oldest();
+        }
+    }
+
+    /// Whether the peer takes messages now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.queue.borrow().is_connected
+    }
+
+    /// Messages dropped so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.queue.borrow().dropped
+    }
+
+    fn set_connected(&self, is_connected: bool) {
+        let mut queue = self.queue.borrow_mut();
+        queue.is_connected = is_connected;
+        queue.writer = None;
+        if !is_connected {
+            queue.drop_oldest();
+        }
+    }
+
+    /// Keeps a connection to the peer for ever.
+    pub(crate) async fn run(self: Rc<Link>, target: LinkTarget) {
+        let mut retry = FIRST_RETRY;
+        loop {
+            let began = Instant::now();
+            let ended = self.stream_once(&target).await;
+            self.set_connected(false);
+            if let Err(error) = ended {
+                tracing::debug!(peer = %target.address, %error, "peer link ended");
+            }
+            if began.elapsed() >= GOOD_CONNECTION {
+                retry = FIRST_RETRY;
+            }
+            tokio::time::sleep(retry).await;
+            retry = (retry * 2).min(LAST_RETRY);
+        }
+    }
+
+    /// One connection: from connecting to its end.
+    async fn stream_once(self: &Rc<Link>, target: &LinkTarget) -> anyhow::Result<()> {
+        let stream = TcpStream::connect(target.address).await?;
+        stream.set_nodelay(true)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let body = LinkBody {
+            link: Rc::clone(self),
+        };
+        let request = Request::post("/peer")
+            .header(hyper::header::HOST, target.address.to_string())
+            .header(hyper::header::CONTENT_TYPE, target.encoding.content_type())
+            .header(CLUSTER_HEADER, &target.cluster)
+            .header(FROM_HEADER, target.from.0)
+            .body(body)?;
+        self.set_connected(true);
+        let answer = sender.send_request(request);
+        // The peer answers only when it wants no more; whatever ends first ends
+        // the link.
+        tokio::select! {
+            ended = connection => Ok(ended?),
+            answered = answer => {
+                let status = answered.map(|response: hyper::Response<Incoming>| response.status())?;
+                anyhow::bail!("the peer ended the link with status {status}")
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn drop_oldest(&mut self) {
+        while self.bytes > MAX_KEPT_BYTES {
+            let Some(oldest) = self.frames.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.len();
+            self.dropped += 1;
+        }
+    }
+
+    /// The next chunk: one large frame, or small ones joined.
+    fn next_chunk(&mut self) -> Option<Bytes> {
+        let first = self.frames.pop_front()?;
+        self.bytes -= first.len();
+        let fits = |frames: &VecDeque<Bytes>, bytes: usize| {
+            frames
+                .front()
+                .is_some_and(|next| bytes + next.len() <= CHUNK_BYTES)
+        };
+        if !fits(&self.frames, first.len()) {
+            return Some(first);
+        }
+        let mut chunk = BytesMut::with_capacity(CHUNK_BYTES.min(first.len() + self.bytes));
+        chunk.extend_from_slice(&first);
+        while fits(&self.frames, chunk.len()) {
+            let Some(next) = self.frames.pop_front() else {
+                break;
+            };
+            self.bytes -= next.len();
+            chunk.extend_from_slice(&next);
+        }
+        Some(chunk.freeze())
+    }
+}
+
+/// The endless body of a link's request.
+struct LinkBody {
+    link: Rc<Link>,
+}
+
+impl Body for LinkBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
+        let mut queue = self.link.queue.borrow_mut();
+        match queue.next_chunk() {
+            Some(chunk) => Poll::Ready(Some(Ok(BodyFrame::data(chunk)))),
+            None => {
+                queue.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(bytes: usize) -> Bytes {
+        Bytes::from(vec![0; bytes])
+    }
+
+    fn chunks(link: &Link) -> Vec<usize> {
+        let mut queue = link.queue.borrow_mut();
+        std::iter::from_fn(|| queue.next_chunk().map(|chunk| chunk.len())).collect()
+    }
+
+    #[test]
+    fn small_frames_share_a_chunk_and_large_ones_go_alone() {
+        let link = Link::default();
+        link.set_connected(true);
+        for bytes in [10, 20, 30, CHUNK_BYTES, 5, CHUNK_BYTES - 5, 1] {
+            link.push(frame(bytes));
+        }
+        assert_eq!(chunks(&link), [60, CHUNK_BYTES, CHUNK_BYTES, 1]);
+        assert_eq!(link.queue.borrow().bytes, 0);
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_newest() {
+        let link = Link::default();
+        link.set_connected(true);
+        link.push(frame(MAX_QUEUED_BYTES - 1));
+        link.push(frame(1));
+        link.push(frame(1));
+        assert_eq!(link.dropped(), 1);
+        assert_eq!(chunks(&link), [MAX_QUEUED_BYTES - 1, 1]);
+    }
+
+    #[test]
+    fn an_unreachable_peer_costs_the_oldest() {
+        let link = Link::default();
+        link.push(frame(3));
+        link.push(frame(MAX_KEPT_BYTES - 1));
+        assert_eq!(link.dropped(), 1);
+        link.push(frame(1));
+        assert_eq!(
+            (link.dropped(), link.queue.borrow().bytes),
+            (1, MAX_KEPT_BYTES)
+        );
+
+        link.set_connected(true);
+        link.push(frame(7));
+        assert_eq!(link.dropped(), 1, "connected, more is kept");
+        link.set_connected(false);
+        assert_eq!(link.dropped(), 2, "disconnected, no longer");
+    }
+}

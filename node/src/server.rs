@@ -1,0 +1,543 @@
+//! The HTTP interface of a node.
+
+use crate::answer::{self, NodeTally};
+use crate::clock::now_ns;
+use crate::config::Encoding;
+use crate::frame::{FrameError, FrameReader, decode};
+use crate::gateway::{Busy, MAX_IN_FLIGHT, Outcome};
+use crate::inbox::Incoming;
+use crate::replica_host::Shared;
+use crate::slots::LogReport;
+use crate::{fetch, status};
+use adversary::Behaviour;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming as IncomingBody;
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use kernel::{Falsify, Operation, Protocol, ReplicaId, Seq};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// Header of a peer's request: the cluster it belongs to, in hexadecimal.
+pub const CLUSTER_HEADER: &str = "x-cluster";
+/// Header of a peer's request: the peer's id.
+pub const FROM_HEADER: &str = "x-from";
+
+/// JSON around and inside `data` (escapes, other keys) may add this much.
+const BODY_ALLOWANCE_BYTES: usize = 64 << 10;
+const MAX_CONTROL_BODY_BYTES: usize = 64 << 10;
+/// Of a body that is too large, this much more is read before the answer.
+const MAX_DISCARDED_BYTES: usize = 64 << 20;
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PATHS: &str =
+    "GET /status, POST /preprepare, GET /log?from=A&to=B, GET or POST /faults, POST /peer";
+
+type Answer = Response<Full<Bytes>>;
+
+/// A refusal: status and what is wrong.
+struct Refusal(StatusCode, String);
+
+impl Refusal {
+    fn bad(error: impl Into<String>) -> Refusal {
+        Refusal(StatusCode::BAD_REQUEST, error.into())
+    }
+}
+
+/// Accepts connections for ever.
+pub(crate) async fn serve<P>(
+    shared: Rc<Shared<P>>,
+    listener: TcpListener,
+    tasks: &mut JoinSet<()>,
+) -> Infallible
+where
+    P: Protocol + 'static,
+    P::Message: Falsify,
+{
+    loop {
+        while tasks.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Most likely out of descriptors: others must close first.
+                tracing::warn!(%error, "cannot accept a connection; `ulimit -n` may be too low");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        let shared = Rc::clone(&shared);
+        tasks.spawn_local(async move {
+            let service = service_fn(|request| {
+                let shared = Rc::clone(&shared);
+                async move { Ok::<_, Infallible>(route(&shared, request).await) }
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+        });
+    }
+}
+
+async fn route<P: Protocol>(shared: &Shared<P>, request: Request<IncomingBody>) -> Answer
+where
+    P::Message: Falsify,
+{
+    let path = request.uri().path();
+    let answered = match (path, request.method()) {
+        ("/preprepare", &Method::POST) => preprepare(shared, request).await,
+        ("/peer", &Method::POST) => peer(shared, request).await,
+        ("/status", &Method::GET) => Ok(json_of(&status::report(shared))),
+        ("/log", &Method::GET) => log(shared, &request),
+        ("/faults", &Method::GET) => Ok(faults(shared)),
+        ("/faults", &Method::POST) => set_faults(shared, request).await,
+        ("/preprepare" | "/peer", _) => Ok(wrong_method(&request, "POST")),
+        ("/status" | "/log", _) => Ok(wrong_method(&request, "GET")),
+        ("/faults", _) => Ok(wrong_method(&request, "GET, POST")),
+        _ => Err(Refusal(
+            StatusCode::NOT_FOUND,
+            format!("there is no {path}; this node has {PATHS}"),
+        )),
+    };
+    answered.unwrap_or_else(|Refusal(status, error)| json(status, answer::error_json(&error)))
+}
+
+fn json(status: StatusCode, body: String) -> Answer {
+    with_type(status, "application/json", body)
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+fn json_of(value: &impl serde::Serialize) -> Answer {
+    match serde_json::to_string(value) {
+        Ok(body) => json(StatusCode::OK, body),
+        Err(error) => json(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            answer::error_json(&format!("the answer cannot be written: {error}")),
+        ),
+    }
+}
+
+fn wrong_method(request: &Request<IncomingBody>, allowed: &'static str) -> Answer {
+    let error = format!(
+        "{} takes {allowed}, not {}",
+        request.uri().path(),
+        request.method()
+    );
+    let mut answer = json(StatusCode::METHOD_NOT_ALLOWED, answer::error_json(&error));
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+fn has(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|value| value.contains(wanted)))
+}
+
+/// The whole body, if it is no larger than `limit` bytes.
+async fn read_body(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal> {
+    let mut first = Bytes::new();
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Refusal::bad(format!("the body broke off: {error}")))?;
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + first.len() + chunk.len() > limit {
+            discard(body).await;
+            return Err(Refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body is too large; the limit is {limit} bytes"),
+            ));
+        }
+        // Nearly every request comes in one piece, which need not be copied.
+        if first.is_empty() && whole.is_empty() {
+            first = chunk;
+        } else {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.into()
+    })
+}
+
+/// Reads on to the end, within bounds: a client that is cut off while it sends
+/// would not get to see the answer.
+async fn discard(mut body: IncomingBody) {
+    let mut discarded = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        discarded += frame.data_ref().map_or(0, Bytes::len);
+        if discarded > MAX_DISCARDED_BYTES {
+            return;
+        }
+    }
+}
+
+const HOW_TO_ASK: &str = "send JSON such as {\"data\": \"hello\"}";
+
+/// The operation in a client's request: a string's own bytes, anything else as
+/// compact JSON.
+fn parse_data(body: &[u8], max_data_bytes: usize) -> Result<Operation, Refusal> {
+    #[derive(Deserialize)]
+    struct Text<'a> {
+        #[serde(borrow)]
+        data: Cow<'a, str>,
+    }
+    let data = match serde_json::from_slice::<Text<'_>>(body) {
+        Ok(text) => text.data,
+        Err(_) => Cow::Owned(parse_other_data(body)?),
+    };
+    if data.is_empty() {
+        return Err(Refusal::bad(format!("data is empty; {HOW_TO_ASK}")));
+    }
+    if data.len() > max_data_bytes {
+        let bytes = data.len();
+        return Err(Refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("data has {bytes} bytes; the limit is {max_data_bytes} bytes"),
+        ));
+    }
+    Ok(Operation::new(data.as_bytes()))
+}
+
+fn parse_other_data(body: &[u8]) -> Result<String, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::bad(format!("the body is empty; {HOW_TO_ASK}")));
+    }
+    let value: serde_json::Value = serde_json::from_slice(body)
+        .map_err(|error| Refusal::bad(format!("the body is not JSON: {error}; {HOW_TO_ASK}")))?;
+    match value.get("data") {
+        None | Some(serde_json::Value::Null) => {
+            Err(Refusal::bad(format!("the body has no data; {HOW_TO_ASK}")))
+        }
+        Some(serde_json::Value::String(text)) => Ok(text.clone()),
+        Some(data) => Ok(data.to_string()),
+    }
+}
+
+fn offline() -> Refusal {
+    Refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "this node is offline by fault injection; ask another one, or POST {\"faults\": []} to /faults".to_owned(),
+    )
+}
+
+async fn preprepare<P: Protocol>(
+    shared: &Shared<P>,
+    request: Request<IncomingBody>,
+) -> Result<Answer, Refusal>
+where
+    P::Message: Falsify,
+{
+    if shared.replica.borrow().is_offline() {
+        return Err(offline());
+    }
+    let is_minimal = has(request.headers(), &PREFER, "return=minimal");
+    let is_text = has(request.headers(), &ACCEPT, "text/plain");
+    let max_data_bytes = shared.config.max_data_bytes;
+    let body = read_body(request.into_body(), max_data_bytes + BODY_ALLOWANCE_BYTES).await?;
+    let operation = parse_data(&body, max_data_bytes)?;
+    let opened = shared.gateway.borrow_mut().open(operation, now_ns());
+    let outcome = opened.map_err(|Busy| {
+        Refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("too many requests are in flight (at most {MAX_IN_FLIGHT}); try again later"),
+        )
+    })?;
+    shared.wake.notify_one();
+    // The gateway answers every request, at the latest when its time is up.
+    let outcome = outcome.await.unwrap_or(Outcome::TimedOut { replies: 0 });
+    let style = Style {
+        is_minimal,
+        is_text,
+    };
+    Ok(answer_with(shared, outcome, style).await)
+}
+
+struct Style {
+    is_minimal: bool,
+    is_text: bool,
+}
+
+async fn answer_with<P: Protocol>(shared: &Shared<P>, outcome: Outcome, style: Style) -> Answer
+where
+    P::Message: Falsify,
+{
+    let protocol = &shared.config.cluster.protocol;
+    let (slot, replies) = match &outcome {
+        Outcome::Decided(decided) => (decided.seq, decided.replies),
+        // The slot that the cluster is stuck at is the one to look into.
+        Outcome::TimedOut { replies } => (next_slot(shared), *replies),
+    };
+    let nodes: Option<Vec<NodeTally>> = match style.is_minimal {
+        true => None,
+        false => Some(fetch::tallies(shared, slot).await),
+    };
+    let nodes = nodes.as_deref();
+    let (status, body) = match outcome {
+        Outcome::Decided(decided) if style.is_text => {
+            let text = answer::decided_text(protocol, &decided, nodes.unwrap_or_default());
+            (StatusCode::OK, text)
+        }
+        Outcome::Decided(decided) => {
+            let path = shared.slots.borrow().path(decided.seq);
+            let body = answer::decided_json(protocol, shared.config.id, path, &decided, nodes);
+            (StatusCode::OK, body)
+        }
+        Outcome::TimedOut { .. } => {
+            let error = timeout_error(shared, replies);
+            let body = match style.is_text {
+                true => answer::timeout_text(protocol, &error, nodes.unwrap_or_default()),
+                false => answer::timeout_json(&error, replies, nodes.map(|_| slot.0), nodes),
+            };
+            (StatusCode::GATEWAY_TIMEOUT, body)
+        }
+    };
+    match style.is_text {
+        true => with_type(status, "text/plain; charset=utf-8", body),
+        false => json(status, body),
+    }
+}
+
+fn next_slot<P: Protocol>(shared: &Shared<P>) -> Seq
+where
+    P::Message: Falsify,
+{
+    shared
+        .replica
+        .borrow()
+        .status(&shared.config.cluster)
+        .last_executed
+        .next()
+}
+
+fn timeout_error<P: Protocol>(shared: &Shared<P>, replies: usize) -> String
+where
+    P::Message: Falsify,
+{
+    let report = status::report(shared);
+    format!(
+        "not decided within {:?}: {replies} of {} matching replies. Node {} has executed up to slot {}, is in \
+         view {} under commander {} and reaches {} of {} peers. Look at GET /status of the commander and of the \
+         faulty nodes; a longer timeout or fewer faults (at most {} are tolerated) may help",
+        shared.config.timeout(),
+        report.f + 1,
+        report.id,
+        report.replica.last_executed,
+        report.replica.view,
+        report.replica.commander,
+        report.peers_reachable,
+        report.peers_expected,
+        report.f,
+    )
+}
+
+fn log<P: Protocol>(shared: &Shared<P>, request: &Request<IncomingBody>) -> Result<Answer, Refusal>
+where
+    P::Message: Falsify,
+{
+    if request.headers().contains_key(FROM_HEADER) && shared.replica.borrow().is_offline() {
+        return Err(offline());
+    }
+    let (mut from, mut to) = (0, u64::MAX);
+    for part in request
+        .uri()
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|part| !part.is_empty())
+    {
+        let known = match part.split_once('=') {
+            Some(("from", value)) => Some((&mut from, value)),
+            Some(("to", value)) => Some((&mut to, value)),
+            _ => None,
+        };
+        let parsed = known.and_then(|(bound, value)| Some((bound, value.parse().ok()?)));
+        let Some((bound, value)) = parsed else {
+            return Err(Refusal::bad(format!(
+                "{part:?} is not understood; ask for /log?from=A&to=B with whole sequence numbers"
+            )));
+        };
+        *bound = value;
+    }
+    let slots = shared.slots.borrow();
+    let status = shared.replica.borrow().status(&shared.config.cluster);
+    Ok(json_of(&LogReport {
+        id: shared.config.id.0,
+        last_executed: status.last_executed.0,
+        truncated: slots.is_truncated(),
+        rows: slots.rows(from, to),
+    }))
+}
+
+fn faults<P: Protocol>(shared: &Shared<P>) -> Answer
+where
+    P::Message: Falsify,
+{
+    let replica = shared.replica.borrow();
+    json_of(&serde_json::json!({ "faults": replica.behaviours() }))
+}
+
+async fn set_faults<P: Protocol>(
+    shared: &Shared<P>,
+    request: Request<IncomingBody>,
+) -> Result<Answer, Refusal>
+where
+    P::Message: Falsify,
+{
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        faults: Vec<Behaviour>,
+    }
+    let body = read_body(request.into_body(), MAX_CONTROL_BODY_BYTES).await?;
+    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::bad(format!(
+            "{error}; send JSON such as {{\"faults\": [\"malicious\", \"delay=5ms\"]}}, and [] for an honest node; \
+             known: offline, malicious, equivocate[=halves|victim], withhold, partial=ID;ID, delay=TIME, drop=PROBABILITY"
+        ))
+    })?;
+    for fault in &wanted.faults {
+        if let Behaviour::Partial(ids) = fault
+            && let Some(stranger) = ids.iter().find(|id| !shared.config.cluster.contains(**id))
+        {
+            let last = shared.config.cluster.n - 1;
+            return Err(Refusal::bad(format!(
+                "fault \"{fault}\": there is no node {stranger}; ids run from 0 to {last}"
+            )));
+        }
+    }
+    shared.replica.borrow_mut().set_behaviours(wanted.faults);
+    shared.wake.notify_one();
+    Ok(faults(shared))
+}
+
+/// A peer link: a stream of frames that ends when either side has had enough.
+async fn peer<P: Protocol>(
+    shared: &Shared<P>,
+    request: Request<IncomingBody>,
+) -> Result<Answer, Refusal>
+where
+    P::Message: Falsify,
+{
+    let refused = |(name, error): (&'static str, String)| {
+        shared.counters.borrow_mut().unreadable(name);
+        Refusal::bad(error)
+    };
+    let (from, encoding) = introduce(shared, request.headers()).map_err(refused)?;
+    let mut reader = FrameReader::new(encoding);
+    let mut body = request.into_body();
+    // A peer that dies ends its stream with an error; that is no news here.
+    while let Some(Ok(frame)) = body.frame().await {
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        shared.counters.borrow_mut().received.bytes += chunk.len() as u64;
+        reader.feed(&chunk);
+        read_frames(shared, from, &mut reader)
+            .map_err(|error| refused((error.name(), error.to_string())))?;
+        shared.inbox.room().await;
+    }
+    match reader.pending() {
+        0 => Ok(json(StatusCode::OK, "{}".to_owned())),
+        bytes => {
+            let error = FrameError::Truncated { bytes };
+            Err(refused((error.name(), error.to_string())))
+        }
+    }
+}
+
+fn read_frames<P: Protocol>(
+    shared: &Shared<P>,
+    from: ReplicaId,
+    reader: &mut FrameReader,
+) -> Result<(), FrameError>
+where
+    P::Message: Falsify,
+{
+    let encoding = reader.encoding();
+    let mut any = false;
+    while let Some(payload) = reader.next_frame()? {
+        let bytes = payload.len();
+        match decode(payload, encoding) {
+            Ok(frame) => {
+                any = true;
+                shared.inbox.push(Incoming { from, frame, bytes });
+            }
+            // The next frame's place is known, so the link can go on.
+            Err(error) => shared.counters.borrow_mut().unreadable(error.name()),
+        }
+    }
+    if any {
+        shared.wake.notify_one();
+    }
+    Ok(())
+}
+
+/// Reads who is at the other end of a peer link.
+fn introduce<P: Protocol>(
+    shared: &Shared<P>,
+    headers: &HeaderMap,
+) -> Result<(ReplicaId, Encoding), (&'static str, String)>
+where
+    P::Message: Falsify,
+{
+    let cluster = &shared.config.cluster;
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    if text(CLUSTER_HEADER) != cluster.id.to_string() {
+        let error = format!(
+            "header {CLUSTER_HEADER} must name this node's cluster, {}",
+            cluster.id
+        );
+        return Err(("other cluster", error));
+    }
+    let from = text(FROM_HEADER).parse().map(ReplicaId).ok();
+    let from = from.filter(|from| cluster.contains(*from) && *from != shared.config.id);
+    let Some(from) = from else {
+        let error = format!(
+            "header {FROM_HEADER} must be the id of another node of the cluster, 0 to {}",
+            cluster.n - 1
+        );
+        return Err(("stranger", error));
+    };
+    let Some(encoding) = Encoding::of_content_type(text(CONTENT_TYPE.as_str())) else {
+        let error = format!(
+            "content type must be {} or {}",
+            Encoding::Binary.content_type(),
+            Encoding::Json.content_type()
+        );
+        return Err(("unknown encoding", error));
+    };
+    Ok((from, encoding))
+}

@@ -1,0 +1,167 @@
+//! The answer to `GET /status`.
+
+use crate::counters::{CounterReport, process_cpu_us, process_memory_bytes};
+use crate::replica_host::Shared;
+use adversary::Behaviour;
+use kernel::{Cluster, Falsify, Protocol, ReplicaId, Status};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// What a node says of itself.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub struct StatusReport {
+    /// The node.
+    pub id: ReplicaId,
+    /// Its process.
+    pub pid: u32,
+    /// The flow.
+    pub protocol: String,
+    /// `commander`, `communication_node`, `commander+communication_node` or
+    /// `replica`.
+    pub role: String,
+    /// Nodes in the cluster.
+    pub nodes: u16,
+    /// Faults that the flow tolerates.
+    pub f: usize,
+    /// Votes that decide.
+    pub quorum: usize,
+    /// The replica's view, commander, communication node, executed slots.
+    #[serde(flatten)]
+    pub replica: Status,
+    /// Peers that take messages now.
+    pub peers_reachable: usize,
+    /// All other nodes.
+    pub peers_expected: usize,
+    /// Each of them.
+    pub peers: Vec<PeerReport>,
+    /// The behaviours on this node; none if it is honest.
+    pub faults: Vec<Behaviour>,
+    /// Requests whose clients wait at this node.
+    pub requests_in_flight: usize,
+    /// Counts since the start.
+    pub counters: CounterReport,
+}
+
+/// One peer as a node sees it.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub struct PeerReport {
+    /// The peer.
+    pub id: ReplicaId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether the link to it is up.
+    pub reachable: bool,
+}
+
+/// Makes the report of a node.
+pub(crate) fn report<P: Protocol>(shared: &Shared<P>) -> StatusReport
+where
+    P::Message: Falsify,
+{
+    let config = &shared.config;
+    let replica = shared.replica.borrow();
+    let status = replica.status(&config.cluster);
+    let peers: Vec<PeerReport> = shared
+        .links
+        .iter()
+        .enumerate()
+        .filter_map(|(id, link)| {
+            Some(PeerReport {
+                id: ReplicaId(id as u16),
+                address: config.addresses[id],
+                reachable: link.as_ref()?.is_connected(),
+            })
+        })
+        .collect();
+    StatusReport {
+        id: config.id,
+        pid: std::process::id(),
+        protocol: config.cluster.protocol.clone(),
+        role: role(config.id, &status).to_owned(),
+        nodes: config.cluster.n,
+        f: config.faulty_tolerated,
+        quorum: quorum(&config.cluster, config.faulty_tolerated),
+        replica: status,
+        peers_reachable: peers.iter().filter(|peer| peer.reachable).count(),
+        peers_expected: peers.len(),
+        peers,
+        faults: replica.behaviours().to_vec(),
+        requests_in_flight: shared.gateway.borrow().in_flight(),
+        counters: counters(shared),
+    }
+}
+
+fn counters<P: Protocol>(shared: &Shared<P>) -> CounterReport
+where
+    P::Message: Falsify,
+{
+    let mut report = shared.counters.borrow().report();
+    let votes = shared.slots.borrow().totals();
+    report.votes_correct = votes.correct;
+    report.votes_corrupt = votes.corrupt;
+    report.signatures_made = shared.signer.signatures_made();
+    report.signatures_checked = shared.admission.borrow().signatures_checked();
+    report.dropped_messages += shared
+        .links
+        .iter()
+        .flatten()
+        .map(|link| link.dropped())
+        .sum::<u64>();
+    if !shared.config.shares_process {
+        report.cpu_us = process_cpu_us();
+        report.memory_bytes = process_memory_bytes();
+    }
+    report
+}
+
+fn role(id: ReplicaId, status: &Status) -> &'static str {
+    match (
+        status.commander == id,
+        status.communication_node == Some(id),
+    ) {
+        (true, true) => "commander+communication_node",
+        (true, false) => "commander",
+        (false, true) => "communication_node",
+        (false, false) => "replica",
+    }
+}
+
+/// The published flow has its own `f` and decides on `2f+1` votes of it.
+fn quorum(cluster: &Cluster, f: usize) -> usize {
+    if cluster.protocol == "ccro-paper" {
+        2 * f + 1
+    } else {
+        cluster.quorum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::{ClusterId, Seq, View};
+
+    #[test]
+    fn a_node_can_have_two_roles() {
+        let status = |commander, communication_node: Option<u16>| Status {
+            view: View(0),
+            commander: ReplicaId(commander),
+            communication_node: communication_node.map(ReplicaId),
+            last_executed: Seq(0),
+            stable_checkpoint: Seq(0),
+            slots_in_flight: 0,
+            requests_waiting: 0,
+        };
+        let role = |status: Status| role(ReplicaId(1), &status);
+        assert_eq!(role(status(1, Some(1))), "commander+communication_node");
+        assert_eq!(role(status(1, None)), "commander");
+        assert_eq!(role(status(0, Some(1))), "communication_node");
+        assert_eq!(role(status(0, Some(2))), "replica");
+    }
+
+    #[test]
+    fn the_quorum_is_the_flow_s_own() {
+        let cluster = |protocol| Cluster::new(ClusterId([0; 16]), protocol, 6);
+        assert_eq!(quorum(&cluster("pbft"), 1), 4);
+        assert_eq!(quorum(&cluster("ccro-paper"), 1), 3);
+    }
+}

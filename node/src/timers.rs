@@ -1,0 +1,200 @@
+//! The replica's timers, and the one alarm that wakes the host.
+
+use kernel::Micros;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use tokio::net::unix::pipe::Receiver;
+
+/// Timers that can be set anew and cancelled. Both only leave a stale entry
+/// behind in the heap, told by its generation.
+#[derive(Debug)]
+pub(crate) struct Timers<T> {
+    current: BTreeMap<T, u64>,
+    heap: BinaryHeap<Reverse<(u64, u64, T)>>,
+    generation: u64,
+}
+
+impl<T: Copy + Ord> Timers<T> {
+    pub(crate) fn new() -> Timers<T> {
+        Timers {
+            current: BTreeMap::new(),
+            heap: BinaryHeap::new(),
+            generation: 0,
+        }
+    }
+
+    /// Starts `timer` at `now_ns`, or starts it anew.
+    pub(crate) fn set(&mut self, timer: T, after: Micros, now_ns: u64) {
+        self.generation += 1;
+        let due = now_ns.saturating_add(after.0.saturating_mul(1000));
+        self.current.insert(timer, self.generation);
+        self.heap.push(Reverse((due, self.generation, timer)));
+        // Timers set and cancelled for every slot must not pile up.
+        if self.heap.len() > 2 * self.current.len() + 64 {
+            let current = &self.current;
+            self.heap
+                .retain(|Reverse((_, generation, timer))| current.get(timer) == Some(generation));
+        }
+    }
+
+    /// Forgets `timer`, if it is running.
+    pub(crate) fn cancel(&mut self, timer: T) {
+        self.current.remove(&timer);
+    }
+
+    /// The next timer that ran out by `now_ns`; of several, the earliest due.
+    pub(crate) fn pop_due(&mut self, now_ns: u64) -> Option<T> {
+        if self.next_due()? > now_ns {
+            return None;
+        }
+        let Reverse((_, _, timer)) = self.heap.pop()?;
+        self.current.remove(&timer);
+        Some(timer)
+    }
+
+    /// When the next timer runs out, in nanoseconds.
+    pub(crate) fn next_due(&mut self) -> Option<u64> {
+        while let Some(Reverse((due, generation, timer))) = self.heap.peek() {
+            if self.current.get(timer) == Some(generation) {
+                return Some(*due);
+            }
+            self.heap.pop();
+        }
+        None
+    }
+}
+
+/// Wakes the host at a point in time. A timer of the operating system's, because
+/// tokio's own are rounded up to whole milliseconds and slots take less than one.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: TimerFd,
+    /// The same timer once more: it is waited for and read like a pipe.
+    rings: Receiver,
+    armed_for: Option<u64>,
+}
+
+impl Alarm {
+    pub(crate) fn new() -> io::Result<Alarm> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        let same = File::from(timer.as_fd().try_clone_to_owned()?);
+        Ok(Alarm {
+            timer,
+            rings: Receiver::from_file_unchecked(same)?,
+            armed_for: None,
+        })
+    }
+
+    /// Rings at `due_ns` at the latest. An alarm armed for earlier stays: one
+    /// idle ring costs less than arming it anew for every step.
+    pub(crate) fn arm(&mut self, due_ns: Option<u64>) -> io::Result<()> {
+        let Some(due) = due_ns else { return Ok(()) };
+        if self.armed_for.is_some_and(|armed| armed <= due) {
+            return Ok(());
+        }
+        // Zero would disarm it.
+        let due = due.max(1);
+        let at = TimeSpec::new((due / 1_000_000_000) as i64, (due % 1_000_000_000) as i64);
+        self.timer.set(
+            Expiration::OneShot(at),
+            TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+        )?;
+        self.armed_for = Some(due);
+        Ok(())
+    }
+
+    /// Waits for the ring.
+    pub(crate) async fn rung(&mut self) -> io::Result<()> {
+        loop {
+            self.rings.readable().await?;
+            match self.rings.try_read(&mut [0; 8]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => {
+                    self.armed_for = None;
+                    return outcome.map(drop);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::now_ns;
+
+    #[test]
+    fn timers_run_out_in_order_and_once() {
+        let mut timers = Timers::new();
+        timers.set('b', Micros(20), 0);
+        timers.set('a', Micros(10), 0);
+        timers.set('c', Micros(20), 0);
+        assert_eq!(timers.next_due(), Some(10_000));
+        assert_eq!(timers.pop_due(9_999), None);
+        assert_eq!(timers.pop_due(10_000), Some('a'));
+        assert_eq!(timers.pop_due(10_000), None);
+        assert_eq!(
+            timers.pop_due(99_000),
+            Some('b'),
+            "set before c, due with it"
+        );
+        assert_eq!(timers.pop_due(99_000), Some('c'));
+        assert_eq!((timers.pop_due(u64::MAX), timers.next_due()), (None, None));
+    }
+
+    #[test]
+    fn a_timer_set_anew_runs_out_at_its_new_time_only() {
+        let mut timers = Timers::new();
+        timers.set('a', Micros(10), 0);
+        timers.set('a', Micros(10), 5_000);
+        assert_eq!(timers.pop_due(10_000), None);
+        assert_eq!(timers.next_due(), Some(15_000));
+        timers.set('a', Micros(1), 5_000);
+        assert_eq!(timers.pop_due(6_000), Some('a'));
+        assert_eq!(timers.pop_due(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_cancelled_timer_stays_silent_until_set_again() {
+        let mut timers = Timers::new();
+        timers.set('a', Micros(10), 0);
+        timers.cancel('a');
+        timers.cancel('z');
+        assert_eq!((timers.next_due(), timers.pop_due(u64::MAX)), (None, None));
+        timers.set('a', Micros(30), 0);
+        assert_eq!(timers.pop_due(10_000), None);
+        assert_eq!(timers.pop_due(30_000), Some('a'));
+    }
+
+    #[test]
+    fn stale_entries_do_not_pile_up() {
+        let mut timers = Timers::new();
+        for slot in 0..100_000u64 {
+            timers.set(slot, Micros(u64::MAX), slot);
+            timers.cancel(slot);
+        }
+        assert!(timers.heap.len() <= 65, "{}", timers.heap.len());
+        assert_eq!(timers.next_due(), None);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_alarm_rings_for_the_earliest_time_and_can_be_armed_again() {
+        let mut alarm = Alarm::new().unwrap();
+        alarm.arm(None).unwrap();
+        let start = now_ns();
+        let due = start + 3_000_000;
+        alarm.arm(Some(start + 3_600_000_000_000)).unwrap();
+        alarm.arm(Some(due)).unwrap();
+        alarm.arm(Some(due + 1_000_000_000)).unwrap();
+        alarm.rung().await.unwrap();
+        assert!(now_ns() >= due, "never early");
+        alarm.arm(Some(0)).unwrap();
+        alarm.rung().await.unwrap();
+    }
+}

@@ -1,0 +1,140 @@
+//! A trivial protocol, and clusters of nodes that run it.
+
+pub(crate) mod http;
+pub(crate) mod relay;
+
+use self::http::get_json;
+use self::relay::Relay;
+use adversary::{Adversary, Behaviour};
+use kernel::keys::{key_pairs, seeded};
+use kernel::{Cluster, ClusterId, ReplicaId, Signer};
+use node::{DEFAULT_MAX_DATA_BYTES, Encoding, LinkConditions, NodeConfig};
+use serde_json::Value;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+use tokio::task::{JoinHandle, LocalSet};
+
+pub(crate) const SEED: u64 = 11;
+
+/// What a test may want to change.
+#[derive(Clone, Default)]
+pub(crate) struct Setup {
+    pub(crate) encoding: Encoding,
+    pub(crate) link: LinkConditions,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) max_data_bytes: Option<usize>,
+    /// Behaviours by node, at the start.
+    pub(crate) faults: Vec<(usize, &'static str)>,
+    /// Nodes that `start` is called for later.
+    pub(crate) late: Vec<usize>,
+}
+
+pub(crate) struct TestCluster {
+    pub(crate) cluster: Cluster,
+    pub(crate) addresses: Vec<SocketAddr>,
+    listeners: Vec<Option<TcpListener>>,
+    setup: Setup,
+    tasks: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl TestCluster {
+    pub(crate) async fn start(n: u16, setup: Setup) -> TestCluster {
+        let listeners: Vec<_> = (0..n)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let mut cluster = TestCluster {
+            cluster: Cluster::new(ClusterId::derive("test", SEED), "relay", n),
+            addresses: listeners.iter().map(|l| l.local_addr().unwrap()).collect(),
+            listeners: listeners.into_iter().map(Some).collect(),
+            tasks: Vec::new(),
+            setup,
+        };
+        let late = cluster.setup.late.clone();
+        // Nobody listens there until the node is started.
+        late.iter().for_each(|id| cluster.listeners[*id] = None);
+        let reachable = usize::from(n) - 1 - late.len();
+        for id in (0..usize::from(n)).filter(|id| !late.contains(id)) {
+            cluster.start_node(id);
+        }
+        for id in (0..usize::from(n)).filter(|id| !late.contains(id)) {
+            cluster
+                .until(id, |status| status["peers_reachable"] == reachable)
+                .await;
+        }
+        cluster
+    }
+
+    pub(crate) fn config(&self, id: usize) -> NodeConfig {
+        let pairs = key_pairs(SEED, self.cluster.n);
+        NodeConfig {
+            cluster: self.cluster.clone(),
+            id: ReplicaId(id as u16),
+            secret: pairs[id].0,
+            public_keys: pairs.iter().map(|(_, public)| *public).collect(),
+            addresses: self.addresses.clone(),
+            faulty_tolerated: self.cluster.f(),
+            batch_max: 16,
+            timeout_us: self.setup.timeout_ms.unwrap_or(20_000) * 1000,
+            link: self.setup.link,
+            encoding: self.setup.encoding,
+            seed: SEED,
+            max_data_bytes: self.setup.max_data_bytes.unwrap_or(DEFAULT_MAX_DATA_BYTES),
+            shares_process: true,
+        }
+    }
+
+    pub(crate) fn start_node(&mut self, id: usize) {
+        let faults: Vec<Behaviour> = self
+            .setup
+            .faults
+            .iter()
+            .filter(|(node, _)| *node == id)
+            .map(|(_, fault)| fault.parse().unwrap())
+            .collect();
+        let replica = Adversary::new(Relay::default(), faults);
+        let listener = self.listeners[id].take();
+        let listener = listener.unwrap_or_else(|| TcpListener::bind(self.addresses[id]).unwrap());
+        let node = node::run(
+            self.config(id),
+            replica,
+            listener,
+            || {},
+            std::future::pending(),
+        );
+        self.tasks.push(tokio::task::spawn_local(node));
+    }
+
+    pub(crate) fn signer(&self, id: usize) -> Signer {
+        seeded(SEED, self.cluster.n).0.swap_remove(id)
+    }
+
+    pub(crate) async fn status(&self, id: usize) -> Value {
+        get_json(self.addresses[id], "/status").await
+    }
+
+    /// Waits until a node's status is as wanted.
+    pub(crate) async fn until(&self, id: usize, wanted: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..2_000 {
+            let status = self.status(id).await;
+            if wanted(&status) {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("node {id} never got there: {}", self.status(id).await);
+    }
+
+    /// Every task of every node is still running.
+    pub(crate) fn assert_unharmed(&self) {
+        assert!(self.tasks.iter().all(|task| !task.is_finished()));
+    }
+}
+
+/// Runs a test where nodes can run.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
