@@ -27,12 +27,7 @@ pub enum Timer<T> {
 impl<P: Protocol> Adversary<P> {
     /// Puts behaviours around a replica.
     pub fn new(inner: P, behaviours: Vec<Behaviour>) -> Adversary<P> {
-        Adversary {
-            inner,
-            behaviours,
-            held: BTreeMap::new(),
-            next_held: 0,
-        }
+        Adversary { inner, behaviours, held: BTreeMap::new(), next_held: 0 }
     }
 
     /// The behaviours in force.
@@ -71,11 +66,7 @@ impl<P: Protocol> Adversary<P> {
             Effect::Send { to, message } => self.send(cx, to, message),
             Effect::Reply { to, bundle } => {
                 let lies = self.behaviours.contains(&Behaviour::Malicious);
-                let bundle = if lies {
-                    bundle.falsified(cx.cluster, cx.signer)
-                } else {
-                    bundle
-                };
+                let bundle = if lies { bundle.falsified(cx.cluster, cx.signer) } else { bundle };
                 cx.push(Effect::Reply { to, bundle });
             }
             Effect::SetTimer { timer, after } => cx.set_timer(Timer::Inner(timer), after),
@@ -93,10 +84,8 @@ impl<P: Protocol> Adversary<P> {
             if let Behaviour::Delay(by) = behaviour {
                 delay.0 += by.0;
             }
-            outgoing = outgoing
-                .into_iter()
-                .flat_map(|(to, message)| apply(behaviour, cx, to, message))
-                .collect();
+            outgoing =
+                outgoing.into_iter().flat_map(|(to, message)| apply(behaviour, cx, to, message)).collect();
         }
         for (to, message) in outgoing {
             if delay == Micros(0) {
@@ -174,16 +163,7 @@ fn split<P: Protocol>(
     };
     recipients(cx, to)
         .into_iter()
-        .map(|id| {
-            (
-                To::One(id),
-                if is_lied_to(id) {
-                    lie.clone()
-                } else {
-                    truth.clone()
-                },
-            )
-        })
+        .map(|id| (To::One(id), if is_lied_to(id) { lie.clone() } else { truth.clone() }))
         .collect()
 }
 

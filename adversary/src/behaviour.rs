@@ -62,10 +62,7 @@ impl FromStr for Behaviour {
     type Err = ParseBehaviourError;
 
     fn from_str(text: &str) -> Result<Behaviour, ParseBehaviourError> {
-        let bad = |problem| ParseBehaviourError::BadArgument {
-            fault: text.to_owned(),
-            problem,
-        };
+        let bad = |problem| ParseBehaviourError::BadArgument { fault: text.to_owned(), problem };
         let (kind, argument) = match text.split_once('=') {
             Some((kind, argument)) => (kind, Some(argument)),
             None => (text, None),
@@ -75,17 +72,11 @@ impl FromStr for Behaviour {
             ("malicious", None) => Ok(Behaviour::Malicious),
             ("withhold", None) => Ok(Behaviour::Withhold),
             ("offline" | "malicious" | "withhold", Some(_)) => Err(bad("takes no argument")),
-            ("equivocate", None | Some("halves")) => {
-                Ok(Behaviour::Equivocate(Equivocation::Halves))
-            }
+            ("equivocate", None | Some("halves")) => Ok(Behaviour::Equivocate(Equivocation::Halves)),
             ("equivocate", Some("victim")) => Ok(Behaviour::Equivocate(Equivocation::Victim)),
             ("equivocate", Some(_)) => Err(bad("the argument is halves or victim")),
             ("partial", argument) => argument
-                .and_then(|ids| {
-                    ids.split(';')
-                        .map(|id| id.parse().ok().map(ReplicaId))
-                        .collect()
-                })
+                .and_then(|ids| ids.split(';').map(|id| id.parse().ok().map(ReplicaId)).collect())
                 .map(Behaviour::Partial)
                 .ok_or_else(|| bad("needs the ids that are served, such as partial=1;2")),
             ("delay", argument) => argument
@@ -112,9 +103,7 @@ fn parse_time(text: &str) -> Option<Micros> {
     };
     let micros = number.parse::<f64>().ok()? * scale;
     // An hour is longer than any experiment here and far from overflow.
-    (0.0..=3.6e9)
-        .contains(&micros)
-        .then_some(Micros(micros as u64))
+    (0.0..=3.6e9).contains(&micros).then_some(Micros(micros as u64))
 }
 
 impl fmt::Display for Behaviour {
@@ -144,9 +133,7 @@ impl Serialize for Behaviour {
 
 impl<'de> Deserialize<'de> for Behaviour {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Behaviour, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -171,10 +158,7 @@ mod tests {
             assert_eq!(text.parse::<Behaviour>().unwrap().to_string(), text);
         }
         assert_eq!("delay=1s".parse(), Ok(Behaviour::Delay(Micros(1_000_000))));
-        assert_eq!(
-            "equivocate=halves".parse(),
-            Ok(Behaviour::Equivocate(Equivocation::Halves))
-        );
+        assert_eq!("equivocate=halves".parse(), Ok(Behaviour::Equivocate(Equivocation::Halves)));
     }
 
     #[test]

@@ -14,10 +14,7 @@ pub struct OpaqueLog {
 
 impl Default for OpaqueLog {
     fn default() -> OpaqueLog {
-        OpaqueLog {
-            length: 0,
-            chain: Digest::ZERO,
-        }
+        OpaqueLog { length: 0, chain: Digest::ZERO }
     }
 }
 
@@ -48,11 +45,7 @@ mod tests {
         one.execute(&a);
         other.execute(&b);
         assert_ne!(one.digest(), other.digest());
-        assert_ne!(
-            one.execute(&a),
-            other.execute(&a),
-            "the same place after another history"
-        );
+        assert_ne!(one.execute(&a), other.execute(&a), "the same place after another history");
         assert!(String::from_utf8_lossy(&one.execute(&b).0).starts_with("4 "));
     }
 }

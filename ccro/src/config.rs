@@ -61,20 +61,11 @@ impl CommunicationPolicy {
     }
 
     /// The node that `commander` names after `failed` did not deliver.
-    pub(crate) fn after(
-        self,
-        cluster: &Cluster,
-        commander: ReplicaId,
-        failed: ReplicaId,
-    ) -> ReplicaId {
+    pub(crate) fn after(self, cluster: &Cluster, commander: ReplicaId, failed: ReplicaId) -> ReplicaId {
         match self {
             CommunicationPolicy::Separate => {
                 let next = cluster.next(failed);
-                if next == commander {
-                    cluster.next(next)
-                } else {
-                    next
-                }
+                if next == commander { cluster.next(next) } else { next }
             }
             CommunicationPolicy::Collocated | CommunicationPolicy::Fixed(_) => failed,
         }
@@ -88,10 +79,7 @@ pub struct ParsePolicyError(String);
 impl fmt::Display for ParsePolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = &self.0;
-        write!(
-            f,
-            "unknown policy {text:?}; known: separate, collocated, fixed:ID (such as fixed:2)"
-        )
+        write!(f, "unknown policy {text:?}; known: separate, collocated, fixed:ID (such as fixed:2)")
     }
 }
 
@@ -137,26 +125,14 @@ mod tests {
         for _ in 0..4 {
             named.push(policy.after(&cluster, commander, named[named.len() - 1]));
         }
-        assert_eq!(
-            named.iter().map(|id| id.0).collect::<Vec<_>>(),
-            [3, 0, 1, 3, 0]
-        );
+        assert_eq!(named.iter().map(|id| id.0).collect::<Vec<_>>(), [3, 0, 1, 3, 0]);
     }
 
     #[test]
     fn policies_read_back() {
         for text in ["separate", "collocated", "fixed:3"] {
-            assert_eq!(
-                text.parse::<CommunicationPolicy>().unwrap().to_string(),
-                text
-            );
+            assert_eq!(text.parse::<CommunicationPolicy>().unwrap().to_string(), text);
         }
-        assert!(
-            "fixed:x"
-                .parse::<CommunicationPolicy>()
-                .unwrap_err()
-                .to_string()
-                .contains("separate")
-        );
+        assert!("fixed:x".parse::<CommunicationPolicy>().unwrap_err().to_string().contains("separate"));
     }
 }

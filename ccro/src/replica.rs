@@ -2,8 +2,7 @@
 
 use crate::config::Config;
 use kernel::{
-    Application, Batch, Cluster, Context, Input, Mark, Path, Phase, Protocol, Reason, ReplicaId,
-    Seq, Status,
+    Application, Batch, Cluster, Context, Input, Mark, Path, Phase, Protocol, Reason, ReplicaId, Seq, Status,
 };
 use pbft::{Certificate, CertificateKind, Core, Message, Vote};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,9 +93,7 @@ impl<A: Application> Replica<A> {
     fn propose(&mut self, cx: &mut Context<'_, Self>) {
         while self.core.may_propose(cx) {
             let policy = self.config.communication;
-            let node = *self
-                .naming
-                .get_or_insert_with(|| policy.first(cx.cluster, cx.id()));
+            let node = *self.naming.get_or_insert_with(|| policy.first(cx.cluster, cx.id()));
             let seq = self.core.propose(cx, Some(node));
             cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
             self.advance(cx, seq);
@@ -147,19 +144,12 @@ impl<A: Application> Replica<A> {
         if self.communication_node(seq) == Some(cx.id()) {
             self.certify(cx, seq);
         }
-        let prepared = self
-            .core
-            .round(seq)
-            .is_some_and(|round| round.is_prepared(cx.cluster));
+        let prepared = self.core.round(seq).is_some_and(|round| round.is_prepared(cx.cluster));
         if self.has_fallen_back(seq) && prepared {
             self.vote(cx, Phase::Commit, seq);
         }
         if let Some(digest) = self.core.digest_with_commit_quorum(cx.cluster, seq) {
-            let path = if self.has_fallen_back(seq) {
-                Path::Fallback
-            } else {
-                Path::TwoPhase
-            };
+            let path = if self.has_fallen_back(seq) { Path::Fallback } else { Path::TwoPhase };
             self.core.commit(cx, seq, digest, path);
             self.settle(cx, seq);
         }
@@ -171,14 +161,8 @@ impl<A: Application> Replica<A> {
             return;
         };
         let (accepting, all) = (round.accepting(), usize::from(cx.cluster.n));
-        let committing = self
-            .core
-            .digest_with_commit_quorum(cx.cluster, seq)
-            .is_some();
-        let sent_prepared = self
-            .carried
-            .get(&seq)
-            .is_some_and(|carried| carried.prepared.is_some());
+        let committing = self.core.digest_with_commit_quorum(cx.cluster, seq).is_some();
+        let sent_prepared = self.carried.get(&seq).is_some_and(|carried| carried.prepared.is_some());
         if sent_prepared {
             if committing {
                 self.send_certificate(cx, CertificateKind::Committed, seq);
@@ -213,10 +197,7 @@ impl<A: Application> Replica<A> {
     /// Replicas whose vote for the accepted proposal is not here.
     fn missing(&self, cluster: &Cluster, seq: Seq) -> Vec<ReplicaId> {
         let round = self.core.round(seq);
-        cluster
-            .replicas()
-            .filter(|id| !round.is_some_and(|round| round.has_accepted(*id)))
-            .collect()
+        cluster.replicas().filter(|id| !round.is_some_and(|round| round.has_accepted(*id))).collect()
     }
 
     /// Waits again for replicas that did vote for the slot.
@@ -276,10 +257,7 @@ impl<A: Application> Replica<A> {
             self.settle(cx, seq);
             return;
         }
-        let accepted = self
-            .core
-            .round(seq)
-            .and_then(|round| round.accepted_header());
+        let accepted = self.core.round(seq).and_then(|round| round.accepted_header());
         let fits = accepted.is_some_and(|header| header.digest == certificate.digest);
         if fits && certificate.view == self.core.view() && !self.core.is_committed(seq) {
             self.carried.entry(seq).or_default().prepared = Some(certificate);
@@ -299,32 +277,20 @@ impl<A: Application> Replica<A> {
     // ---- Fallback: the slot is finished by plain PBFT ----
 
     fn fall_back(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
-        let Some(node) = self
-            .communication_node(seq)
-            .filter(|_| !self.core.is_committed(seq))
-        else {
+        let Some(node) = self.communication_node(seq).filter(|_| !self.core.is_committed(seq)) else {
             return;
         };
         let carried = self.carried.entry(seq).or_default();
         if !carried.fell_back {
             carried.fell_back = true;
-            cx.mark(Mark::FellBack {
-                seq,
-                communication_node: node,
-            });
+            cx.mark(Mark::FellBack { seq, communication_node: node });
         }
         let votes = self.core.own_votes(cx.id(), seq);
         cx.send_all(Message::Stuck { seq, votes });
         cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
     }
 
-    fn take_fallback_votes(
-        &mut self,
-        cx: &mut Context<'_, Self>,
-        from: ReplicaId,
-        seq: Seq,
-        votes: &[Vote],
-    ) {
+    fn take_fallback_votes(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, seq: Seq, votes: &[Vote]) {
         if seq < self.core.oldest_kept() {
             return;
         }
@@ -346,10 +312,7 @@ impl<A: Application> Replica<A> {
         if !carried.fell_back {
             self.fall_back(cx, seq);
         }
-        let complaints = self
-            .carried
-            .get(&seq)
-            .map_or(0, |carried| carried.fallback_votes.len());
+        let complaints = self.carried.get(&seq).map_or(0, |carried| carried.fallback_votes.len());
         if complaints >= cx.cluster.weak_quorum() {
             self.rotate(cx, seq);
         }
@@ -357,10 +320,7 @@ impl<A: Application> Replica<A> {
     }
 
     fn highest_certificate(&self, cluster: &Cluster, seq: Seq) -> Option<Arc<Certificate>> {
-        let decided = self
-            .core
-            .slot(seq)
-            .and_then(|slot| slot.final_certificate(cluster, seq));
+        let decided = self.core.slot(seq).and_then(|slot| slot.final_certificate(cluster, seq));
         decided.or_else(|| self.carried.get(&seq)?.prepared.clone())
     }
 
@@ -368,10 +328,7 @@ impl<A: Application> Replica<A> {
     /// was proposed.
     fn rotate(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
         let failed = self.communication_node(seq);
-        if cx.cluster.commander(self.core.view()) != cx.id()
-            || failed.is_none()
-            || failed != self.naming
-        {
+        if cx.cluster.commander(self.core.view()) != cx.id() || failed.is_none() || failed != self.naming {
             return;
         }
         let from = failed.expect("checked above");
@@ -416,9 +373,7 @@ impl<A: Application> Replica<A> {
     }
 
     fn has_fallen_back(&self, seq: Seq) -> bool {
-        self.carried
-            .get(&seq)
-            .is_some_and(|carried| carried.fell_back)
+        self.carried.get(&seq).is_some_and(|carried| carried.fell_back)
     }
 
     /// The communication node that the accepted proposal of a slot names.
@@ -446,10 +401,8 @@ impl<A: Application> Protocol for Replica<A> {
         let mut status = self.core.status(cluster);
         let last = self.core.last_named();
         let commander = status.commander;
-        status.communication_node = self
-            .naming
-            .or(last)
-            .or_else(|| Some(self.config.communication.first(cluster, commander)));
+        status.communication_node =
+            self.naming.or(last).or_else(|| Some(self.config.communication.first(cluster, commander)));
         status
     }
 }

@@ -30,21 +30,14 @@ fn world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<Replica<OpaqueLog>> 
 
 fn paper_world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<paper::Replica<OpaqueLog>> {
     let cluster = Cluster::new(ClusterId::derive("test", 1), "ccro-paper", n);
-    World::new(
-        cluster,
-        1,
-        Network::default(),
-        paper::max_faulty(n) + 1,
-        faults,
-        || paper::Replica::new(&pbft::Config::default(), OpaqueLog::default()),
-    )
+    World::new(cluster, 1, Network::default(), paper::max_faulty(n) + 1, faults, || {
+        paper::Replica::new(&pbft::Config::default(), OpaqueLog::default())
+    })
 }
 
 fn faulty(ids: &[u16], behaviour: &str) -> Vec<(u16, Vec<Behaviour>)> {
     let behaviour: Behaviour = behaviour.parse().unwrap();
-    ids.iter()
-        .map(|id| (*id, vec![behaviour.clone()]))
-        .collect()
+    ids.iter().map(|id| (*id, vec![behaviour.clone()])).collect()
 }
 
 fn drive<P: Protocol>(world: &mut World<P>, gateway: u16, requests: usize) -> usize {
@@ -72,10 +65,7 @@ fn a_decision_costs_the_messages_of_the_formulas() {
         assert_eq!(two_phase, 5 * n - 6, "two-phase, n = {n}");
         assert_eq!(paths[&Path::TwoPhase], 3 * n);
         let collocated = CommunicationPolicy::Collocated;
-        assert_eq!(
-            cost(&|config| config.communication = collocated).0,
-            3 * (n - 1)
-        );
+        assert_eq!(cost(&|config| config.communication = collocated).0, 3 * (n - 1));
         let both = cost(&|config| {
             config.communication = collocated;
             config.fast_path = false;
@@ -127,20 +117,11 @@ fn an_absent_replica_is_waited_for_once_and_again_after_it_came_back() {
     let mut world = world(4, &faulty(&[3], "offline"));
     let fast_wait = Config::for_cluster(4).fast_wait.0;
     assert_eq!(drive(&mut world, 0, 3), 3);
-    let took: Vec<u64> = (0..3)
-        .map(|i| world.accepted()[i].at_us - i as u64 * SECOND)
-        .collect();
-    assert!(
-        took[0] > fast_wait && took[1] < fast_wait && took[2] < fast_wait,
-        "{took:?}"
-    );
+    let took: Vec<u64> = (0..3).map(|i| world.accepted()[i].at_us - i as u64 * SECOND).collect();
+    assert!(took[0] > fast_wait && took[1] < fast_wait && took[2] < fast_wait, "{took:?}");
     world.set_behaviours(ReplicaId(3), vec![]);
     drive(&mut world, 0, 3);
-    assert!(
-        world.paths()[&Path::Fast] >= 4,
-        "the fast path is back: {:?}",
-        world.paths()
-    );
+    assert!(world.paths()[&Path::Fast] >= 4, "the fast path is back: {:?}", world.paths());
 }
 
 #[test]
@@ -149,13 +130,8 @@ fn a_bad_communication_node_costs_one_fallback_and_is_replaced() {
         let mut world = world(4, &faulty(&[1], behaviour));
         assert_eq!(drive(&mut world, 0, 4), 4, "{behaviour}");
         let fallbacks = world.paths().get(&Path::Fallback).copied().unwrap_or(0);
-        assert!(
-            (1..=4).contains(&fallbacks),
-            "{behaviour}: {fallbacks} fallbacks"
-        );
-        let status = world
-            .replica(0)
-            .status(&Cluster::new(ClusterId([0; 16]), "ccro", 4));
+        assert!((1..=4).contains(&fallbacks), "{behaviour}: {fallbacks} fallbacks");
+        let status = world.replica(0).status(&Cluster::new(ClusterId([0; 16]), "ccro", 4));
         assert_eq!(status.communication_node, Some(ReplicaId(2)), "{behaviour}");
         for id in [2, 3] {
             assert_eq!(world.log(id), world.log(0), "{behaviour}");
@@ -166,15 +142,9 @@ fn a_bad_communication_node_costs_one_fallback_and_is_replaced() {
 #[test]
 fn a_fixed_bad_communication_node_costs_a_fallback_each_time() {
     let fixed = CommunicationPolicy::Fixed(ReplicaId(1));
-    let mut world = world_of(
-        4,
-        1,
-        Network::default(),
-        &faulty(&[1], "withhold"),
-        |config| {
-            config.communication = fixed;
-        },
-    );
+    let mut world = world_of(4, 1, Network::default(), &faulty(&[1], "withhold"), |config| {
+        config.communication = fixed;
+    });
     assert_eq!(drive(&mut world, 0, 3), 3);
     assert!(world.paths()[&Path::Fallback] >= 9);
 }
@@ -184,14 +154,7 @@ fn up_to_f_faulty_replicas_never_stop_it() {
     for n in [4, 5, 6, 7, 10, 13] {
         let f = (n - 1) / 3;
         let ids: Vec<u16> = (1..=f).collect();
-        for behaviour in [
-            "offline",
-            "malicious",
-            "withhold",
-            "equivocate",
-            "drop=0.5",
-            "delay=3ms",
-        ] {
+        for behaviour in ["offline", "malicious", "withhold", "equivocate", "drop=0.5", "delay=3ms"] {
             let mut world = world(n, &faulty(&ids, behaviour));
             assert_eq!(drive(&mut world, 0, 3), 3, "n = {n}, {behaviour}");
         }
@@ -210,18 +173,9 @@ fn more_than_f_silent_replicas_stop_it() {
 #[test]
 fn seeds_with_loss_reordering_and_a_liar_agree_and_finish() {
     for seed in 0..60 {
-        let behaviour = [
-            "malicious",
-            "equivocate",
-            "withhold",
-            "partial=0;3",
-            "drop=0.5",
-        ][seed as usize % 5];
-        let network = Network {
-            most_us: 3_000,
-            loss: if seed % 2 == 0 { 0.1 } else { 0.0 },
-            ..Network::default()
-        };
+        let behaviour = ["malicious", "equivocate", "withhold", "partial=0;3", "drop=0.5"][seed as usize % 5];
+        let network =
+            Network { most_us: 3_000, loss: if seed % 2 == 0 { 0.1 } else { 0.0 }, ..Network::default() };
         let liar = 1 + (seed / 5) as u16 % 3;
         let mut world = world_of(4, seed, network, &faulty(&[liar], behaviour), |_| {});
         for i in 0..6u8 {
@@ -230,9 +184,7 @@ fn seeds_with_loss_reordering_and_a_liar_agree_and_finish() {
             world.run(SECOND / 50);
         }
         world.run(60 * SECOND);
-        world
-            .judge()
-            .unwrap_or_else(|breach| panic!("seed {seed}, {behaviour}@{liar}: {breach}"));
+        world.judge().unwrap_or_else(|breach| panic!("seed {seed}, {behaviour}@{liar}: {breach}"));
         let honest: Vec<u16> = (0..4).filter(|id| *id != liar).collect();
         for id in &honest {
             let executed: usize = world.log(*id).iter().map(|entry| entry.requests).sum();

@@ -42,7 +42,7 @@ Examples:
   harness compare --nodes 4 --clients 512 --batch 512 --requests 100000
   harness compare --nodes 4 --rate 2000 --requests 10000 --timeout 2                        (open loop)
   harness compare --nodes 4 --fault crash@0 --out results/dead-commander")]
-    Compare(CompareArgs),
+    Compare(Box<CompareArgs>),
     /// Run a plan: a grid of cells, which can be stopped and resumed
     ///
     /// The plan is a TOML file with lists for protocols, nodes, faults, payload_bytes, batch, clients, rate,

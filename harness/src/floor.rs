@@ -193,8 +193,7 @@ fn floor(
 /// checked, reply signed; with `f ≥ 1`, hop and one more reply checked.
 ///
 /// CCRO, fast: the same up to the last PREPARE at the communication node; hop;
-/// the certificate checked, of which the commander knows its own vote already;
-/// reply signed. The communication node's own reply is in by then; only with
+/// the certificate checked; reply signed. The communication node's own reply is in by then; only with
 /// `f ≥ 2` must a further one follow.
 ///
 /// `ccro-paper`: REQUEST, PRE-PREPARE, PREPARE, COMMIT, REPLY.
@@ -209,7 +208,7 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
         _ if nodes == 1 => path(0, 4, 0),
         ProtocolName::Pbft if faults == 0 => path(3, 5, 4),
         ProtocolName::Pbft => path(4, 5, 5),
-        ProtocolName::Ccro if faults <= 1 => path(3, 4, 3 + u32::from(nodes) - 1),
+        ProtocolName::Ccro if faults <= 1 => path(3, 4, 3 + u32::from(nodes)),
         ProtocolName::Ccro => path(4, 4, 3 + u32::from(nodes) - 2 + 1),
         ProtocolName::CcroPaper => path(5, 8, 7),
     }

@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     finish(match cli.command {
         Command::Node => node_command::run(),
-        Command::Compare(args) => run(compare::run(args)),
+        Command::Compare(args) => run(compare::run(*args)),
         Command::Sweep(args) => run(sweep::run(args)),
         Command::Up(args) => run(up::run(args.protocol, args.rest, None)),
         Command::Floor(args) => run(async { floor::run(args).await.map(|()| 0) }),

@@ -153,7 +153,7 @@ impl GiveUpRule {
         let limit = if self.decided { self.after_progress } else { self.after };
         (self.after > 0 && self.undecided_in_a_row >= limit).then(|| {
             let before = if self.decided { "" } else { ", none decided before" };
-            format!("cut short: {} undecided requests in a row{before}", self.undecided_in_a_row)
+            format!("cut short: {} undecided in a row{before}", self.undecided_in_a_row)
         })
     }
 }
@@ -330,7 +330,7 @@ impl Sender {
     ) -> Answer {
         let exchange = self.try_exchange(request, address, connection, progress);
         match tokio::time::timeout(self.limit, exchange).await {
-            Ok(Ok(answer)) => return answer,
+            Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 *connection = None;
                 Answer::Error(format!("{error:#}"))
@@ -461,7 +461,7 @@ mod tests {
         let mut rule = GiveUpRule::new(2, 1);
         assert_eq!(rule.observe(false), None);
         let reason = rule.observe(false).unwrap();
-        assert_eq!(reason, "cut short: 2 undecided requests in a row, none decided before");
+        assert_eq!(reason, "cut short: 2 undecided in a row, none decided before");
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Default for Plan {
             repetitions: 3,
             seed: 1,
             placement: Placement::Processes,
-            window: 8,
+            window: pbft::Config::default().window,
             fast_wait_ms: None,
             fallback_after_ms: None,
             communication: Communication::Separate,

@@ -115,7 +115,11 @@ fn a_comparison_leaves_rows_that_agree_with_each_other() {
         match (cell.fault.as_str(), cell.protocol.as_str()) {
             ("none", _) => assert_eq!((cell.decided, cell.faulty.as_str()), (10, ""), "{cell:?}"),
             ("malicious:1", "pbft" | "ccro") => assert_eq!(cell.decided, 10, "{cell:?}"),
-            ("offline:2", "pbft" | "ccro") => assert_eq!((cell.decided, cell.timeouts), (0, 2), "{cell:?}"),
+            ("offline:2", "pbft" | "ccro") => {
+                // The first undecided request in a row was one of the warm-up.
+                assert_eq!((cell.decided, cell.timeouts), (0, 1), "{cell:?}");
+                assert!(cell.note.starts_with("cut short"), "{cell:?}");
+            }
             _ => {}
         }
     }

@@ -183,7 +183,7 @@ fn timeouts_have_no_time_and_end_a_cell_in_which_nothing_is_decided() {
         assert_eq!(sample.answer, Answer::Timeout { replies: Some(1) });
         assert_eq!(sample.response_us, None);
     }
-    assert!(result.cut_short.unwrap().contains("2 undecided requests in a row"));
+    assert!(result.cut_short.unwrap().contains("2 undecided in a row"));
     let (all, _) = drive(Script::TimeOut, Load::Closed { clients: 1 }, 30, |spec| spec.give_up_after = 0);
     assert_eq!(all.samples.len(), 30);
 }

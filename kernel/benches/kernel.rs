@@ -4,23 +4,16 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kernel::keys::seeded;
 use kernel::{
-    Bundle, Claim, Cluster, ClusterId, Digest, Operation, ReplicaId, Request, SessionId, Signature,
-    VoteSet,
+    Bundle, Claim, Cluster, ClusterId, Digest, Operation, ReplicaId, Request, SessionId, Signature, VoteSet,
 };
 use std::hint::black_box;
 
 fn claims(count: u16) -> (kernel::Keyring, Vec<Claim>) {
     let (signers, keyring) = seeded(1, count);
     let claims = signers.iter().map(|signer| {
-        let bytes = format!(
-            "a vote of about a hundred bytes, which is what votes are like {:>40}",
-            signer.id()
-        );
-        Claim {
-            author: signer.id(),
-            signature: signer.sign(bytes.as_bytes()),
-            bytes: bytes.into_bytes(),
-        }
+        let bytes =
+            format!("a vote of about a hundred bytes, which is what votes are like {:>40}", signer.id());
+        Claim { author: signer.id(), signature: signer.sign(bytes.as_bytes()), bytes: bytes.into_bytes() }
     });
     (keyring, claims.collect())
 }
@@ -64,18 +57,13 @@ fn hashing(c: &mut Criterion) {
     let (signers, _) = seeded(1, 1);
     let requests = (0..64)
         .map(|number| Request {
-            session: SessionId {
-                gateway: ReplicaId(0),
-                number,
-            },
+            session: SessionId { gateway: ReplicaId(0), number },
             counter: 1,
             operation: Operation::new(&[7; 100]),
         })
         .collect();
     let bundle = Bundle::sign(&cluster, &signers[0], requests);
-    c.bench_function("bundle/digest of 64 requests", |b| {
-        b.iter(|| black_box(&bundle).digest())
-    });
+    c.bench_function("bundle/digest of 64 requests", |b| b.iter(|| black_box(&bundle).digest()));
 }
 
 criterion_group!(benches, signatures, counting, hashing);

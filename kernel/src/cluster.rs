@@ -18,11 +18,7 @@ impl Cluster {
     /// A cluster of `n` replicas running `protocol`.
     pub fn new(id: ClusterId, protocol: &str, n: u16) -> Cluster {
         assert!(n > 0, "a cluster has at least one replica");
-        Cluster {
-            id,
-            protocol: protocol.to_owned(),
-            n,
-        }
+        Cluster { id, protocol: protocol.to_owned(), n }
     }
 
     /// Faults tolerated: `⌊(n−1)/3⌋`.
@@ -90,11 +86,7 @@ mod tests {
             (13, 4, 9),
             (31, 10, 21),
         ] {
-            assert_eq!(
-                (cluster(n).f(), cluster(n).quorum()),
-                (f, quorum),
-                "n = {n}"
-            );
+            assert_eq!((cluster(n).f(), cluster(n).quorum()), (f, quorum), "n = {n}");
         }
     }
 

@@ -4,30 +4,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 
 /// A participant, `0..n`.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReplicaId(pub u16);
 
 /// A view: the reign of one commander. Views are numbered from 0.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct View(pub u64);
 
 /// A sequence number. The first decided slot is 1; 0 means "nothing yet".
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seq(pub u64);
 
 /// A span of time in microseconds.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Micros(pub u64);
 
@@ -164,9 +156,8 @@ pub(crate) fn deserialize_bytes<'de, const N: usize, D: Deserializer<'de>>(
     if deserializer.is_human_readable() {
         let text = String::deserialize(deserializer)?;
         let mut bytes = [0; N];
-        hex::decode_to_slice(&text, &mut bytes).map_err(|error| {
-            D::Error::custom(format!("{text:?} is not {N} bytes of hex: {error}"))
-        })?;
+        hex::decode_to_slice(&text, &mut bytes)
+            .map_err(|error| D::Error::custom(format!("{text:?} is not {N} bytes of hex: {error}")))?;
         Ok(bytes)
     } else {
         struct Visitor<const N: usize>;
@@ -175,15 +166,10 @@ pub(crate) fn deserialize_bytes<'de, const N: usize, D: Deserializer<'de>>(
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{N} bytes")
             }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(
-                self,
-                mut seq: A,
-            ) -> Result<[u8; N], A::Error> {
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
                 let mut bytes = [0; N];
                 for (i, byte) in bytes.iter_mut().enumerate() {
-                    *byte = seq
-                        .next_element()?
-                        .ok_or_else(|| A::Error::invalid_length(i, &self))?;
+                    *byte = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(i, &self))?;
                 }
                 Ok(bytes)
             }

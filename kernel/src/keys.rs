@@ -38,11 +38,7 @@ pub struct Signer {
 impl Signer {
     /// The signer of replica `id` with the given secret.
     pub fn new(id: ReplicaId, secret: &SecretKey) -> Signer {
-        Signer {
-            id,
-            key: SigningKey::from(secret.0),
-            made: Cell::new(0),
-        }
+        Signer { id, key: SigningKey::from(secret.0), made: Cell::new(0) }
     }
 
     /// Whose signatures these are.
@@ -101,8 +97,7 @@ impl Keyring {
             .enumerate()
             .map(|(index, key)| {
                 let bytes = VerificationKeyBytes::from(key.0);
-                let parsed =
-                    VerificationKey::try_from(bytes).map_err(|_| BadKey { index, key: *key })?;
+                let parsed = VerificationKey::try_from(bytes).map_err(|_| BadKey { index, key: *key })?;
                 Ok((parsed, bytes))
             })
             .collect::<Result<_, BadKey>>()?;
@@ -151,11 +146,8 @@ pub fn key_pairs(seed: u64, n: u16) -> Vec<(SecretKey, PublicKey)> {
 /// Signers and keyring of a cluster made from a seed.
 pub fn seeded(seed: u64, n: u16) -> (Vec<Signer>, Keyring) {
     let pairs = key_pairs(seed, n);
-    let signers = pairs
-        .iter()
-        .enumerate()
-        .map(|(id, (secret, _))| Signer::new(ReplicaId(id as u16), secret))
-        .collect();
+    let signers =
+        pairs.iter().enumerate().map(|(id, (secret, _))| Signer::new(ReplicaId(id as u16), secret)).collect();
     let public: Vec<PublicKey> = pairs.iter().map(|(_, public)| *public).collect();
     let keyring = Keyring::new(&public).expect("keys made from a seed are valid");
     (signers, keyring)
@@ -166,11 +158,7 @@ mod tests {
     use super::*;
 
     fn claim(signer: &Signer, bytes: &[u8]) -> Claim {
-        Claim {
-            author: signer.id(),
-            bytes: bytes.to_vec(),
-            signature: signer.sign(bytes),
-        }
+        Claim { author: signer.id(), bytes: bytes.to_vec(), signature: signer.sign(bytes) }
     }
 
     #[test]

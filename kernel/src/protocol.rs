@@ -109,12 +109,7 @@ impl<'a, P: Protocol> Context<'a, P> {
         choose: &'a mut dyn Choose,
         effects: &'a mut Vec<Effect<P>>,
     ) -> Self {
-        Context {
-            cluster,
-            signer,
-            choose,
-            effects,
-        }
+        Context { cluster, signer, choose, effects }
     }
 
     /// This replica.
@@ -129,19 +124,13 @@ impl<'a, P: Protocol> Context<'a, P> {
 
     /// Sends to every other replica.
     pub fn send_all(&mut self, message: P::Message) {
-        self.push(Effect::Send {
-            to: To::All,
-            message,
-        });
+        self.push(Effect::Send { to: To::All, message });
     }
 
     /// Sends to one other replica; to itself it sends nothing.
     pub fn send(&mut self, to: ReplicaId, message: P::Message) {
         if to != self.id() {
-            self.push(Effect::Send {
-                to: To::One(to),
-                message,
-            });
+            self.push(Effect::Send { to: To::One(to), message });
         }
     }
 
@@ -162,12 +151,7 @@ impl<'a, P: Protocol> Context<'a, P> {
 
     /// Refuses a peer's vote, proposal or certificate.
     pub fn reject(&mut self, from: ReplicaId, seq: Option<Seq>, reason: Reason) {
-        self.push(Effect::Reject(Rejection {
-            from,
-            seq,
-            agreement: seq.is_some(),
-            reason,
-        }));
+        self.push(Effect::Reject(Rejection { from, seq, agreement: seq.is_some(), reason }));
     }
 }
 

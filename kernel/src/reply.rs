@@ -45,36 +45,20 @@ impl ReplyBundle {
         gateway: ReplicaId,
         replies: Vec<Reply>,
     ) -> ReplyBundle {
-        let mut bundle = ReplyBundle {
-            view,
-            seq,
-            replica: signer.id(),
-            gateway,
-            replies,
-            signature: Signature([0; 64]),
-        };
+        let mut bundle =
+            ReplyBundle { view, seq, replica: signer.id(), gateway, replies, signature: Signature([0; 64]) };
         bundle.signature = signer.sign(&bundle.statement(cluster));
         bundle
     }
 
     /// The signature to be checked.
     pub fn claim(&self, cluster: &Cluster) -> Claim {
-        Claim {
-            author: self.replica,
-            bytes: self.statement(cluster),
-            signature: self.signature,
-        }
+        Claim { author: self.replica, bytes: self.statement(cluster), signature: self.signature }
     }
 
     fn statement(&self, cluster: &Cluster) -> Vec<u8> {
-        let content = postcard::to_stdvec(&(
-            self.view,
-            self.seq,
-            self.replica,
-            self.gateway,
-            &self.replies,
-        ))
-        .expect("replies are plain data");
+        let content = postcard::to_stdvec(&(self.view, self.seq, self.replica, self.gateway, &self.replies))
+            .expect("replies are plain data");
         let digest = blake3::hash(&content);
         [b"replies/1".as_slice(), &cluster.id.0, digest.as_bytes()].concat()
     }
@@ -106,41 +90,26 @@ pub struct ReplyCollector {
 impl ReplyCollector {
     /// Waits for `needed` matching replies.
     pub fn new(needed: usize) -> ReplyCollector {
-        ReplyCollector {
-            needed: needed.max(1),
-            by_result: BTreeMap::new(),
-            replied: BTreeSet::new(),
-        }
+        ReplyCollector { needed: needed.max(1), by_result: BTreeMap::new(), replied: BTreeSet::new() }
     }
 
     /// Counts a reply of `replica`, of which only the first counts. Returns the
     /// result once it is accepted.
     pub fn add(&mut self, replica: ReplicaId, result: &Operation) -> Option<&Operation> {
         if self.replied.insert(replica) {
-            self.by_result
-                .entry(result.clone())
-                .or_default()
-                .insert(replica);
+            self.by_result.entry(result.clone()).or_default().insert(replica);
         }
         self.accepted()
     }
 
     /// The accepted result, if `needed` replicas agree on one.
     pub fn accepted(&self) -> Option<&Operation> {
-        self.by_result
-            .iter()
-            .find(|(_, replicas)| replicas.len() >= self.needed)
-            .map(|(result, _)| result)
+        self.by_result.iter().find(|(_, replicas)| replicas.len() >= self.needed).map(|(result, _)| result)
     }
 
     /// Replies that agree with the most common result, and all others.
     pub fn agreeing_and_not(&self) -> (usize, usize) {
-        let agreeing = self
-            .by_result
-            .values()
-            .map(BTreeSet::len)
-            .max()
-            .unwrap_or(0);
+        let agreeing = self.by_result.values().map(BTreeSet::len).max().unwrap_or(0);
         (agreeing, self.replied.len() - agreeing)
     }
 }
@@ -154,17 +123,9 @@ mod tests {
         let (good, bad) = (Operation::new(b"ok"), Operation::new(b"lie"));
         let mut collector = ReplyCollector::new(2);
         assert_eq!(collector.add(ReplicaId(0), &good), None);
-        assert_eq!(
-            collector.add(ReplicaId(0), &good),
-            None,
-            "the same replica again"
-        );
+        assert_eq!(collector.add(ReplicaId(0), &good), None, "the same replica again");
         assert_eq!(collector.add(ReplicaId(1), &bad), None);
-        assert_eq!(
-            collector.add(ReplicaId(1), &good),
-            None,
-            "its first reply counts"
-        );
+        assert_eq!(collector.add(ReplicaId(1), &good), None, "its first reply counts");
         assert_eq!(collector.add(ReplicaId(2), &good), Some(&good));
         assert_eq!(collector.agreeing_and_not(), (2, 1));
     }

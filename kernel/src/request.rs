@@ -47,11 +47,7 @@ impl Bundle {
     /// Signs `requests` as `signer`'s.
     pub fn sign(cluster: &Cluster, signer: &Signer, requests: Vec<Request>) -> Bundle {
         let digest = digest_of(signer.id(), &requests);
-        Bundle {
-            gateway: signer.id(),
-            requests,
-            signature: signer.sign(&statement(&cluster.id, &digest)),
-        }
+        Bundle { gateway: signer.id(), requests, signature: signer.sign(&statement(&cluster.id, &digest)) }
     }
 
     /// The hash of gateway and requests.
@@ -61,21 +57,13 @@ impl Bundle {
 
     /// The signature to be checked, for a bundle whose digest is `digest`.
     pub fn claim(&self, cluster: &Cluster, digest: &Digest) -> Claim {
-        Claim {
-            author: self.gateway,
-            bytes: statement(&cluster.id, digest),
-            signature: self.signature,
-        }
+        Claim { author: self.gateway, bytes: statement(&cluster.id, digest), signature: self.signature }
     }
 
     /// Whether the bundle is well formed: not empty, and every session the
     /// gateway's own.
     pub fn is_well_formed(&self) -> bool {
-        !self.requests.is_empty()
-            && self
-                .requests
-                .iter()
-                .all(|r| r.session.gateway == self.gateway)
+        !self.requests.is_empty() && self.requests.iter().all(|r| r.session.gateway == self.gateway)
     }
 
     /// Bytes of all operations.
@@ -101,10 +89,12 @@ impl Batch {
 
     /// Number of requests in all bundles.
     pub fn requests(&self) -> usize {
-        self.bundles
-            .iter()
-            .map(|bundle| bundle.requests.len())
-            .sum()
+        self.bundles.iter().map(|bundle| bundle.requests.len()).sum()
+    }
+
+    /// Bytes of all operations.
+    pub fn payload_bytes(&self) -> usize {
+        self.bundles.iter().map(|bundle| bundle.payload_bytes()).sum()
     }
 }
 
@@ -168,9 +158,7 @@ impl<'de> Deserialize<'de> for Operation {
             let digits = text
                 .strip_prefix("hex:")
                 .ok_or_else(|| D::Error::custom("an operation starts with text: or hex:"))?;
-            return hex::decode(digits)
-                .map(|b| Operation(b.into()))
-                .map_err(D::Error::custom);
+            return hex::decode(digits).map(|b| Operation(b.into())).map_err(D::Error::custom);
         }
         struct Visitor;
         impl serde::de::Visitor<'_> for Visitor {

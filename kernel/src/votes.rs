@@ -28,18 +28,10 @@ impl VoteSet {
     /// Adds a vote.
     pub fn insert(&mut self, author: ReplicaId, digest: Digest, signature: Signature) -> Tallied {
         if let Some((earlier, _)) = self.votes.get(&author) {
-            return if *earlier == digest {
-                Tallied::Duplicate
-            } else {
-                Tallied::Contradiction
-            };
+            return if *earlier == digest { Tallied::Duplicate } else { Tallied::Contradiction };
         }
         self.votes.insert(author, (digest, signature));
-        match self
-            .counts
-            .iter_mut()
-            .find(|(counted, _)| *counted == digest)
-        {
+        match self.counts.iter_mut().find(|(counted, _)| *counted == digest) {
             Some((_, count)) => *count += 1,
             None => self.counts.push((digest, 1)),
         }
@@ -48,19 +40,13 @@ impl VoteSet {
 
     /// Distinct replicas that voted for `digest`.
     pub fn count(&self, digest: &Digest) -> usize {
-        self.counts
-            .iter()
-            .find(|(counted, _)| counted == digest)
-            .map_or(0, |(_, count)| *count)
+        self.counts.iter().find(|(counted, _)| counted == digest).map_or(0, |(_, count)| *count)
     }
 
     /// The digest that at least `quorum` replicas voted for. At most one can
     /// exist for a quorum of more than half.
     pub fn decided(&self, quorum: usize) -> Option<Digest> {
-        self.counts
-            .iter()
-            .find(|(_, count)| *count >= quorum)
-            .map(|(digest, _)| *digest)
+        self.counts.iter().find(|(_, count)| *count >= quorum).map(|(digest, _)| *digest)
     }
 
     /// The votes for `digest` in order of their authors.
@@ -89,18 +75,12 @@ mod tests {
         let mut votes = VoteSet::default();
         assert_eq!(votes.insert(ReplicaId(1), a, signature), Tallied::New);
         assert_eq!(votes.insert(ReplicaId(1), a, signature), Tallied::Duplicate);
-        assert_eq!(
-            votes.insert(ReplicaId(1), b, signature),
-            Tallied::Contradiction
-        );
+        assert_eq!(votes.insert(ReplicaId(1), b, signature), Tallied::Contradiction);
         assert_eq!(votes.insert(ReplicaId(0), a, signature), Tallied::New);
         assert_eq!(votes.insert(ReplicaId(2), b, signature), Tallied::New);
         assert_eq!((votes.count(&a), votes.count(&b)), (2, 1));
         assert_eq!(votes.decided(2), Some(a));
         assert_eq!(votes.decided(3), None);
-        assert_eq!(
-            votes.of(&a).iter().map(|v| v.0.0).collect::<Vec<_>>(),
-            [0, 1]
-        );
+        assert_eq!(votes.of(&a).iter().map(|v| v.0.0).collect::<Vec<_>>(), [0, 1]);
     }
 }

@@ -45,10 +45,7 @@ impl Class {
     /// Whether the message belongs to the agreement itself; only these count as
     /// messages per decision.
     pub fn is_agreement(self) -> bool {
-        matches!(
-            self,
-            Class::Proposal | Class::Vote | Class::Certificate | Class::Reply
-        )
+        matches!(self, Class::Proposal | Class::Vote | Class::Certificate | Class::Reply)
     }
 }
 
@@ -145,13 +142,7 @@ pub struct Admission {
 impl Admission {
     /// Admission to `cluster`, whose public keys are in `keyring`.
     pub fn new(cluster: Cluster, keyring: Keyring) -> Admission {
-        Admission {
-            cluster,
-            keyring,
-            known: HashSet::new(),
-            known_in_order: VecDeque::new(),
-            checked: 0,
-        }
+        Admission { cluster, keyring, known: HashSet::new(), known_in_order: VecDeque::new(), checked: 0 }
     }
 
     /// Signatures checked so far; those remembered do not count.
@@ -160,11 +151,7 @@ impl Admission {
     }
 
     /// Checks one message.
-    pub fn admit<M: Wire>(
-        &mut self,
-        from: ReplicaId,
-        message: M,
-    ) -> Result<Verified<M>, Rejection> {
+    pub fn admit<M: Wire>(&mut self, from: ReplicaId, message: M) -> Result<Verified<M>, Rejection> {
         let mut admitted = self.admit_all(vec![(from, message)]);
         admitted.pop().expect("one in, one out")
     }
@@ -175,10 +162,8 @@ impl Admission {
         &mut self,
         messages: Vec<(ReplicaId, M)>,
     ) -> Vec<Result<Verified<M>, Rejection>> {
-        let claims: Vec<Result<Vec<Claim>, Reason>> = messages
-            .iter()
-            .map(|(from, message)| self.unknown_claims(*from, message))
-            .collect();
+        let claims: Vec<Result<Vec<Claim>, Reason>> =
+            messages.iter().map(|(from, message)| self.unknown_claims(*from, message)).collect();
         let all: Vec<&Claim> = claims.iter().flatten().flatten().collect();
         self.checked += all.len() as u64;
         let all_hold = self.hold(&all);
@@ -229,10 +214,14 @@ impl Admission {
         Ok(claims)
     }
 
-    /// Remembers the signatures in a message that this replica itself is about
-    /// to send, so that its own vote is not checked when it comes back inside a
-    /// certificate.
+    /// Remembers the signatures in a vote that this replica itself is about to
+    /// send, so that it is not checked when it comes back inside a certificate.
+    /// Other messages are left alone: listing their signatures costs more than
+    /// it saves.
     pub fn vouch<M: Wire>(&mut self, id: ReplicaId, message: &M) {
+        if message.class() != Class::Vote {
+            return;
+        }
         if let Ok(claims) = message.claims(id, &self.cluster) {
             self.remember(&claims);
         }

@@ -56,12 +56,8 @@ pub(crate) fn decided_json(
 /// The classic text of a decided request.
 pub(crate) fn decided_text(protocol: &str, decided: &Decided, nodes: &[NodeTally]) -> String {
     let us = rounded_us(decided.consensus_ns);
-    let mut text = format!(
-        "{} Consensus Time: {}.{:06}s\n",
-        protocol.to_uppercase(),
-        us / 1_000_000,
-        us % 1_000_000
-    );
+    let mut text =
+        format!("{} Consensus Time: {}.{:06}s\n", protocol.to_uppercase(), us / 1_000_000, us % 1_000_000);
     text.push_str(&nodes_text(nodes));
     text
 }
@@ -88,11 +84,7 @@ pub(crate) fn timeout_json(
 
 /// The classic text of a request that was not decided in time.
 pub(crate) fn timeout_text(protocol: &str, error: &str, nodes: &[NodeTally]) -> String {
-    format!(
-        "{}: {error}\n{}",
-        protocol.to_uppercase(),
-        nodes_text(nodes)
-    )
+    format!("{}: {error}\n{}", protocol.to_uppercase(), nodes_text(nodes))
 }
 
 /// An error that is not about consensus.
@@ -156,45 +148,25 @@ mod tests {
     }
 
     const NODES: [NodeTally; 2] = [
-        NodeTally {
-            node: ReplicaId(0),
-            votes: Some((5, 2)),
-        },
-        NodeTally {
-            node: ReplicaId(2),
-            votes: None,
-        },
+        NodeTally { node: ReplicaId(0), votes: Some((5, 2)) },
+        NodeTally { node: ReplicaId(2), votes: None },
     ];
 
     #[test]
     fn the_json_of_a_decision() {
-        let json = decided_json(
-            "pbft",
-            ReplicaId(3),
-            Some(Path::Direct),
-            &decided(912_345, b"\"o\n"),
-            Some(&NODES),
-        );
+        let json =
+            decided_json("pbft", ReplicaId(3), Some(Path::Direct), &decided(912_345, b"\"o\n"), Some(&NODES));
         assert_eq!(
             json,
             "{\"outcome\":\"decided\",\"protocol\":\"pbft\",\"node\":3,\"seq\":7,\"view\":1,\"path\":\"direct\",\
              \"consensus_time_s\":0.000912,\"consensus_us\":912.345,\"received_ns\":123456,\"replies\":2,\
              \"result\":\"\\\"o\\n\",\"nodes\":[{\"node\":0,\"correct\":5,\"corrupt\":2},{\"node\":2,\"answer\":null}]}"
         );
-        let json = decided_json(
-            "pbft",
-            ReplicaId(3),
-            None,
-            &decided(61_000_000_042, b"\xff"),
-            None,
-        );
+        let json = decided_json("pbft", ReplicaId(3), None, &decided(61_000_000_042, b"\xff"), None);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["consensus_time_s"], 61.0);
         assert_eq!(value["consensus_us"], 61_000_000.042);
-        assert_eq!(
-            (&value["path"], &value["result"]),
-            (&serde_json::Value::Null, &"hex:ff".into())
-        );
+        assert_eq!((&value["path"], &value["result"]), (&serde_json::Value::Null, &"hex:ff".into()));
         assert!(value.get("nodes").is_none());
     }
 
@@ -215,10 +187,7 @@ mod tests {
             "{\"outcome\":\"timeout\",\"error\":\"say \\\"why\\\"\",\"replies\":1,\"undecided_slot\":4,\
              \"nodes\":[{\"node\":2,\"answer\":null}]}"
         );
-        assert_eq!(
-            timeout_text("pbft", "why", &NODES[1..]),
-            "PBFT: why\nNode 2 -> no answer\n"
-        );
+        assert_eq!(timeout_text("pbft", "why", &NODES[1..]), "PBFT: why\nNode 2 -> no answer\n");
         assert_eq!(
             timeout_json("e", 0, None, None),
             "{\"outcome\":\"timeout\",\"error\":\"e\",\"replies\":0}"

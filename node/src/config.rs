@@ -100,21 +100,14 @@ impl NodeConfig {
             "{} faulty nodes cannot be tolerated among {n}: nobody would be left to reply",
             self.faulty_tolerated
         );
-        ensure!(
-            self.batch_max > 0,
-            "batch_max is 0; a bundle holds at least 1 request"
-        );
-        ensure!(
-            self.timeout_us > 0,
-            "timeout_us is 0; no request could ever be decided in time"
-        );
+        ensure!(self.batch_max > 0, "batch_max is 0; a bundle holds at least 1 request");
+        ensure!(self.timeout_us > 0, "timeout_us is 0; no request could ever be decided in time");
         ensure!(
             (0.0..=1.0).contains(&self.link.loss),
             "link loss {} is not a probability; it goes from 0 to 1",
             self.link.loss
         );
-        let keyring =
-            Keyring::new(&self.public_keys).context("cannot read the cluster's public keys")?;
+        let keyring = Keyring::new(&self.public_keys).context("cannot read the cluster's public keys")?;
         let proof = b"this key is this node's";
         let claim = Claim {
             author: self.id,

@@ -49,10 +49,7 @@ impl Traffic {
     }
 
     fn kinds(&self) -> BTreeMap<String, u64> {
-        self.by_kind
-            .iter()
-            .map(|(kind, count)| ((*kind).to_owned(), *count))
-            .collect()
+        self.by_kind.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
     }
 }
 
@@ -69,14 +66,8 @@ impl Counters {
 
     /// The counts as they are reported; those kept elsewhere are zero.
     pub(crate) fn report(&self) -> CounterReport {
-        let refused = self
-            .refused
-            .iter()
-            .map(|(reason, count)| (reason.to_string(), *count));
-        let unreadable = self
-            .unreadable
-            .iter()
-            .map(|(what, count)| ((*what).to_owned(), *count));
+        let refused = self.refused.iter().map(|(reason, count)| (reason.to_string(), *count));
+        let unreadable = self.unreadable.iter().map(|(what, count)| ((*what).to_owned(), *count));
         CounterReport {
             messages_out: self.sent.kinds(),
             messages_in: self.received.kinds(),
@@ -147,9 +138,7 @@ pub fn process_cpu_us() -> Option<u64> {
 /// Resident memory of this process, in bytes.
 pub fn process_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -169,22 +158,10 @@ mod tests {
         counters.refused(Reason::BadSignature);
         counters.unreadable("truncated frame");
         let report = counters.report();
-        assert_eq!(
-            report.messages_out,
-            [("prepare".to_owned(), 6), ("request".to_owned(), 1)].into()
-        );
-        assert_eq!(
-            (report.agreement_messages_out, report.other_messages_out),
-            (6, 1)
-        );
-        assert_eq!(
-            (report.agreement_messages_in, report.other_messages_in),
-            (0, 1)
-        );
-        let rejected = [
-            ("bad signature".to_owned(), 2),
-            ("truncated frame".to_owned(), 1),
-        ];
+        assert_eq!(report.messages_out, [("prepare".to_owned(), 6), ("request".to_owned(), 1)].into());
+        assert_eq!((report.agreement_messages_out, report.other_messages_out), (6, 1));
+        assert_eq!((report.agreement_messages_in, report.other_messages_in), (0, 1));
+        let rejected = [("bad signature".to_owned(), 2), ("truncated frame".to_owned(), 1)];
         assert_eq!(report.rejected, rejected.into());
     }
 

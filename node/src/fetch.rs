@@ -40,10 +40,7 @@ where
         });
     }
     let own = shared.slots.borrow().tally(seq);
-    let mut nodes = vec![NodeTally {
-        node: config.id,
-        votes: Some((own.correct, own.corrupt)),
-    }];
+    let mut nodes = vec![NodeTally { node: config.id, votes: Some((own.correct, own.corrupt)) }];
     while let Some(answered) = asked.join_next().await {
         if let Ok((node, votes)) = answered {
             nodes.push(NodeTally { node, votes });
@@ -64,14 +61,8 @@ async fn tally_of(address: SocketAddr, from: ReplicaId, seq: Seq) -> anyhow::Res
         .body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
-        ensure!(
-            response.status().is_success(),
-            "status {}",
-            response.status()
-        );
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
-            .collect()
-            .await;
+        ensure!(response.status().is_success(), "status {}", response.status());
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
         let log: LogReport = serde_json::from_slice(&body)?;
         let row = log.rows.iter().find(|row| row.seq == seq.0);

@@ -70,8 +70,8 @@ pub fn encode<M: Serialize>(
             bytes
         }
         Encoding::Json => {
-            let mut bytes = serde_json::to_vec(frame)
-                .map_err(|error| FrameError::Undecodable(error.to_string()))?;
+            let mut bytes =
+                serde_json::to_vec(frame).map_err(|error| FrameError::Undecodable(error.to_string()))?;
             bytes.push(b'\n');
             bytes
         }
@@ -83,21 +83,16 @@ pub fn encode<M: Serialize>(
 }
 
 /// Reads a frame's payload, as [`FrameReader`] cuts it out.
-pub fn decode<M: DeserializeOwned>(
-    payload: &[u8],
-    encoding: Encoding,
-) -> Result<Frame<M>, FrameError> {
+pub fn decode<M: DeserializeOwned>(payload: &[u8], encoding: Encoding) -> Result<Frame<M>, FrameError> {
     match encoding {
         Encoding::Binary => match postcard::take_from_bytes(payload) {
             Ok((frame, [])) => Ok(frame),
-            Ok((_, rest)) => Err(FrameError::Undecodable(format!(
-                "{} bytes follow the message",
-                rest.len()
-            ))),
+            Ok((_, rest)) => Err(FrameError::Undecodable(format!("{} bytes follow the message", rest.len()))),
             Err(error) => Err(FrameError::Undecodable(error.to_string())),
         },
-        Encoding::Json => serde_json::from_slice(payload)
-            .map_err(|error| FrameError::Undecodable(error.to_string())),
+        Encoding::Json => {
+            serde_json::from_slice(payload).map_err(|error| FrameError::Undecodable(error.to_string()))
+        }
     }
 }
 
@@ -115,12 +110,7 @@ pub struct FrameReader {
 impl FrameReader {
     /// A reader at the start of a stream.
     pub fn new(encoding: Encoding) -> FrameReader {
-        FrameReader {
-            encoding,
-            buffer: Vec::new(),
-            start: 0,
-            scanned: 0,
-        }
+        FrameReader { encoding, buffer: Vec::new(), start: 0, scanned: 0 }
     }
 
     /// How the payloads are written.
@@ -272,10 +262,7 @@ mod tests {
         let mut reader = FrameReader::new(Encoding::Binary);
         let length = MAX_FRAME_BYTES + 1;
         reader.feed(&(length as u32).to_le_bytes());
-        assert_eq!(
-            reader.next_frame(),
-            Err(FrameError::Oversized { bytes: length })
-        );
+        assert_eq!(reader.next_frame(), Err(FrameError::Oversized { bytes: length }));
 
         let mut reader = FrameReader::new(Encoding::Binary);
         reader.feed(&(MAX_FRAME_BYTES as u32).to_le_bytes());
@@ -299,17 +286,11 @@ mod tests {
         let mut reader = FrameReader::new(Encoding::Binary);
         reader.feed(&bytes);
         let garbage = decode::<String>(reader.next_frame().unwrap().unwrap(), Encoding::Binary);
-        assert!(
-            matches!(garbage, Err(FrameError::Undecodable(_))),
-            "{garbage:?}"
-        );
+        assert!(matches!(garbage, Err(FrameError::Undecodable(_))), "{garbage:?}");
         assert_eq!(read(&mut reader), [Frame::Protocol("ok".to_owned())]);
 
         let trailing = decode::<String>(&[0, 1, b'a', 0], Encoding::Binary);
-        assert!(
-            matches!(trailing, Err(FrameError::Undecodable(_))),
-            "{trailing:?}"
-        );
+        assert!(matches!(trailing, Err(FrameError::Undecodable(_))), "{trailing:?}");
         let json = decode::<String>(b"{\"Protocol\": 3}", Encoding::Json);
         assert!(matches!(json, Err(FrameError::Undecodable(_))), "{json:?}");
     }

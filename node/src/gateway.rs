@@ -79,12 +79,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// A gateway whose sessions are numbered from `first_session`.
-    pub(crate) fn new(
-        id: ReplicaId,
-        replies_needed: usize,
-        timeout_ns: u64,
-        first_session: u64,
-    ) -> Gateway {
+    pub(crate) fn new(id: ReplicaId, replies_needed: usize, timeout_ns: u64, first_session: u64) -> Gateway {
         Gateway {
             id,
             replies_needed,
@@ -125,17 +120,9 @@ impl Gateway {
         self.pending.insert(number, pending);
         self.in_flight += 1;
         self.in_flight_bytes += bytes;
-        self.deadlines
-            .push_back((received_ns + self.timeout_ns, number, counter));
-        let session = SessionId {
-            gateway: self.id,
-            number,
-        };
-        self.submissions.push(Request {
-            session,
-            counter,
-            operation,
-        });
+        self.deadlines.push_back((received_ns + self.timeout_ns, number, counter));
+        let session = SessionId { gateway: self.id, number };
+        self.submissions.push(Request { session, counter, operation });
         Ok(outcome)
     }
 
@@ -220,10 +207,7 @@ impl Gateway {
     /// Answers the requests whose time is up.
     pub(crate) fn expire(&mut self, now_ns: u64) {
         while let Some((due, number, counter)) = self.deadlines.front().copied() {
-            let pending = self
-                .pending
-                .get_mut(&number)
-                .filter(|p| p.counter == counter);
+            let pending = self.pending.get_mut(&number).filter(|p| p.counter == counter);
             let Some(pending) = pending else {
                 self.deadlines.pop_front();
                 continue;
@@ -246,10 +230,7 @@ impl Gateway {
         self.set_aside.push_back((number, counter));
         while self.set_aside.len() > MAX_SET_ASIDE {
             if let Some((number, counter)) = self.set_aside.pop_front()
-                && self
-                    .pending
-                    .get(&number)
-                    .is_some_and(|p| p.counter == counter)
+                && self.pending.get(&number).is_some_and(|p| p.counter == counter)
             {
                 // Its number is never used again.
                 self.pending.remove(&number);
@@ -260,11 +241,7 @@ impl Gateway {
     /// When the next request's time is up, in nanoseconds.
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
         while let Some((due, number, counter)) = self.deadlines.front() {
-            if self
-                .pending
-                .get(number)
-                .is_some_and(|p| p.counter == *counter)
-            {
+            if self.pending.get(number).is_some_and(|p| p.counter == *counter) {
                 return Some(*due);
             }
             self.deadlines.pop_front();
@@ -282,9 +259,7 @@ impl Gateway {
 /// again begins above all numbers that it can have used: it would have to open
 /// 4,096 sessions per microsecond to catch up with the clock.
 pub(crate) fn first_session_now() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (since_epoch.as_micros() as u64) << 12
 }
 
@@ -336,15 +311,8 @@ mod tests {
         gateway.add(&reply(1, &requests, "ok"), 70);
         gateway.add(&reply(1, &requests, "ok"), 75);
         gateway.add(&reply(3, &requests, "ok"), 76);
-        assert!(
-            outcome.try_recv().is_err(),
-            "node 1 counts once, node 3 has had its say"
-        );
-        assert_eq!(
-            gateway.add(&reply(2, &requests, "ok"), 80),
-            1,
-            "one lie among them"
-        );
+        assert!(outcome.try_recv().is_err(), "node 1 counts once, node 3 has had its say");
+        assert_eq!(gateway.add(&reply(2, &requests, "ok"), 80), 1, "one lie among them");
         let decided = Decided {
             seq: Seq(9),
             view: View(2),
@@ -374,10 +342,7 @@ mod tests {
         let third = submitted(&mut gateway);
         assert_eq!((third[0].session.number, third[0].counter), (100, 2));
         gateway.add(&reply(3, &requests[..1], "ok"), 3);
-        assert!(
-            gateway.awaits(&reply(1, &third, "ok")),
-            "an old reply does not count for it"
-        );
+        assert!(gateway.awaits(&reply(1, &third, "ok")), "an old reply does not count for it");
     }
 
     #[test]
@@ -390,19 +355,12 @@ mod tests {
         gateway.expire(TIMEOUT - 1);
         assert!(outcome.try_recv().is_err());
         gateway.expire(TIMEOUT);
-        assert_eq!(
-            outcome.try_recv().unwrap(),
-            Outcome::TimedOut { replies: 1 }
-        );
+        assert_eq!(outcome.try_recv().unwrap(), Outcome::TimedOut { replies: 1 });
         assert_eq!((gateway.in_flight(), gateway.in_flight_bytes), (0, 0));
         assert_eq!(gateway.next_deadline(), None);
 
         let _next = gateway.open(operation("b"), 2_000).unwrap();
-        assert_eq!(
-            submitted(&mut gateway)[0].session.number,
-            101,
-            "100 is set aside"
-        );
+        assert_eq!(submitted(&mut gateway)[0].session.number, 101, "100 is set aside");
         gateway.add(&reply(2, &requests, "ok"), 2_001);
         let _again = gateway.open(operation("c"), 2_002).unwrap();
         let request = &submitted(&mut gateway)[0];
@@ -425,9 +383,7 @@ mod tests {
     fn bundles_end_at_their_number_of_requests_and_at_their_bytes() {
         let mut gateway = gateway();
         let sizes = |groups: Vec<Vec<Request>>| groups.iter().map(Vec::len).collect::<Vec<_>>();
-        let outcomes: Vec<_> = (0..7)
-            .map(|_| gateway.open(operation("a"), 0).unwrap())
-            .collect();
+        let outcomes: Vec<_> = (0..7).map(|_| gateway.open(operation("a"), 0).unwrap()).collect();
         assert_eq!(sizes(gateway.take_submissions(3)), [3, 3, 1]);
         assert!(!gateway.has_submissions());
         assert_eq!(sizes(gateway.take_submissions(3)), [0; 0]);
@@ -448,9 +404,7 @@ mod tests {
         let _second = gateway.open(half, 0).unwrap();
         assert_eq!(gateway.open(operation("a"), 0).unwrap_err(), Busy);
         gateway.expire(TIMEOUT);
-        let many: Vec<_> = (0..MAX_IN_FLIGHT)
-            .map(|_| gateway.open(operation(""), 0).unwrap())
-            .collect();
+        let many: Vec<_> = (0..MAX_IN_FLIGHT).map(|_| gateway.open(operation(""), 0).unwrap()).collect();
         assert_eq!(gateway.open(operation(""), 0).unwrap_err(), Busy);
         drop(many);
     }

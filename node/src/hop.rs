@@ -46,12 +46,7 @@ pub struct HopPlan {
 
 impl Default for HopPlan {
     fn default() -> HopPlan {
-        HopPlan {
-            message_bytes: 200,
-            round_trips: 2_000,
-            outstanding: 64,
-            burst: 20_000,
-        }
+        HopPlan { message_bytes: 200, round_trips: 2_000, outstanding: 64, burst: 20_000 }
     }
 }
 
@@ -117,27 +112,17 @@ async fn measure(plan: HopPlan, way: Way) -> anyhow::Result<HopFigures> {
     });
     let figures = measured.await.context("the measuring thread ended early")?;
     drop(finish);
-    driver
-        .join()
-        .map_err(|_| anyhow::anyhow!("the measuring thread failed"))?;
-    echo.join()
-        .map_err(|_| anyhow::anyhow!("the echoing thread failed"))??;
+    driver.join().map_err(|_| anyhow::anyhow!("the measuring thread failed"))?;
+    echo.join().map_err(|_| anyhow::anyhow!("the echoing thread failed"))??;
     figures
 }
 
 fn on_own_runtime<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, task)
 }
 
-async fn drive(
-    plan: HopPlan,
-    way: Way,
-    near: TcpListener,
-    far: SocketAddr,
-) -> anyhow::Result<HopFigures> {
+async fn drive(plan: HopPlan, way: Way, near: TcpListener, far: SocketAddr) -> anyhow::Result<HopFigures> {
     let outgoing = Outgoing::start(way, far);
     let arrived = Rc::new((RefCell::new(0usize), Notify::new()));
     let arrival = Rc::clone(&arrived);
@@ -166,10 +151,7 @@ async fn drive(
     halves.sort_unstable_by(f64::total_cmp);
 
     let before = *arrived.0.borrow();
-    let (began, cpu) = (
-        now_ns(),
-        process_cpu_us().context("cannot read this process's CPU time")?,
-    );
+    let (began, cpu) = (now_ns(), process_cpu_us().context("cannot read this process's CPU time")?);
     for sent in 0..plan.burst {
         all_arrived((before + sent + 1).saturating_sub(plan.outstanding)).await;
         outgoing.send(message.clone());
@@ -232,10 +214,7 @@ impl Outgoing {
     }
 }
 
-async fn post_each(
-    queue: &(RefCell<VecDeque<Bytes>>, Notify),
-    to: SocketAddr,
-) -> anyhow::Result<()> {
+async fn post_each(queue: &(RefCell<VecDeque<Bytes>>, Notify), to: SocketAddr) -> anyhow::Result<()> {
     let stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
@@ -246,9 +225,8 @@ async fn post_each(
             queue.1.notified().await;
             continue;
         };
-        let request = Request::post("/peer")
-            .header(hyper::header::HOST, to.to_string())
-            .body(Full::new(message))?;
+        let request =
+            Request::post("/peer").header(hyper::header::HOST, to.to_string()).body(Full::new(message))?;
         sender.ready().await?;
         let response: Response<Incoming> = sender.send_request(request).await?;
         response.into_body().collect().await?;
@@ -268,9 +246,7 @@ fn serve(listener: TcpListener, on_message: impl Fn(Vec<u8>) + 'static) -> anyho
             let on_message = Rc::clone(&on_message);
             tokio::task::spawn_local(async move {
                 let service = service_fn(|request| receive(request, Rc::clone(&on_message)));
-                let _ = server::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
+                let _ = server::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }
     });
@@ -303,18 +279,10 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn both_ways_deliver_every_message() {
-        let plan = HopPlan {
-            message_bytes: 200,
-            round_trips: 20,
-            outstanding: 8,
-            burst: 200,
-        };
+        let plan = HopPlan { message_bytes: 200, round_trips: 20, outstanding: 8, burst: 200 };
         let report = measure_hops(plan).await.unwrap();
         for figures in [report.streaming, report.one_post_per_message] {
-            assert!(
-                figures.latency_p50_us > 0.0 && figures.messages_per_s > 0.0,
-                "{figures:?}"
-            );
+            assert!(figures.latency_p50_us > 0.0 && figures.messages_per_s > 0.0, "{figures:?}");
         }
         let nothing = HopPlan { burst: 0, ..plan };
         assert!(measure_hops(nothing).await.is_err());

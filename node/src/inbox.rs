@@ -34,13 +34,7 @@ pub(crate) struct Incoming<M> {
 
 impl<M> Inbox<M> {
     pub(crate) fn new() -> Inbox<M> {
-        Inbox {
-            frames: RefCell::new(Queue {
-                frames: VecDeque::new(),
-                bytes: 0,
-            }),
-            space: Notify::new(),
-        }
+        Inbox { frames: RefCell::new(Queue { frames: VecDeque::new(), bytes: 0 }), space: Notify::new() }
     }
 
     pub(crate) fn push(&self, incoming: Incoming<M>) {
@@ -92,11 +86,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     fn incoming(bytes: usize) -> Incoming<u64> {
-        Incoming {
-            from: ReplicaId(1),
-            frame: Frame::Protocol(7),
-            bytes,
-        }
+        Incoming { from: ReplicaId(1), frame: Frame::Protocol(7), bytes }
     }
 
     #[test]

@@ -121,9 +121,7 @@ impl Link {
         let stream = TcpStream::connect(target.address).await?;
         stream.set_nodelay(true)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let body = LinkBody {
-            link: Rc::clone(self),
-        };
+        let body = LinkBody { link: Rc::clone(self) };
         let request = Request::post("/peer")
             .header(hyper::header::HOST, target.address.to_string())
             .header(hyper::header::CONTENT_TYPE, target.encoding.content_type())
@@ -160,9 +158,7 @@ impl Queue {
         let first = self.frames.pop_front()?;
         self.bytes -= first.len();
         let fits = |frames: &VecDeque<Bytes>, bytes: usize| {
-            frames
-                .front()
-                .is_some_and(|next| bytes + next.len() <= CHUNK_BYTES)
+            frames.front().is_some_and(|next| bytes + next.len() <= CHUNK_BYTES)
         };
         if !fits(&self.frames, first.len()) {
             return Some(first);
@@ -250,10 +246,7 @@ mod tests {
         link.push(frame(MAX_KEPT_BYTES - 1));
         assert_eq!(link.dropped(), 1);
         link.push(frame(1));
-        assert_eq!(
-            (link.dropped(), link.queue.borrow().bytes),
-            (1, MAX_KEPT_BYTES)
-        );
+        assert_eq!((link.dropped(), link.queue.borrow().bytes), (1, MAX_KEPT_BYTES));
 
         link.set_connected(true);
         link.push(frame(7));

@@ -14,8 +14,8 @@ use adversary::{Adversary, Timer};
 use anyhow::Context as _;
 use bytes::Bytes;
 use kernel::{
-    Admission, Bundle, Choose as _, Context, Effect, Falsify, Input, Mark, Protocol, Reason,
-    Rejection, ReplicaId, ReplyBundle, SeededChoice, Signer, To, Verified, Wire,
+    Admission, Bundle, Choose as _, Context, Effect, Falsify, Input, Mark, Protocol, Reason, Rejection,
+    ReplicaId, ReplyBundle, SeededChoice, Signer, To, Verified, Wire,
 };
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -63,31 +63,18 @@ where
     P: Protocol + 'static,
     P::Message: Falsify,
 {
-    let keyring = config
-        .validate()
-        .context("this node's configuration cannot be used")?;
-    listener
-        .set_nonblocking(true)
-        .context("cannot make the listening socket non-blocking")?;
-    let listener = tokio::net::TcpListener::from_std(listener)
-        .context("cannot serve on the listening socket")?;
-    let links = config
-        .cluster
-        .replicas()
-        .map(|id| (id != config.id).then(Rc::<Link>::default))
-        .collect();
+    let keyring = config.validate().context("this node's configuration cannot be used")?;
+    listener.set_nonblocking(true).context("cannot make the listening socket non-blocking")?;
+    let listener =
+        tokio::net::TcpListener::from_std(listener).context("cannot serve on the listening socket")?;
+    let links = config.cluster.replicas().map(|id| (id != config.id).then(Rc::<Link>::default)).collect();
     let timeout_ns = config.timeout_us.saturating_mul(1000);
     let replies_needed = config.faulty_tolerated + 1;
     let shared = Rc::new(Shared {
         replica: RefCell::new(replica),
         signer: Signer::new(config.id, &config.secret),
         admission: RefCell::new(Admission::new(config.cluster.clone(), keyring)),
-        gateway: RefCell::new(Gateway::new(
-            config.id,
-            replies_needed,
-            timeout_ns,
-            first_session_now(),
-        )),
+        gateway: RefCell::new(Gateway::new(config.id, replies_needed, timeout_ns, first_session_now())),
         counters: RefCell::new(Counters::default()),
         slots: RefCell::new(SlotLog::new(SLOTS_KEPT)),
         links,
@@ -185,10 +172,7 @@ where
     fn next_due(&mut self) -> Option<u64> {
         let delayed = self.delayed.front().map(|delayed| delayed.due_ns);
         let deadline = self.shared.gateway.borrow_mut().next_deadline();
-        [self.timers.next_due(), delayed, deadline]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.timers.next_due(), delayed, deadline].into_iter().flatten().min()
     }
 
     /// Handles what has come up, within bounds.
@@ -246,10 +230,7 @@ where
     fn accept_reply(&mut self, bundle: &ReplyBundle) {
         let config = &self.shared.config;
         if bundle.gateway != config.id || !config.cluster.contains(bundle.replica) {
-            self.shared
-                .counters
-                .borrow_mut()
-                .refused(Reason::NotEntitled);
+            self.shared.counters.borrow_mut().refused(Reason::NotEntitled);
             return;
         }
         // Late replies are many and useless: do not check their signatures.
@@ -260,10 +241,7 @@ where
         if self.shared.admission.borrow_mut().check(&claim) {
             self.count_reply(bundle);
         } else {
-            self.shared
-                .counters
-                .borrow_mut()
-                .refused(Reason::BadSignature);
+            self.shared.counters.borrow_mut().refused(Reason::BadSignature);
         }
     }
 
@@ -275,11 +253,7 @@ where
     /// Signs and submits the clients' requests that came since the last turn.
     fn submit(&mut self) {
         let config = &self.shared.config;
-        let groups = self
-            .shared
-            .gateway
-            .borrow_mut()
-            .take_submissions(config.batch_max);
+        let groups = self.shared.gateway.borrow_mut().take_submissions(config.batch_max);
         for requests in groups {
             let shared = &self.shared;
             let bundle = Bundle::sign(&shared.config.cluster, &shared.signer, requests);
@@ -290,12 +264,7 @@ where
     fn step(&mut self, input: Input<Adversary<P>>) {
         let mut effects = std::mem::take(&mut self.effects);
         let shared = Rc::clone(&self.shared);
-        let mut cx = Context::new(
-            &shared.config.cluster,
-            &shared.signer,
-            &mut self.choose,
-            &mut effects,
-        );
+        let mut cx = Context::new(&shared.config.cluster, &shared.signer, &mut self.choose, &mut effects);
         shared.replica.borrow_mut().step(&mut cx, input);
         for effect in effects.drain(..) {
             self.carry_out(effect);
@@ -308,9 +277,7 @@ where
             Effect::Send { to, message } => self.send(to, &message),
             Effect::SetTimer { timer, after } => self.timers.set(timer, after, now_ns()),
             Effect::CancelTimer(timer) => self.timers.cancel(timer),
-            Effect::Reply { to, bundle } if to == self.shared.config.id => {
-                self.count_reply(&bundle)
-            }
+            Effect::Reply { to, bundle } if to == self.shared.config.id => self.count_reply(&bundle),
             Effect::Reply { to, bundle } => {
                 let sent = self.send_frame(To::One(to), &Frame::Reply(&bundle));
                 if sent.is_some_and(|copies| copies > 0) {
@@ -337,6 +304,7 @@ where
     }
 
     fn send(&mut self, to: To, message: &P::Message) {
+        self.shared.admission.borrow_mut().vouch(self.shared.config.id, message);
         if let Some(copies) = self.send_frame(to, &Frame::Protocol(message)) {
             let sent = &mut self.shared.counters.borrow_mut().sent;
             sent.count(message.kind(), message.class(), copies);

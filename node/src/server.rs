@@ -38,8 +38,7 @@ const MAX_CONTROL_BODY_BYTES: usize = 64 << 10;
 /// Of a body that is too large, this much more is read before the answer.
 const MAX_DISCARDED_BYTES: usize = 64 << 20;
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PATHS: &str =
-    "GET /status, POST /preprepare, GET /log?from=A&to=B, GET or POST /faults, POST /peer";
+const PATHS: &str = "GET /status, POST /preprepare, GET /log?from=A&to=B, GET or POST /faults, POST /peer";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -105,10 +104,7 @@ where
         ("/preprepare" | "/peer", _) => Ok(wrong_method(&request, "POST")),
         ("/status" | "/log", _) => Ok(wrong_method(&request, "GET")),
         ("/faults", _) => Ok(wrong_method(&request, "GET, POST")),
-        _ => Err(Refusal(
-            StatusCode::NOT_FOUND,
-            format!("there is no {path}; this node has {PATHS}"),
-        )),
+        _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no {path}; this node has {PATHS}"))),
     };
     answered.unwrap_or_else(|Refusal(status, error)| json(status, answer::error_json(&error)))
 }
@@ -120,9 +116,7 @@ fn json(status: StatusCode, body: String) -> Answer {
 fn with_type(status: StatusCode, content_type: &'static str, body: String) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }
 
@@ -137,23 +131,14 @@ fn json_of(value: &impl serde::Serialize) -> Answer {
 }
 
 fn wrong_method(request: &Request<IncomingBody>, allowed: &'static str) -> Answer {
-    let error = format!(
-        "{} takes {allowed}, not {}",
-        request.uri().path(),
-        request.method()
-    );
+    let error = format!("{} takes {allowed}, not {}", request.uri().path(), request.method());
     let mut answer = json(StatusCode::METHOD_NOT_ALLOWED, answer::error_json(&error));
-    answer
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 
 fn has(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .any(|value| value.to_str().is_ok_and(|value| value.contains(wanted)))
+    headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(wanted)))
 }
 
 /// The whole body, if it is no larger than `limit` bytes.
@@ -180,11 +165,7 @@ async fn read_body(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusa
             whole.extend_from_slice(&chunk);
         }
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.into()
-    })
+    Ok(if whole.is_empty() { first } else { whole.into() })
 }
 
 /// Reads on to the end, within bounds: a client that is cut off while it sends
@@ -244,7 +225,8 @@ fn parse_other_data(body: &[u8]) -> Result<String, Refusal> {
 fn offline() -> Refusal {
     Refusal(
         StatusCode::SERVICE_UNAVAILABLE,
-        "this node is offline by fault injection; ask another one, or POST {\"faults\": []} to /faults".to_owned(),
+        "this node is offline by fault injection; ask another one, or POST {\"faults\": []} to /faults"
+            .to_owned(),
     )
 }
 
@@ -273,10 +255,7 @@ where
     shared.wake.notify_one();
     // The gateway answers every request, at the latest when its time is up.
     let outcome = outcome.await.unwrap_or(Outcome::TimedOut { replies: 0 });
-    let style = Style {
-        is_minimal,
-        is_text,
-    };
+    let style = Style { is_minimal, is_text };
     Ok(answer_with(shared, outcome, style).await)
 }
 
@@ -329,12 +308,7 @@ fn next_slot<P: Protocol>(shared: &Shared<P>) -> Seq
 where
     P::Message: Falsify,
 {
-    shared
-        .replica
-        .borrow()
-        .status(&shared.config.cluster)
-        .last_executed
-        .next()
+    shared.replica.borrow().status(&shared.config.cluster).last_executed.next()
 }
 
 fn timeout_error<P: Protocol>(shared: &Shared<P>, replies: usize) -> String
@@ -366,13 +340,7 @@ where
         return Err(offline());
     }
     let (mut from, mut to) = (0, u64::MAX);
-    for part in request
-        .uri()
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .filter(|part| !part.is_empty())
-    {
+    for part in request.uri().query().unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
         let known = match part.split_once('=') {
             Some(("from", value)) => Some((&mut from, value)),
             Some(("to", value)) => Some((&mut to, value)),
@@ -439,10 +407,7 @@ where
 }
 
 /// A peer link: a stream of frames that ends when either side has had enough.
-async fn peer<P: Protocol>(
-    shared: &Shared<P>,
-    request: Request<IncomingBody>,
-) -> Result<Answer, Refusal>
+async fn peer<P: Protocol>(shared: &Shared<P>, request: Request<IncomingBody>) -> Result<Answer, Refusal>
 where
     P::Message: Falsify,
 {
@@ -460,8 +425,7 @@ where
         };
         shared.counters.borrow_mut().received.bytes += chunk.len() as u64;
         reader.feed(&chunk);
-        read_frames(shared, from, &mut reader)
-            .map_err(|error| refused((error.name(), error.to_string())))?;
+        read_frames(shared, from, &mut reader).map_err(|error| refused((error.name(), error.to_string())))?;
         shared.inbox.room().await;
     }
     match reader.pending() {
@@ -509,17 +473,9 @@ where
     P::Message: Falsify,
 {
     let cluster = &shared.config.cluster;
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text(CLUSTER_HEADER) != cluster.id.to_string() {
-        let error = format!(
-            "header {CLUSTER_HEADER} must name this node's cluster, {}",
-            cluster.id
-        );
+        let error = format!("header {CLUSTER_HEADER} must name this node's cluster, {}", cluster.id);
         return Err(("other cluster", error));
     }
     let from = text(FROM_HEADER).parse().map(ReplicaId).ok();

@@ -38,15 +38,9 @@ impl Slot {
     /// the accepted proposal's. While neither is known, a vote is neither.
     fn tally(&self) -> Tally {
         let Some(right) = self.decided.or(self.accepted) else {
-            return Tally {
-                correct: 0,
-                corrupt: self.corrupt_outright,
-            };
+            return Tally { correct: 0, corrupt: self.corrupt_outright };
         };
-        let mut tally = Tally {
-            correct: 0,
-            corrupt: self.corrupt_outright,
-        };
+        let mut tally = Tally { correct: 0, corrupt: self.corrupt_outright };
         for (digest, count) in &self.votes {
             if *digest == right {
                 tally.correct += count;
@@ -71,59 +65,33 @@ pub(crate) struct SlotLog {
 impl SlotLog {
     /// A log of at most `kept` slots.
     pub(crate) fn new(kept: usize) -> SlotLog {
-        SlotLog {
-            kept,
-            first: 1,
-            slots: VecDeque::new(),
-            last_executed: 0,
-            totals: Tally::default(),
-        }
+        SlotLog { kept, first: 1, slots: VecDeque::new(), last_executed: 0, totals: Tally::default() }
     }
 
     /// Takes note of a mark made at `now_ns`.
     pub(crate) fn note(&mut self, mark: &Mark, now_ns: u64) {
         match mark {
-            Mark::Proposed {
-                seq,
-                digest,
-                requests,
-                ..
-            } => self.update(*seq, |slot| {
+            Mark::Proposed { seq, digest, requests, .. } => self.update(*seq, |slot| {
                 slot.accepted = Some(*digest);
                 slot.requests = *requests;
                 slot.proposed_ns.get_or_insert(now_ns);
             }),
-            Mark::Accepted { seq, digest } => {
-                self.update(*seq, |slot| slot.accepted = Some(*digest))
-            }
-            Mark::VoteReceived {
-                seq,
-                contradicts: true,
-                ..
-            } => {
+            Mark::Accepted { seq, digest } => self.update(*seq, |slot| slot.accepted = Some(*digest)),
+            Mark::VoteReceived { seq, contradicts: true, .. } => {
                 self.update(*seq, |slot| slot.corrupt_outright += 1);
             }
             Mark::VoteReceived { seq, digest, .. } => {
-                self.update(*seq, |slot| {
-                    match slot.votes.iter_mut().find(|(d, _)| d == digest) {
-                        Some((_, count)) => *count += 1,
-                        None => slot.votes.push((*digest, 1)),
-                    }
+                self.update(*seq, |slot| match slot.votes.iter_mut().find(|(d, _)| d == digest) {
+                    Some((_, count)) => *count += 1,
+                    None => slot.votes.push((*digest, 1)),
                 });
             }
-            Mark::Committed {
-                seq, digest, path, ..
-            } => self.update(*seq, |slot| {
+            Mark::Committed { seq, digest, path, .. } => self.update(*seq, |slot| {
                 slot.decided = Some(*digest);
                 slot.path.get_or_insert(*path);
                 slot.committed_ns.get_or_insert(now_ns);
             }),
-            Mark::Executed {
-                seq,
-                digest,
-                requests,
-                chain,
-            } => {
+            Mark::Executed { seq, digest, requests, chain } => {
                 self.last_executed = self.last_executed.max(seq.0);
                 self.update(*seq, |slot| {
                     slot.decided = Some(*digest);
@@ -164,9 +132,7 @@ impl SlotLog {
     pub(crate) fn rows(&self, from: u64, to: u64) -> Vec<SlotRow> {
         let last = self.first + self.slots.len() as u64;
         let (from, to) = (from.max(self.first), to.min(last.saturating_sub(1)));
-        (from..=to)
-            .filter_map(|seq| Some(row(seq, self.get(Seq(seq))?)))
-            .collect()
+        (from..=to).filter_map(|seq| Some(row(seq, self.get(Seq(seq))?))).collect()
     }
 
     /// Whether records older than the first one were dropped.
@@ -268,31 +234,15 @@ mod tests {
     const B: Digest = Digest([2; 32]);
 
     fn vote(seq: u64, digest: Digest, contradicts: bool) -> Mark {
-        Mark::VoteReceived {
-            seq: Seq(seq),
-            digest,
-            author: ReplicaId(1),
-            phase: Phase::Prepare,
-            contradicts,
-        }
+        Mark::VoteReceived { seq: Seq(seq), digest, author: ReplicaId(1), phase: Phase::Prepare, contradicts }
     }
 
     fn committed(seq: u64, digest: Digest) -> Mark {
-        Mark::Committed {
-            view: View(0),
-            seq: Seq(seq),
-            digest,
-            path: Path::Fast,
-        }
+        Mark::Committed { view: View(0), seq: Seq(seq), digest, path: Path::Fast }
     }
 
     fn executed(seq: u64, digest: Digest) -> Mark {
-        Mark::Executed {
-            seq: Seq(seq),
-            digest,
-            requests: 3,
-            chain: B,
-        }
+        Mark::Executed { seq: Seq(seq), digest, requests: 3, chain: B }
     }
 
     fn tally(correct: u64, corrupt: u64) -> Tally {
@@ -307,13 +257,7 @@ mod tests {
         log.note(&vote(1, B, false), 2);
         log.note(&vote(1, B, false), 3);
         assert_eq!(log.tally(one), tally(0, 0), "nobody knows which is right");
-        log.note(
-            &Mark::Accepted {
-                seq: one,
-                digest: A,
-            },
-            4,
-        );
+        log.note(&Mark::Accepted { seq: one, digest: A }, 4);
         assert_eq!(log.tally(one), tally(1, 2));
         log.note(&committed(1, B), 5);
         assert_eq!(log.tally(one), tally(2, 1));
@@ -329,13 +273,8 @@ mod tests {
     #[test]
     fn a_row_holds_the_first_time_of_each_event() {
         let mut log = SlotLog::new(10);
-        let proposed = Mark::Proposed {
-            view: View(0),
-            seq: Seq(1),
-            digest: A,
-            requests: 5,
-            communication_node: None,
-        };
+        let proposed =
+            Mark::Proposed { view: View(0), seq: Seq(1), digest: A, requests: 5, communication_node: None };
         log.note(&proposed, 10);
         log.note(&committed(1, A), 20);
         log.note(&committed(1, A), 21);
@@ -369,23 +308,12 @@ mod tests {
             log.note(&vote(seq, A, false), seq);
             log.note(&executed(seq, A), seq);
         }
-        let seqs = |from, to| {
-            log.rows(from, to)
-                .iter()
-                .map(|row| row.seq)
-                .collect::<Vec<_>>()
-        };
+        let seqs = |from, to| log.rows(from, to).iter().map(|row| row.seq).collect::<Vec<_>>();
         assert_eq!(seqs(0, u64::MAX), [2, 3]);
-        assert_eq!(
-            (seqs(3, 3), seqs(4, 9), seqs(3, 2)),
-            (vec![3], vec![], vec![])
-        );
+        assert_eq!((seqs(3, 3), seqs(4, 9), seqs(3, 2)), (vec![3], vec![], vec![]));
         assert!(log.is_truncated());
         assert_eq!(log.totals(), tally(3, 0));
-        assert_eq!(
-            (log.tally(Seq(1)), log.tally(Seq(0))),
-            (tally(0, 0), tally(0, 0))
-        );
+        assert_eq!((log.tally(Seq(1)), log.tally(Seq(0))), (tally(0, 0), tally(0, 0)));
     }
 
     #[test]

@@ -101,12 +101,7 @@ where
     report.votes_corrupt = votes.corrupt;
     report.signatures_made = shared.signer.signatures_made();
     report.signatures_checked = shared.admission.borrow().signatures_checked();
-    report.dropped_messages += shared
-        .links
-        .iter()
-        .flatten()
-        .map(|link| link.dropped())
-        .sum::<u64>();
+    report.dropped_messages += shared.links.iter().flatten().map(|link| link.dropped()).sum::<u64>();
     if !shared.config.shares_process {
         report.cpu_us = process_cpu_us();
         report.memory_bytes = process_memory_bytes();
@@ -115,10 +110,7 @@ where
 }
 
 fn role(id: ReplicaId, status: &Status) -> &'static str {
-    match (
-        status.commander == id,
-        status.communication_node == Some(id),
-    ) {
+    match (status.commander == id, status.communication_node == Some(id)) {
         (true, true) => "commander+communication_node",
         (true, false) => "commander",
         (false, true) => "communication_node",
@@ -128,11 +120,7 @@ fn role(id: ReplicaId, status: &Status) -> &'static str {
 
 /// The published flow has its own `f` and decides on `2f+1` votes of it.
 fn quorum(cluster: &Cluster, f: usize) -> usize {
-    if cluster.protocol == "ccro-paper" {
-        2 * f + 1
-    } else {
-        cluster.quorum()
-    }
+    if cluster.protocol == "ccro-paper" { 2 * f + 1 } else { cluster.quorum() }
 }
 
 #[cfg(test)]

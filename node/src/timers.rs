@@ -21,11 +21,7 @@ pub(crate) struct Timers<T> {
 
 impl<T: Copy + Ord> Timers<T> {
     pub(crate) fn new() -> Timers<T> {
-        Timers {
-            current: BTreeMap::new(),
-            heap: BinaryHeap::new(),
-            generation: 0,
-        }
+        Timers { current: BTreeMap::new(), heap: BinaryHeap::new(), generation: 0 }
     }
 
     /// Starts `timer` at `now_ns`, or starts it anew.
@@ -37,8 +33,7 @@ impl<T: Copy + Ord> Timers<T> {
         // Timers set and cancelled for every slot must not pile up.
         if self.heap.len() > 2 * self.current.len() + 64 {
             let current = &self.current;
-            self.heap
-                .retain(|Reverse((_, generation, timer))| current.get(timer) == Some(generation));
+            self.heap.retain(|Reverse((_, generation, timer))| current.get(timer) == Some(generation));
         }
     }
 
@@ -84,11 +79,7 @@ impl Alarm {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let same = File::from(timer.as_fd().try_clone_to_owned()?);
-        Ok(Alarm {
-            timer,
-            rings: Receiver::from_file_unchecked(same)?,
-            armed_for: None,
-        })
+        Ok(Alarm { timer, rings: Receiver::from_file_unchecked(same)?, armed_for: None })
     }
 
     /// Rings at `due_ns` at the latest. An alarm armed for earlier stays: one
@@ -101,10 +92,7 @@ impl Alarm {
         // Zero would disarm it.
         let due = due.max(1);
         let at = TimeSpec::new((due / 1_000_000_000) as i64, (due % 1_000_000_000) as i64);
-        self.timer.set(
-            Expiration::OneShot(at),
-            TimerSetTimeFlags::TFD_TIMER_ABSTIME,
-        )?;
+        self.timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         self.armed_for = Some(due);
         Ok(())
     }
@@ -139,11 +127,7 @@ mod tests {
         assert_eq!(timers.pop_due(9_999), None);
         assert_eq!(timers.pop_due(10_000), Some('a'));
         assert_eq!(timers.pop_due(10_000), None);
-        assert_eq!(
-            timers.pop_due(99_000),
-            Some('b'),
-            "set before c, due with it"
-        );
+        assert_eq!(timers.pop_due(99_000), Some('b'), "set before c, due with it");
         assert_eq!(timers.pop_due(99_000), Some('c'));
         assert_eq!((timers.pop_due(u64::MAX), timers.next_due()), (None, None));
     }

@@ -14,6 +14,9 @@ pub struct Config {
     pub window: u64,
     /// `K`: a checkpoint every so many slots; the watermarks are `2K` apart.
     pub checkpoint_interval: u64,
+    /// A checkpoint also after so many payload bytes, whatever the slots: so
+    /// that large requests do not fill the memory.
+    pub checkpoint_bytes: usize,
     /// How long nothing may be executed, with work at hand, before a replica
     /// sends its votes again.
     pub resend_after: Micros,
@@ -24,8 +27,9 @@ impl Default for Config {
         Config {
             batch_max: 256,
             batch_bytes_max: 8 << 20,
-            window: 8,
+            window: 4,
             checkpoint_interval: 128,
+            checkpoint_bytes: 16 << 20,
             resend_after: Micros::from_millis(100),
         }
     }

@@ -7,8 +7,8 @@ use crate::execution::Execution;
 use crate::message::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
 use crate::slot::{Round, Slot};
 use kernel::{
-    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Path, Phase, Protocol,
-    Reason, ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, VoteSet,
+    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Path, Phase, Protocol, Reason,
+    ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, VoteSet,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -34,6 +34,11 @@ pub struct Core<A> {
     submitted: BTreeMap<Digest, Arc<Bundle>>,
     /// The last stable checkpoint: the low watermark `h`.
     stable: Seq,
+    /// The stable checkpoint before that. What lies between the two is kept, to
+    /// help replicas that are behind.
+    stable_before: Seq,
+    /// Payload executed since this replica's last checkpoint.
+    bytes_since_checkpoint: usize,
     checkpoints: BTreeMap<Seq, VoteSet>,
     /// What was executed when the resend timer was last started, if it runs.
     resend_since: Option<Seq>,
@@ -52,6 +57,8 @@ impl<A: Application> Core<A> {
             known: BTreeSet::new(),
             submitted: BTreeMap::new(),
             stable: Seq(0),
+            stable_before: Seq(0),
+            bytes_since_checkpoint: 0,
             checkpoints: BTreeMap::new(),
             resend_since: None,
         }
@@ -84,8 +91,7 @@ impl<A: Application> Core<A> {
 
     /// Whether this replica has voted COMMIT in the current view.
     pub fn has_cast_commit(&self, id: ReplicaId, seq: Seq) -> bool {
-        self.round(seq)
-            .is_some_and(|round| round.commits.get(id).is_some())
+        self.round(seq).is_some_and(|round| round.commits.get(id).is_some())
     }
 
     /// The last slot executed.
@@ -95,13 +101,7 @@ impl<A: Application> Core<A> {
 
     /// The oldest slot that is still kept.
     pub fn oldest_kept(&self) -> Seq {
-        let keep = self.config.checkpoint_interval;
-        Seq(self
-            .stable
-            .0
-            .min(self.last_executed().0)
-            .saturating_sub(keep)
-            + 1)
+        self.stable_before.min(self.last_executed()).next()
     }
 
     // ---- Requests (OSDI §4.1) ----
@@ -161,14 +161,8 @@ impl<A: Application> Core<A> {
         self.last_proposed = seq;
         let batch = Arc::new(self.next_batch());
         let requests = batch.requests();
-        let (header, message) = Message::propose(
-            cx.cluster,
-            cx.signer,
-            self.view,
-            seq,
-            Arc::clone(&batch),
-            node,
-        );
+        let (header, message) =
+            Message::propose(cx.cluster, cx.signer, self.view, seq, Arc::clone(&batch), node);
         let round = self.open(seq);
         round.record(&header);
         round.accepted = true;
@@ -228,10 +222,7 @@ impl<A: Application> Core<A> {
             }
         }
         self.open(seq).accepted = true;
-        cx.mark(Mark::Accepted {
-            seq,
-            digest: header.digest,
-        });
+        cx.mark(Mark::Accepted { seq, digest: header.digest });
         self.keep_batch(seq, header.digest, batch);
         // The slot may have been decided by a certificate that came first.
         self.execute(cx);
@@ -266,52 +257,29 @@ impl<A: Application> Core<A> {
 
     fn open(&mut self, seq: Seq) -> &mut Round {
         let view = self.view;
-        self.slots
-            .entry(seq)
-            .or_default()
-            .rounds
-            .entry(view)
-            .or_default()
+        self.slots.entry(seq).or_default().rounds.entry(view).or_default()
     }
 
     fn keep_batch(&mut self, seq: Seq, digest: Digest, batch: Arc<Batch>) {
-        self.slots
-            .entry(seq)
-            .or_default()
-            .batches
-            .insert(digest, batch);
+        self.slots.entry(seq).or_default().batches.insert(digest, batch);
     }
 
     // ---- Votes ----
 
     /// Casts this replica's vote for the proposal that it accepted, records it,
     /// and returns it for the flow to send. None if it voted already.
-    pub fn cast<P: Speaks>(
-        &mut self,
-        cx: &mut Context<'_, P>,
-        phase: Phase,
-        seq: Seq,
-    ) -> Option<Vote> {
+    pub fn cast<P: Speaks>(&mut self, cx: &mut Context<'_, P>, phase: Phase, seq: Seq) -> Option<Vote> {
         let digest = self.round(seq)?.accepted_header()?.digest;
         let vote = Vote::sign(cx.cluster, cx.signer, phase, (self.view, seq, digest), None);
         if self.open(seq).record(&vote) != Tallied::New {
             return None;
         }
-        cx.mark(Mark::Voted {
-            phase,
-            view: self.view,
-            seq,
-        });
+        cx.mark(Mark::Voted { phase, view: self.view, seq });
         Some(vote)
     }
 
     /// Records another replica's vote. True if it is new and counts.
-    pub fn record<P: Speaks>(
-        &mut self,
-        cx: &mut Context<'_, P>,
-        from: ReplicaId,
-        vote: &Vote,
-    ) -> bool {
+    pub fn record<P: Speaks>(&mut self, cx: &mut Context<'_, P>, from: ReplicaId, vote: &Vote) -> bool {
         let seq = vote.seq;
         if seq < self.oldest_kept() {
             return false; // An echo of what is long decided: no one's fault.
@@ -361,20 +329,13 @@ impl<A: Application> Core<A> {
 
     /// This replica's votes for a slot in the current view.
     pub fn own_votes(&self, id: ReplicaId, seq: Seq) -> Vec<Vote> {
-        self.round(seq)
-            .map_or_else(Vec::new, |round| round.votes_of(id, (self.view, seq)))
+        self.round(seq).map_or_else(Vec::new, |round| round.votes_of(id, (self.view, seq)))
     }
 
     // ---- Deciding and executing ----
 
     /// The slot is decided by the votes received: `q` COMMITs for `digest`.
-    pub fn commit<P: Speaks>(
-        &mut self,
-        cx: &mut Context<'_, P>,
-        seq: Seq,
-        digest: Digest,
-        path: Path,
-    ) {
+    pub fn commit<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq, digest: Digest, path: Path) {
         self.decide(cx, (self.view, seq, digest), path, None);
     }
 
@@ -408,12 +369,7 @@ impl<A: Application> Core<A> {
         let slot = self.slots.entry(seq).or_default();
         slot.committed = Some((view, digest));
         slot.proof = proof;
-        cx.mark(Mark::Committed {
-            view,
-            seq,
-            digest,
-            path,
-        });
+        cx.mark(Mark::Committed { view, seq, digest, path });
         // Where nothing was accepted yet, the proposal is most likely still on its
         // way; if it is not, the resend timer asks for the batch.
         let accepted_another = slot.decided_batch().is_none() && !slot.batches.is_empty();
@@ -430,8 +386,7 @@ impl<A: Application> Core<A> {
             let Some(slot) = self.slots.get(&seq) else {
                 break;
             };
-            let (Some((_, digest)), Some(batch)) = (slot.committed, slot.decided_batch().cloned())
-            else {
+            let (Some((_, digest)), Some(batch)) = (slot.committed, slot.decided_batch().cloned()) else {
                 break;
             };
             for bundle in self.execution.execute(cx, self.view, seq, digest, &batch) {
@@ -439,7 +394,11 @@ impl<A: Application> Core<A> {
                 cx.push(Effect::Reply { to, bundle });
             }
             self.forget_requests(cx, &batch);
-            if seq.0.is_multiple_of(self.config.checkpoint_interval) {
+            // All replicas execute the same bytes, so all reach the same checkpoints.
+            self.bytes_since_checkpoint += batch.payload_bytes();
+            if seq.0.is_multiple_of(self.config.checkpoint_interval)
+                || self.bytes_since_checkpoint >= self.config.checkpoint_bytes
+            {
                 self.checkpoint(cx, seq);
             }
         }
@@ -462,13 +421,7 @@ impl<A: Application> Core<A> {
     // ---- Batches that a certificate names and that are missing ----
 
     /// Answers a fetch.
-    pub fn serve<P: Speaks>(
-        &self,
-        cx: &mut Context<'_, P>,
-        from: ReplicaId,
-        seq: Seq,
-        digest: Digest,
-    ) {
+    pub fn serve<P: Speaks>(&self, cx: &mut Context<'_, P>, from: ReplicaId, seq: Seq, digest: Digest) {
         if let Some(batch) = self.slot(seq).and_then(|slot| slot.batches.get(&digest)) {
             let batch = Arc::clone(batch);
             cx.send(from, Message::Fetched { seq, batch });
@@ -502,6 +455,7 @@ impl<A: Application> Core<A> {
     // ---- Checkpoints (OSDI §4.3) ----
 
     fn checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq) {
+        self.bytes_since_checkpoint = 0;
         let vote = CheckpointVote::sign(cx.cluster, cx.signer, seq, self.execution.digest());
         cx.send_all(Message::Checkpoint(vote.clone()));
         self.take_checkpoint(cx, vote);
@@ -520,7 +474,7 @@ impl<A: Application> Core<A> {
             cx.reject(vote.author, None, Reason::ConflictingVote);
         }
         if votes.count(&vote.state) >= cx.cluster.quorum() {
-            self.stable = vote.seq;
+            self.stable_before = std::mem::replace(&mut self.stable, vote.seq);
             cx.mark(Mark::Stable { seq: vote.seq });
             self.collect_garbage();
         }
@@ -537,10 +491,7 @@ impl<A: Application> Core<A> {
     /// Whether anything is begun and not executed.
     fn has_work(&self) -> bool {
         !self.submitted.is_empty()
-            || self
-                .slots
-                .last_key_value()
-                .is_some_and(|(seq, _)| *seq > self.last_executed())
+            || self.slots.last_key_value().is_some_and(|(seq, _)| *seq > self.last_executed())
     }
 
     /// Starts the resend timer, if there is work at hand and it does not run.
@@ -565,45 +516,27 @@ impl<A: Application> Core<A> {
         }
         let first = self.last_executed().next();
         let last = self.slots.last_key_value().map_or(Seq(0), |(seq, _)| *seq);
-        let slots: Vec<Seq> = (first.0..=last.0)
-            .take(self.config.window as usize)
-            .map(Seq)
-            .collect();
+        let slots: Vec<Seq> = (first.0..=last.0).take(self.config.window as usize).map(Seq).collect();
         for seq in &slots {
             if let Some((_, digest)) = self.slot(*seq).and_then(|slot| slot.committed) {
                 cx.send_all(Message::Fetch { seq: *seq, digest });
             }
         }
-        slots
-            .into_iter()
-            .filter(|seq| !self.is_committed(*seq))
-            .collect()
+        slots.into_iter().filter(|seq| !self.is_committed(*seq)).collect()
     }
 
     /// This replica's own proposal of a slot, to be sent again.
     pub fn own_proposal(&self, id: ReplicaId, seq: Seq) -> Option<Message> {
         let slot = self.slot(seq)?;
-        let header = self
-            .round(seq)?
-            .accepted_header()
-            .filter(|header| header.author == id)?;
+        let header = self.round(seq)?.accepted_header().filter(|header| header.author == id)?;
         let batch = Arc::clone(slot.batches.get(&header.digest)?);
-        Some(Message::PrePrepare {
-            header: header.clone(),
-            batch,
-        })
+        Some(Message::PrePrepare { header: header.clone(), batch })
     }
 
     /// The communication node that the newest accepted proposal names (CCRO).
     pub fn last_named(&self) -> Option<ReplicaId> {
-        let newest = self
-            .slots
-            .values()
-            .rev()
-            .filter_map(|slot| slot.rounds.get(&self.view));
-        newest
-            .into_iter()
-            .find_map(|round| round.accepted_header()?.communication_node)
+        let newest = self.slots.values().rev().filter_map(|slot| slot.rounds.get(&self.view));
+        newest.into_iter().find_map(|round| round.accepted_header()?.communication_node)
     }
 
     /// What a person wants to know.
@@ -616,11 +549,7 @@ impl<A: Application> Core<A> {
             last_executed: self.last_executed(),
             stable_checkpoint: self.stable,
             slots_in_flight: begun,
-            requests_waiting: self
-                .waiting
-                .iter()
-                .map(|bundle| bundle.requests.len())
-                .sum(),
+            requests_waiting: self.waiting.iter().map(|bundle| bundle.requests.len()).sum(),
         }
     }
 }

@@ -2,8 +2,8 @@
 //! gateway.
 
 use kernel::{
-    Application, Batch, Bundle, Context, Digest, Mark, Operation, Protocol, Reply, ReplyBundle,
-    Seq, SessionId, View,
+    Application, Batch, Bundle, Context, Digest, Mark, Operation, Protocol, Reply, ReplyBundle, Seq,
+    SessionId, View,
 };
 use std::collections::BTreeMap;
 
@@ -21,12 +21,7 @@ pub struct Execution<A> {
 impl<A: Application> Execution<A> {
     /// Nothing executed yet.
     pub fn new(application: A) -> Execution<A> {
-        Execution {
-            last: Seq(0),
-            chain: Digest::ZERO,
-            application,
-            sessions: BTreeMap::new(),
-        }
+        Execution { last: Seq(0), chain: Digest::ZERO, application, sessions: BTreeMap::new() }
     }
 
     /// The last slot executed.
@@ -37,9 +32,7 @@ impl<A: Application> Execution<A> {
     /// Digest of the log, the application and the session table.
     pub fn digest(&self) -> Digest {
         let sessions = postcard::to_stdvec(&self.sessions).expect("sessions are plain data");
-        self.chain
-            .chain(&self.application.digest())
-            .chain(&Digest::of(&sessions))
+        self.chain.chain(&self.application.digest()).chain(&Digest::of(&sessions))
     }
 
     /// Executes the next slot. Returns the replies, one bundle per gateway.
@@ -60,20 +53,9 @@ impl<A: Application> Execution<A> {
             let to_gateway = replies.entry(bundle.gateway).or_default();
             requests += self.execute_bundle(bundle, to_gateway);
         }
-        cx.mark(Mark::Executed {
-            seq,
-            digest,
-            requests,
-            chain: self.chain,
-        });
-        let sign = |(gateway, replies)| {
-            ReplyBundle::sign(cx.cluster, cx.signer, view, seq, gateway, replies)
-        };
-        replies
-            .into_iter()
-            .filter(|(_, replies)| !replies.is_empty())
-            .map(sign)
-            .collect()
+        cx.mark(Mark::Executed { seq, digest, requests, chain: self.chain });
+        let sign = |(gateway, replies)| ReplyBundle::sign(cx.cluster, cx.signer, view, seq, gateway, replies);
+        replies.into_iter().filter(|(_, replies)| !replies.is_empty()).map(sign).collect()
     }
 
     /// Executes what was not executed before; returns how many that were.
@@ -92,11 +74,7 @@ impl<A: Application> Execution<A> {
                     result
                 }
             };
-            replies.push(Reply {
-                session: request.session,
-                counter: request.counter,
-                result,
-            });
+            replies.push(Reply { session: request.session, counter: request.counter, result });
         }
         executed
     }

@@ -16,7 +16,7 @@
 //! | PRE-PREPARE | this view, inside the watermarks, first for its slot, batch matches digest, requests authentic | PREPARE to all (§4.2) |
 //! | PREPAREs | proposal accepted and `q` replicas for it, the commander's proposal counting as its vote: *prepared* | COMMIT to all (§4.2) |
 //! | COMMITs | `q` for one digest: *committed* | execute in order, REPLY to the gateway (§4.2) |
-//! | a slot executed | its number divisible by `K` | CHECKPOINT to all (§4.3) |
+//! | a slot executed | its number divisible by `K`, or 16 MiB of payload since the last | CHECKPOINT to all (§4.3) |
 //! | CHECKPOINTs | `q` for one state: *stable* | move the watermarks, forget what is below (§4.3) |
 //! | resend timer | a slot is stuck | own votes for it to all |
 //! | a stuck slot's votes | committed here | answer with a certificate; else with own votes |
@@ -31,6 +31,9 @@
 //! * `q` COMMITs alone commit a slot, without this replica having prepared it:
 //!   `f+1` honest replicas among them were prepared, which is all that the
 //!   safety argument needs. The batch is fetched by digest where it is missing.
+//! * Large requests bring checkpoints forward, so that what is kept is bounded in
+//!   bytes and not only in slots. All replicas execute the same bytes, so they
+//!   reach the same checkpoints.
 //! * Replies carry no client timestamp but session and counter.
 //!
 //! View change (§4.4) and state transfer are not part of this version: a dead

@@ -1,8 +1,8 @@
 //! Messages, what must be signed in them, and how they are admitted.
 
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Digest, Falsify, Phase, Reason, ReplicaId, Seq,
-    Signature, Signer, View, Wire,
+    Batch, Bundle, Claim, Class, Cluster, Digest, Falsify, Phase, Reason, ReplicaId, Seq, Signature, Signer,
+    View, Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -152,11 +152,7 @@ impl Vote {
 
     /// The signature to be checked.
     pub fn claim(&self, cluster: &Cluster) -> Claim {
-        Claim {
-            author: self.author,
-            bytes: vote_statement(cluster, self),
-            signature: self.signature,
-        }
+        Claim { author: self.author, bytes: vote_statement(cluster, self), signature: self.signature }
     }
 
     /// Whether its author may cast such a vote at all.
@@ -177,10 +173,7 @@ impl Vote {
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Vote {
         let digest = Digest::of(&self.digest.0);
         if self.author != signer.id() {
-            return Vote {
-                digest,
-                ..self.clone()
-            };
+            return Vote { digest, ..self.clone() };
         }
         let about = (self.view, self.seq, digest);
         Vote::sign(cluster, signer, self.phase, about, self.communication_node)
@@ -220,10 +213,7 @@ impl Certificate {
         let has_commander = self.votes.iter().any(|(author, _)| *author == commander);
         self.votes.len() >= needed
             && self.votes.is_sorted_by(|a, b| a.0 < b.0)
-            && self
-                .votes
-                .iter()
-                .all(|(author, _)| cluster.contains(*author))
+            && self.votes.iter().all(|(author, _)| cluster.contains(*author))
             && (self.kind != CertificateKind::Prepared || has_commander)
     }
 }
@@ -231,34 +221,18 @@ impl Certificate {
 impl CheckpointVote {
     /// Signs a checkpoint as `signer`'s.
     pub fn sign(cluster: &Cluster, signer: &Signer, seq: Seq, state: Digest) -> CheckpointVote {
-        let mut vote = CheckpointVote {
-            seq,
-            state,
-            author: signer.id(),
-            signature: Signature([0; 64]),
-        };
+        let mut vote = CheckpointVote { seq, state, author: signer.id(), signature: Signature([0; 64]) };
         vote.signature = signer.sign(&vote.statement(cluster));
         vote
     }
 
     fn statement(&self, cluster: &Cluster) -> Vec<u8> {
-        let fields = (
-            "checkpoint/1",
-            &cluster.protocol,
-            &cluster.id,
-            self.seq,
-            &self.state,
-            self.author,
-        );
+        let fields = ("checkpoint/1", &cluster.protocol, &cluster.id, self.seq, &self.state, self.author);
         postcard::to_stdvec(&fields).expect("a checkpoint is plain data")
     }
 
     fn claim(&self, cluster: &Cluster) -> Claim {
-        Claim {
-            author: self.author,
-            bytes: self.statement(cluster),
-            signature: self.signature,
-        }
+        Claim { author: self.author, bytes: self.statement(cluster), signature: self.signature }
     }
 }
 
@@ -273,21 +247,11 @@ impl Message {
         communication_node: Option<ReplicaId>,
     ) -> (Vote, Message) {
         let about = (view, seq, batch.digest());
-        let header = Vote::sign(
-            cluster,
-            signer,
-            Phase::PrePrepare,
-            about,
-            communication_node,
-        );
+        let header = Vote::sign(cluster, signer, Phase::PrePrepare, about, communication_node);
         (header.clone(), Message::PrePrepare { header, batch })
     }
 
-    fn proposal_claims(
-        header: &Vote,
-        batch: &Batch,
-        cluster: &Cluster,
-    ) -> Result<Vec<Claim>, Reason> {
+    fn proposal_claims(header: &Vote, batch: &Batch, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         if header.phase != Phase::PrePrepare || !header.is_entitled(cluster) {
             return Err(Reason::NotEntitled);
         }
@@ -331,9 +295,7 @@ impl Wire for Message {
             Message::PrePrepare { .. } => Class::Proposal,
             Message::Vote(_) | Message::Stuck { .. } => Class::Vote,
             Message::Certificate(_) => Class::Certificate,
-            Message::Checkpoint(_) | Message::Fetch { .. } | Message::Fetched { .. } => {
-                Class::Upkeep
-            }
+            Message::Checkpoint(_) | Message::Fetch { .. } | Message::Fetched { .. } => Class::Upkeep,
         }
     }
 
@@ -342,9 +304,9 @@ impl Wire for Message {
             Message::PrePrepare { header, .. } => Some(header.seq),
             Message::Vote(vote) => Some(vote.seq),
             Message::Certificate(certificate) => Some(certificate.seq),
-            Message::Stuck { seq, .. }
-            | Message::Fetch { seq, .. }
-            | Message::Fetched { seq, .. } => Some(*seq),
+            Message::Stuck { seq, .. } | Message::Fetch { seq, .. } | Message::Fetched { seq, .. } => {
+                Some(*seq)
+            }
             Message::Requests(_) | Message::Checkpoint(_) => None,
         }
     }
@@ -357,9 +319,7 @@ impl Wire for Message {
                 }
                 Ok(vec![bundle.claim(cluster, &bundle.digest())])
             }
-            Message::PrePrepare { header, batch } => {
-                Message::proposal_claims(header, batch, cluster)
-            }
+            Message::PrePrepare { header, batch } => Message::proposal_claims(header, batch, cluster),
             Message::Vote(vote) => {
                 if vote.phase == Phase::PrePrepare || !vote.is_entitled(cluster) {
                     return Err(Reason::NotEntitled);
@@ -370,18 +330,11 @@ impl Wire for Message {
                 if !certificate.is_well_formed(cluster) {
                     return Err(Reason::MalformedCertificate);
                 }
-                Ok(certificate
-                    .to_votes(cluster)
-                    .map(|vote| vote.claim(cluster))
-                    .collect())
+                Ok(certificate.to_votes(cluster).map(|vote| vote.claim(cluster)).collect())
             }
             Message::Stuck { seq, votes } => {
                 // At most a proposal, a PREPARE and a COMMIT of one author.
-                if votes.len() > 3
-                    || votes
-                        .iter()
-                        .any(|v| v.seq != *seq || !v.is_entitled(cluster))
-                {
+                if votes.len() > 3 || votes.iter().any(|v| v.seq != *seq || !v.is_entitled(cluster)) {
                     return Err(Reason::NotEntitled);
                 }
                 Ok(votes.iter().map(|vote| vote.claim(cluster)).collect())
@@ -409,10 +362,7 @@ impl Falsify for Message {
             })),
             Message::Stuck { seq, votes } => Message::Stuck {
                 seq: *seq,
-                votes: votes
-                    .iter()
-                    .map(|vote| vote.falsified(cluster, signer))
-                    .collect(),
+                votes: votes.iter().map(|vote| vote.falsified(cluster, signer)).collect(),
             },
             Message::Checkpoint(vote) => Message::Checkpoint(CheckpointVote::sign(
                 cluster,
@@ -437,14 +387,7 @@ impl Falsify for Message {
             other.bundles = batch.bundles.iter().rev().cloned().collect();
         }
         let node = header.communication_node;
-        let (_, proposal) = Message::propose(
-            cluster,
-            signer,
-            header.view,
-            header.seq,
-            Arc::new(other),
-            node,
-        );
+        let (_, proposal) = Message::propose(cluster, signer, header.view, header.seq, Arc::new(other), node);
         Some(proposal)
     }
 }

@@ -22,9 +22,7 @@ pub enum Timer {
 impl<A: Application> Replica<A> {
     /// A replica that has seen nothing yet.
     pub fn new(config: Config, application: A) -> Replica<A> {
-        Replica {
-            core: Core::new(config, application),
-        }
+        Replica { core: Core::new(config, application) }
     }
 
     /// The replica's state.
@@ -81,10 +79,7 @@ impl<A: Application> Replica<A> {
 
     /// OSDI §4.2: prepared, so COMMIT; a quorum of COMMITs, so decided.
     fn advance(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
-        let prepared = self
-            .core
-            .round(seq)
-            .is_some_and(|round| round.is_prepared(cx.cluster));
+        let prepared = self.core.round(seq).is_some_and(|round| round.is_prepared(cx.cluster));
         if prepared && !self.core.has_cast_commit(cx.id(), seq) {
             self.vote(cx, Phase::Commit, seq);
         }

@@ -44,20 +44,14 @@ impl Round {
                 {
                     return Tallied::Contradiction;
                 }
-                let tallied = self
-                    .prepares
-                    .insert(vote.author, vote.digest, vote.signature);
+                let tallied = self.prepares.insert(vote.author, vote.digest, vote.signature);
                 if tallied == Tallied::New {
                     self.header = Some(vote.clone());
                 }
                 tallied
             }
-            Phase::Prepare => self
-                .prepares
-                .insert(vote.author, vote.digest, vote.signature),
-            Phase::Commit => self
-                .commits
-                .insert(vote.author, vote.digest, vote.signature),
+            Phase::Prepare => self.prepares.insert(vote.author, vote.digest, vote.signature),
+            Phase::Commit => self.commits.insert(vote.author, vote.digest, vote.signature),
         }
     }
 
@@ -68,15 +62,13 @@ impl Round {
 
     /// Replicas that accepted what this replica accepted, itself included.
     pub fn accepting(&self) -> usize {
-        self.accepted_header()
-            .map_or(0, |header| self.prepares.count(&header.digest))
+        self.accepted_header().map_or(0, |header| self.prepares.count(&header.digest))
     }
 
     /// Whether `author` voted for what this replica accepted.
     pub fn has_accepted(&self, author: ReplicaId) -> bool {
         let vote = self.prepares.get(author).map(|(digest, _)| digest);
-        self.accepted_header()
-            .is_some_and(|header| vote == Some(&header.digest))
+        self.accepted_header().is_some_and(|header| vote == Some(&header.digest))
     }
 
     /// Prepared (OSDI §4.2): accepted here and by a quorum.
@@ -97,10 +89,7 @@ impl Round {
             CertificateKind::Fast => (&self.prepares, usize::from(cluster.n)),
             CertificateKind::Committed => (&self.commits, cluster.quorum()),
         };
-        let header = self
-            .header
-            .as_ref()
-            .filter(|header| header.digest == digest);
+        let header = self.header.as_ref().filter(|header| header.digest == digest);
         let mut votes = votes.of(&digest);
         if votes.len() < needed || (kind != CertificateKind::Committed && header.is_none()) {
             return None;
@@ -125,30 +114,19 @@ impl Round {
 
     /// The votes that `author` cast in this round.
     pub fn votes_of(&self, author: ReplicaId, (view, seq): (View, Seq)) -> Vec<Vote> {
-        let proposal = self
-            .header
-            .iter()
-            .filter(|header| header.author == author)
-            .cloned();
+        let proposal = self.header.iter().filter(|header| header.author == author).cloned();
         let is_commander = self.header.as_ref().is_some_and(|h| h.author == author);
-        let prepare = self
-            .prepares
-            .get(author)
-            .filter(|_| !is_commander)
-            .map(|v| (Phase::Prepare, v));
+        let prepare = self.prepares.get(author).filter(|_| !is_commander).map(|v| (Phase::Prepare, v));
         let commit = self.commits.get(author).map(|v| (Phase::Commit, v));
-        let votes = prepare
-            .into_iter()
-            .chain(commit)
-            .map(|(phase, (digest, signature))| Vote {
-                phase,
-                view,
-                seq,
-                digest: *digest,
-                author,
-                communication_node: None,
-                signature: *signature,
-            });
+        let votes = prepare.into_iter().chain(commit).map(|(phase, (digest, signature))| Vote {
+            phase,
+            view,
+            seq,
+            digest: *digest,
+            author,
+            communication_node: None,
+            signature: *signature,
+        });
         proposal.chain(votes).collect()
     }
 }
@@ -166,9 +144,7 @@ impl Slot {
         self.proof.clone().or_else(|| {
             let round = self.rounds.get(&view)?;
             let about = (view, seq, digest);
-            round
-                .certificate(cluster, CertificateKind::Committed, about)
-                .map(Arc::new)
+            round.certificate(cluster, CertificateKind::Committed, about).map(Arc::new)
         })
     }
 }

@@ -3,8 +3,8 @@
 
 use kernel::keys::seeded;
 use kernel::{
-    Admission, Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, Reason, ReplicaId,
-    Request, Seq, SessionId, Signature, Signer, View,
+    Admission, Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, Reason, ReplicaId, Request, Seq,
+    SessionId, Signature, Signer, View,
 };
 use pbft::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
 use std::sync::Arc;
@@ -21,11 +21,7 @@ fn bench() -> Bench {
     let cluster = Cluster::new(ClusterId::derive("admission", 1), "pbft", 4);
     let (signers, keyring) = seeded(1, 4);
     let admission = Admission::new(cluster.clone(), keyring);
-    Bench {
-        cluster,
-        signers,
-        admission,
-    }
+    Bench { cluster, signers, admission }
 }
 
 impl Bench {
@@ -36,13 +32,7 @@ impl Bench {
 
     fn vote(&self, author: u16, phase: Phase, digest: Digest) -> Vote {
         let signer = &self.signers[usize::from(author)];
-        Vote::sign(
-            &self.cluster,
-            signer,
-            phase,
-            (View(0), Seq(1), digest),
-            None,
-        )
+        Vote::sign(&self.cluster, signer, phase, (View(0), Seq(1), digest), None)
     }
 
     fn certificate(&self, kind: CertificateKind, authors: &[u16]) -> Certificate {
@@ -53,10 +43,7 @@ impl Bench {
                 _ if *author == 0 => Phase::PrePrepare,
                 _ => Phase::Prepare,
             };
-            (
-                ReplicaId(*author),
-                self.vote(*author, phase, digest).signature,
-            )
+            (ReplicaId(*author), self.vote(*author, phase, digest).signature)
         });
         Certificate {
             kind,
@@ -70,18 +57,11 @@ impl Bench {
 
     fn bundle(&self, gateway: u16, session_of: u16) -> Bundle {
         let request = Request {
-            session: SessionId {
-                gateway: ReplicaId(session_of),
-                number: 1,
-            },
+            session: SessionId { gateway: ReplicaId(session_of), number: 1 },
             counter: 1,
             operation: Operation::new(b"pay"),
         };
-        Bundle::sign(
-            &self.cluster,
-            &self.signers[usize::from(gateway)],
-            vec![request],
-        )
+        Bundle::sign(&self.cluster, &self.signers[usize::from(gateway)], vec![request])
     }
 }
 
@@ -89,39 +69,21 @@ impl Bench {
 fn an_honest_message_of_each_kind_gets_in() {
     let mut bench = bench();
     let bundle = Arc::new(bench.bundle(2, 2));
-    let batch = Arc::new(Batch {
-        bundles: vec![Arc::clone(&bundle)],
-    });
-    let (_, proposal) = Message::propose(
-        &bench.cluster,
-        &bench.signers[0],
-        View(0),
-        Seq(1),
-        Arc::clone(&batch),
-        None,
-    );
+    let batch = Arc::new(Batch { bundles: vec![Arc::clone(&bundle)] });
+    let (_, proposal) =
+        Message::propose(&bench.cluster, &bench.signers[0], View(0), Seq(1), Arc::clone(&batch), None);
     let prepare = bench.vote(1, Phase::Prepare, batch.digest());
     let commit = bench.vote(0, Phase::Commit, batch.digest());
-    let checkpoint =
-        CheckpointVote::sign(&bench.cluster, &bench.signers[1], Seq(128), Digest::ZERO);
+    let checkpoint = CheckpointVote::sign(&bench.cluster, &bench.signers[1], Seq(128), Digest::ZERO);
     let messages = [
         Message::Requests(bundle),
         proposal,
         Message::Vote(prepare.clone()),
         Message::Vote(commit.clone()),
-        Message::Stuck {
-            seq: Seq(1),
-            votes: vec![prepare, commit],
-        },
-        Message::Certificate(Arc::new(
-            bench.certificate(CertificateKind::Prepared, &[0, 1, 2]),
-        )),
-        Message::Certificate(Arc::new(
-            bench.certificate(CertificateKind::Committed, &[1, 2, 3]),
-        )),
-        Message::Certificate(Arc::new(
-            bench.certificate(CertificateKind::Fast, &[0, 1, 2, 3]),
-        )),
+        Message::Stuck { seq: Seq(1), votes: vec![prepare, commit] },
+        Message::Certificate(Arc::new(bench.certificate(CertificateKind::Prepared, &[0, 1, 2]))),
+        Message::Certificate(Arc::new(bench.certificate(CertificateKind::Committed, &[1, 2, 3]))),
+        Message::Certificate(Arc::new(bench.certificate(CertificateKind::Fast, &[0, 1, 2, 3]))),
         Message::Checkpoint(checkpoint),
     ];
     for message in messages {
@@ -144,11 +106,7 @@ fn a_changed_field_breaks_the_signature() {
     for (i, change) in changes.iter().enumerate() {
         let mut forged = vote.clone();
         change(&mut forged);
-        assert_eq!(
-            bench.check(Message::Vote(forged)),
-            Err(Reason::BadSignature),
-            "change {i}"
-        );
+        assert_eq!(bench.check(Message::Vote(forged)), Err(Reason::BadSignature), "change {i}");
     }
 }
 
@@ -161,10 +119,7 @@ fn a_vote_for_another_cluster_or_flow_is_worth_nothing() {
         Cluster::new(ClusterId::derive("admission", 1), "ccro", 4),
     ] {
         let foreign = Vote::sign(&cluster, &bench.signers[1], Phase::Prepare, about, None);
-        assert_eq!(
-            bench.check(Message::Vote(foreign)),
-            Err(Reason::BadSignature)
-        );
+        assert_eq!(bench.check(Message::Vote(foreign)), Err(Reason::BadSignature));
     }
 }
 
@@ -173,27 +128,15 @@ fn nobody_votes_in_a_role_that_is_not_his() {
     let mut bench = bench();
     let digest = Batch::default().digest();
     let commander_prepares = bench.vote(0, Phase::Prepare, digest);
-    assert_eq!(
-        bench.check(Message::Vote(commander_prepares)),
-        Err(Reason::NotEntitled)
-    );
+    assert_eq!(bench.check(Message::Vote(commander_prepares)), Err(Reason::NotEntitled));
     let loose_header = bench.vote(0, Phase::PrePrepare, digest);
-    assert_eq!(
-        bench.check(Message::Vote(loose_header)),
-        Err(Reason::NotEntitled)
-    );
+    assert_eq!(bench.check(Message::Vote(loose_header)), Err(Reason::NotEntitled));
     let header = bench.vote(3, Phase::PrePrepare, digest);
-    let usurper = Message::PrePrepare {
-        header,
-        batch: Arc::default(),
-    };
+    let usurper = Message::PrePrepare { header, batch: Arc::default() };
     assert_eq!(bench.check(usurper), Err(Reason::NotEntitled));
     let mut stranger = bench.vote(1, Phase::Prepare, digest);
     stranger.author = ReplicaId(4);
-    assert_eq!(
-        bench.check(Message::Vote(stranger)),
-        Err(Reason::NotEntitled)
-    );
+    assert_eq!(bench.check(Message::Vote(stranger)), Err(Reason::NotEntitled));
 }
 
 #[test]
@@ -213,49 +156,26 @@ fn a_certificate_needs_enough_distinct_votes_of_one_kind() {
     for (kind, authors) in malformed {
         let certificate = bench.certificate(kind, &authors);
         let verdict = bench.check(Message::Certificate(Arc::new(certificate)));
-        assert_eq!(
-            verdict,
-            Err(Reason::MalformedCertificate),
-            "{kind:?} of {authors:?}"
-        );
+        assert_eq!(verdict, Err(Reason::MalformedCertificate), "{kind:?} of {authors:?}");
     }
     // Votes of one phase passed off as another's, and one vote of four forged.
     let mut relabelled = bench.certificate(Prepared, &[0, 1, 2]);
     relabelled.kind = Committed;
-    assert_eq!(
-        bench.check(Message::Certificate(Arc::new(relabelled))),
-        Err(Reason::BadSignature)
-    );
+    assert_eq!(bench.check(Message::Certificate(Arc::new(relabelled))), Err(Reason::BadSignature));
     let mut forged = bench.certificate(Fast, &[0, 1, 2, 3]);
     forged.votes[2].1 = forged.votes[1].1;
-    assert_eq!(
-        bench.check(Message::Certificate(Arc::new(forged))),
-        Err(Reason::BadSignature)
-    );
+    assert_eq!(bench.check(Message::Certificate(Arc::new(forged))), Err(Reason::BadSignature));
     let mut other_digest = bench.certificate(Committed, &[0, 1, 2]);
     other_digest.digest = Digest::of(b"other");
-    assert_eq!(
-        bench.check(Message::Certificate(Arc::new(other_digest))),
-        Err(Reason::BadSignature)
-    );
+    assert_eq!(bench.check(Message::Certificate(Arc::new(other_digest))), Err(Reason::BadSignature));
 }
 
 #[test]
 fn a_commander_cannot_invent_or_change_requests() {
     let mut bench = bench();
     let propose = |bench: &Bench, bundle: Bundle| {
-        let batch = Arc::new(Batch {
-            bundles: vec![Arc::new(bundle)],
-        });
-        Message::propose(
-            &bench.cluster,
-            &bench.signers[0],
-            View(0),
-            Seq(1),
-            batch,
-            None,
-        )
-        .1
+        let batch = Arc::new(Batch { bundles: vec![Arc::new(bundle)] });
+        Message::propose(&bench.cluster, &bench.signers[0], View(0), Seq(1), batch, None).1
     };
     // Signed by the commander in another gateway's name.
     let mut invented = bench.bundle(0, 2);
@@ -274,10 +194,7 @@ fn a_commander_cannot_invent_or_change_requests() {
     let Message::PrePrepare { header, .. } = propose(&bench, bench.bundle(2, 2)) else {
         unreachable!("propose makes proposals");
     };
-    let swapped = Message::PrePrepare {
-        header,
-        batch: Arc::default(),
-    };
+    let swapped = Message::PrePrepare { header, batch: Arc::default() };
     assert_eq!(bench.check(swapped), Err(Reason::DigestMismatch));
 }
 
@@ -285,20 +202,10 @@ fn a_commander_cannot_invent_or_change_requests() {
 fn one_forged_message_among_many_is_the_only_one_kept_out() {
     let mut bench = bench();
     let digest = Digest::of(b"batch");
-    let mut votes: Vec<Vote> = (1..4)
-        .map(|author| bench.vote(author, Phase::Prepare, digest))
-        .collect();
+    let mut votes: Vec<Vote> = (1..4).map(|author| bench.vote(author, Phase::Prepare, digest)).collect();
     votes[1].digest = Digest::of(b"other");
-    let messages = votes
-        .into_iter()
-        .map(|vote| (vote.author, Message::Vote(vote)))
-        .collect();
-    let verdicts: Vec<bool> = bench
-        .admission
-        .admit_all(messages)
-        .iter()
-        .map(Result::is_ok)
-        .collect();
+    let messages = votes.into_iter().map(|vote| (vote.author, Message::Vote(vote))).collect();
+    let verdicts: Vec<bool> = bench.admission.admit_all(messages).iter().map(Result::is_ok).collect();
     assert_eq!(verdicts, [true, false, true]);
     assert_eq!(bench.admission.signatures_checked(), 3);
 }
@@ -311,8 +218,6 @@ fn a_vote_seen_before_is_not_checked_again_inside_a_certificate() {
         bench.check(Message::Vote(vote)).unwrap();
     }
     assert_eq!(bench.admission.signatures_checked(), 3);
-    bench
-        .check(Message::Certificate(Arc::new(certificate)))
-        .unwrap();
+    bench.check(Message::Certificate(Arc::new(certificate))).unwrap();
     assert_eq!(bench.admission.signatures_checked(), 3);
 }

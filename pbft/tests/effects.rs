@@ -3,9 +3,8 @@
 use apps::OpaqueLog;
 use kernel::keys::{Keyring, seeded};
 use kernel::{
-    Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Operation,
-    Path, Phase, Protocol, Reason, Rejection, ReplicaId, Request, SeededChoice, Seq, SessionId,
-    Signer, To, View,
+    Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Operation, Path,
+    Phase, Protocol, Reason, Rejection, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, To, View,
 };
 use pbft::{Config, Message, Replica, Timer, Vote};
 use std::sync::Arc;
@@ -36,12 +35,7 @@ impl Bench {
     fn step(&mut self, input: Input<Pbft>) -> Vec<Effect<Pbft>> {
         let mut effects = Vec::new();
         let mut choose = SeededChoice::new(1);
-        let mut cx = Context::new(
-            &self.cluster,
-            &self.signers[self.id],
-            &mut choose,
-            &mut effects,
-        );
+        let mut cx = Context::new(&self.cluster, &self.signers[self.id], &mut choose, &mut effects);
         self.replica.step(&mut cx, input);
         effects
     }
@@ -55,76 +49,39 @@ impl Bench {
 
     fn batch(&self, operation: &[u8]) -> Arc<Batch> {
         let request = Request {
-            session: SessionId {
-                gateway: ReplicaId(2),
-                number: 1,
-            },
+            session: SessionId { gateway: ReplicaId(2), number: 1 },
             counter: 1,
             operation: Operation::new(operation),
         };
         let bundle = Bundle::sign(&self.cluster, &self.signers[2], vec![request]);
-        Arc::new(Batch {
-            bundles: vec![Arc::new(bundle)],
-        })
+        Arc::new(Batch { bundles: vec![Arc::new(bundle)] })
     }
 
     fn proposal(&self, seq: u64, batch: &Arc<Batch>) -> Message {
         let batch = Arc::clone(batch);
-        Message::propose(
-            &self.cluster,
-            &self.signers[0],
-            View(0),
-            Seq(seq),
-            batch,
-            None,
-        )
-        .1
+        Message::propose(&self.cluster, &self.signers[0], View(0), Seq(seq), batch, None).1
     }
 
     fn vote(&self, author: u16, phase: Phase, digest: Digest) -> Vote {
         let signer = &self.signers[usize::from(author)];
-        Vote::sign(
-            &self.cluster,
-            signer,
-            phase,
-            (View(0), Seq(1), digest),
-            None,
-        )
+        Vote::sign(&self.cluster, signer, phase, (View(0), Seq(1), digest), None)
     }
 }
 
 fn received(author: u16, phase: Phase, digest: Digest, contradicts: bool) -> Effect<Pbft> {
-    Effect::Mark(Mark::VoteReceived {
-        seq: Seq(1),
-        digest,
-        author: ReplicaId(author),
-        phase,
-        contradicts,
-    })
+    Effect::Mark(Mark::VoteReceived { seq: Seq(1), digest, author: ReplicaId(author), phase, contradicts })
 }
 
 fn voted(phase: Phase) -> Effect<Pbft> {
-    Effect::Mark(Mark::Voted {
-        phase,
-        view: View(0),
-        seq: Seq(1),
-    })
+    Effect::Mark(Mark::Voted { phase, view: View(0), seq: Seq(1) })
 }
 
 fn to_all(message: Message) -> Effect<Pbft> {
-    Effect::Send {
-        to: To::All,
-        message,
-    }
+    Effect::Send { to: To::All, message }
 }
 
 fn rejected(from: u16, seq: u64, reason: Reason) -> Vec<Effect<Pbft>> {
-    vec![Effect::Reject(Rejection {
-        from: ReplicaId(from),
-        seq: Some(Seq(seq)),
-        agreement: true,
-        reason,
-    })]
+    vec![Effect::Reject(Rejection { from: ReplicaId(from), seq: Some(Seq(seq)), agreement: true, reason })]
 }
 
 #[test]
@@ -139,16 +96,10 @@ fn a_backup_goes_through_the_three_phases() {
         effects,
         [
             received(0, Phase::PrePrepare, digest, false),
-            Effect::Mark(Mark::Accepted {
-                seq: Seq(1),
-                digest
-            }),
+            Effect::Mark(Mark::Accepted { seq: Seq(1), digest }),
             voted(Phase::Prepare),
             to_all(Message::Vote(prepare)),
-            Effect::SetTimer {
-                timer: Timer::Resend,
-                after: Config::default().resend_after
-            },
+            Effect::SetTimer { timer: Timer::Resend, after: Config::default().resend_after },
         ]
     );
 
@@ -157,11 +108,7 @@ fn a_backup_goes_through_the_three_phases() {
     let commit = bench.vote(1, Phase::Commit, digest);
     assert_eq!(
         effects,
-        [
-            received(2, Phase::Prepare, digest, false),
-            voted(Phase::Commit),
-            to_all(Message::Vote(commit)),
-        ]
+        [received(2, Phase::Prepare, digest, false), voted(Phase::Commit), to_all(Message::Vote(commit)),]
     );
 
     let effects = bench.deliver(2, Message::Vote(bench.vote(2, Phase::Commit, digest)));
@@ -171,28 +118,13 @@ fn a_backup_goes_through_the_three_phases() {
     assert_eq!(effects[0], received(3, Phase::Commit, digest, false));
     assert_eq!(
         effects[1],
-        Effect::Mark(Mark::Committed {
-            view: View(0),
-            seq: Seq(1),
-            digest,
-            path: Path::Direct
-        })
+        Effect::Mark(Mark::Committed { view: View(0), seq: Seq(1), digest, path: Path::Direct })
     );
-    assert!(matches!(
-        effects[2],
-        Effect::Mark(Mark::Executed {
-            seq: Seq(1),
-            requests: 1,
-            ..
-        })
-    ));
+    assert!(matches!(effects[2], Effect::Mark(Mark::Executed { seq: Seq(1), requests: 1, .. })));
     let Effect::Reply { to, bundle } = &effects[3] else {
         panic!("{:?}", effects[3]);
     };
-    assert_eq!(
-        (*to, bundle.replica, bundle.replies.len()),
-        (ReplicaId(2), ReplicaId(1), 1)
-    );
+    assert_eq!((*to, bundle.replica, bundle.replies.len()), (ReplicaId(2), ReplicaId(1), 1));
     assert_eq!(effects.len(), 4);
 }
 
@@ -201,14 +133,8 @@ fn a_vote_counts_once() {
     let mut bench = bench(1);
     let batch = bench.batch(b"pay");
     bench.deliver(0, bench.proposal(1, &batch));
-    bench.deliver(
-        2,
-        Message::Vote(bench.vote(2, Phase::Commit, batch.digest())),
-    );
-    let again = bench.deliver(
-        3,
-        Message::Vote(bench.vote(2, Phase::Commit, batch.digest())),
-    );
+    bench.deliver(2, Message::Vote(bench.vote(2, Phase::Commit, batch.digest())));
+    let again = bench.deliver(3, Message::Vote(bench.vote(2, Phase::Commit, batch.digest())));
     assert_eq!(again, []);
     assert!(!bench.replica.core().is_committed(Seq(1)));
 }
@@ -220,11 +146,7 @@ fn a_second_proposal_for_a_slot_is_refused() {
     bench.deliver(0, bench.proposal(1, &one));
     let effects = bench.deliver(0, bench.proposal(1, &other));
     assert_eq!(effects, rejected(0, 1, Reason::ConflictingProposal));
-    assert_eq!(
-        bench.deliver(0, bench.proposal(1, &one)),
-        [],
-        "the same again is no offence"
-    );
+    assert_eq!(bench.deliver(0, bench.proposal(1, &one)), [], "the same again is no offence");
 }
 
 #[test]
@@ -241,15 +163,8 @@ fn no_vote_without_the_proposal() {
     let mut bench = bench(1);
     let digest = bench.batch(b"pay").digest();
     for author in [2, 3] {
-        let effects = bench.deliver(
-            author,
-            Message::Vote(bench.vote(author, Phase::Prepare, digest)),
-        );
-        assert!(
-            !effects
-                .iter()
-                .any(|effect| matches!(effect, Effect::Send { .. }))
-        );
+        let effects = bench.deliver(author, Message::Vote(bench.vote(author, Phase::Prepare, digest)));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Send { .. })));
     }
 }
 
@@ -270,10 +185,7 @@ fn the_commander_proposes_at_once_and_fills_the_window_with_batches() {
     let mut bench = bench(0);
     let submit = |bench: &mut Bench, number: u64| {
         let request = Request {
-            session: SessionId {
-                gateway: ReplicaId(0),
-                number,
-            },
+            session: SessionId { gateway: ReplicaId(0), number },
             counter: 1,
             operation: Operation::new(b"pay"),
         };
@@ -294,11 +206,7 @@ fn the_commander_proposes_at_once_and_fills_the_window_with_batches() {
         assert_eq!(proposed(&submit(&mut bench, number)), [(number, 1)]);
     }
     for number in window + 1..=window + 3 {
-        assert_eq!(
-            proposed(&submit(&mut bench, number)),
-            [],
-            "the window is full"
-        );
+        assert_eq!(proposed(&submit(&mut bench, number)), [], "the window is full");
     }
     assert_eq!(bench.replica.status(&bench.cluster).requests_waiting, 3);
 }

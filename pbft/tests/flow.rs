@@ -8,12 +8,7 @@ use sim::{Network, World};
 
 const SECOND: u64 = 1_000_000;
 
-fn world(
-    n: u16,
-    seed: u64,
-    network: Network,
-    faults: &[(u16, Vec<Behaviour>)],
-) -> World<Replica<OpaqueLog>> {
+fn world(n: u16, seed: u64, network: Network, faults: &[(u16, Vec<Behaviour>)]) -> World<Replica<OpaqueLog>> {
     let cluster = Cluster::new(ClusterId::derive("test", seed), "pbft", n);
     let needed = cluster.weak_quorum();
     World::new(cluster, seed, network, needed, faults, || {
@@ -23,9 +18,7 @@ fn world(
 
 fn faulty(ids: &[u16], behaviour: &str) -> Vec<(u16, Vec<Behaviour>)> {
     let behaviour: Behaviour = behaviour.parse().unwrap();
-    ids.iter()
-        .map(|id| (*id, vec![behaviour.clone()]))
-        .collect()
+    ids.iter().map(|id| (*id, vec![behaviour.clone()])).collect()
 }
 
 /// Submits `requests` one after the other and returns how many were accepted.
@@ -72,14 +65,7 @@ fn up_to_f_faulty_replicas_change_nothing() {
     for n in [4, 5, 6, 7, 10, 13] {
         let f = (n - 1) / 3;
         let ids: Vec<u16> = (1..=f).collect();
-        for behaviour in [
-            "offline",
-            "malicious",
-            "withhold",
-            "equivocate",
-            "drop=0.5",
-            "delay=1ms",
-        ] {
+        for behaviour in ["offline", "malicious", "withhold", "equivocate", "drop=0.5", "delay=1ms"] {
             let mut world = world(n, 2, Network::default(), &faulty(&ids, behaviour));
             assert_eq!(drive(&mut world, 0, 2), 2, "n = {n}, {behaviour}");
         }
@@ -118,12 +104,7 @@ fn an_equivocating_commander_is_survived_where_a_quorum_got_one_story() {
 
 #[test]
 fn liars_are_caught() {
-    let mut world = world(
-        4,
-        4,
-        Network::default(),
-        &[(0, vec!["equivocate=victim".parse().unwrap()])],
-    );
+    let mut world = world(4, 4, Network::default(), &[(0, vec!["equivocate=victim".parse().unwrap()])]);
     drive(&mut world, 2, 1);
     assert_eq!(world.caught(), [0]);
 }
@@ -133,22 +114,14 @@ fn lost_messages_are_sent_again() {
     // Seed 6 once left a replica behind for good: a decided slot whose batch
     // came with a late proposal was not executed.
     for seed in 0..40 {
-        let network = Network {
-            loss: 0.2,
-            most_us: 2_000,
-            ..Network::default()
-        };
+        let network = Network { loss: 0.2, most_us: 2_000, ..Network::default() };
         let mut world = world(4, seed, network, &[]);
         for i in 0..5u8 {
             world.submit(ReplicaId(u16::from(i) % 4), &[i]);
         }
         world.run(30 * SECOND);
         world.judge().unwrap();
-        let executed = world
-            .log(0)
-            .iter()
-            .map(|entry| entry.requests)
-            .sum::<usize>();
+        let executed = world.log(0).iter().map(|entry| entry.requests).sum::<usize>();
         assert_eq!(executed, 5, "seed {seed}");
         for id in 1..4 {
             assert_eq!(world.log(id), world.log(0), "seed {seed}");
@@ -160,9 +133,7 @@ fn lost_messages_are_sent_again() {
 fn requests_are_batched_and_pipelined_and_memory_stays_bounded() {
     let mut world = world(4, 5, Network::default(), &[]);
     for round in 0..600u32 {
-        let operations: Vec<Vec<u8>> = (0..4u32)
-            .map(|i| (round * 4 + i).to_le_bytes().to_vec())
-            .collect();
+        let operations: Vec<Vec<u8>> = (0..4u32).map(|i| (round * 4 + i).to_le_bytes().to_vec()).collect();
         let operations: Vec<&[u8]> = operations.iter().map(Vec::as_slice).collect();
         world.submit_all(ReplicaId(0), &operations);
         world.run(100);
@@ -170,13 +141,23 @@ fn requests_are_batched_and_pipelined_and_memory_stays_bounded() {
     world.run(SECOND);
     world.judge().unwrap();
     assert_eq!(world.accepted().len(), 2400);
-    assert!(
-        world.log(0).len() > 2 * 128 + 8,
-        "passed the first watermarks"
-    );
+    assert!(world.log(0).len() > 2 * 128 + 8, "passed the first watermarks");
     let core = world.replica(1).core();
     let kept = core.last_executed().0 - core.oldest_kept().0 + 1;
     assert!(kept <= 2 * 128 + 8, "{kept} slots kept");
+}
+
+#[test]
+fn large_requests_bring_checkpoints_forward() {
+    let mut world = world(4, 5, Network::default(), &[]);
+    for i in 0..40u8 {
+        world.submit(ReplicaId(0), &vec![i; 1 << 20]);
+        world.run(10_000);
+    }
+    assert_eq!(world.accepted().len(), 40);
+    let core = world.replica(2).core();
+    // Checkpoints at 16 and 32: what is below the one before the last is gone.
+    assert_eq!(core.oldest_kept().0, 17);
 }
 
 #[test]
@@ -190,11 +171,7 @@ fn two_kinds_of_fault_at_once() {
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let run = |seed| {
-        let network = Network {
-            most_us: 5_000,
-            loss: 0.05,
-            ..Network::default()
-        };
+        let network = Network { most_us: 5_000, loss: 0.05, ..Network::default() };
         let mut world = world(4, seed, network, &faulty(&[3], "drop=0.3"));
         drive(&mut world, 1, 5);
         world.digest()

@@ -3,8 +3,7 @@
 
 use kernel::keys::seeded;
 use kernel::{
-    Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq,
-    SessionId, View,
+    Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq, SessionId, View,
 };
 use pbft::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
 use proptest::prelude::*;
@@ -14,73 +13,36 @@ fn examples() -> Vec<(&'static str, Message)> {
     let cluster = Cluster::new(ClusterId([7; 16]), "ccro", 4);
     let (signers, _) = seeded(1, 4);
     let request = Request {
-        session: SessionId {
-            gateway: ReplicaId(2),
-            number: 300,
-        },
+        session: SessionId { gateway: ReplicaId(2), number: 300 },
         counter: 5,
         operation: Operation::new(b"pay"),
     };
     let bundle = Arc::new(Bundle::sign(&cluster, &signers[2], vec![request]));
-    let batch = Arc::new(Batch {
-        bundles: vec![Arc::clone(&bundle)],
-    });
+    let batch = Arc::new(Batch { bundles: vec![Arc::clone(&bundle)] });
     let digest = batch.digest();
     let node = Some(ReplicaId(1));
-    let (header, proposal) = Message::propose(
-        &cluster,
-        &signers[0],
-        View(0),
-        Seq(9),
-        Arc::clone(&batch),
-        node,
-    );
-    let prepare = Vote::sign(
-        &cluster,
-        &signers[1],
-        Phase::Prepare,
-        (View(0), Seq(9), digest),
-        None,
-    );
+    let (header, proposal) =
+        Message::propose(&cluster, &signers[0], View(0), Seq(9), Arc::clone(&batch), node);
+    let prepare = Vote::sign(&cluster, &signers[1], Phase::Prepare, (View(0), Seq(9), digest), None);
     let certificate = Certificate {
         kind: CertificateKind::Prepared,
         view: View(0),
         seq: Seq(9),
         digest,
         communication_node: node,
-        votes: vec![
-            (ReplicaId(0), header.signature),
-            (ReplicaId(1), prepare.signature),
-        ],
+        votes: vec![(ReplicaId(0), header.signature), (ReplicaId(1), prepare.signature)],
     };
     vec![
         ("requests", Message::Requests(bundle)),
         ("pre-prepare", proposal),
         ("prepare", Message::Vote(prepare.clone())),
         ("certificate", Message::Certificate(Arc::new(certificate))),
-        (
-            "stuck",
-            Message::Stuck {
-                seq: Seq(9),
-                votes: vec![prepare],
-            },
-        ),
+        ("stuck", Message::Stuck { seq: Seq(9), votes: vec![prepare] }),
         (
             "checkpoint",
-            Message::Checkpoint(CheckpointVote::sign(
-                &cluster,
-                &signers[3],
-                Seq(128),
-                Digest::ZERO,
-            )),
+            Message::Checkpoint(CheckpointVote::sign(&cluster, &signers[3], Seq(128), Digest::ZERO)),
         ),
-        (
-            "fetch",
-            Message::Fetch {
-                seq: Seq(9),
-                digest,
-            },
-        ),
+        ("fetch", Message::Fetch { seq: Seq(9), digest }),
         ("fetched", Message::Fetched { seq: Seq(9), batch }),
     ]
 }
@@ -97,22 +59,16 @@ fn bytes_are_as_pinned() {
     if std::env::var_os("PIN_WIRE_BYTES").is_some() {
         std::fs::write(path, &all).unwrap();
     }
-    let pinned =
-        std::fs::read_to_string(path).expect("golden file; write it with PIN_WIRE_BYTES=1");
-    assert_eq!(
-        all, pinned,
-        "the encoding changed; if that is meant, run with PIN_WIRE_BYTES=1"
-    );
+    let pinned = std::fs::read_to_string(path).expect("golden file; write it with PIN_WIRE_BYTES=1");
+    assert_eq!(all, pinned, "the encoding changed; if that is meant, run with PIN_WIRE_BYTES=1");
 }
 
 #[test]
 fn binary_and_json_read_back_as_written() {
     for (name, message) in examples() {
-        let binary: Message =
-            postcard::from_bytes(&postcard::to_stdvec(&message).unwrap()).unwrap();
+        let binary: Message = postcard::from_bytes(&postcard::to_stdvec(&message).unwrap()).unwrap();
         assert_eq!(binary, message, "{name}");
-        let json: Message =
-            serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
+        let json: Message = serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
         assert_eq!(json, message, "{name}");
     }
 }
@@ -123,11 +79,7 @@ fn a_truncated_message_is_an_error_at_every_length() {
         let bytes = postcard::to_stdvec(&message).unwrap();
         for length in 0..bytes.len() {
             let cut = postcard::from_bytes::<Message>(&bytes[..length]);
-            assert!(
-                cut.is_err(),
-                "{name} cut to {length} of {} bytes",
-                bytes.len()
-            );
+            assert!(cut.is_err(), "{name} cut to {length} of {} bytes", bytes.len());
         }
     }
 }

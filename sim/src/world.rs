@@ -2,9 +2,8 @@
 
 use adversary::{Adversary, Behaviour};
 use kernel::{
-    Admission, Bundle, Choose, Cluster, Context, Digest, Effect, Input, Mark, Operation, Path,
-    Protocol, ReplicaId, ReplyBundle, ReplyCollector, Request, SeededChoice, SessionId, Signer, To,
-    Wire as _,
+    Admission, Bundle, Choose, Cluster, Context, Digest, Effect, Input, Mark, Operation, Path, Protocol,
+    ReplicaId, ReplyBundle, ReplyCollector, Request, SeededChoice, SessionId, Signer, To, Wire as _,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,11 +22,7 @@ pub struct Network {
 
 impl Default for Network {
     fn default() -> Network {
-        Network {
-            least_us: 100,
-            most_us: 100,
-            loss: 0.0,
-        }
+        Network { least_us: 100, most_us: 100, loss: 0.0 }
     }
 }
 
@@ -54,20 +49,9 @@ pub struct Outcome {
 }
 
 enum Event<P: Protocol> {
-    Arrive {
-        from: ReplicaId,
-        to: ReplicaId,
-        message: P::Message,
-    },
-    Reply {
-        to: ReplicaId,
-        bundle: ReplyBundle,
-    },
-    Expire {
-        at: ReplicaId,
-        timer: <Adversary<P> as Protocol>::Timer,
-        generation: u64,
-    },
+    Arrive { from: ReplicaId, to: ReplicaId, message: P::Message },
+    Reply { to: ReplicaId, bundle: ReplyBundle },
+    Expire { at: ReplicaId, timer: <Adversary<P> as Protocol>::Timer, generation: u64 },
 }
 
 struct Node<P: Protocol> {
@@ -161,25 +145,13 @@ impl<P: Protocol> World<P> {
         let first = self.submitted;
         let mut requests = Vec::new();
         for operation in operations {
-            let session = SessionId {
-                gateway,
-                number: self.submitted as u64,
-            };
+            let session = SessionId { gateway, number: self.submitted as u64 };
             let collector = ReplyCollector::new(self.replies_needed);
-            self.waiting
-                .insert((session, 1), (self.submitted, collector));
+            self.waiting.insert((session, 1), (self.submitted, collector));
             self.submitted += 1;
-            requests.push(Request {
-                session,
-                counter: 1,
-                operation: Operation::new(operation),
-            });
+            requests.push(Request { session, counter: 1, operation: Operation::new(operation) });
         }
-        let bundle = Bundle::sign(
-            &self.cluster,
-            &self.nodes[usize::from(gateway.0)].signer,
-            requests,
-        );
+        let bundle = Bundle::sign(&self.cluster, &self.nodes[usize::from(gateway.0)].signer, requests);
         self.step(gateway, Input::Submit(Arc::new(bundle)));
         first
     }
@@ -200,22 +172,14 @@ impl<P: Protocol> World<P> {
 
     /// Replaces a node's behaviours.
     pub fn set_behaviours(&mut self, id: ReplicaId, behaviours: Vec<Behaviour>) {
-        self.nodes[usize::from(id.0)]
-            .replica
-            .set_behaviours(behaviours);
+        self.nodes[usize::from(id.0)].replica.set_behaviours(behaviours);
     }
 
     fn happen(&mut self, event: Event<P>) {
         match event {
             Event::Arrive { from, to, message } => {
                 self.digest = self.digest.chain(&Digest::of(
-                    format!(
-                        "{} {from} {to} {} {:?}",
-                        self.now_us,
-                        message.kind(),
-                        message.seq()
-                    )
-                    .as_bytes(),
+                    format!("{} {from} {to} {} {:?}", self.now_us, message.kind(), message.seq()).as_bytes(),
                 ));
                 let node = &mut self.nodes[usize::from(to.0)];
                 match node.admission.admit(from, message) {
@@ -226,11 +190,7 @@ impl<P: Protocol> World<P> {
                 }
             }
             Event::Reply { to, bundle } => self.take_reply(to, &bundle),
-            Event::Expire {
-                at,
-                timer,
-                generation,
-            } => {
+            Event::Expire { at, timer, generation } => {
                 let node = &mut self.nodes[usize::from(at.0)];
                 if node.timers.get(&timer) == Some(&generation) {
                     node.timers.remove(&timer);
@@ -278,36 +238,16 @@ impl<P: Protocol> World<P> {
             self.nodes[usize::from(id.0)].admission.vouch(id, message);
         }
         match effect {
-            Effect::Send {
-                to: To::One(to),
-                message,
-            } => self.send(id, to, message),
-            Effect::Send {
-                to: To::All,
-                message,
-            } => {
-                for to in self
-                    .cluster
-                    .replicas()
-                    .filter(|to| *to != id)
-                    .collect::<Vec<_>>()
-                {
+            Effect::Send { to: To::One(to), message } => self.send(id, to, message),
+            Effect::Send { to: To::All, message } => {
+                for to in self.cluster.replicas().filter(|to| *to != id).collect::<Vec<_>>() {
                     self.send(id, to, message.clone());
                 }
             }
             Effect::SetTimer { timer, after } => {
                 let generation = self.created;
-                self.nodes[usize::from(id.0)]
-                    .timers
-                    .insert(timer, generation);
-                self.schedule(
-                    after.0,
-                    Event::Expire {
-                        at: id,
-                        timer,
-                        generation,
-                    },
-                );
+                self.nodes[usize::from(id.0)].timers.insert(timer, generation);
+                self.schedule(after.0, Event::Expire { at: id, timer, generation });
             }
             Effect::CancelTimer(timer) => {
                 self.nodes[usize::from(id.0)].timers.remove(&timer);
@@ -325,12 +265,7 @@ impl<P: Protocol> World<P> {
 
     fn note(&mut self, id: ReplicaId, mark: Mark) {
         match mark {
-            Mark::Executed {
-                seq,
-                digest,
-                requests,
-                ..
-            } => {
+            Mark::Executed { seq, digest, requests, .. } => {
                 self.nodes[usize::from(id.0)].log.push(Executed {
                     seq: seq.0,
                     digest: digest.to_string(),
@@ -338,11 +273,7 @@ impl<P: Protocol> World<P> {
                 });
             }
             Mark::Committed { path, .. } => *self.paths.entry(path).or_default() += 1,
-            Mark::VoteReceived {
-                author,
-                contradicts: true,
-                ..
-            } => {
+            Mark::VoteReceived { author, contradicts: true, .. } => {
                 self.corrupt.insert(author);
             }
             _ => {}
@@ -360,15 +291,12 @@ impl<P: Protocol> World<P> {
     }
 
     fn delay(&mut self) -> u64 {
-        let Network {
-            least_us, most_us, ..
-        } = self.network;
+        let Network { least_us, most_us, .. } = self.network;
         least_us + self.choose.below(most_us - least_us + 1)
     }
 
     fn schedule(&mut self, after_us: u64, event: Event<P>) {
-        self.events
-            .insert((self.now_us + after_us, self.created), event);
+        self.events.insert((self.now_us + after_us, self.created), event);
         self.created += 1;
     }
 
@@ -428,13 +356,9 @@ impl<P: Protocol> World<P> {
 
     /// Judges the run: agreement among replicas without behaviours, validity.
     pub fn judge(&self) -> Result<(), String> {
-        let honest = self
-            .nodes
-            .iter()
-            .filter(|node| node.replica.behaviours().is_empty());
-        let logs: Vec<(u16, &[Executed])> = honest
-            .map(|node| (node.signer.id().0, node.log.as_slice()))
-            .collect();
+        let honest = self.nodes.iter().filter(|node| node.replica.behaviours().is_empty());
+        let logs: Vec<(u16, &[Executed])> =
+            honest.map(|node| (node.signer.id().0, node.log.as_slice())).collect();
         crate::oracles::agreement::check(&logs)?;
         crate::oracles::validity::check(self.submitted, &self.accepted)
     }

@@ -1,8 +1,8 @@
 //! Messages of the published round.
 
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Digest, Falsify, Reason, ReplicaId, ReplyBundle, Seq,
-    Signature, Signer, Wire,
+    Batch, Bundle, Claim, Class, Cluster, Digest, Falsify, Reason, ReplicaId, ReplyBundle, Seq, Signature,
+    Signer, Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -64,43 +64,21 @@ pub enum Message {
 
 impl Statement {
     /// Signs a step as `signer`'s.
-    pub fn sign(
-        cluster: &Cluster,
-        signer: &Signer,
-        step: Step,
-        seq: Seq,
-        digest: Digest,
-    ) -> Statement {
-        let mut statement = Statement {
-            step,
-            seq,
-            digest,
-            author: signer.id(),
-            signature: Signature([0; 64]),
-        };
+    pub fn sign(cluster: &Cluster, signer: &Signer, step: Step, seq: Seq, digest: Digest) -> Statement {
+        let mut statement =
+            Statement { step, seq, digest, author: signer.id(), signature: Signature([0; 64]) };
         statement.signature = signer.sign(&statement.bytes(cluster));
         statement
     }
 
     fn bytes(&self, cluster: &Cluster) -> Vec<u8> {
-        let fields = (
-            "step/1",
-            &cluster.protocol,
-            &cluster.id,
-            self.step,
-            self.seq,
-            &self.digest,
-            self.author,
-        );
+        let fields =
+            ("step/1", &cluster.protocol, &cluster.id, self.step, self.seq, &self.digest, self.author);
         postcard::to_stdvec(&fields).expect("a statement is plain data")
     }
 
     fn claim(&self, cluster: &Cluster) -> Claim {
-        Claim {
-            author: self.author,
-            bytes: self.bytes(cluster),
-            signature: self.signature,
-        }
+        Claim { author: self.author, bytes: self.bytes(cluster), signature: self.signature }
     }
 
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Statement {
@@ -108,20 +86,13 @@ impl Statement {
         if self.author == signer.id() {
             Statement::sign(cluster, signer, self.step, self.seq, digest)
         } else {
-            Statement {
-                digest,
-                ..self.clone()
-            }
+            Statement { digest, ..self.clone() }
         }
     }
 }
 
 impl Message {
-    fn block_claims(
-        header: &Statement,
-        batch: &Batch,
-        cluster: &Cluster,
-    ) -> Result<Vec<Claim>, Reason> {
+    fn block_claims(header: &Statement, batch: &Batch, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         if !matches!(header.step, Step::Request | Step::Store) {
             return Err(Reason::NotEntitled);
         }
@@ -168,9 +139,9 @@ impl Wire for Message {
     fn seq(&self) -> Option<Seq> {
         match self {
             Message::Requests(_) => None,
-            Message::Block { header, .. }
-            | Message::Reply { header, .. }
-            | Message::Step(header) => Some(header.seq),
+            Message::Block { header, .. } | Message::Reply { header, .. } | Message::Step(header) => {
+                Some(header.seq)
+            }
         }
     }
 
@@ -184,10 +155,7 @@ impl Wire for Message {
             }
             Message::Block { header, batch } => Message::block_claims(header, batch, cluster),
             Message::Step(statement) => {
-                if !matches!(
-                    statement.step,
-                    Step::PrePrepare | Step::Prepare | Step::Commit
-                ) {
+                if !matches!(statement.step, Step::PrePrepare | Step::Prepare | Step::Commit) {
                     return Err(Reason::NotEntitled);
                 }
                 Ok(vec![statement.claim(cluster)])
@@ -212,10 +180,7 @@ impl Falsify for Message {
             Message::Step(statement) => Message::Step(statement.falsified(cluster, signer)),
             Message::Reply { header, bundles } => Message::Reply {
                 header: header.falsified(cluster, signer),
-                bundles: bundles
-                    .iter()
-                    .map(|bundle| bundle.falsified(cluster, signer))
-                    .collect(),
+                bundles: bundles.iter().map(|bundle| bundle.falsified(cluster, signer)).collect(),
             },
             other => other.clone(),
         }
@@ -233,13 +198,7 @@ impl Falsify for Message {
                     other.bundles = batch.bundles.iter().rev().cloned().collect();
                 }
                 Some(Message::Block {
-                    header: Statement::sign(
-                        cluster,
-                        signer,
-                        Step::Request,
-                        header.seq,
-                        other.digest(),
-                    ),
+                    header: Statement::sign(cluster, signer, Step::Request, header.seq, other.digest()),
                     batch: Arc::new(other),
                 })
             }

@@ -2,8 +2,8 @@
 
 use super::message::{Message, Statement, Step};
 use kernel::{
-    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Input, Mark, Path, Phase,
-    Protocol, Reason, ReplicaId, ReplyBundle, Seq, Status, Tallied, View, VoteSet,
+    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Input, Mark, Path, Phase, Protocol, Reason,
+    ReplicaId, ReplyBundle, Seq, Status, Tallied, View, VoteSet,
 };
 use pbft::Execution;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -89,9 +89,7 @@ impl<A: Application> Replica<A> {
 
     /// REQUEST (CCRO paper §3.3): as commander, once the last round is over.
     fn begin(&mut self, cx: &mut Context<'_, Self>) {
-        if cx.id() != self.commander()
-            || self.waiting.is_empty()
-            || self.last_begun != self.execution.last()
+        if cx.id() != self.commander() || self.waiting.is_empty() || self.last_begun != self.execution.last()
         {
             return;
         }
@@ -121,9 +119,7 @@ impl<A: Application> Replica<A> {
     fn deliver(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, message: Message) {
         let header = match &message {
             Message::Requests(bundle) => return self.take_requests(cx, Arc::clone(bundle)),
-            Message::Block { header, .. }
-            | Message::Reply { header, .. }
-            | Message::Step(header) => header,
+            Message::Block { header, .. } | Message::Reply { header, .. } | Message::Step(header) => header,
         };
         if let Err(reason) = self.check(header) {
             cx.reject(from, Some(header.seq), reason);
@@ -170,10 +166,7 @@ impl<A: Application> Replica<A> {
         }
         round.block = Some((header.digest, batch));
         received(cx, header, Phase::PrePrepare, false);
-        cx.mark(Mark::Accepted {
-            seq,
-            digest: header.digest,
-        });
+        cx.mark(Mark::Accepted { seq, digest: header.digest });
         if cx.id() == self.communication_node() {
             let ask = Statement::sign(cx.cluster, cx.signer, Step::PrePrepare, seq, header.digest);
             self.send_to_consensus_nodes(cx, &Message::Step(ask));
@@ -199,10 +192,7 @@ impl<A: Application> Replica<A> {
             }
             Step::Prepare if cx.id() == communication_node => self.take_vote(cx, statement),
             _ => {
-                let contradicts = [round.asked, round.announced]
-                    .iter()
-                    .flatten()
-                    .all(|d| *d != digest);
+                let contradicts = [round.asked, round.announced].iter().flatten().all(|d| *d != digest);
                 if contradicts {
                     cx.reject(statement.author, Some(seq), Reason::ConflictingVote);
                 }
@@ -220,11 +210,7 @@ impl<A: Application> Replica<A> {
         };
         if round.asked == Some(*digest) && self.is_consensus_node(cx.id()) {
             let vote = Statement::sign(cx.cluster, cx.signer, Step::Prepare, seq, *digest);
-            cx.mark(Mark::Voted {
-                phase: Phase::Prepare,
-                view: View(0),
-                seq,
-            });
+            cx.mark(Mark::Voted { phase: Phase::Prepare, view: View(0), seq });
             cx.send(self.communication_node(), Message::Step(vote));
         }
     }
@@ -238,17 +224,11 @@ impl<A: Application> Replica<A> {
             return;
         }
         received(cx, vote, Phase::Prepare, tallied == Tallied::Contradiction);
-        let asked_for = round
-            .block
-            .as_ref()
-            .is_some_and(|(block, _)| *block == digest);
+        let asked_for = round.block.as_ref().is_some_and(|(block, _)| *block == digest);
         let needed = 2 * max_faulty(cx.cluster.n) + 1;
         if asked_for && round.announced.is_none() && round.votes.count(&digest) >= needed {
             round.announced = Some(digest);
-            cx.mark(Mark::Certified {
-                seq,
-                kind: "announcement",
-            });
+            cx.mark(Mark::Certified { seq, kind: "announcement" });
             let announcement = Statement::sign(cx.cluster, cx.signer, Step::Commit, seq, digest);
             self.send_to_consensus_nodes(cx, &Message::Step(announcement));
             self.execute(cx);
@@ -269,12 +249,7 @@ impl<A: Application> Replica<A> {
                 break;
             }
             round.decided = true;
-            cx.mark(Mark::Committed {
-                view: View(0),
-                seq,
-                digest,
-                path: Path::Direct,
-            });
+            cx.mark(Mark::Committed { view: View(0), seq, digest, path: Path::Direct });
             let bundles = self.execution.execute(cx, View(0), seq, digest, &batch);
             if self.is_consensus_node(cx.id()) {
                 let header = Statement::sign(cx.cluster, cx.signer, Step::Reply, seq, digest);
@@ -283,31 +258,19 @@ impl<A: Application> Replica<A> {
             for bundle in &batch.bundles {
                 self.known.remove(&bundle.digest());
             }
-            self.rounds = self
-                .rounds
-                .split_off(&Seq(seq.0.saturating_sub(KEPT_ROUNDS)));
+            self.rounds = self.rounds.split_off(&Seq(seq.0.saturating_sub(KEPT_ROUNDS)));
         }
     }
 
     /// STORE: the commander, on `f+1` REPLYs that match in block and results.
-    fn take_reply(
-        &mut self,
-        cx: &mut Context<'_, Self>,
-        header: &Statement,
-        bundles: Vec<ReplyBundle>,
-    ) {
+    fn take_reply(&mut self, cx: &mut Context<'_, Self>, header: &Statement, bundles: Vec<ReplyBundle>) {
         let (seq, digest) = (header.seq, header.digest);
         let round = self.rounds.entry(seq).or_default();
-        let tallied = round
-            .replies
-            .insert(header.author, digest, header.signature);
+        let tallied = round.replies.insert(header.author, digest, header.signature);
         if tallied != Tallied::Duplicate {
             received(cx, header, Phase::Commit, tallied == Tallied::Contradiction);
         }
-        let own_block = round
-            .block
-            .as_ref()
-            .is_some_and(|(block, _)| *block == digest);
+        let own_block = round.block.as_ref().is_some_and(|(block, _)| *block == digest);
         if tallied != Tallied::New || round.announced.is_some() || !own_block {
             return;
         }
@@ -321,11 +284,7 @@ impl<A: Application> Replica<A> {
             cx.push(Effect::Reply { to, bundle });
         }
         round.announced = Some(digest);
-        let batch = round
-            .block
-            .as_ref()
-            .map(|(_, batch)| Arc::clone(batch))
-            .unwrap_or_default();
+        let batch = round.block.as_ref().map(|(_, batch)| Arc::clone(batch)).unwrap_or_default();
         let header = Statement::sign(cx.cluster, cx.signer, Step::Store, seq, digest);
         cx.send_all(Message::Block { header, batch });
         self.execute(cx);
@@ -334,10 +293,7 @@ impl<A: Application> Replica<A> {
     /// A node that missed the round learns of it here.
     fn take_store(&mut self, cx: &mut Context<'_, Self>, header: &Statement, batch: Arc<Batch>) {
         let round = self.rounds.entry(header.seq).or_default();
-        if round
-            .announced
-            .is_some_and(|announced| announced != header.digest)
-        {
+        if round.announced.is_some_and(|announced| announced != header.digest) {
             cx.reject(header.author, Some(header.seq), Reason::ConflictingProposal);
             return;
         }
@@ -349,11 +305,7 @@ impl<A: Application> Replica<A> {
     }
 
     fn send_to_consensus_nodes(&self, cx: &mut Context<'_, Self>, message: &Message) {
-        for id in cx
-            .cluster
-            .replicas()
-            .filter(|id| self.is_consensus_node(*id))
-        {
+        for id in cx.cluster.replicas().filter(|id| self.is_consensus_node(*id)) {
             cx.send(id, message.clone());
         }
     }
@@ -361,19 +313,11 @@ impl<A: Application> Replica<A> {
 
 /// What replies say, whoever says it.
 fn content(bundles: &[ReplyBundle]) -> Digest {
-    let said: Vec<_> = bundles
-        .iter()
-        .map(|bundle| (bundle.gateway, &bundle.replies))
-        .collect();
+    let said: Vec<_> = bundles.iter().map(|bundle| (bundle.gateway, &bundle.replies)).collect();
     Digest::of(&postcard::to_stdvec(&said).expect("replies are plain data"))
 }
 
-fn received<P: Protocol>(
-    cx: &mut Context<'_, P>,
-    statement: &Statement,
-    phase: Phase,
-    contradicts: bool,
-) {
+fn received<P: Protocol>(cx: &mut Context<'_, P>, statement: &Statement, phase: Phase, contradicts: bool) {
     cx.mark(Mark::VoteReceived {
         seq: statement.seq,
         digest: statement.digest,
@@ -405,11 +349,7 @@ impl<A: Application> Protocol for Replica<A> {
             last_executed: self.execution.last(),
             stable_checkpoint: Seq(0),
             slots_in_flight: self.rounds.range(self.execution.last().next()..).count(),
-            requests_waiting: self
-                .waiting
-                .iter()
-                .map(|bundle| bundle.requests.len())
-                .sum(),
+            requests_waiting: self.waiting.iter().map(|bundle| bundle.requests.len()).sum(),
         }
     }
 }

@@ -9,19 +9,13 @@ use serde_json::{Value, json};
 fn every_node_answers_with_the_decision_and_everyone_s_tally() {
     run(async {
         let cluster = TestCluster::start(4, Setup::default()).await;
-        for (id, data) in ["zero", "slow", "\"quoted\"", "drei\u{fc}"]
-            .into_iter()
-            .enumerate()
-        {
+        for (id, data) in ["zero", "slow", "\"quoted\"", "drei\u{fc}"].into_iter().enumerate() {
             let body = json!({ "data": data }).to_string();
             let answer = post(cluster.addresses[id], "/preprepare", &body).await;
             assert_eq!(answer.status, 200, "{}", answer.body);
             assert!(answer.head.contains("content-type: application/json"));
             let json = answer.json();
-            assert_eq!(
-                (&json["outcome"], &json["protocol"]),
-                (&json!("decided"), &json!("relay"))
-            );
+            assert_eq!((&json["outcome"], &json["protocol"]), (&json!("decided"), &json!("relay")));
             assert_eq!(
                 (&json["node"], &json["seq"], &json["result"]),
                 (&json!(id), &json!(id + 1), &json!(data))
@@ -33,17 +27,11 @@ fn every_node_answers_with_the_decision_and_everyone_s_tally() {
             assert!(json["consensus_us"].as_f64().unwrap() > 0.0);
             assert!(json["received_ns"].as_u64().unwrap() < node::now_ns());
             // A backup: the proposal and two votes. The commander: three votes.
-            let tallies: Vec<Value> = (0..4)
-                .map(|node| json!({ "node": node, "correct": 3, "corrupt": 0 }))
-                .collect();
+            let tallies: Vec<Value> =
+                (0..4).map(|node| json!({ "node": node, "correct": 3, "corrupt": 0 })).collect();
             assert_eq!(json["nodes"], json!(tallies));
         }
-        let data = post(
-            cluster.addresses[1],
-            "/preprepare",
-            "{\"data\": {\"b\": 1, \"a\": [2]}}",
-        )
-        .await;
+        let data = post(cluster.addresses[1], "/preprepare", "{\"data\": {\"b\": 1, \"a\": [2]}}").await;
         assert_eq!(data.json()["result"], "{\"a\":[2],\"b\":1}");
     });
 }
@@ -54,32 +42,15 @@ fn the_short_answer_and_the_classic_text() {
         let cluster = TestCluster::start(4, Setup::default()).await;
         let short = ask(cluster.addresses[2], "a").await;
         assert_eq!((short.status, short.json().get("nodes")), (200, None));
-        let text = send(
-            cluster.addresses[0],
-            "POST /preprepare",
-            "accept: text/plain\r\n",
-            b"{\"data\":\"b\"}",
-        )
-        .await;
+        let text =
+            send(cluster.addresses[0], "POST /preprepare", "accept: text/plain\r\n", b"{\"data\":\"b\"}")
+                .await;
         assert_eq!(text.status, 200);
-        assert!(
-            text.head.contains("content-type: text/plain"),
-            "{}",
-            text.head
-        );
+        assert!(text.head.contains("content-type: text/plain"), "{}", text.head);
         let lines: Vec<&str> = text.body.lines().collect();
-        let time = lines[0]
-            .strip_prefix("RELAY Consensus Time: ")
-            .and_then(|l| l.strip_suffix('s'))
-            .unwrap();
-        assert!(
-            time.parse::<f64>().is_ok() && time.split_once('.').unwrap().1.len() == 6,
-            "{time}"
-        );
-        assert_eq!(
-            lines[1..],
-            [0, 1, 2, 3].map(|id| format!("Node {id} -> 3 Correct 0 Corrupt"))
-        );
+        let time = lines[0].strip_prefix("RELAY Consensus Time: ").and_then(|l| l.strip_suffix('s')).unwrap();
+        assert!(time.parse::<f64>().is_ok() && time.split_once('.').unwrap().1.len() == 6, "{time}");
+        assert_eq!(lines[1..], [0, 1, 2, 3].map(|id| format!("Node {id} -> 3 Correct 0 Corrupt")));
     });
 }
 
@@ -87,10 +58,7 @@ fn the_short_answer_and_the_classic_text() {
 fn counters_and_log_say_exactly_what_happened() {
     for encoding in [node::Encoding::Binary, node::Encoding::Json] {
         run(async move {
-            let setup = Setup {
-                encoding,
-                ..Setup::default()
-            };
+            let setup = Setup { encoding, ..Setup::default() };
             let cluster = TestCluster::start(4, setup).await;
             for data in ["a", "b", "c"] {
                 assert_eq!(ask(cluster.addresses[1], data).await.status, 200);
@@ -101,79 +69,41 @@ fn counters_and_log_say_exactly_what_happened() {
                 statuses.push(cluster.until(id, votes).await);
             }
             let counter = |id: usize, name: &str| statuses[id]["counters"][name].clone();
-            assert_eq!(
-                counter(0, "messages_out"),
-                json!({ "order": 9, "reply": 3 })
-            );
-            assert_eq!(
-                counter(1, "messages_out"),
-                json!({ "request": 3, "vote": 9 })
-            );
+            assert_eq!(counter(0, "messages_out"), json!({ "order": 9, "reply": 3 }));
+            assert_eq!(counter(1, "messages_out"), json!({ "request": 3, "vote": 9 }));
             assert_eq!(counter(2, "messages_out"), json!({ "vote": 9, "reply": 3 }));
+            assert_eq!(counter(1, "messages_in"), json!({ "order": 3, "vote": 6, "reply": 9 }));
             assert_eq!(
-                counter(1, "messages_in"),
-                json!({ "order": 3, "vote": 6, "reply": 9 })
-            );
-            assert_eq!(
-                (
-                    counter(0, "agreement_messages_out"),
-                    counter(0, "other_messages_out")
-                ),
+                (counter(0, "agreement_messages_out"), counter(0, "other_messages_out")),
                 (json!(9), json!(3))
             );
             assert_eq!(
-                (
-                    counter(1, "agreement_messages_in"),
-                    counter(1, "other_messages_in")
-                ),
+                (counter(1, "agreement_messages_in"), counter(1, "other_messages_in")),
                 (json!(9), json!(9))
             );
-            let all = |name| {
-                (0..4)
-                    .map(|id| counter(id, name).as_u64().unwrap())
-                    .sum::<u64>()
-            };
+            let all = |name| (0..4).map(|id| counter(id, name).as_u64().unwrap()).sum::<u64>();
             assert_eq!(all("bytes_out"), all("bytes_in"));
             for id in 0..4 {
-                assert_eq!(
-                    (counter(id, "rejected"), counter(id, "dropped_messages")),
-                    (json!({}), json!(0))
-                );
+                assert_eq!((counter(id, "rejected"), counter(id, "dropped_messages")), (json!({}), json!(0)));
                 assert_eq!(
                     (counter(id, "votes_corrupt"), counter(id, "decided_slots")),
                     (json!(0), json!(3))
                 );
-                assert_eq!(
-                    counter(id, "cpu_us"),
-                    Value::Null,
-                    "the test's nodes share a process"
-                );
+                assert_eq!(counter(id, "cpu_us"), Value::Null, "the test's nodes share a process");
             }
             let role = |id: usize| statuses[id]["role"].as_str().unwrap().to_owned();
-            assert_eq!(
-                (role(0), role(3)),
-                ("commander".to_owned(), "replica".to_owned())
-            );
+            assert_eq!((role(0), role(3)), ("commander".to_owned(), "replica".to_owned()));
             assert_eq!(statuses[3]["quorum"], 3);
 
             let mut chains = Vec::new();
             for id in 0..4 {
                 let log = get_json(cluster.addresses[id], "/log?from=2&to=3").await;
-                assert_eq!(
-                    (&log["last_executed"], &log["truncated"]),
-                    (&json!(3), &json!(false))
-                );
+                assert_eq!((&log["last_executed"], &log["truncated"]), (&json!(3), &json!(false)));
                 let rows = log["rows"].as_array().unwrap();
-                assert_eq!(
-                    rows.iter().map(|row| &row["seq"]).collect::<Vec<_>>(),
-                    [2, 3]
-                );
+                assert_eq!(rows.iter().map(|row| &row["seq"]).collect::<Vec<_>>(), [2, 3]);
                 assert_eq!(rows[0]["proposed_ns"].is_null(), id != 0);
                 assert!(rows[0]["committed_ns"].is_u64() && rows[0]["executed_ns"].is_u64());
-                assert_eq!(
-                    (&rows[0]["requests"], &rows[0]["correct"]),
-                    (&json!(1), &json!(3))
-                );
+                assert_eq!((&rows[0]["requests"], &rows[0]["correct"]), (&json!(1), &json!(3)));
                 chains.push(rows[1]["chain"].clone());
             }
             assert!(chains[0].is_string() && chains.iter().all(|chain| *chain == chains[0]));
@@ -184,10 +114,7 @@ fn counters_and_log_say_exactly_what_happened() {
 #[test]
 fn bad_input_is_answered_with_what_is_wrong_and_harms_nobody() {
     run(async {
-        let setup = Setup {
-            max_data_bytes: Some(1_000),
-            ..Setup::default()
-        };
+        let setup = Setup { max_data_bytes: Some(1_000), ..Setup::default() };
         let cluster = TestCluster::start(4, setup).await;
         let node = cluster.addresses[1];
         let long = |bytes: usize| format!("{{\"data\":\"{}\"}}", "x".repeat(bytes));
@@ -198,91 +125,39 @@ fn bad_input_is_answered_with_what_is_wrong_and_harms_nobody() {
             ("POST /preprepare", "{}".into(), 400, "no data"),
             ("POST /preprepare", "[1]".into(), 400, "no data"),
             ("POST /preprepare", "{\"data\":null}".into(), 400, "no data"),
-            (
-                "POST /preprepare",
-                "{\"data\":\"\"}".into(),
-                400,
-                "data is empty",
-            ),
+            ("POST /preprepare", "{\"data\":\"\"}".into(), 400, "data is empty"),
             ("POST /preprepare", "[".repeat(10_000), 400, "not JSON"),
-            (
-                "POST /preprepare",
-                long(1_001),
-                413,
-                "the limit is 1000 bytes",
-            ),
+            ("POST /preprepare", long(1_001), 413, "the limit is 1000 bytes"),
             ("POST /preprepare", long(20_000_000), 413, "limit is"),
             ("GET /preprepare", String::new(), 405, "takes POST, not GET"),
-            (
-                "DELETE /status",
-                String::new(),
-                405,
-                "takes GET, not DELETE",
-            ),
-            (
-                "PUT /faults",
-                String::new(),
-                405,
-                "takes GET, POST, not PUT",
-            ),
+            ("DELETE /status", String::new(), 405, "takes GET, not DELETE"),
+            ("PUT /faults", String::new(), 405, "takes GET, POST, not PUT"),
             ("GET /peer", String::new(), 405, "takes POST"),
             ("GET /nonsense", String::new(), 404, "POST /preprepare"),
             ("GET /log?from=x", String::new(), 400, "/log?from=A&to=B"),
             ("GET /log?since=1", String::new(), 400, "since=1"),
-            (
-                "POST /faults",
-                "{\"faults\":[\"lazy\"]}".into(),
-                400,
-                "known: offline",
-            ),
-            (
-                "POST /faults",
-                "{\"faults\":[\"partial=4\"]}".into(),
-                400,
-                "there is no node 4",
-            ),
+            ("POST /faults", "{\"faults\":[\"lazy\"]}".into(), 400, "known: offline"),
+            ("POST /faults", "{\"faults\":[\"partial=4\"]}".into(), 400, "there is no node 4"),
             ("POST /faults", "{\"fault\":[]}".into(), 400, "\"faults\""),
-            (
-                "POST /faults",
-                "x".repeat(100_000),
-                413,
-                "limit is 65536 bytes",
-            ),
+            ("POST /faults", "x".repeat(100_000), 413, "limit is 65536 bytes"),
         ];
         for (request, body, status, says) in cases {
             let answer = send(node, request, "", body.as_bytes()).await;
             assert_eq!(answer.status, status, "{request}: {}", answer.body);
             let error = answer.json()["error"].as_str().unwrap().to_owned();
             assert!(error.contains(says), "{request}: {error}");
-            assert_eq!(
-                answer.head.contains("\r\nallow: "),
-                status == 405,
-                "{}",
-                answer.head
-            );
+            assert_eq!(answer.head.contains("\r\nallow: "), status == 405, "{}", answer.head);
         }
         let chunked = b"POST /preprepare HTTP/1.1\r\nhost: t\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
-        let pieces = [
-            chunked.as_slice(),
-            b"8\r\n{\"data\":\r\n",
-            b"4\r\n\"ab\"\r\n",
-            b"1\r\n}\r\n0\r\n\r\n",
-        ]
-        .concat();
+        let pieces =
+            [chunked.as_slice(), b"8\r\n{\"data\":\r\n", b"4\r\n\"ab\"\r\n", b"1\r\n}\r\n0\r\n\r\n"].concat();
         assert_eq!(send_raw(node, &pieces).await.status, 200);
         assert_eq!(
-            send(node, "POST /preprepare", "", long(1_000).as_bytes())
-                .await
-                .status,
+            send(node, "POST /preprepare", "", long(1_000).as_bytes()).await.status,
             200,
             "the limit itself"
         );
-        assert_eq!(
-            send_raw(node, b"\x00\x01\x02 not http\r\n\r\n")
-                .await
-                .status,
-            400
-        );
+        assert_eq!(send_raw(node, b"\x00\x01\x02 not http\r\n\r\n").await.status, 400);
         cluster.assert_unharmed();
     });
 }
@@ -290,27 +165,13 @@ fn bad_input_is_answered_with_what_is_wrong_and_harms_nobody() {
 #[test]
 fn a_lying_node_is_outvoted_and_counted() {
     run(async {
-        let setup = Setup {
-            faults: vec![(2, "malicious")],
-            ..Setup::default()
-        };
+        let setup = Setup { faults: vec![(2, "malicious")], ..Setup::default() };
         let cluster = TestCluster::start(4, setup).await;
         let answer = post(cluster.addresses[1], "/preprepare", "{\"data\":\"truth\"}").await;
         let json = answer.json();
-        assert_eq!(
-            (&json["outcome"], &json["result"]),
-            (&json!("decided"), &json!("truth"))
-        );
+        assert_eq!((&json["outcome"], &json["result"]), (&json!("decided"), &json!("truth")));
         let tally = |node: u64, correct: u64, corrupt: u64| json!({ "node": node, "correct": correct, "corrupt": corrupt });
-        assert_eq!(
-            json["nodes"],
-            json!([
-                tally(0, 2, 1),
-                tally(1, 2, 1),
-                tally(2, 3, 0),
-                tally(3, 2, 1)
-            ])
-        );
+        assert_eq!(json["nodes"], json!([tally(0, 2, 1), tally(1, 2, 1), tally(2, 3, 0), tally(3, 2, 1)]));
         assert_eq!(cluster.status(2).await["faults"], json!(["malicious"]));
     });
 }
@@ -321,29 +182,13 @@ fn an_offline_node_serves_the_experimenter_and_nobody_else() {
         let cluster = TestCluster::start(4, Setup::default()).await;
         let node = cluster.addresses[3];
         let set = post(node, "/faults", "{\"faults\":[\"offline\"]}").await;
-        assert_eq!(
-            (set.status, set.json()),
-            (200, json!({ "faults": ["offline"] }))
-        );
+        assert_eq!((set.status, set.json()), (200, json!({ "faults": ["offline"] })));
         assert_eq!(ask(node, "a").await.status, 503);
-        assert_eq!(
-            send(node, "GET /log?from=1&to=1", "x-from: 0\r\n", b"")
-                .await
-                .status,
-            503
-        );
-        let answer = post(cluster.addresses[0], "/preprepare", "{\"data\":\"b\"}")
-            .await
-            .json();
+        assert_eq!(send(node, "GET /log?from=1&to=1", "x-from: 0\r\n", b"").await.status, 503);
+        let answer = post(cluster.addresses[0], "/preprepare", "{\"data\":\"b\"}").await.json();
         assert_eq!(answer["nodes"][3], json!({ "node": 3, "answer": null }));
-        assert_eq!(
-            answer["nodes"][0],
-            json!({ "node": 0, "correct": 2, "corrupt": 0 })
-        );
-        assert_eq!(
-            get_json(node, "/faults").await,
-            json!({ "faults": ["offline"] })
-        );
+        assert_eq!(answer["nodes"][0], json!({ "node": 0, "correct": 2, "corrupt": 0 }));
+        assert_eq!(get_json(node, "/faults").await, json!({ "faults": ["offline"] }));
         assert_eq!(get_json(node, "/log").await["rows"], json!([]));
         let set = post(node, "/faults", "{\"faults\":[\"delay=1ms\",\"drop=0\"]}").await;
         assert_eq!(set.json(), json!({ "faults": ["delay=1ms", "drop=0"] }));
@@ -355,37 +200,18 @@ fn an_offline_node_serves_the_experimenter_and_nobody_else() {
 #[test]
 fn an_undecided_request_is_told_what_is_known_and_never_a_time() {
     run(async {
-        let setup = Setup {
-            timeout_ms: Some(60),
-            faults: vec![(0, "offline")],
-            ..Setup::default()
-        };
+        let setup = Setup { timeout_ms: Some(60), faults: vec![(0, "offline")], ..Setup::default() };
         let cluster = TestCluster::start(4, setup).await;
         let node = cluster.addresses[1];
         let answer = post(node, "/preprepare", "{\"data\":\"a\"}").await;
         let json = answer.json();
-        assert_eq!(
-            (answer.status, &json["outcome"], &json["replies"]),
-            (504, &json!("timeout"), &json!(0))
-        );
+        assert_eq!((answer.status, &json["outcome"], &json["replies"]), (504, &json!("timeout"), &json!(0)));
         assert_eq!(json["nodes"][0], json!({ "node": 0, "answer": null }));
-        assert_eq!(
-            json["nodes"][2],
-            json!({ "node": 2, "correct": 0, "corrupt": 0 })
-        );
+        assert_eq!(json["nodes"][2], json!({ "node": 2, "correct": 0, "corrupt": 0 }));
         let error = json["error"].as_str().unwrap();
-        assert!(
-            error.contains("0 of 2 matching replies") && error.contains("commander 0"),
-            "{error}"
-        );
+        assert!(error.contains("0 of 2 matching replies") && error.contains("commander 0"), "{error}");
         assert!(!answer.body.contains("consensus_"), "{}", answer.body);
-        let text = send(
-            node,
-            "POST /preprepare",
-            "accept: text/plain\r\n",
-            b"{\"data\":\"b\"}",
-        )
-        .await;
+        let text = send(node, "POST /preprepare", "accept: text/plain\r\n", b"{\"data\":\"b\"}").await;
         assert_eq!(text.status, 504);
         assert!(
             !text.body.contains("Consensus Time") && text.body.contains("Node 0 -> no answer"),
@@ -401,36 +227,16 @@ fn an_undecided_request_is_told_what_is_known_and_never_a_time() {
 #[test]
 fn a_lossy_link_loses_and_a_slow_one_delivers() {
     run(async {
-        let link = node::LinkConditions {
-            delay_us: 0,
-            loss: 1.0,
-        };
-        let setup = Setup {
-            timeout_ms: Some(60),
-            link,
-            ..Setup::default()
-        };
+        let link = node::LinkConditions { delay_us: 0, loss: 1.0 };
+        let setup = Setup { timeout_ms: Some(60), link, ..Setup::default() };
         let cluster = TestCluster::start(4, setup).await;
         assert_eq!(ask(cluster.addresses[0], "a").await.status, 504);
-        assert_eq!(
-            cluster.status(0).await["counters"]["messages_out"],
-            json!({ "order": 3 })
-        );
+        assert_eq!(cluster.status(0).await["counters"]["messages_out"], json!({ "order": 3 }));
         assert_eq!(cluster.status(1).await["counters"]["bytes_in"], 0);
     });
     run(async {
-        let link = node::LinkConditions {
-            delay_us: 300,
-            loss: 0.0,
-        };
-        let cluster = TestCluster::start(
-            4,
-            Setup {
-                link,
-                ..Setup::default()
-            },
-        )
-        .await;
+        let link = node::LinkConditions { delay_us: 300, loss: 0.0 };
+        let cluster = TestCluster::start(4, Setup { link, ..Setup::default() }).await;
         let asked: Vec<_> = (0..40)
             .map(|i| {
                 let node = cluster.addresses[i % 4];
@@ -452,8 +258,7 @@ fn a_node_that_is_shut_down_is_gone_and_can_be_started_again() {
         let address = listener.local_addr().unwrap();
         config.addresses = vec![address];
         for listener in [listener].into_iter().map(Some).chain([None]) {
-            let listener =
-                listener.unwrap_or_else(|| std::net::TcpListener::bind(address).unwrap());
+            let listener = listener.unwrap_or_else(|| std::net::TcpListener::bind(address).unwrap());
             let replica = adversary::Adversary::new(Relay::default(), vec![]);
             let (ready, is_ready) = tokio::sync::oneshot::channel();
             let use_it = async {
@@ -461,9 +266,7 @@ fn a_node_that_is_shut_down_is_gone_and_can_be_started_again() {
                 assert_eq!(ask(address, "a").await.status, 200);
             };
             let ready = || ready.send(()).unwrap();
-            node::run(config.clone(), replica, listener, ready, use_it)
-                .await
-                .unwrap();
+            node::run(config.clone(), replica, listener, ready, use_it).await.unwrap();
         }
         assert!(tokio::net::TcpStream::connect(address).await.is_err());
     });

@@ -4,8 +4,7 @@ use crate::support::http::{Answer, ask, send};
 use crate::support::relay::{Message, vote};
 use crate::support::{Setup, TestCluster, run};
 use kernel::{
-    Bundle, Digest, Operation, ReplicaId, Reply, ReplyBundle, Request, Seq, SessionId, Signature,
-    View,
+    Bundle, Digest, Operation, ReplicaId, Reply, ReplyBundle, Request, Seq, SessionId, Signature, View,
 };
 use node::{Encoding, Frame, MAX_FRAME_BYTES, encode};
 use serde_json::json;
@@ -19,9 +18,7 @@ async fn stream(cluster: &TestCluster, headers: &str, body: &[u8]) -> Answer {
 }
 
 fn frame(message: &Message) -> Vec<u8> {
-    encode(&Frame::Protocol(message), Encoding::Binary)
-        .unwrap()
-        .to_vec()
+    encode(&Frame::Protocol(message), Encoding::Binary).unwrap().to_vec()
 }
 
 #[test]
@@ -35,13 +32,7 @@ fn strangers_are_turned_away() {
             assert_eq!(answer.status, 400);
             assert!(answer.json()["error"].as_str().unwrap().contains(says));
         }
-        for from in [
-            "x-from: 4\r\n",
-            "x-from: 0\r\n",
-            "x-from: me\r\n",
-            "x-from: 70000\r\n",
-            "",
-        ] {
+        for from in ["x-from: 4\r\n", "x-from: 0\r\n", "x-from: me\r\n", "x-from: 70000\r\n", ""] {
             let answer = stream(&cluster, &format!("{from}{BINARY}"), b"").await;
             assert_eq!(answer.status, 400, "{from}");
             assert!(answer.json()["error"].as_str().unwrap().contains("x-from"));
@@ -49,10 +40,7 @@ fn strangers_are_turned_away() {
         let answer = stream(&cluster, "x-from: 1\r\ncontent-type: text/html\r\n", b"").await;
         assert!(answer.status == 400 && answer.body.contains("application/x-ndjson"));
         let rejected = cluster.status(0).await["counters"]["rejected"].clone();
-        assert_eq!(
-            rejected,
-            json!({ "other cluster": 2, "stranger": 5, "unknown encoding": 1 })
-        );
+        assert_eq!(rejected, json!({ "other cluster": 2, "stranger": 5, "unknown encoding": 1 }));
         assert_eq!(ask(node, "a").await.status, 200);
         cluster.assert_unharmed();
     });
@@ -63,31 +51,17 @@ fn garbage_is_counted_and_what_follows_it_is_read() {
     run(async {
         let cluster = TestCluster::start(4, Setup::default()).await;
         let from = format!("x-from: 1\r\n{BINARY}");
-        let good = frame(&vote(
-            &cluster.cluster,
-            &cluster.signer(1),
-            Seq(1),
-            Digest::of(b"x"),
-        ));
+        let good = frame(&vote(&cluster.cluster, &cluster.signer(1), Seq(1), Digest::of(b"x")));
         let garbage = [&[3, 0, 0, 0, 9, 9, 9], good.as_slice()].concat();
         assert_eq!(stream(&cluster, &from, &garbage).await.status, 200);
         let truncated = stream(&cluster, &from, &good[..good.len() - 1]).await;
         assert!(truncated.status == 400 && truncated.body.contains("ended inside a frame"));
         let oversized = stream(&cluster, &from, &(MAX_FRAME_BYTES as u32 + 1).to_le_bytes()).await;
-        assert!(
-            oversized.status == 400 && oversized.body.contains("too large"),
-            "{}",
-            oversized.body
-        );
+        assert!(oversized.status == 400 && oversized.body.contains("too large"), "{}", oversized.body);
         let json = "x-from: 1\r\ncontent-type: application/x-ndjson\r\n";
-        assert_eq!(
-            stream(&cluster, json, b"{}\n\nnonsense\n").await.status,
-            200
-        );
+        assert_eq!(stream(&cluster, json, b"{}\n\nnonsense\n").await.status, 200);
         let counted = json!({ "undecodable frame": 3, "truncated frame": 1, "oversized frame": 1 });
-        let status = cluster
-            .until(0, |status| status["counters"]["messages_in"]["vote"] == 1)
-            .await;
+        let status = cluster.until(0, |status| status["counters"]["messages_in"]["vote"] == 1).await;
         assert_eq!(status["counters"]["rejected"], counted);
         assert_eq!(ask(cluster.addresses[0], "a").await.status, 200);
         cluster.assert_unharmed();
@@ -99,9 +73,7 @@ fn bad_signatures_count_against_their_slot_and_nothing_else() {
     run(async {
         let cluster = TestCluster::start(4, Setup::default()).await;
         assert_eq!(ask(cluster.addresses[0], "a").await.status, 200);
-        cluster
-            .until(0, |status| status["counters"]["votes_correct"] == 3)
-            .await;
+        cluster.until(0, |status| status["counters"]["votes_correct"] == 3).await;
         let forged = Message::Vote {
             seq: Seq(1),
             digest: Digest::of(b"x"),
@@ -114,36 +86,16 @@ fn bad_signatures_count_against_their_slot_and_nothing_else() {
             author: ReplicaId(2),
             signature: Signature([1; 64]),
         };
-        let session = SessionId {
-            gateway: ReplicaId(3),
-            number: 1,
-        };
-        let request = Request {
-            session,
-            counter: 1,
-            operation: Operation::new(b"theirs"),
-        };
+        let session = SessionId { gateway: ReplicaId(3), number: 1 };
+        let request = Request { session, counter: 1, operation: Operation::new(b"theirs") };
         let foreign = Bundle::sign(&cluster.cluster, &cluster.signer(1), vec![request]);
         let unsigned_for = Message::Requests(Arc::new(foreign));
         let body = [frame(&forged), frame(&unsigned_for), frame(&absurd)].concat();
-        assert_eq!(
-            stream(&cluster, &format!("x-from: 1\r\n{BINARY}"), &body)
-                .await
-                .status,
-            200
-        );
+        assert_eq!(stream(&cluster, &format!("x-from: 1\r\n{BINARY}"), &body).await.status, 200);
         let counted = json!({ "bad signature": 2, "malformed requests": 1 });
-        let status = cluster
-            .until(0, |status| status["counters"]["rejected"] == counted)
-            .await;
+        let status = cluster.until(0, |status| status["counters"]["rejected"] == counted).await;
         assert_eq!(status["counters"]["votes_corrupt"], 1);
-        assert_eq!(
-            (
-                &status["counters"]["votes_correct"],
-                &status["last_executed"]
-            ),
-            (&json!(3), &json!(1))
-        );
+        assert_eq!((&status["counters"]["votes_correct"], &status["last_executed"]), (&json!(3), &json!(1)));
         cluster.assert_unharmed();
     });
 }
@@ -152,15 +104,8 @@ fn bad_signatures_count_against_their_slot_and_nothing_else() {
 fn forged_replies_decide_nothing() {
     run(async {
         let cluster = TestCluster::start(4, Setup::default()).await;
-        let session = SessionId {
-            gateway: ReplicaId(0),
-            number: 1,
-        };
-        let reply = Reply {
-            session,
-            counter: 1,
-            result: Operation::new(b"lie"),
-        };
+        let session = SessionId { gateway: ReplicaId(0), number: 1 };
+        let reply = Reply { session, counter: 1, result: Operation::new(b"lie") };
         let sign = |gateway| {
             ReplyBundle::sign(
                 &cluster.cluster,
@@ -177,23 +122,10 @@ fn forged_replies_decide_nothing() {
         for bundle in [&stray, &unknown] {
             body.extend(encode::<Message>(&Frame::Reply(bundle), Encoding::Binary).unwrap());
         }
-        assert_eq!(
-            stream(&cluster, &format!("x-from: 1\r\n{BINARY}"), &body)
-                .await
-                .status,
-            200
-        );
-        let status = cluster
-            .until(0, |status| status["counters"]["messages_in"]["reply"] == 2)
-            .await;
-        assert_eq!(
-            status["counters"]["rejected"],
-            json!({ "author not entitled": 1 })
-        );
-        assert_eq!(
-            status["counters"]["signatures_checked"], 0,
-            "nobody waits for these replies"
-        );
+        assert_eq!(stream(&cluster, &format!("x-from: 1\r\n{BINARY}"), &body).await.status, 200);
+        let status = cluster.until(0, |status| status["counters"]["messages_in"]["reply"] == 2).await;
+        assert_eq!(status["counters"]["rejected"], json!({ "author not entitled": 1 }));
+        assert_eq!(status["counters"]["signatures_checked"], 0, "nobody waits for these replies");
         assert_eq!(ask(cluster.addresses[0], "a").await.status, 200);
     });
 }
@@ -201,18 +133,13 @@ fn forged_replies_decide_nothing() {
 #[test]
 fn a_peer_that_comes_late_gets_what_was_kept_for_it() {
     run(async {
-        let setup = Setup {
-            late: vec![3],
-            ..Setup::default()
-        };
+        let setup = Setup { late: vec![3], ..Setup::default() };
         let mut cluster = TestCluster::start(4, setup).await;
         for data in ["a", "b"] {
             assert_eq!(ask(cluster.addresses[1], data).await.status, 200);
         }
         cluster.start_node(3);
-        let status = cluster
-            .until(3, |status| status["last_executed"] == 2)
-            .await;
+        let status = cluster.until(3, |status| status["last_executed"] == 2).await;
         assert_eq!(status["counters"]["dropped_messages"], 0);
     });
 }
@@ -237,11 +164,9 @@ fn a_configuration_that_does_not_fit_together_is_refused() {
             (loss, "not a probability"),
         ] {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let replica =
-                adversary::Adversary::new(crate::support::relay::Relay::default(), vec![]);
-            let error = node::run(config, replica, listener, || panic!("not ready"), async {})
-                .await
-                .unwrap_err();
+            let replica = adversary::Adversary::new(crate::support::relay::Relay::default(), vec![]);
+            let error =
+                node::run(config, replica, listener, || panic!("not ready"), async {}).await.unwrap_err();
             assert!(format!("{error:#}").contains(says), "{error:#}");
         }
         assert_eq!(ask(cluster.addresses[0], "alone").await.status, 200);

@@ -40,11 +40,7 @@ mod tests {
     fn log(entries: &[(u64, &str)]) -> Vec<Executed> {
         entries
             .iter()
-            .map(|(seq, digest)| Executed {
-                seq: *seq,
-                digest: format!("{digest:0<12}"),
-                requests: 1,
-            })
+            .map(|(seq, digest)| Executed { seq: *seq, digest: format!("{digest:0<12}"), requests: 1 })
             .collect()
     }
 
@@ -55,11 +51,7 @@ mod tests {
         let other = log(&[(1, "aa"), (2, "cc")]);
         let gap = log(&[(2, "bb")]);
         assert_eq!(check(&[(0, &long), (1, &short)]), Ok(()));
-        assert!(
-            check(&[(0, &long), (1, &short), (2, &other)])
-                .unwrap_err()
-                .starts_with("slot 2")
-        );
+        assert!(check(&[(0, &long), (1, &short), (2, &other)]).unwrap_err().starts_with("slot 2"));
         assert!(check(&[(0, &gap)]).unwrap_err().contains("where 1 was due"));
     }
 }

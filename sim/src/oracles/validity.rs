@@ -15,12 +15,7 @@ pub fn check(submitted: usize, accepted: &[Outcome]) -> Result<(), String> {
         if !requests.insert(outcome.request) {
             return Err(format!("request {} was accepted twice", outcome.request));
         }
-        let place = outcome
-            .result
-            .split(' ')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let place = outcome.result.split(' ').next().unwrap_or_default().to_owned();
         if !places.insert(place.clone()) {
             return Err(format!("two requests were executed at place {place}"));
         }
@@ -34,11 +29,7 @@ mod tests {
 
     #[test]
     fn finds_what_was_not_asked_for_and_what_was_done_twice() {
-        let outcome = |request, result: &str| Outcome {
-            request,
-            result: result.into(),
-            at_us: 0,
-        };
+        let outcome = |request, result: &str| Outcome { request, result: result.into(), at_us: 0 };
         assert_eq!(check(2, &[outcome(0, "1 x"), outcome(1, "2 y")]), Ok(()));
         assert!(check(1, &[outcome(1, "1 x")]).is_err());
         assert!(check(2, &[outcome(0, "1 x"), outcome(0, "2 x")]).is_err());

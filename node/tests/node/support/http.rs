@@ -25,9 +25,7 @@ pub(crate) async fn send_raw(address: SocketAddr, request: &[u8]) -> Answer {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     Answer {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         head: head.to_lowercase(),
@@ -36,12 +34,7 @@ pub(crate) async fn send_raw(address: SocketAddr, request: &[u8]) -> Answer {
 }
 
 /// One request on a connection of its own; `headers` end with `\r\n` each.
-pub(crate) async fn send(
-    address: SocketAddr,
-    method_and_path: &str,
-    headers: &str,
-    body: &[u8],
-) -> Answer {
+pub(crate) async fn send(address: SocketAddr, method_and_path: &str, headers: &str, body: &[u8]) -> Answer {
     let mut request = format!(
         "{method_and_path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
@@ -64,11 +57,5 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> Answer 
 /// A client's request that wants its answer at once.
 pub(crate) async fn ask(address: SocketAddr, data: &str) -> Answer {
     let body = serde_json::json!({ "data": data }).to_string();
-    send(
-        address,
-        "POST /preprepare",
-        "prefer: return=minimal\r\n",
-        body.as_bytes(),
-    )
-    .await
+    send(address, "POST /preprepare", "prefer: return=minimal\r\n", body.as_bytes()).await
 }

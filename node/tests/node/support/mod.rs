@@ -39,9 +39,7 @@ pub(crate) struct TestCluster {
 
 impl TestCluster {
     pub(crate) async fn start(n: u16, setup: Setup) -> TestCluster {
-        let listeners: Vec<_> = (0..n)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
+        let listeners: Vec<_> = (0..n).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let mut cluster = TestCluster {
             cluster: Cluster::new(ClusterId::derive("test", SEED), "relay", n),
             addresses: listeners.iter().map(|l| l.local_addr().unwrap()).collect(),
@@ -57,9 +55,7 @@ impl TestCluster {
             cluster.start_node(id);
         }
         for id in (0..usize::from(n)).filter(|id| !late.contains(id)) {
-            cluster
-                .until(id, |status| status["peers_reachable"] == reachable)
-                .await;
+            cluster.until(id, |status| status["peers_reachable"] == reachable).await;
         }
         cluster
     }
@@ -94,13 +90,7 @@ impl TestCluster {
         let replica = Adversary::new(Relay::default(), faults);
         let listener = self.listeners[id].take();
         let listener = listener.unwrap_or_else(|| TcpListener::bind(self.addresses[id]).unwrap());
-        let node = node::run(
-            self.config(id),
-            replica,
-            listener,
-            || {},
-            std::future::pending(),
-        );
+        let node = node::run(self.config(id), replica, listener, || {}, std::future::pending());
         self.tasks.push(tokio::task::spawn_local(node));
     }
 
@@ -132,9 +122,6 @@ impl TestCluster {
 
 /// Runs a test where nodes can run.
 pub(crate) fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, test);
 }

@@ -3,9 +3,8 @@
 //! text is `slow` is ordered when a timer runs out.
 
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Context, Digest, Effect, Falsify, Input, Mark, Micros,
-    Path, Phase, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signature, Signer, Status,
-    View, Wire,
+    Batch, Bundle, Claim, Class, Cluster, Context, Digest, Effect, Falsify, Input, Mark, Micros, Path, Phase,
+    Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signature, Signer, Status, View, Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,34 +23,16 @@ pub(crate) struct Relay {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Message {
     Requests(Arc<Bundle>),
-    Order {
-        seq: Seq,
-        bundle: Arc<Bundle>,
-        signature: Signature,
-    },
-    Vote {
-        seq: Seq,
-        digest: Digest,
-        author: ReplicaId,
-        signature: Signature,
-    },
+    Order { seq: Seq, bundle: Arc<Bundle>, signature: Signature },
+    Vote { seq: Seq, digest: Digest, author: ReplicaId, signature: Signature },
 }
 
 fn statement(cluster: &Cluster, what: &str, seq: Seq, digest: &Digest) -> Vec<u8> {
-    [
-        what.as_bytes(),
-        &cluster.id.0,
-        &seq.0.to_le_bytes(),
-        &digest.0,
-    ]
-    .concat()
+    [what.as_bytes(), &cluster.id.0, &seq.0.to_le_bytes(), &digest.0].concat()
 }
 
 fn digest_of(bundle: &Arc<Bundle>) -> Digest {
-    Batch {
-        bundles: vec![Arc::clone(bundle)],
-    }
-    .digest()
+    Batch { bundles: vec![Arc::clone(bundle)] }.digest()
 }
 
 pub(crate) fn vote(cluster: &Cluster, signer: &Signer, seq: Seq, digest: Digest) -> Message {
@@ -92,25 +73,12 @@ impl Wire for Message {
         match self {
             Message::Requests(bundle) if !bundle.is_well_formed() => Err(Reason::MalformedRequests),
             Message::Requests(bundle) => Ok(vec![of_bundle(bundle)]),
-            Message::Order {
-                seq,
-                bundle,
-                signature,
-            } => {
+            Message::Order { seq, bundle, signature } => {
                 let bytes = statement(cluster, "order", *seq, &digest_of(bundle));
-                let order = Claim {
-                    author: COMMANDER,
-                    bytes,
-                    signature: *signature,
-                };
+                let order = Claim { author: COMMANDER, bytes, signature: *signature };
                 Ok(vec![of_bundle(bundle), order])
             }
-            Message::Vote {
-                seq,
-                digest,
-                author,
-                signature,
-            } => Ok(vec![Claim {
+            Message::Vote { seq, digest, author, signature } => Ok(vec![Claim {
                 author: *author,
                 bytes: statement(cluster, "vote", *seq, digest),
                 signature: *signature,
@@ -138,11 +106,7 @@ impl Relay {
     fn take(&mut self, cx: &mut Cx<'_>, bundle: Arc<Bundle>) {
         if cx.id() != COMMANDER {
             cx.send(COMMANDER, Message::Requests(bundle));
-        } else if bundle
-            .requests
-            .iter()
-            .any(|request| *request.operation.0 == *b"slow")
-        {
+        } else if bundle.requests.iter().any(|request| *request.operation.0 == *b"slow") {
             self.slow_count += 1;
             self.slow.insert(self.slow_count, bundle);
             cx.set_timer(self.slow_count, Micros(1_500));
@@ -153,9 +117,7 @@ impl Relay {
 
     fn order(&mut self, cx: &mut Cx<'_>, bundle: Arc<Bundle>) {
         let (seq, digest) = (Seq(self.last + 1), digest_of(&bundle));
-        let signature = cx
-            .signer
-            .sign(&statement(cx.cluster, "order", seq, &digest));
+        let signature = cx.signer.sign(&statement(cx.cluster, "order", seq, &digest));
         cx.mark(Mark::Proposed {
             view: View(0),
             seq,
@@ -163,11 +125,7 @@ impl Relay {
             requests: bundle.requests.len(),
             communication_node: None,
         });
-        cx.send_all(Message::Order {
-            seq,
-            bundle: Arc::clone(&bundle),
-            signature,
-        });
+        cx.send_all(Message::Order { seq, bundle: Arc::clone(&bundle), signature });
         self.execute(cx, seq, &bundle);
     }
 
@@ -175,30 +133,16 @@ impl Relay {
         let digest = digest_of(bundle);
         let chain = self.chain.unwrap_or(Digest::ZERO).chain(&digest);
         (self.last, self.chain) = (seq.0, Some(chain));
-        cx.mark(Mark::Committed {
-            view: View(0),
-            seq,
-            digest,
-            path: Path::Direct,
-        });
-        cx.mark(Mark::Executed {
-            seq,
-            digest,
-            requests: bundle.requests.len(),
-            chain,
-        });
+        cx.mark(Mark::Committed { view: View(0), seq, digest, path: Path::Direct });
+        cx.mark(Mark::Executed { seq, digest, requests: bundle.requests.len(), chain });
         let reply = |request: &kernel::Request| Reply {
             session: request.session,
             counter: request.counter,
             result: request.operation.clone(),
         };
         let replies = bundle.requests.iter().map(reply).collect();
-        let bundle =
-            ReplyBundle::sign(cx.cluster, cx.signer, View(0), seq, bundle.gateway, replies);
-        cx.push(Effect::Reply {
-            to: bundle.gateway,
-            bundle,
-        });
+        let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), seq, bundle.gateway, replies);
+        cx.push(Effect::Reply { to: bundle.gateway, bundle });
     }
 }
 
@@ -224,31 +168,14 @@ impl Protocol for Relay {
                     let digest = digest_of(&bundle);
                     cx.mark(Mark::Accepted { seq, digest });
                     let (author, phase) = (COMMANDER, Phase::PrePrepare);
-                    cx.mark(Mark::VoteReceived {
-                        seq,
-                        digest,
-                        author,
-                        phase,
-                        contradicts: false,
-                    });
+                    cx.mark(Mark::VoteReceived { seq, digest, author, phase, contradicts: false });
                     let own = vote(cx.cluster, cx.signer, seq, digest);
                     cx.send_all(own);
                     self.execute(cx, seq, &bundle);
                 }
-                Message::Vote {
-                    seq,
-                    digest,
-                    author,
-                    ..
-                } => {
+                Message::Vote { seq, digest, author, .. } => {
                     let phase = Phase::Prepare;
-                    cx.mark(Mark::VoteReceived {
-                        seq,
-                        digest,
-                        author,
-                        phase,
-                        contradicts: false,
-                    });
+                    cx.mark(Mark::VoteReceived { seq, digest, author, phase, contradicts: false });
                 }
             },
         }
