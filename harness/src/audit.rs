@@ -35,7 +35,10 @@ pub fn compare(honest: &[&NodeLog]) -> Audit {
             match (first.digest, digest) {
                 (Some(one), Some(other)) if one != other => {
                     digests.entry(row.seq).or_insert_with(|| {
-                        format!("slot {}: node {} decided {one}, node {} decided {other}", row.seq, first.node, log.id)
+                        format!(
+                            "slot {}: node {} decided {one}, node {} decided {other}",
+                            row.seq, first.node, log.id
+                        )
                     });
                 }
                 (None, Some(_)) => (first.node, first.digest) = (log.id, digest),

@@ -10,7 +10,11 @@ use crate::protocols::{Communication, Gateway, Placement, ProtocolName};
 
 /// Compares Byzantine consensus protocols on real HTTP nodes on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "harness", version, arg_required_else_help = true, after_help = "\
+#[command(
+    name = "harness",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
   harness compare                       the main comparison, in under a minute
   harness up --protocol ccro --nodes 4  a cluster to try by hand
@@ -18,7 +22,8 @@ Examples:
   harness report results/faults
 
 Exit codes: 0 the experiment ran, whatever its outcomes; 1 honest nodes disagreed although at most f were
-faulty; 2 unusable input; 130 interrupted.")]
+faulty; 2 unusable input; 130 interrupted."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -78,7 +83,9 @@ Examples:
     /// Measure what the load generator itself adds and how much it can send
     ///
     /// The nodes are replaced by a server that answers at once, on a thread of its own.
-    #[command(after_help = "Examples:\n  harness load-overhead\n  harness load-overhead --clients 1,64,512 --payload 1000")]
+    #[command(
+        after_help = "Examples:\n  harness load-overhead\n  harness load-overhead --clients 1,64,512 --payload 1000"
+    )]
     LoadOverhead(OverheadArgs),
     /// Run one node; reads its configuration as a line of JSON and ends with its input
     #[command(hide = true)]

@@ -226,7 +226,11 @@ impl NodeProcess {
         line.push(b'\n');
         let told = node_process._stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(&line));
         if let Err(error) = told {
-            bail!("node {} did not take its configuration: {error}{}", node.node.id, node_process.last_words());
+            bail!(
+                "node {} did not take its configuration: {error}{}",
+                node.node.id,
+                node_process.last_words()
+            );
         }
         Ok((node_process, stdout))
     }
@@ -306,8 +310,7 @@ impl NodeThreads {
         }
         let (stop, stopped) = watch::channel(false);
         let (ready, all_ready) = mpsc::channel();
-        let mut started =
-            NodeThreads { stop, threads: Vec::new(), failure: Arc::default() };
+        let mut started = NodeThreads { stop, threads: Vec::new(), failure: Arc::default() };
         for (core, share) in shares.into_iter().enumerate() {
             let (stopped, ready, failure) = (stopped.clone(), ready.clone(), Arc::clone(&started.failure));
             let thread = std::thread::Builder::new()
@@ -316,9 +319,7 @@ impl NodeThreads {
             started.threads.push(thread);
         }
         drop(ready);
-        let arrived = spawn_blocking(move || {
-            (0..nodes).all(|_| all_ready.recv_timeout(START_LIMIT).is_ok())
-        });
+        let arrived = spawn_blocking(move || (0..nodes).all(|_| all_ready.recv_timeout(START_LIMIT).is_ok()));
         if !arrived.await? {
             let why = started.failure.lock().ok().and_then(|failure| failure.clone());
             bail!(why.unwrap_or_else(|| format!("not all nodes listened within {START_LIMIT:?}")));

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use crate::console::warn;
 use crate::cli::{ClusterArgs, CompareArgs, LoadArgs};
+use crate::console::warn;
 use crate::experiment::Experiment;
 use crate::faults;
 use crate::floor;
@@ -143,8 +143,21 @@ mod tests {
     #[test]
     fn flags_reach_the_plan() {
         let plan = plan(&[
-            "--fault", "offline:1", "--fault", "delay=5ms@3", "--payload", "1,1000000", "--rate", "50",
-            "--timeout", "0.25", "--no-fast-path", "--communication", "fixed:2", "--seed", "9",
+            "--fault",
+            "offline:1",
+            "--fault",
+            "delay=5ms@3",
+            "--payload",
+            "1,1000000",
+            "--rate",
+            "50",
+            "--timeout",
+            "0.25",
+            "--no-fast-path",
+            "--communication",
+            "fixed:2",
+            "--seed",
+            "9",
         ])
         .unwrap();
         assert_eq!(plan.faults, ["offline:1+delay=5ms@3"]);

@@ -173,7 +173,9 @@ impl Display {
         let terminal = stderr().is_terminal();
         let bar = if terminal { ProgressBar::new(total as u64) } else { ProgressBar::hidden() };
         // The template is a constant, so it is known to be valid.
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}, {eta} left  {wide_msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}, {eta} left  {wide_msg}")
+        {
             bar.set_style(style);
         }
         bar.set_position(done as u64);

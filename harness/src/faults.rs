@@ -41,9 +41,7 @@ pub struct Fault {
 pub struct Scenario(Vec<Fault>);
 
 /// Whether a fault drawn by number may hit the commander of view 0.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum CommanderDraw {
     /// Draw among the other nodes first.
@@ -94,9 +92,9 @@ impl FromStr for Kind {
         if text == "crash" {
             return Ok(Kind::Crash);
         }
-        text.parse().map(Kind::Behaviour).map_err(|error| {
-            anyhow!("{error}; the harness also knows `crash`, which kills the process")
-        })
+        text.parse()
+            .map(Kind::Behaviour)
+            .map_err(|error| anyhow!("{error}; the harness also knows `crash`, which kills the process"))
     }
 }
 
@@ -134,10 +132,9 @@ impl FromStr for Fault {
 fn parse_ids(ids: &str, text: &str) -> Result<Vec<u16>> {
     let mut parsed = Vec::new();
     for id in ids.split([',', ';']) {
-        let id = id
-            .trim()
-            .parse()
-            .map_err(|_| anyhow!("{id:?} in {text:?} is not a node id; ids count from 0, separated by commas"))?;
+        let id = id.trim().parse().map_err(|_| {
+            anyhow!("{id:?} in {text:?} is not a node id; ids count from 0, separated by commas")
+        })?;
         if parsed.contains(&id) {
             bail!("node {id} is named twice in {text:?}; name each node once");
         }
@@ -319,8 +316,7 @@ impl NodeFaults {
     /// The faults as the result files show them; `none` for an honest node.
     pub fn describe(&self) -> String {
         let crash = self.crash.then(|| "crash".to_string());
-        let all: Vec<String> =
-            self.behaviours.iter().map(Behaviour::to_string).chain(crash).collect();
+        let all: Vec<String> = self.behaviours.iter().map(Behaviour::to_string).chain(crash).collect();
         if all.is_empty() { "none".to_string() } else { all.join("+") }
     }
 }
@@ -351,8 +347,7 @@ mod tests {
     }
 
     fn failure(text: &str, nodes: u16) -> String {
-        let assigned =
-            text.parse::<Scenario>().and_then(|s| s.assign(nodes, 1, CommanderDraw::Spare));
+        let assigned = text.parse::<Scenario>().and_then(|s| s.assign(nodes, 1, CommanderDraw::Spare));
         format!("{:#}", assigned.unwrap_err())
     }
 
@@ -417,9 +412,8 @@ mod tests {
         }
         assert_eq!(assign("offline:4", 4, 1).faulty(), [0, 1, 2, 3]);
         let scenario: Scenario = "offline:1".parse().unwrap();
-        let hit = (0..50).any(|seed| {
-            scenario.assign(4, seed, CommanderDraw::Include).unwrap().faulty() == [0]
-        });
+        let hit =
+            (0..50).any(|seed| scenario.assign(4, seed, CommanderDraw::Include).unwrap().faulty() == [0]);
         assert!(hit, "in 50 draws the commander is drawn once at least");
     }
 

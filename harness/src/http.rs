@@ -27,9 +27,8 @@ async fn get(address: SocketAddr, path: &str) -> Result<Bytes> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path)
-        .header(hyper::header::HOST, address.to_string())
-        .body(Empty::<Bytes>::new())?;
+    let request =
+        Request::get(path).header(hyper::header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();

@@ -75,7 +75,10 @@ pub fn main() -> ExitCode {
 /// A command that is `harness up` with its protocol fixed.
 pub fn main_of(protocol: ProtocolName) -> ExitCode {
     #[derive(Debug, Parser)]
-    #[command(version, about = "Starts a cluster that stays up until Ctrl-C; like `harness up` with the protocol fixed")]
+    #[command(
+        version,
+        about = "Starts a cluster that stays up until Ctrl-C; like `harness up` with the protocol fixed"
+    )]
     struct Fixed {
         #[command(flatten)]
         rest: UpRest,

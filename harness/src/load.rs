@@ -193,7 +193,13 @@ impl Progress {
     fn due(&self, gateway: u16, intended_us: Option<u64>) -> usize {
         let mut samples = self.samples.borrow_mut();
         let intended_us = intended_us.unwrap_or_else(|| micros(self.started.elapsed()));
-        samples.push(Sample { gateway, intended_us, sent_us: None, response_us: None, answer: Answer::Pending });
+        samples.push(Sample {
+            gateway,
+            intended_us,
+            sent_us: None,
+            response_us: None,
+            answer: Answer::Pending,
+        });
         samples.len() - 1
     }
 

@@ -36,9 +36,8 @@ impl Machine {
         Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             cpu_model: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),
-            memory_bytes: field("/proc/meminfo", "MemTotal").and_then(|text| {
-                Some(text.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
-            }),
+            memory_bytes: field("/proc/meminfo", "MemTotal")
+                .and_then(|text| Some(text.split_whitespace().next()?.parse::<u64>().ok()? * 1024)),
             kernel: read("/proc/sys/kernel/osrelease"),
             rustc: env!("RUSTC_VERSION"),
             version: env!("CARGO_PKG_VERSION"),
@@ -104,8 +103,7 @@ fn utc(moment: SystemTime) -> String {
     // years have 146,097 days.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;

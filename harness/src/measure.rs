@@ -33,7 +33,13 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs one cell. Whatever goes wrong with the nodes becomes `error` rows.
-pub async fn run_cell(plan: &Plan, cell: &Cell, repetition: u32, order: u32, max_in_flight: usize) -> CellRun {
+pub async fn run_cell(
+    plan: &Plan,
+    cell: &Cell,
+    repetition: u32,
+    order: u32,
+    max_in_flight: usize,
+) -> CellRun {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let run = RunId { repetition, order, started_unix_ms: now.as_millis() as u64 };
     let measured = match measure(plan, cell, repetition, max_in_flight).await {
@@ -99,8 +105,7 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32, max_in_flight: usize
     let after = observe::settled(cluster.addresses(), pause, SETTLE_LIMIT).await;
     let logs = observe::logs(cluster.addresses()).await;
     let honest = cell.faults.honest();
-    let honest_logs: Vec<&NodeLog> =
-        logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
+    let honest_logs: Vec<&NodeLog> = logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
     if honest_logs.iter().any(|log| log.truncated) {
         notes.push("the nodes no longer hold the logs of the first slots".to_string());
     }

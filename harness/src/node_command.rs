@@ -28,8 +28,8 @@ pub fn run() -> Result<u8> {
         pin_to(core)?;
     }
     let address = spec.node.addresses[usize::from(spec.node.id.0)];
-    let listener =
-        std::net::TcpListener::bind(address).with_context(|| format!("cannot listen on {address}: address in use?"))?;
+    let listener = std::net::TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}: address in use?"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ready = || {
         println!("ready");

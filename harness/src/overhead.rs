@@ -13,8 +13,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::task::LocalSet;
 
-use crate::console::say;
 use crate::cli::OverheadArgs;
+use crate::console::say;
 use crate::load::{self, Answer, LoadSpec, Progress};
 use crate::plan::Load;
 use crate::ports;
@@ -33,7 +33,10 @@ pub struct Overhead {
 
 /// Runs `harness load-overhead`.
 pub async fn run(args: OverheadArgs) -> Result<u8> {
-    say(format_args!("The load generator against a server that answers at once ({} bytes of data):", args.payload));
+    say(format_args!(
+        "The load generator against a server that answers at once ({} bytes of data):",
+        args.payload
+    ));
     let address = answer_at_once()?;
     for clients in &args.clients {
         let overhead = measure(address, *clients, args.payload, args.requests).await?;
@@ -47,7 +50,12 @@ pub async fn run(args: OverheadArgs) -> Result<u8> {
 }
 
 /// Sends requests to a server that answers at once.
-pub async fn measure(address: SocketAddr, clients: usize, payload_bytes: usize, requests: u64) -> Result<Overhead> {
+pub async fn measure(
+    address: SocketAddr,
+    clients: usize,
+    payload_bytes: usize,
+    requests: u64,
+) -> Result<Overhead> {
     let spec = LoadSpec {
         gateways: vec![(0, address)],
         load: Load::Closed { clients },
@@ -65,7 +73,9 @@ pub async fn measure(address: SocketAddr, clients: usize, payload_bytes: usize, 
     load::run(&spec, &progress).await;
     let used = this_thread_cpu_us().zip(before).map_or(0, |(after, before)| after - before);
     let result = progress.finish("no answer");
-    if let Some(Answer::Error(error)) = result.samples.iter().map(|s| &s.answer).find(|a| matches!(a, Answer::Error(_))) {
+    if let Some(Answer::Error(error)) =
+        result.samples.iter().map(|s| &s.answer).find(|a| matches!(a, Answer::Error(_)))
+    {
         anyhow::bail!("a request failed: {error}");
     }
     let mut times: Vec<u64> = result.samples.iter().filter_map(|sample| sample.response_us).collect();

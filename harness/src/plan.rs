@@ -353,7 +353,10 @@ impl Plan {
         within("repetitions", f64::from(self.repetitions), 1.0, 1e6)?;
         within("window", self.window as f64, 1.0, 1e6)?;
         if let Some(bad) = self.name.chars().find(|c| !(c.is_alphanumeric() || "-_.".contains(*c))) {
-            bail!("the name {:?} contains {bad:?}; it names a folder: letters, digits, '-', '_' and '.'", self.name);
+            bail!(
+                "the name {:?} contains {bad:?}; it names a folder: letters, digits, '-', '_' and '.'",
+                self.name
+            );
         }
         Ok(())
     }

@@ -26,9 +26,7 @@ pub enum ProtocolName {
 }
 
 /// Where nodes run.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
     /// One process each.
@@ -208,11 +206,8 @@ pub async fn run_node(
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
     let NodeSpec { protocol, options, behaviours, node: config, .. } = spec;
-    let pbft = pbft::Config {
-        batch_max: options.batch_max,
-        window: options.window,
-        ..pbft::Config::default()
-    };
+    let pbft =
+        pbft::Config { batch_max: options.batch_max, window: options.window, ..pbft::Config::default() };
     match protocol {
         ProtocolName::Pbft => {
             let replica = pbft::Replica::new(pbft, OpaqueLog::default());

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::console::say;
 use crate::cli::UpRest;
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
 use crate::compare::apply;
+use crate::console::say;
 use crate::faults;
 use crate::limits;
 use crate::observe;

@@ -171,7 +171,8 @@ fn an_interrupted_sweep_is_resumed_without_loss_or_repetition() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let finished = || fs::read_to_string(Path::new(out).join("progress.log")).unwrap_or_default().lines().count();
+    let finished =
+        || fs::read_to_string(Path::new(out).join("progress.log")).unwrap_or_default().lines().count();
     // The first line tells of the headers only.
     wait_until("the second cell", || finished() >= 3);
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();

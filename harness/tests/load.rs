@@ -39,7 +39,10 @@ struct Gateway {
 }
 
 impl Gateway {
-    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::io::Error> {
+    async fn answer(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, std::io::Error> {
         assert_eq!(request.headers()["prefer"], "return=minimal");
         assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/preprepare"));
         let body = request.into_body().collect().await.unwrap().to_bytes();
@@ -57,7 +60,8 @@ impl Gateway {
     }
 
     async fn decide(&self, number: u64) -> Result<Response<Full<Bytes>>, std::io::Error> {
-        const DECIDED: &str = r#"{"outcome":"decided","seq":7,"consensus_us":12.5,"received_ns":1,"replies":2}"#;
+        const DECIDED: &str =
+            r#"{"outcome":"decided","seq":7,"consensus_us":12.5,"received_ns":1,"replies":2}"#;
         const TIMEOUT: &str = r#"{"outcome":"timeout","error":"nobody","replies":1,"consensus_us":3.0}"#;
         match self.script {
             Script::HoldFromTo { first, last } if number >= first => {
@@ -90,7 +94,12 @@ fn spec(address: SocketAddr, load: Load, requests: u64) -> LoadSpec {
 }
 
 /// Runs one load against one script.
-fn drive(script: Script, load: Load, requests: u64, change: impl FnOnce(&mut LoadSpec)) -> (LoadResult, Rc<Gateway>) {
+fn drive(
+    script: Script,
+    load: Load,
+    requests: u64,
+    change: impl FnOnce(&mut LoadSpec),
+) -> (LoadResult, Rc<Gateway>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
