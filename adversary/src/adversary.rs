@@ -119,7 +119,7 @@ fn apply<P: Protocol>(
         Behaviour::Equivocate(whom) => {
             let lie = match class {
                 Class::Proposal => message.alternative(cx.cluster, cx.signer),
-                Class::Vote => Some(message.falsified(cx.cluster, cx.signer)),
+                Class::Vote | Class::Certificate => Some(message.falsified(cx.cluster, cx.signer)),
                 _ => None,
             };
             match lie {

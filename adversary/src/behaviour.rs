@@ -16,7 +16,8 @@ pub enum Behaviour {
     /// alone: lying as commander is `equivocate`.
     Malicious,
     /// `equivocate`, `equivocate=victim`: as commander, a different batch for
-    /// some nodes; as voter, a different vote for them.
+    /// some nodes; as voter, a different vote for them; as communication node, a
+    /// different certificate.
     Equivocate(Equivocation),
     /// `withhold`: takes part but never votes; as communication node it gathers
     /// votes and sends nothing.

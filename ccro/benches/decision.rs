@@ -31,7 +31,7 @@ fn decisions(c: &mut Criterion) {
     for n in [4u16, 16, 64] {
         let weak = kernel::cluster::max_faulty(n) + 1;
         let mut pbft =
-            world("pbft", n, weak, || pbft::Replica::new(pbft::Config::default(), OpaqueLog::default()));
+            world("pbft", n, weak, || pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default()));
         group.bench_function(BenchmarkId::new("pbft", n), |b| b.iter(|| decide(&mut pbft)));
         for (name, fast_path) in [("ccro-fast", true), ("ccro-two-phase", false)] {
             let mut config = Config::for_cluster(n);
@@ -41,7 +41,7 @@ fn decisions(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new(name, n), |b| b.iter(|| decide(&mut ccro)));
         }
         let mut published = world("ccro-paper", n, paper::max_faulty(n) + 1, || {
-            paper::Replica::new(&pbft::Config::default(), OpaqueLog::default())
+            paper::Replica::new(&pbft::Config::for_cluster(n), OpaqueLog::default())
         });
         group.bench_function(BenchmarkId::new("ccro-paper", n), |b| b.iter(|| decide(&mut published)));
     }

@@ -39,9 +39,10 @@ impl Config {
     /// Defaults for `n` replicas on one machine. The waits grow with `n`,
     /// because all replicas share its cores.
     pub fn for_cluster(n: u16) -> Config {
+        let pbft = pbft::Config::for_cluster(n);
         let n = u64::from(n);
         Config {
-            pbft: pbft::Config::default(),
+            pbft,
             fast_path: true,
             fast_wait: Micros(2_000 + 1_000 * n),
             fallback_after: Micros(20_000 + 10_000 * n),

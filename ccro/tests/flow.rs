@@ -31,7 +31,7 @@ fn world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<Replica<OpaqueLog>> 
 fn paper_world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<paper::Replica<OpaqueLog>> {
     let cluster = Cluster::new(ClusterId::derive("test", 1), "ccro-paper", n);
     World::new(cluster, 1, Network::default(), paper::max_faulty(n) + 1, faults, || {
-        paper::Replica::new(&pbft::Config::default(), OpaqueLog::default())
+        paper::Replica::new(&pbft::Config::for_cluster(n), OpaqueLog::default())
     })
 }
 

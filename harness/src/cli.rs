@@ -122,6 +122,9 @@ pub struct ClusterArgs {
     /// After how long a CCRO replica sends its votes to all, milliseconds
     #[arg(long, value_name = "MS")]
     pub fallback_after_ms: Option<f64>,
+    /// After how long without progress a replica sends its votes again, milliseconds
+    #[arg(long, value_name = "MS")]
+    pub resend_after_ms: Option<f64>,
     /// Who collects CCRO's votes: separate, collocated or fixed:ID
     #[arg(long, value_name = "WHO")]
     pub communication: Option<Communication>,

@@ -80,6 +80,7 @@ pub fn apply(args: &ClusterArgs, plan: &mut Plan) {
     plan.window = args.window.unwrap_or(plan.window);
     plan.fast_wait_ms = args.fast_wait_ms.or(plan.fast_wait_ms);
     plan.fallback_after_ms = args.fallback_after_ms.or(plan.fallback_after_ms);
+    plan.resend_after_ms = args.resend_after_ms.or(plan.resend_after_ms);
     plan.communication = args.communication.unwrap_or(plan.communication);
     plan.fast_path &= !args.no_fast_path;
     plan.commander = args.commander.unwrap_or(plan.commander);

@@ -24,6 +24,7 @@ use node::{HopPlan, HopReport, measure_hops};
 use sim::{Network, World};
 
 use crate::cli::FloorArgs;
+use crate::console::say;
 use crate::overhead;
 use crate::plan::Plan;
 use crate::protocols::ProtocolName;
@@ -102,18 +103,18 @@ pub async fn run(args: FloorArgs) -> Result<()> {
     }
     let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper];
     let wanted = flows.iter().flat_map(|flow| args.nodes.iter().map(|n| (*flow, *n))).collect();
-    println!("Measuring one hop both ways, signatures, and the work of one decision …");
+    say(format_args!("Measuring one hop both ways, signatures, and the work of one decision …"));
     let report = measure(HopPlan::default(), wanted, args.payload).await?;
     print(&report);
     let overhead = overhead::measure(overhead::answer_at_once()?, 1, args.payload, 2_000).await?;
-    println!(
+    say(format_args!(
         "The load generator adds {:.1} us of CPU per request (one client, against an immediate answer: p50 {} us).",
         overhead.cpu_us_per_request, overhead.p50_us
-    );
+    ));
     if let Some(dir) = &args.out {
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         write(&report, dir)?;
-        println!("Written to {}.", dir.join("floor.json").display());
+        say(format_args!("Written to {}.", dir.join("floor.json").display()));
     }
     Ok(())
 }
@@ -121,11 +122,7 @@ pub async fn run(args: FloorArgs) -> Result<()> {
 /// Measures the floors of a plan's cells quickly and writes `floor.json` into
 /// `dir`.
 pub async fn measure_quick(plan: &Plan, dir: &Path) -> Result<()> {
-    let hops = HopPlan {
-        round_trips: 500,
-        burst: 4_000,
-        ..HopPlan::default()
-    };
+    let hops = HopPlan { round_trips: 500, burst: 4_000, ..HopPlan::default() };
     let wanted: BTreeSet<(ProtocolName, u16)> =
         plan.protocols.iter().flat_map(|flow| plan.nodes.iter().map(|n| (*flow, *n))).collect();
     let payload = plan.payload_bytes.iter().min().copied().unwrap_or(100);
@@ -133,11 +130,7 @@ pub async fn measure_quick(plan: &Plan, dir: &Path) -> Result<()> {
     write(&report, dir)
 }
 
-async fn measure(
-    hops: HopPlan,
-    wanted: BTreeSet<(ProtocolName, u16)>,
-    payload: usize,
-) -> Result<Report> {
+async fn measure(hops: HopPlan, wanted: BTreeSet<(ProtocolName, u16)>, payload: usize) -> Result<Report> {
     let hop = measure_hops(hops).await.context("cannot measure a hop")?;
     let signature = signature_costs();
     let cores = std::thread::available_parallelism()?.get();
@@ -147,12 +140,7 @@ async fn measure(
         .filter(fits)
         .map(|(flow, n)| floor(flow, n, payload, cores, &hop, &signature))
         .collect();
-    Ok(Report {
-        cores,
-        hop,
-        signature,
-        floors,
-    })
+    Ok(Report { cores, hop, signature, floors })
 }
 
 fn floor(
@@ -199,11 +187,7 @@ fn floor(
 /// `ccro-paper`: REQUEST, PRE-PREPARE, PREPARE, COMMIT, REPLY.
 fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
     let faults = protocol.tolerates(nodes);
-    let path = |hops, signed, checked| CriticalPath {
-        hops,
-        signed,
-        checked,
-    };
+    let path = |hops, signed, checked| CriticalPath { hops, signed, checked };
     match protocol {
         _ if nodes == 1 => path(0, 4, 0),
         ProtocolName::Pbft if faults == 0 => path(3, 5, 4),
@@ -216,16 +200,14 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
 
 /// Counts the work of one decision on the real replicas, in memory.
 fn work(protocol: ProtocolName, n: u16, payload: usize) -> Work {
-    let config = pbft::Config::default();
+    let config = pbft::Config::for_cluster(n);
     let app = OpaqueLog::default;
     match protocol {
         ProtocolName::Pbft => count(protocol, n, payload, || pbft::Replica::new(config.clone(), app())),
         ProtocolName::Ccro => {
             count(protocol, n, payload, || ccro::Replica::new(ccro::Config::for_cluster(n), app()))
         }
-        ProtocolName::CcroPaper => {
-            count(protocol, n, payload, || ccro::paper::Replica::new(&config, app()))
-        }
+        ProtocolName::CcroPaper => count(protocol, n, payload, || ccro::paper::Replica::new(&config, app())),
     }
 }
 
@@ -254,11 +236,7 @@ fn signature_costs() -> SignatureCosts {
         .iter()
         .map(|signer| {
             let bytes = vec![signer.id().0 as u8; 100];
-            Claim {
-                author: signer.id(),
-                signature: signer.sign(&bytes),
-                bytes,
-            }
+            Claim { author: signer.id(), signature: signer.sign(&bytes), bytes }
         })
         .collect();
     SignatureCosts {
@@ -294,24 +272,24 @@ fn write(report: &Report, dir: &Path) -> Result<()> {
 
 fn print(report: &Report) {
     let hop = &report.hop;
-    println!("One hop of 200 bytes:");
+    say(format_args!("One hop of 200 bytes:"));
     for (way, figures) in [
         ("streaming link, coalesced frames", &hop.streaming),
         ("one POST per message", &hop.one_post_per_message),
     ] {
-        println!(
+        say(format_args!(
             "  {way:<34} {:>6.1} us alone, {:>5.2} us of CPU in a burst, {:>8.0} messages/s",
             figures.latency_p50_us, figures.cpu_us_per_message, figures.messages_per_s
-        );
+        ));
     }
     let costs = &report.signature;
-    println!(
+    say(format_args!(
         "One signature: made in {:.1} us, checked in {:.1} us, in a batch of 16 in {:.1} us.",
         costs.sign_us, costs.verify_us, costs.verify_in_batch_us
-    );
-    println!("The least time for one decision, on {} cores:", report.cores);
+    ));
+    say(format_args!("The least time for one decision, on {} cores:", report.cores));
     for floor in &report.floors {
-        println!(
+        say(format_args!(
             "  {:<10} n = {:<3} {:<6} floor {:>7.0} us = max(critical path {:.0}, work {:.0}); {:.0} messages, \
              {:.0} signatures made, {:.0} checked",
             floor.protocol.to_string(),
@@ -323,7 +301,7 @@ fn print(report: &Report) {
             floor.work.messages,
             floor.work.signed,
             floor.work.checked
-        );
+        ));
     }
 }
 
@@ -343,20 +321,9 @@ mod tests {
 
     #[test]
     fn the_floor_is_the_larger_bound() {
-        let figures = node::HopFigures {
-            latency_p50_us: 10.0,
-            cpu_us_per_message: 2.0,
-            messages_per_s: 0.0,
-        };
-        let hop = HopReport {
-            streaming: figures,
-            one_post_per_message: figures,
-        };
-        let costs = SignatureCosts {
-            sign_us: 1.0,
-            verify_us: 3.0,
-            verify_in_batch_us: 2.0,
-        };
+        let figures = node::HopFigures { latency_p50_us: 10.0, cpu_us_per_message: 2.0, messages_per_s: 0.0 };
+        let hop = HopReport { streaming: figures, one_post_per_message: figures };
+        let costs = SignatureCosts { sign_us: 1.0, verify_us: 3.0, verify_in_batch_us: 2.0 };
         let floor = floor(ProtocolName::Pbft, 4, 100, 2, &hop, &costs);
         assert_eq!(floor.critical_path_us, 4.0 * 10.0 + 5.0 + 5.0 * 2.0);
         let work = floor.work.messages * 2.0 + floor.work.signed + floor.work.checked * 2.0;

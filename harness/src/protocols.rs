@@ -75,6 +75,9 @@ pub struct Options {
     /// After how long a replica sends its votes to all, microseconds; if `None`,
     /// what suits the cluster's size.
     pub fallback_after_us: Option<u64>,
+    /// After how long without progress a replica sends its votes again,
+    /// microseconds; if `None`, what suits the cluster's size.
+    pub resend_after_us: Option<u64>,
     /// Who collects CCRO's votes.
     pub communication: Communication,
 }
@@ -206,8 +209,13 @@ pub async fn run_node(
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
     let NodeSpec { protocol, options, behaviours, node: config, .. } = spec;
-    let pbft =
-        pbft::Config { batch_max: options.batch_max, window: options.window, ..pbft::Config::default() };
+    let defaults = pbft::Config::for_cluster(config.cluster.n);
+    let pbft = pbft::Config {
+        batch_max: options.batch_max,
+        window: options.window,
+        resend_after: options.resend_after_us.map_or(defaults.resend_after, Micros),
+        ..defaults
+    };
     match protocol {
         ProtocolName::Pbft => {
             let replica = pbft::Replica::new(pbft, OpaqueLog::default());

@@ -22,15 +22,17 @@ pub struct Config {
     pub resend_after: Micros,
 }
 
-impl Default for Config {
-    fn default() -> Config {
+impl Config {
+    /// Defaults for `n` replicas on one machine. The wait grows with `n`, because
+    /// all replicas share its cores.
+    pub fn for_cluster(n: u16) -> Config {
         Config {
             batch_max: 256,
             batch_bytes_max: 8 << 20,
             window: 4,
             checkpoint_interval: 128,
             checkpoint_bytes: 16 << 20,
-            resend_after: Micros::from_millis(100),
+            resend_after: Micros(100_000 + 20_000 * u64::from(n)),
         }
     }
 }

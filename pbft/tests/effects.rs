@@ -27,7 +27,7 @@ fn bench(id: usize) -> Bench {
         signers,
         keyring,
         id,
-        replica: Replica::new(Config::default(), OpaqueLog::default()),
+        replica: Replica::new(Config::for_cluster(4), OpaqueLog::default()),
     }
 }
 
@@ -99,7 +99,7 @@ fn a_backup_goes_through_the_three_phases() {
             Effect::Mark(Mark::Accepted { seq: Seq(1), digest }),
             voted(Phase::Prepare),
             to_all(Message::Vote(prepare)),
-            Effect::SetTimer { timer: Timer::Resend, after: Config::default().resend_after },
+            Effect::SetTimer { timer: Timer::Resend, after: Config::for_cluster(4).resend_after },
         ]
     );
 
@@ -172,7 +172,7 @@ fn no_vote_without_the_proposal() {
 fn a_proposal_outside_the_watermarks_or_of_another_view_is_refused() {
     let mut bench = bench(2);
     let batch = bench.batch(b"pay");
-    let high = 2 * Config::default().checkpoint_interval;
+    let high = 2 * Config::for_cluster(4).checkpoint_interval;
     let effects = bench.deliver(0, bench.proposal(high + 1, &batch));
     assert_eq!(effects, rejected(0, high + 1, Reason::OutsideWindow));
     let (cluster, signer) = (bench.cluster.clone(), bench.signers[1].clone());
@@ -201,7 +201,7 @@ fn the_commander_proposes_at_once_and_fills_the_window_with_batches() {
             })
             .collect()
     };
-    let window = Config::default().window;
+    let window = Config::for_cluster(4).window;
     for number in 1..=window {
         assert_eq!(proposed(&submit(&mut bench, number)), [(number, 1)]);
     }

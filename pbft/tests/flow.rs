@@ -12,7 +12,7 @@ fn world(n: u16, seed: u64, network: Network, faults: &[(u16, Vec<Behaviour>)]) 
     let cluster = Cluster::new(ClusterId::derive("test", seed), "pbft", n);
     let needed = cluster.weak_quorum();
     World::new(cluster, seed, network, needed, faults, || {
-        Replica::new(Config::default(), OpaqueLog::default())
+        Replica::new(Config::for_cluster(n), OpaqueLog::default())
     })
 }
 

@@ -54,12 +54,7 @@ impl Key {
 
     /// A plain box.
     pub(super) fn colour(label: &str, colour: RGBColor) -> Self {
-        Key {
-            label: label.to_string(),
-            colour,
-            marked: false,
-            line: false,
-        }
+        Key { label: label.to_string(), colour, marked: false, line: false }
     }
 }
 
@@ -75,32 +70,16 @@ pub(super) struct Axis {
 impl Axis {
     /// From zero to a round number at or above `max`.
     pub(super) fn from_zero(max: f64, title: &str) -> Self {
-        let max = if max.is_finite() && max > 0.0 {
-            max
-        } else {
-            1.0
-        };
+        let max = if max.is_finite() && max > 0.0 { max } else { 1.0 };
         let step = round_step(max / 5.0);
         let count = (max / step - 1e-9).ceil().max(1.0);
-        let ticks = (0..=count as u32)
-            .map(|i| (f64::from(i) * step, number(f64::from(i) * step)))
-            .collect();
-        Axis {
-            low: 0.0,
-            high: count * step,
-            log: false,
-            ticks,
-            title: title.to_string(),
-        }
+        let ticks = (0..=count as u32).map(|i| (f64::from(i) * step, number(f64::from(i) * step))).collect();
+        Axis { low: 0.0, high: count * step, log: false, ticks, title: title.to_string() }
     }
 
     /// Logarithmic, a little beyond the given values on both sides.
     pub(super) fn log(min: f64, max: f64, title: &str) -> Self {
-        let min = if min.is_finite() && min > 0.0 {
-            min
-        } else {
-            0.001
-        };
+        let min = if min.is_finite() && min > 0.0 { min } else { 0.001 };
         let max = max.max(min);
         let (low, high) = (min / 1.25, max * 1.25);
         let steps: &[f64] = match (high / low).log10() {
@@ -114,13 +93,7 @@ impl Axis {
             .filter(|v| (low..=high).contains(v))
             .map(|v| (v, number(v)))
             .collect();
-        Axis {
-            low,
-            high,
-            log: true,
-            ticks,
-            title: title.to_string(),
-        }
+        Axis { low, high, log: true, ticks, title: title.to_string() }
     }
 
     /// Ticks exactly at these values, with room on both sides.
@@ -134,13 +107,7 @@ impl Axis {
             let room = ((max - min) * 0.06).max(0.5);
             (min - room, max + room)
         };
-        Axis {
-            low,
-            high,
-            log,
-            ticks,
-            title: title.to_string(),
-        }
+        Axis { low, high, log, ticks, title: title.to_string() }
     }
 
     /// Percentiles of `count` values at `1 / (1 - p)`, logarithmic: every
@@ -155,13 +122,7 @@ impl Axis {
             ticks.push((place, format!("{:.digits$} %", 100.0 - 100.0 / place)));
             place *= 10.0;
         }
-        Axis {
-            low: 1.0,
-            high,
-            log: true,
-            ticks,
-            title: title.to_string(),
-        }
+        Axis { low: 1.0, high, log: true, ticks, title: title.to_string() }
     }
 
     /// 0 at the low end, 1 at the high end.
@@ -171,30 +132,22 @@ impl Axis {
         } else {
             (value - self.low) / (self.high - self.low)
         };
-        if place.is_finite() {
-            place.clamp(0.0, 1.0)
-        } else {
-            0.0
-        }
+        if place.is_finite() { place.clamp(0.0, 1.0) } else { 0.0 }
     }
 }
 
 /// Least and greatest finite value.
 pub(super) fn bounds(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values
-        .filter(|v| v.is_finite())
-        .fold(None, |bounds, v| match bounds {
-            None => Some((v, v)),
-            Some((low, high)) => Some((v.min(low), v.max(high))),
-        })
+    values.filter(|v| v.is_finite()).fold(None, |bounds, v| match bounds {
+        None => Some((v, v)),
+        Some((low, high)) => Some((v.min(low), v.max(high))),
+    })
 }
 
 /// 1, 2 or 5 times a power of ten, at or above `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
-    let lead = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .find(|lead| lead * power >= step * 0.999_999);
+    let lead = [1.0, 2.0, 5.0, 10.0].into_iter().find(|lead| lead * power >= step * 0.999_999);
     lead.unwrap_or(10.0) * power
 }
 
@@ -279,8 +232,7 @@ pub(super) fn text(
         font = font.transform(FontTransform::Rotate270);
     }
     let style = font.color(&colour).pos(Pos::new(horizontal, VPos::Center));
-    area.draw(&Text::new(content.to_string(), at, style))
-        .map_err(failed)
+    area.draw(&Text::new(content.to_string(), at, style)).map_err(failed)
 }
 
 /// A straight or broken line through these points.
@@ -293,8 +245,7 @@ pub(super) fn line(
 ) -> Result<()> {
     let style = colour.stroke_width(width);
     if dashed {
-        area.draw(&DashedPathElement::new(points, 7, 5, style))
-            .map_err(failed)
+        area.draw(&DashedPathElement::new(points, 7, 5, style)).map_err(failed)
     } else {
         area.draw(&PathElement::new(points, style)).map_err(failed)
     }
@@ -308,24 +259,15 @@ pub(super) fn bar(
     colour: RGBColor,
     hatched: bool,
 ) -> Result<()> {
-    area.draw(&Rectangle::new([upper_left, lower_right], colour.filled()))
-        .map_err(failed)?;
+    area.draw(&Rectangle::new([upper_left, lower_right], colour.filled())).map_err(failed)?;
     if !hatched {
         return Ok(());
     }
     let ((left, top), (right, bottom)) = (upper_left, lower_right);
     // Lines x + y = c, cut to the box.
     for c in (left + top..right + bottom).step_by(6).skip(1) {
-        let from = if c - left <= bottom {
-            (left, c - left)
-        } else {
-            (c - bottom, bottom)
-        };
-        let to = if c - top <= right {
-            (c - top, top)
-        } else {
-            (right, c - right)
-        };
+        let from = if c - left <= bottom { (left, c - left) } else { (c - bottom, bottom) };
+        let to = if c - top <= right { (c - top, top) } else { (right, c - right) };
         line(area, vec![from, to], PAPER, 1, false)?;
     }
     Ok(())
@@ -333,11 +275,9 @@ pub(super) fn bar(
 
 /// A round mark.
 pub(super) fn dot(area: &Area, at: (i32, i32), colour: RGBColor, hollow: bool) -> Result<()> {
-    area.draw(&Circle::new(at, 4, colour.filled()))
-        .map_err(failed)?;
+    area.draw(&Circle::new(at, 4, colour.filled())).map_err(failed)?;
     if hollow {
-        area.draw(&Circle::new(at, 2, PAPER.filled()))
-            .map_err(failed)?;
+        area.draw(&Circle::new(at, 2, PAPER.filled())).map_err(failed)?;
     }
     Ok(())
 }
@@ -352,13 +292,7 @@ pub(super) fn heading(area: &Area, title: &str, subtitle: &str) -> Result<()> {
 pub(super) fn y_axis(area: &Area, frame: Frame, axis: &Axis) -> Result<()> {
     for (value, label) in &axis.ticks {
         let y = frame.y(axis.place(*value));
-        line(
-            area,
-            vec![(frame.left, y), (frame.right, y)],
-            GRID,
-            1,
-            false,
-        )?;
+        line(area, vec![(frame.left, y), (frame.right, y)], GRID, 1, false)?;
         text(area, label, (frame.left - 8, y), 12.0, Align::Right, TEXT)?;
     }
     let middle = (frame.top + frame.bottom) / 2;
@@ -371,35 +305,15 @@ pub(super) fn x_axis(area: &Area, frame: Frame, axis: &Axis) -> Result<()> {
     let mut free_from = i32::MIN;
     for (value, label) in &axis.ticks {
         let x = frame.x(axis.place(*value));
-        line(
-            area,
-            vec![(x, frame.top), (x, frame.bottom)],
-            GRID,
-            1,
-            false,
-        )?;
+        line(area, vec![(x, frame.top), (x, frame.bottom)], GRID, 1, false)?;
         let half = label.chars().count() as i32 * 4;
         if x - half >= free_from {
-            text(
-                area,
-                label,
-                (x, frame.bottom + 16),
-                12.0,
-                Align::Middle,
-                TEXT,
-            )?;
+            text(area, label, (x, frame.bottom + 16), 12.0, Align::Middle, TEXT)?;
             free_from = x + half + 4;
         }
     }
     let middle = (frame.left + frame.right) / 2;
-    text(
-        area,
-        &axis.title,
-        (middle, frame.bottom + 40),
-        12.0,
-        Align::Middle,
-        TEXT,
-    )
+    text(area, &axis.title, (middle, frame.bottom + 40), 12.0, Align::Middle, TEXT)
 }
 
 /// The baseline under the data.
@@ -415,24 +329,11 @@ pub(super) fn legend(area: &Area, at: (i32, i32), keys: &[Key]) -> Result<()> {
         if key.line {
             line(area, vec![(x, y), (x + 26, y)], key.colour, 2, key.marked)?;
         } else {
-            bar(
-                area,
-                (x + 6, y - 6),
-                (x + 20, y + 6),
-                key.colour,
-                key.marked,
-            )?;
+            bar(area, (x + 6, y - 6), (x + 20, y + 6), key.colour, key.marked)?;
         }
         text(area, &key.label, (x + 34, y), 12.0, Align::Left, TEXT)?;
         if key.marked {
-            text(
-                area,
-                "not Byzantine-safe",
-                (x + 34, y + 15),
-                11.0,
-                Align::Left,
-                MUTED,
-            )?;
+            text(area, "not Byzantine-safe", (x + 34, y + 15), 11.0, Align::Left, MUTED)?;
             y += 15;
         }
         y += 22;
@@ -455,23 +356,15 @@ pub(super) fn line_chart(
     marks: bool,
 ) -> Result<String> {
     picture((860, 440), |area| {
-        let frame = Frame {
-            left: 86,
-            top: 62,
-            right: 670,
-            bottom: 382,
-        };
+        let frame = Frame { left: 86, top: 62, right: 670, bottom: 382 };
         heading(area, title, subtitle)?;
         x_axis(area, frame, x)?;
         y_axis(area, frame, y)?;
         base_line(area, frame)?;
         for one in series {
             let (colour, marked) = (protocol_colour(&one.protocol), is_marked(&one.protocol));
-            let points: Vec<(i32, i32)> = one
-                .points
-                .iter()
-                .map(|(px, py)| (frame.x(x.place(*px)), frame.y(y.place(*py))))
-                .collect();
+            let points: Vec<(i32, i32)> =
+                one.points.iter().map(|(px, py)| (frame.x(x.place(*px)), frame.y(y.place(*py)))).collect();
             if points.len() > 1 {
                 line(area, points.clone(), colour, 2, marked)?;
             }
@@ -481,10 +374,7 @@ pub(super) fn line_chart(
                 }
             }
         }
-        let keys: Vec<Key> = series
-            .iter()
-            .map(|s| Key::protocol(&s.protocol, true))
-            .collect();
+        let keys: Vec<Key> = series.iter().map(|s| Key::protocol(&s.protocol, true)).collect();
         legend(area, (690, 76), &keys)
     })
 }
@@ -499,30 +389,12 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_hold_the_data() {
-        assert_eq!(
-            labels(&Axis::from_zero(9.0, "")),
-            ["0", "2", "4", "6", "8", "10"]
-        );
-        assert_eq!(
-            labels(&Axis::from_zero(0.3, "")),
-            ["0", "0.1", "0.2", "0.3"]
-        );
-        assert_eq!(
-            labels(&Axis::from_zero(1.0, "")),
-            ["0", "0.2", "0.4", "0.6", "0.8", "1"]
-        );
-        assert_eq!(
-            labels(&Axis::from_zero(0.0, "")),
-            labels(&Axis::from_zero(1.0, ""))
-        );
-        assert_eq!(
-            labels(&Axis::log(0.9, 40.0, "")),
-            ["1", "2", "5", "10", "20", "50"]
-        );
-        assert_eq!(
-            labels(&Axis::percentiles(2000, "")),
-            ["0 %", "50 %", "90 %", "99 %", "99.9 %"]
-        );
+        assert_eq!(labels(&Axis::from_zero(9.0, "")), ["0", "2", "4", "6", "8", "10"]);
+        assert_eq!(labels(&Axis::from_zero(0.3, "")), ["0", "0.1", "0.2", "0.3"]);
+        assert_eq!(labels(&Axis::from_zero(1.0, "")), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        assert_eq!(labels(&Axis::from_zero(0.0, "")), labels(&Axis::from_zero(1.0, "")));
+        assert_eq!(labels(&Axis::log(0.9, 40.0, "")), ["1", "2", "5", "10", "20", "50"]);
+        assert_eq!(labels(&Axis::percentiles(2000, "")), ["0 %", "50 %", "90 %", "99 %", "99.9 %"]);
         assert_eq!(number(1_234_567.0), "1 234 567");
     }
 
@@ -548,16 +420,7 @@ mod tests {
     #[test]
     fn text_is_escaped_and_the_document_closed() {
         let title = ("a <b> & \"c\"", "");
-        let svg = line_chart(
-            title,
-            &Axis::from_zero(1.0, ""),
-            &Axis::from_zero(1.0, ""),
-            &[],
-            true,
-        )
-        .unwrap();
-        assert!(
-            svg.contains("a &lt;b&gt; &amp; &quot;c&quot;") && svg.trim_end().ends_with("</svg>")
-        );
+        let svg = line_chart(title, &Axis::from_zero(1.0, ""), &Axis::from_zero(1.0, ""), &[], true).unwrap();
+        assert!(svg.contains("a &lt;b&gt; &amp; &quot;c&quot;") && svg.trim_end().ends_with("</svg>"));
     }
 }

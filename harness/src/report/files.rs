@@ -23,14 +23,9 @@ pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<R>> {
     })?;
     check_complete(&mut file, &path)?;
     let mut reader = csv::Reader::from_reader(file);
-    let headers = reader
-        .headers()
-        .with_context(|| format!("cannot read the header of {}", path.display()))?
-        .clone();
-    if let Some(missing) = R::COLUMNS
-        .iter()
-        .find(|c| !headers.iter().any(|h| h == **c))
-    {
+    let headers =
+        reader.headers().with_context(|| format!("cannot read the header of {}", path.display()))?.clone();
+    if let Some(missing) = R::COLUMNS.iter().find(|c| !headers.iter().any(|h| h == **c)) {
         bail!(
             "{}, line 1: the column {missing} is missing; results/README.md lists all columns",
             path.display()
@@ -47,10 +42,7 @@ pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<R>> {
 fn check_complete(file: &mut File, path: &Path) -> Result<()> {
     let context = || format!("cannot read {}", path.display());
     if file.metadata().with_context(context)?.len() == 0 {
-        bail!(
-            "{} is empty, not even a header line is there; run the measurement again",
-            path.display()
-        );
+        bail!("{} is empty, not even a header line is there; run the measurement again", path.display());
     }
     let mut last = [0u8];
     file.seek(SeekFrom::End(-1)).with_context(context)?;
@@ -71,17 +63,13 @@ fn describe(error: &csv::Error, headers: &csv::StringRecord, path: &Path) -> any
     let line = error.position().map_or(0, csv::Position::line);
     let file = path.display();
     match error.kind() {
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => anyhow::anyhow!(
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => anyhow::anyhow!(
             "{file}, line {line}: {len} fields where the header has {expected_len}; \
              the line is damaged: delete it or measure again"
         ),
         csv::ErrorKind::Deserialize { err, .. } => {
-            let column = err
-                .field()
-                .and_then(|field| headers.get(usize::try_from(field).ok()?))
-                .unwrap_or("unknown");
+            let column =
+                err.field().and_then(|field| headers.get(usize::try_from(field).ok()?)).unwrap_or("unknown");
             anyhow::anyhow!("{file}, line {line}, column {column}: {}", err.kind())
         }
         _ => anyhow::anyhow!("{file}, line {line}: {error}"),
@@ -91,9 +79,7 @@ fn describe(error: &csv::Error, headers: &csv::StringRecord, path: &Path) -> any
 /// Writes `dir`'s file of this kind anew, header line included even when there
 /// is no row. The file is complete or unchanged, never half written.
 pub fn write_rows<R: Row>(dir: &Path, rows: &[R]) -> Result<()> {
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     writer.write_record(R::COLUMNS)?;
     for row in rows {
         writer.serialize(row)?;
@@ -112,10 +98,7 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         std::fs::rename(&temporary, path)
     };
     write().with_context(|| {
-        format!(
-            "cannot write {}: the folder must exist, be writable and have space left",
-            path.display()
-        )
+        format!("cannot write {}: the folder must exist, be writable and have space left", path.display())
     })
 }
 
@@ -125,9 +108,8 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(super) fn file_name(name: &str, extension: &str) -> String {
     let mut file = String::new();
     for (place, byte) in name.bytes().enumerate() {
-        let plain = byte.is_ascii_alphanumeric()
-            || b"-_@+=;:,".contains(&byte)
-            || (byte == b'.' && place > 0);
+        let plain =
+            byte.is_ascii_alphanumeric() || b"-_@+=;:,".contains(&byte) || (byte == b'.' && place > 0);
         if plain {
             file.push(char::from(byte));
         } else {
@@ -138,11 +120,7 @@ pub(super) fn file_name(name: &str, extension: &str) -> String {
 }
 
 /// Makes the files of one kind in a folder exactly these; other kinds stay.
-pub(super) fn replace_folder(
-    folder: &Path,
-    extension: &str,
-    files: &[(String, Vec<u8>)],
-) -> Result<()> {
+pub(super) fn replace_folder(folder: &Path, extension: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
     let context = || format!("cannot write to {}", folder.display());
     std::fs::create_dir_all(folder).with_context(context)?;
     for (name, bytes) in files {
@@ -151,9 +129,7 @@ pub(super) fn replace_folder(
     for entry in std::fs::read_dir(folder).with_context(context)? {
         let path = entry.with_context(context)?.path();
         let stale = path.extension().is_some_and(|e| e == extension)
-            && !files
-                .iter()
-                .any(|(name, _)| path.file_name().is_some_and(|f| f == name.as_str()));
+            && !files.iter().any(|(name, _)| path.file_name().is_some_and(|f| f == name.as_str()));
         if stale {
             std::fs::remove_file(&path).with_context(context)?;
         }
@@ -171,12 +147,7 @@ mod tests {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.serialize(row).unwrap();
         let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-        text.lines()
-            .next()
-            .unwrap()
-            .split(',')
-            .map(str::to_string)
-            .collect()
+        text.lines().next().unwrap().split(',').map(str::to_string).collect()
     }
 
     #[test]
@@ -185,8 +156,7 @@ mod tests {
         assert_eq!(header_of(&data.samples[0]), SampleRow::COLUMNS);
         assert_eq!(header_of(&data.nodes[0]), NodeRow::COLUMNS);
         assert_eq!(header_of(&data.cells[0]), CellRow::COLUMNS);
-        let summary =
-            crate::report::summary::summarise(&data.samples, &data.nodes, &data.cells, &[]);
+        let summary = crate::report::summary::summarise(&data.samples, &data.nodes, &data.cells, &[]);
         assert_eq!(header_of(&summary[0]), SummaryRow::COLUMNS);
     }
 
@@ -220,16 +190,11 @@ mod tests {
         let lost = header.replace("bytes_in,", "");
         assert!(error_for(&format!("{lost}\n")).contains("column bytes_in is missing"));
         let short = error_for(&format!("{header}\n{good}\na,0,pbft\n"));
-        assert!(
-            short.contains("nodes.csv, line 3: 3 fields where the header has 24"),
-            "{short}"
-        );
+        assert!(short.contains("nodes.csv, line 3: 3 fields where the header has 24"), "{short}");
         let bad = good.replacen("none,0,", "none,x,", 1);
         let wrong = error_for(&format!("{header}\n{good}\n{bad}\n"));
         assert!(wrong.contains("nodes.csv, line 3, column node:"), "{wrong}");
-        let missing = read_rows::<NodeRow>(Path::new("/nonexistent"))
-            .unwrap_err()
-            .to_string();
+        let missing = read_rows::<NodeRow>(Path::new("/nonexistent")).unwrap_err().to_string();
         assert!(missing.contains("/nonexistent/nodes.csv") && missing.contains("--out"));
     }
 
@@ -240,9 +205,7 @@ mod tests {
         columns.reverse();
         columns.push("colour");
         let mut fields: Vec<_> =
-            "a,0,pbft,4,1,none,0,replica,none,1,1,0,1,1,1,1,1,1,1,1,7,,,prepare=1"
-                .split(',')
-                .collect();
+            "a,0,pbft,4,1,none,0,replica,none,1,1,0,1,1,1,1,1,1,1,1,7,,,prepare=1".split(',').collect();
         fields.reverse();
         fields.push("blue");
         let text = format!("{}\n{}\n", columns.join(","), fields.join(","));
@@ -264,9 +227,6 @@ mod tests {
     fn file_names_stay_in_the_folder_and_apart() {
         assert_eq!(file_name("../x y", "svg"), "%2e.%2fx%20y.svg");
         assert_ne!(file_name("a/b", "svg"), file_name("a%2fb", "svg"));
-        assert_eq!(
-            file_name("pbft-4-malicious@2;3", "hgrm"),
-            "pbft-4-malicious@2;3.hgrm"
-        );
+        assert_eq!(file_name("pbft-4-malicious@2;3", "hgrm"), "pbft-4-malicious@2;3.hgrm");
     }
 }

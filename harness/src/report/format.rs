@@ -29,9 +29,7 @@ pub(super) fn digits(value: f64) -> String {
 
 /// The same for a value that may be missing.
 pub(super) fn optional(value: Option<f64>) -> String {
-    value
-        .filter(|v| v.is_finite())
-        .map_or_else(|| NONE.into(), digits)
+    value.filter(|v| v.is_finite()).map_or_else(|| NONE.into(), digits)
 }
 
 /// A share of 0 to 1 in percent. Only the whole is `100 %` and only nothing is
@@ -60,11 +58,7 @@ pub(super) fn outcomes(row: &SummaryRow) -> Vec<String> {
         .filter(|(_, count)| *count > 0)
         .map(|(name, count)| format!("{name} {}", share(count)))
         .collect();
-    if parts.is_empty() {
-        vec!["no requests".into()]
-    } else {
-        parts
-    }
+    if parts.is_empty() { vec!["no requests".into()] } else { parts }
 }
 
 /// The ratio to PBFT with its interval, such as `1.12 [1.08, 1.15]`.

@@ -29,9 +29,7 @@ pub fn write_all(dir: &Path, samples: &[SampleRow]) -> Result<()> {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => entry.insert(empty()?),
         };
-        histogram
-            .record(value)
-            .with_context(|| format!("consensus time {value} µs of {}", sample.cell))?;
+        histogram.record(value).with_context(|| format!("consensus time {value} µs of {}", sample.cell))?;
     }
     let files: Vec<(String, Vec<u8>)> = cells
         .iter()
@@ -46,41 +44,24 @@ fn empty() -> Result<Histogram<u64>> {
 
 /// The text of a histogram.
 fn render(histogram: &Histogram<u64>) -> String {
-    let mut text = format!(
-        "{:>12} {:>14} {:>10} {:>14}\n\n",
-        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
-    );
+    let mut text =
+        format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     let mut total = 0;
     // Writing to a String cannot fail.
     for step in histogram.iter_quantiles(TICKS_PER_HALF_DISTANCE) {
         total += step.count_since_last_iteration();
         let (value, level) = (step.value_iterated_to() as f64, step.quantile_iterated_to());
         let _ = write!(text, "{value:12.3} {level:14.12} {total:10}");
-        let _ = if level < 1.0 {
-            writeln!(text, " {:14.2}", 1.0 / (1.0 - level))
-        } else {
-            writeln!(text)
-        };
+        let _ = if level < 1.0 { writeln!(text, " {:14.2}", 1.0 / (1.0 - level)) } else { writeln!(text) };
     }
     let (mean, deviation) = (histogram.mean(), histogram.stdev());
     let max = histogram.max() as f64;
     // Two decades of a leading digit pair need 2 * 10^digits sub-buckets,
     // rounded up to a power of two.
     let sub_buckets = (2 * 10u64.pow(u32::from(SIGNIFICANT_DIGITS))).next_power_of_two();
-    let _ = writeln!(
-        text,
-        "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]"
-    );
-    let _ = writeln!(
-        text,
-        "#[Max     = {max:12.3}, Total count    = {:12}]",
-        histogram.len()
-    );
-    let _ = writeln!(
-        text,
-        "#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]",
-        histogram.buckets()
-    );
+    let _ = writeln!(text, "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]");
+    let _ = writeln!(text, "#[Max     = {max:12.3}, Total count    = {:12}]", histogram.len());
+    let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]", histogram.buckets());
     text
 }
 
@@ -98,28 +79,14 @@ mod tests {
         }
         let text = render(&histogram);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            lines[0],
-            "       Value     Percentile TotalCount 1/(1-Percentile)"
-        );
+        assert_eq!(lines[0], "       Value     Percentile TotalCount 1/(1-Percentile)");
         assert_eq!(lines[1], "");
-        assert_eq!(
-            lines[2],
-            "    1000.000 0.000000000000          2           1.00"
-        );
-        let last = lines
-            .iter()
-            .rposition(|line| !line.starts_with('#'))
-            .unwrap();
+        assert_eq!(lines[2], "    1000.000 0.000000000000          2           1.00");
+        let last = lines.iter().rposition(|line| !line.starts_with('#')).unwrap();
         assert_eq!(lines[last], "    4001.000 1.000000000000          4");
         // From 2048 µs on, a bucket is 2 µs wide: 4000 counts as 4001 in the mean.
-        assert_eq!(
-            lines[last + 1],
-            "#[Mean    =     2000.250, StdDeviation   =     1225.153]"
-        );
-        assert!(
-            lines[last + 2].starts_with("#[Max     =     4001.000, Total count    =            4]")
-        );
+        assert_eq!(lines[last + 1], "#[Mean    =     2000.250, StdDeviation   =     1225.153]");
+        assert!(lines[last + 2].starts_with("#[Max     =     4001.000, Total count    =            4]"));
         assert!(lines[last + 3].ends_with("SubBuckets     =         2048]"));
         assert_eq!(lines.len(), last + 4);
     }
@@ -130,22 +97,14 @@ mod tests {
         let data = testdata::standard();
         write_all(dir.path(), &data.samples).unwrap();
         let cell = "ccro-7-malicious:2";
-        let mut exact: Vec<u64> = data
-            .samples
-            .iter()
-            .filter(|s| s.cell == cell)
-            .filter_map(SampleRow::latency_us)
-            .collect();
+        let mut exact: Vec<u64> =
+            data.samples.iter().filter(|s| s.cell == cell).filter_map(SampleRow::latency_us).collect();
         exact.sort_unstable();
         let text =
-            std::fs::read_to_string(dir.path().join("histograms").join(format!("{cell}.hgrm")))
-                .unwrap();
+            std::fs::read_to_string(dir.path().join("histograms").join(format!("{cell}.hgrm"))).unwrap();
         let mut compared = 0;
         for line in text.lines().skip(2).filter(|line| !line.starts_with('#')) {
-            let fields: Vec<f64> = line
-                .split_whitespace()
-                .map(|f| f.parse().unwrap())
-                .collect();
+            let fields: Vec<f64> = line.split_whitespace().map(|f| f.parse().unwrap()).collect();
             // The histogram's own rounding of a level may land on the next rank.
             let rank = 1.0 / exact.len() as f64;
             let low = quantile(&exact, fields[1] - rank).unwrap() as f64;
@@ -159,11 +118,7 @@ mod tests {
         assert!(compared > 20);
         // Undecided cells and violations leave nothing.
         assert!(!dir.path().join("histograms/pbft-4-offline:2.hgrm").exists());
-        assert!(
-            !dir.path()
-                .join("histograms/ccro-paper-4-equivocate@0.hgrm")
-                .exists()
-        );
+        assert!(!dir.path().join("histograms/ccro-paper-4-equivocate@0.hgrm").exists());
     }
 
     #[test]

@@ -26,43 +26,22 @@ pub fn read_machine(dir: &Path) -> Result<Option<Json>> {
     if !path.exists() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let json: Json = serde_json::from_str(&text)
         .with_context(|| format!("{} is not JSON; repair or delete it", path.display()))?;
     if !json.is_object() {
-        bail!(
-            "{} is not a JSON object; repair or delete it",
-            path.display()
-        );
+        bail!("{} is not a JSON object; repair or delete it", path.display());
     }
     Ok(Some(json))
 }
 
 /// The page as text.
-pub fn render(
-    report: &Report,
-    cells: &[CellRow],
-    plots: &[Plot],
-    machine: Option<&Json>,
-) -> Result<String> {
+pub fn render(report: &Report, cells: &[CellRow], plots: &[Plot], machine: Option<&Json>) -> Result<String> {
     let mut environment = Environment::new();
     // The name's ending switches the escaping of HTML on.
-    environment
-        .add_template("report.html", TEMPLATE)
-        .context("the report's template")?;
-    let rows: Vec<_> = report
-        .summary
-        .iter()
-        .zip(&report.variants)
-        .map(|(r, v)| headline(r, v))
-        .collect();
-    let violations: Vec<_> = report
-        .summary
-        .iter()
-        .filter(|r| r.violations > 0)
-        .map(violation)
-        .collect();
+    environment.add_template("report.html", TEMPLATE).context("the report's template")?;
+    let rows: Vec<_> = report.summary.iter().zip(&report.variants).map(|(r, v)| headline(r, v)).collect();
+    let violations: Vec<_> = report.summary.iter().filter(|r| r.violations > 0).map(violation).collect();
     let values = context! {
         rows,
         violations,
@@ -75,12 +54,8 @@ pub fn render(
         machine => machine.map(flatten).unwrap_or_default(),
         cells => cells.iter().map(condition).collect::<Vec<_>>(),
     };
-    let template = environment
-        .get_template("report.html")
-        .context("the report's template")?;
-    template
-        .render(values)
-        .context("cannot fill in the report's template")
+    let template = environment.get_template("report.html").context("the report's template")?;
+    template.render(values).context("cannot fill in the report's template")
 }
 
 type Fields = BTreeMap<&'static str, Value>;
@@ -108,14 +83,7 @@ fn headline(row: &SummaryRow, variant: &str) -> Fields {
         ("cpu", duration(row.cpu_us_per_decision).into()),
         ("ratio", ratio(row).into()),
         ("floor", optional(row.ratio_to_floor).into()),
-        (
-            "paths",
-            row.paths
-                .split(';')
-                .map(str::to_string)
-                .collect::<Vec<_>>()
-                .into(),
-        ),
+        ("paths", row.paths.split(';').map(str::to_string).collect::<Vec<_>>().into()),
     ])
 }
 
@@ -124,14 +92,7 @@ fn violation(row: &SummaryRow) -> Fields {
         ("cell", row.cell.clone().into()),
         ("count", row.violations.into()),
         ("requests", row.requests.into()),
-        (
-            "faulty",
-            if row.faulty.is_empty() {
-                "none".into()
-            } else {
-                row.faulty.clone().into()
-            },
-        ),
+        ("faulty", if row.faulty.is_empty() { "none".into() } else { row.faulty.clone().into() }),
         ("f", row.f.into()),
         ("marked", is_marked(&row.protocol).into()),
     ])
@@ -149,10 +110,7 @@ fn condition(row: &CellRow) -> Fields {
         ("idle", share(row.idle_share).into()),
         ("foreign", share(row.foreign_cpu_share).into()),
         ("load", duration(row.load_cpu_us.map(|us| us as f64)).into()),
-        (
-            "nodes",
-            duration(row.nodes_cpu_us.map(|us| us as f64)).into(),
-        ),
+        ("nodes", duration(row.nodes_cpu_us.map(|us| us as f64)).into()),
         ("note", row.note.clone().into()),
     ])
 }
@@ -167,10 +125,7 @@ fn sections(plots: &[Plot]) -> Vec<Fields> {
     };
     let mut filled = Vec::new();
     for section in SECTIONS {
-        let all: Vec<&Plot> = plots
-            .iter()
-            .filter(|plot| plot.section == section)
-            .collect();
+        let all: Vec<&Plot> = plots.iter().filter(|plot| plot.section == section).collect();
         if !all.is_empty() {
             let shown: Vec<_> = all.iter().take(INLINE_PLOTS).map(picture).collect();
             filled.push(BTreeMap::from([
@@ -189,26 +144,16 @@ fn flatten(machine: &Json) -> Vec<Fields> {
         match value {
             Json::Object(map) => {
                 for (name, value) in map {
-                    let key = if key.is_empty() {
-                        name.clone()
-                    } else {
-                        format!("{key}.{name}")
-                    };
+                    let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
                     walk(&key, value, into);
                 }
             }
             Json::String(text) => {
-                into.push(BTreeMap::from([
-                    ("key", key.into()),
-                    ("value", text.into()),
-                ]));
+                into.push(BTreeMap::from([("key", key.into()), ("value", text.into())]));
             }
             other => {
                 let text = other.to_string();
-                into.push(BTreeMap::from([
-                    ("key", key.into()),
-                    ("value", text.into()),
-                ]));
+                into.push(BTreeMap::from([("key", key.into()), ("value", text.into())]));
             }
         }
     }
@@ -233,10 +178,7 @@ mod tests {
     fn the_page_shows_violations_notes_machine_and_loads_nothing() {
         let mut data = testdata::standard();
         data.cells[3].note = "node 2 died: <script>alert(1)</script>".into();
-        let page = page(
-            &data,
-            r#"{"command":"harness compare --out \"<x>\"","limits":{"nofile":1024}}"#,
-        );
+        let page = page(&data, r#"{"command":"harness compare --out \"<x>\"","limits":{"nofile":1024}}"#);
         assert!(page.contains("class=\"violations\""));
         assert!(page.contains("not Byzantine-safe, and not crash-safe without synchrony"));
         assert!(page.contains("node 2 died: &lt;script&gt;alert(1)"));
@@ -263,12 +205,7 @@ mod tests {
         testdata::Data::default().write(dir.path());
         for text in ["{", "[1]"] {
             std::fs::write(dir.path().join("machine.json"), text).unwrap();
-            assert!(
-                build(dir.path())
-                    .unwrap_err()
-                    .to_string()
-                    .contains("machine.json")
-            );
+            assert!(build(dir.path()).unwrap_err().to_string().contains("machine.json"));
         }
     }
 }

@@ -44,12 +44,7 @@ impl Report {
     pub fn violations_within_f(&self) -> impl Iterator<Item = &SummaryRow> {
         self.summary.iter().filter(|row| {
             // Lists of repetitions that drew other nodes are separated by `|`.
-            let faulty = row
-                .faulty
-                .split('|')
-                .map(summary::faulty_count)
-                .min()
-                .unwrap_or(0);
+            let faulty = row.faulty.split('|').map(summary::faulty_count).min().unwrap_or(0);
             row.violations > 0 && faulty <= row.f as usize
         })
     }
@@ -71,12 +66,7 @@ pub fn build(dir: &Path) -> Result<Report> {
     warnings.extend(contradictions(&cells, &samples));
 
     let rows = summary::summarise(&samples, &nodes, &cells, &floors);
-    let report = Report {
-        variants: variants(&rows, &cells),
-        notes: notes(&cells),
-        summary: rows,
-        warnings,
-    };
+    let report = Report { variants: variants(&rows, &cells), notes: notes(&cells), summary: rows, warnings };
     files::write_rows(dir, &report.summary)?;
     histograms::write_all(dir, &samples)?;
     let plots = plots::draw_all(plots::Input {
@@ -85,10 +75,8 @@ pub fn build(dir: &Path) -> Result<Report> {
         cells: &cells,
         summary: &report.summary,
     })?;
-    let files: Vec<(String, Vec<u8>)> = plots
-        .iter()
-        .map(|plot| (plot.file.clone(), plot.svg.clone().into_bytes()))
-        .collect();
+    let files: Vec<(String, Vec<u8>)> =
+        plots.iter().map(|plot| (plot.file.clone(), plot.svg.clone().into_bytes())).collect();
     files::replace_folder(&dir.join("plots"), "svg", &files)?;
     let page = html::render(&report, &cells, &plots, machine.as_ref())?;
     files::write_atomically(&dir.join("report.html"), page.as_bytes())?;
@@ -118,9 +106,7 @@ fn leave_out_unfinished(
     samples.retain(|row| {
         let keep = finished.contains(&(row.cell.as_str(), row.repetition));
         if !keep {
-            *dropped
-                .entry((row.cell.clone(), row.repetition))
-                .or_default() += 1;
+            *dropped.entry((row.cell.clone(), row.repetition)).or_default() += 1;
         }
         keep
     });
@@ -141,12 +127,7 @@ fn contradictions(cells: &[CellRow], samples: &[SampleRow]) -> Vec<String> {
     for row in samples {
         *counts.entry((&row.cell, row.repetition)).or_default() += 1;
     }
-    let found = |row: &CellRow| {
-        counts
-            .get(&(row.cell.as_str(), row.repetition))
-            .copied()
-            .unwrap_or(0)
-    };
+    let found = |row: &CellRow| counts.get(&(row.cell.as_str(), row.repetition)).copied().unwrap_or(0);
     cells
         .iter()
         .filter(|row| found(row) != row.requests)
@@ -166,32 +147,23 @@ fn contradictions(cells: &[CellRow], samples: &[SampleRow]) -> Vec<String> {
 /// For each summary row, what sets its load, placement and links apart.
 fn variants(rows: &[SummaryRow], cells: &[CellRow]) -> Vec<String> {
     let settings = setting::settings(cells);
-    let all = settings
-        .values()
-        .map(|setting| setting.variant.clone())
-        .collect();
+    let all = settings.values().map(|setting| setting.variant.clone()).collect();
     rows.iter()
-        .map(|row| {
-            settings
-                .get(row.cell.as_str())
-                .map_or_else(String::new, |s| s.variant.label(&all))
-        })
+        .map(|row| settings.get(row.cell.as_str()).map_or_else(String::new, |s| s.variant.label(&all)))
         .collect()
 }
 
-/// The notes of cells that ended early.
+/// The notes of cells that ended early, alike ones together.
 fn notes(cells: &[CellRow]) -> Vec<String> {
-    cells
+    let mut by_text: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
+    for row in cells.iter().filter(|row| !row.note.trim().is_empty()) {
+        let repetitions = by_text.entry(row.note.trim()).or_default().entry(&row.cell).or_default();
+        repetitions.push(row.repetition.to_string());
+    }
+    let cell = |(cell, repetitions): (&&str, &Vec<String>)| format!("{cell} #{}", repetitions.join(","));
+    by_text
         .iter()
-        .filter(|row| !row.note.trim().is_empty())
-        .map(|row| {
-            format!(
-                "{}, repetition {}: {}",
-                row.cell,
-                row.repetition,
-                row.note.trim()
-            )
-        })
+        .map(|(text, cells)| format!("{text}: {}", cells.iter().map(cell).collect::<Vec<_>>().join(", ")))
         .collect()
 }
 
@@ -222,10 +194,7 @@ mod tests {
         assert_eq!(build(dir.path()).unwrap(), report);
         assert_eq!(all_files(dir.path()), first);
         assert!(!first.keys().any(|name| name.ends_with(".tmp")));
-        assert_eq!(
-            files::read_rows::<SummaryRow>(dir.path()).unwrap(),
-            report.summary
-        );
+        assert_eq!(files::read_rows::<SummaryRow>(dir.path()).unwrap(), report.summary);
         assert_eq!(report.warnings, [""; 0]);
     }
 
@@ -235,10 +204,7 @@ mod tests {
         testdata::standard().write(dir.path());
         std::fs::remove_file(dir.path().join("nodes.csv")).unwrap();
         let message = build(dir.path()).unwrap_err().to_string();
-        assert!(
-            message.contains("nodes.csv") && message.contains("--out"),
-            "{message}"
-        );
+        assert!(message.contains("nodes.csv") && message.contains("--out"), "{message}");
     }
 
     #[test]
@@ -253,15 +219,10 @@ mod tests {
     fn unfinished_repetitions_are_left_out_with_a_warning() {
         let dir = tempfile::tempdir().unwrap();
         let mut data = testdata::standard();
-        data.cells
-            .retain(|row| row.cell != "pbft-4-none" || row.repetition < 2);
+        data.cells.retain(|row| row.cell != "pbft-4-none" || row.repetition < 2);
         data.write(dir.path());
         let report = build(dir.path()).unwrap();
-        let row = report
-            .summary
-            .iter()
-            .find(|row| row.cell == "pbft-4-none")
-            .unwrap();
+        let row = report.summary.iter().find(|row| row.cell == "pbft-4-none").unwrap();
         assert_eq!((row.repetitions, row.requests), (2, 600));
         assert!(report.warnings[0].starts_with("300 requests of pbft-4-none, repetition 2,"));
     }
@@ -276,31 +237,19 @@ mod tests {
         assert!(report.warnings[0].contains("holds 299 requests, cells.csv says 300"));
         data.cells.push(data.cells[0].clone());
         data.write(dir.path());
-        assert!(
-            build(dir.path())
-                .unwrap_err()
-                .to_string()
-                .contains("has repetition 0 twice")
-        );
+        assert!(build(dir.path()).unwrap_err().to_string().contains("has repetition 0 twice"));
     }
 
     #[test]
     fn only_violations_within_f_count_against_a_protocol() {
         let dir = tempfile::tempdir().unwrap();
         let mut data = testdata::standard();
-        for sample in data
-            .samples
-            .iter_mut()
-            .filter(|s| s.cell == "pbft-4-offline:2")
-        {
+        for sample in data.samples.iter_mut().filter(|s| s.cell == "pbft-4-offline:2") {
             sample.outcome = schema::Outcome::Violation;
         }
         data.write(dir.path());
         let report = build(dir.path()).unwrap();
-        let names: Vec<&str> = report
-            .violations_within_f()
-            .map(|row| row.cell.as_str())
-            .collect();
+        let names: Vec<&str> = report.violations_within_f().map(|row| row.cell.as_str()).collect();
         assert_eq!(names, ["ccro-paper-4-equivocate@0"]);
     }
 }

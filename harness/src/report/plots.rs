@@ -67,26 +67,13 @@ struct Context<'a> {
 }
 
 fn plot(section: &'static str, name: &str, title: String, svg: String) -> Plot {
-    let name = name
-        .replace("/s", "-per-s")
-        .replace([' ', ','], "-")
-        .replace("--", "-");
-    Plot {
-        file: file_name(&name, "svg"),
-        section,
-        title,
-        svg,
-    }
+    let name = name.replace("/s", "-per-s").replace([' ', ','], "-").replace("--", "-");
+    Plot { file: file_name(&name, "svg"), section, title, svg }
 }
 
 /// Joins what is not empty.
 fn join(parts: &[&str], separator: &str) -> String {
-    parts
-        .iter()
-        .filter(|p| !p.is_empty())
-        .copied()
-        .collect::<Vec<_>>()
-        .join(separator)
+    parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(separator)
 }
 
 fn milliseconds(us: u64) -> f64 {
@@ -94,22 +81,14 @@ fn milliseconds(us: u64) -> f64 {
 }
 
 fn fault_words(fault: &str) -> String {
-    if fault == "none" {
-        "no faults".into()
-    } else {
-        fault.into()
-    }
+    if fault == "none" { "no faults".into() } else { fault.into() }
 }
 
 impl<'a> Context<'a> {
     fn new(input: Input<'a>) -> Self {
         let settings = settings(input.cells);
         let variants = settings.values().map(|s| s.variant.clone()).collect();
-        Context {
-            input,
-            settings,
-            variants,
-        }
+        Context { input, settings, variants }
     }
 
     fn label(&self, variant: &Variant) -> String {
@@ -139,19 +118,14 @@ impl<'a> Context<'a> {
                 by_cell.entry(&sample.cell).or_default().push(latency);
             }
         }
-        by_cell
-            .values_mut()
-            .for_each(|values| values.sort_unstable());
+        by_cell.values_mut().for_each(|values| values.sort_unstable());
         let mut plots = Vec::new();
         for (setting, rows) in self.by_setting() {
             let series: Vec<Series> = rows
                 .iter()
                 .filter_map(|row| {
                     let points = percentile_curve(by_cell.get(row.cell.as_str())?);
-                    Some(Series {
-                        protocol: row.protocol.clone(),
-                        points,
-                    })
+                    Some(Series { protocol: row.protocol.clone(), points })
                 })
                 .collect();
             let values = series.iter().flat_map(|s| s.points.iter().map(|p| p.1));
@@ -170,20 +144,11 @@ impl<'a> Context<'a> {
                 ", ",
             );
             let (what, y) = match setting.variant.rate_per_s() {
-                Some(_) => (
-                    "Response time percentiles",
-                    "response time from intended send (ms)",
-                ),
+                Some(_) => ("Response time percentiles", "response time from intended send (ms)"),
                 None => ("Consensus time percentiles", "consensus time (ms)"),
             };
             let x = Axis::percentiles(most as usize, "percentile of decided requests");
-            let svg = line_chart(
-                (what, &subtitle),
-                &x,
-                &Axis::log(low, high, y),
-                &series,
-                false,
-            )?;
+            let svg = line_chart((what, &subtitle), &x, &Axis::log(low, high, y), &series, false)?;
             let nodes = format!("n{}", setting.nodes);
             let name = join(&["latency", &nodes, &setting.fault, &variant], "-");
             plots.push(plot(LATENCY, &name, format!("{what}: {subtitle}"), svg));
@@ -259,22 +224,14 @@ impl<'a> Context<'a> {
             let rests: BTreeSet<Variant> = groups.keys().map(|s| s.variant.clone()).collect();
             for (rest, rows) in &groups {
                 let x = |row: &SummaryRow| {
-                    let variant = self
-                        .settings
-                        .get(row.cell.as_str())
-                        .map(|s| s.variant.clone());
+                    let variant = self.settings.get(row.cell.as_str()).map(|s| s.variant.clone());
                     variant.map_or(0.0, |mut v| *part(&mut v) as f64)
                 };
                 let title = format!("Throughput against {name}");
                 let label = rest.variant.label(&rests);
                 let nodes = format!("n = {}", rest.nodes);
                 let about = join(&[&nodes, &fault_words(&rest.fault), &label], ", ");
-                let labels = (
-                    title.as_str(),
-                    about.as_str(),
-                    x_title,
-                    "decided requests per second",
-                );
+                let labels = (title.as_str(), about.as_str(), x_title, "decided requests per second");
                 let value = |row: &SummaryRow| row.throughput_per_s;
                 if let Some(svg) = chart_over(rows, &x, &value, labels)? {
                     let nodes = format!("n{}", rest.nodes);
@@ -292,19 +249,11 @@ impl<'a> Context<'a> {
         for row in self.input.summary.iter().filter(|row| row.requests > 0) {
             // Where repetitions drew different nodes, the lists are as long.
             let faulty = faulty_count(row.faulty.split('|').next().unwrap_or_default());
-            let protocols = by_nodes
-                .entry(row.nodes)
-                .or_default()
-                .entry((faulty, row.fault.clone()))
-                .or_default();
-            let counts = protocols
-                .entry((protocol_rank(&row.protocol), row.protocol.clone()))
-                .or_default();
+            let protocols =
+                by_nodes.entry(row.nodes).or_default().entry((faulty, row.fault.clone())).or_default();
+            let counts = protocols.entry((protocol_rank(&row.protocol), row.protocol.clone())).or_default();
             let more = [row.decided, row.timeouts, row.errors, row.violations];
-            counts
-                .iter_mut()
-                .zip(more)
-                .for_each(|(count, more)| *count += more);
+            counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
         }
         let mut plots = Vec::new();
         for (nodes, groups) in &by_nodes {
@@ -315,18 +264,10 @@ impl<'a> Context<'a> {
                     1 => String::new(),
                     pages => format!("part {} of {pages}", page + 1),
                 };
-                let about = join(
-                    &[&format!("n = {nodes}"), "all loads together", &part],
-                    ", ",
-                );
+                let about = join(&[&format!("n = {nodes}"), "all loads together", &part], ", ");
                 let svg = picture((860, 440), |area| draw_outcomes(area, &about, groups))?;
                 let name = join(&["outcomes", &format!("n{nodes}"), &part], "-");
-                plots.push(plot(
-                    OUTCOMES,
-                    &name,
-                    format!("Outcomes by faulty nodes: {about}"),
-                    svg,
-                ));
+                plots.push(plot(OUTCOMES, &name, format!("Outcomes by faulty nodes: {about}"), svg));
             }
         }
         Ok(plots)
@@ -336,11 +277,7 @@ impl<'a> Context<'a> {
     fn votes(&self) -> Result<Vec<Plot>> {
         let mut tallies: BTreeMap<&str, BTreeMap<u32, Tally>> = BTreeMap::new();
         for row in self.input.nodes {
-            let tally = tallies
-                .entry(&row.cell)
-                .or_default()
-                .entry(row.node)
-                .or_default();
+            let tally = tallies.entry(&row.cell).or_default().entry(row.node).or_default();
             tally.correct += row.correct;
             tally.corrupt += row.corrupt;
             tally.faulty |= row.faults != "none" && !row.faults.is_empty();
@@ -357,25 +294,12 @@ impl<'a> Context<'a> {
             }
             let variant = self.label(&setting.variant);
             let nodes = format!("n = {}", setting.nodes);
-            let about = join(
-                &[
-                    &nodes,
-                    &fault_words(&setting.fault),
-                    &variant,
-                    "all repetitions",
-                ],
-                ", ",
-            );
+            let about = join(&[&nodes, &fault_words(&setting.fault), &variant, "all repetitions"], ", ");
             let height = 110 + 170 * panels.len() as u32;
             let svg = picture((860, height), |area| draw_votes(area, &about, &panels))?;
             let nodes = format!("n{}", setting.nodes);
             let name = join(&["votes", &nodes, &setting.fault, &variant], "-");
-            plots.push(plot(
-                VOTES,
-                &name,
-                format!("Votes received per node: {about}"),
-                svg,
-            ));
+            plots.push(plot(VOTES, &name, format!("Votes received per node: {about}"), svg));
         }
         Ok(plots)
     }
@@ -394,19 +318,14 @@ fn chart_over(
     let mut lines: BTreeMap<(usize, &str), Vec<(f64, f64)>> = BTreeMap::new();
     for row in rows {
         if let Some(y) = value(row).filter(|y| y.is_finite()) {
-            let line = lines
-                .entry((protocol_rank(&row.protocol), &row.protocol))
-                .or_default();
+            let line = lines.entry((protocol_rank(&row.protocol), &row.protocol)).or_default();
             line.push((x(row), y));
         }
     }
     for points in lines.values_mut() {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    if !lines
-        .values()
-        .any(|points| points.first().map(|p| p.0) != points.last().map(|p| p.0))
-    {
+    if !lines.values().any(|points| points.first().map(|p| p.0) != points.last().map(|p| p.0)) {
         return Ok(None);
     }
     let mut places: Vec<f64> = lines.values().flatten().map(|p| p.0).collect();
@@ -423,10 +342,7 @@ fn chart_over(
     };
     let series: Vec<Series> = lines
         .into_iter()
-        .map(|((_, protocol), points)| Series {
-            protocol: protocol.to_string(),
-            points,
-        })
+        .map(|((_, protocol), points)| Series { protocol: protocol.to_string(), points })
         .collect();
     line_chart((title, about), &x_axis, &y_axis, &series, true).map(Some)
 }
@@ -469,51 +385,32 @@ mod tests {
 
     fn plots_of(data: &Data) -> Vec<Plot> {
         let summary = summarise(&data.samples, &data.nodes, &data.cells, &[]);
-        let input = Input {
-            samples: &data.samples,
-            nodes: &data.nodes,
-            cells: &data.cells,
-            summary: &summary,
-        };
+        let input =
+            Input { samples: &data.samples, nodes: &data.nodes, cells: &data.cells, summary: &summary };
         draw_all(input).unwrap()
     }
 
     fn files(plots: &[Plot], section: &str) -> Vec<String> {
-        plots
-            .iter()
-            .filter(|p| p.section == section)
-            .map(|p| p.file.clone())
-            .collect()
+        plots.iter().filter(|p| p.section == section).map(|p| p.file.clone()).collect()
     }
 
     #[test]
     fn a_comparison_gives_each_picture_once() {
         let plots = plots_of(&testdata::standard());
         assert_eq!(files(&plots, LOAD), [""; 0]);
-        assert_eq!(
-            files(&plots, OUTCOMES),
-            ["outcomes-n4.svg", "outcomes-n7.svg", "outcomes-n10.svg"]
-        );
+        assert_eq!(files(&plots, OUTCOMES), ["outcomes-n4.svg", "outcomes-n7.svg", "outcomes-n10.svg"]);
         let scaling = files(&plots, SCALING);
         for file in [
             "latency-by-nodes-none.svg",
             "latency-by-nodes-f-offline.svg",
             "messages-by-nodes-f-malicious.svg",
         ] {
-            assert!(
-                scaling.contains(&file.to_string()),
-                "{file} not in {scaling:?}"
-            );
+            assert!(scaling.contains(&file.to_string()), "{file} not in {scaling:?}");
         }
         let latency = files(&plots, LATENCY);
         assert!(latency.contains(&"latency-n4-none.svg".to_string()));
         // Two offline of four: nothing was decided, so there is no latency.
-        assert!(
-            !latency
-                .iter()
-                .any(|f| f.starts_with("latency-n4-offline:2")),
-            "{latency:?}"
-        );
+        assert!(!latency.iter().any(|f| f.starts_with("latency-n4-offline:2")), "{latency:?}");
         let mut names: Vec<_> = plots.iter().map(|p| &p.file).collect();
         names.sort();
         names.dedup();
@@ -524,38 +421,23 @@ mod tests {
     fn throughput_is_drawn_over_what_varies() {
         let mut data = Data::default();
         for clients in [1, 8, 64] {
-            data.add(&CellSpec {
-                clients,
-                ..CellSpec::new("ccro", 4, "none")
-            });
+            data.add(&CellSpec { clients, ..CellSpec::new("ccro", 4, "none") });
         }
-        assert_eq!(
-            files(&plots_of(&data), LOAD),
-            ["throughput-by-clients-n4-none.svg"]
-        );
+        assert_eq!(files(&plots_of(&data), LOAD), ["throughput-by-clients-n4-none.svg"]);
     }
 
     #[test]
     fn no_data_one_request_and_zeros_do_not_panic() {
         assert_eq!(plots_of(&Data::default()), []);
         let mut data = Data::default();
-        data.add(&CellSpec {
-            requests: 1,
-            ..CellSpec::new("pbft", 1, "none")
-        });
+        data.add(&CellSpec { requests: 1, ..CellSpec::new("pbft", 1, "none") });
         assert!(files(&plots_of(&data), LATENCY).len() == 1);
         data.set_latencies("pbft-1-none", &[&[0]]);
-        data.nodes
-            .iter_mut()
-            .for_each(|n| (n.correct, n.corrupt) = (0, 0));
+        data.nodes.iter_mut().for_each(|n| (n.correct, n.corrupt) = (0, 0));
         data.cells.iter_mut().for_each(|c| c.measured_s = 0.0);
         let plots = plots_of(&data);
         assert!(files(&plots, LATENCY).is_empty() && files(&plots, VOTES).is_empty());
-        data.add(&CellSpec {
-            requests: 0,
-            decided: false,
-            ..CellSpec::new("pbft", 200, "none")
-        });
+        data.add(&CellSpec { requests: 0, decided: false, ..CellSpec::new("pbft", 200, "none") });
         assert_eq!(files(&plots_of(&data), OUTCOMES), ["outcomes-n1.svg"]);
     }
 

@@ -82,20 +82,14 @@ impl Variant {
     pub fn label(&self, all: &BTreeSet<Variant>) -> String {
         let own = self.parts();
         let differs = |part: &usize| all.iter().any(|v| v.parts()[*part] != own[*part]);
-        let parts: Vec<_> = (0..own.len())
-            .filter(differs)
-            .map(|p| own[p].clone())
-            .collect();
+        let parts: Vec<_> = (0..own.len()).filter(differs).map(|p| own[p].clone()).collect();
         parts.join(", ")
     }
 }
 
 /// The settings of all cells that have a row in `cells.csv`, by name.
 pub fn settings(cells: &[CellRow]) -> BTreeMap<&str, Setting> {
-    cells
-        .iter()
-        .map(|row| (row.cell.as_str(), Setting::of(row)))
-        .collect()
+    cells.iter().map(|row| (row.cell.as_str(), Setting::of(row))).collect()
 }
 
 #[cfg(test)]
@@ -107,21 +101,11 @@ mod tests {
     fn labels_name_only_what_differs() {
         let mut data = Data::default();
         data.add(&CellSpec::new("pbft", 4, "none"));
-        data.add(&CellSpec {
-            clients: 8,
-            rate: Some(50.0),
-            ..CellSpec::new("ccro", 4, "none")
-        });
+        data.add(&CellSpec { clients: 8, rate: Some(50.0), ..CellSpec::new("ccro", 4, "none") });
         let settings = settings(&data.cells);
         let all: BTreeSet<Variant> = settings.values().map(|s| s.variant.clone()).collect();
-        assert_eq!(
-            settings["pbft-4-none"].variant.label(&all),
-            "clients 1, closed loop"
-        );
-        assert_eq!(
-            settings["ccro-4-none-c8"].variant.label(&all),
-            "clients 8, 50/s"
-        );
+        assert_eq!(settings["pbft-4-none"].variant.label(&all), "clients 1, closed loop");
+        assert_eq!(settings["ccro-4-none-c8"].variant.label(&all), "clients 8, 50/s");
         let alone = BTreeSet::from([settings["pbft-4-none"].variant.clone()]);
         assert_eq!(settings["pbft-4-none"].variant.label(&alone), "");
     }

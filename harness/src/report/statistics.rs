@@ -29,9 +29,7 @@ fn rank(length: usize, q: f64) -> Option<usize> {
 
 /// The arithmetic mean; `None` of nothing.
 pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values
-        .into_iter()
-        .fold((0.0, 0u64), |(s, c), v| (s + v, c + 1));
+    let (sum, count) = values.into_iter().fold((0.0, 0u64), |(s, c), v| (s + v, c + 1));
     (count > 0).then(|| sum / count as f64)
 }
 
@@ -144,8 +142,7 @@ mod tests {
     fn drift_shared_by_both_cells_cancels() {
         let a: Vec<Vec<u64>> = [100, 400, 900].map(|v| vec![2 * v; 50]).to_vec();
         let b: Vec<Vec<u64>> = [100, 400, 900].map(|v| vec![v; 50]).to_vec();
-        let pairs: Vec<(&[u64], &[u64])> =
-            a.iter().zip(&b).map(|(a, b)| (&a[..], &b[..])).collect();
+        let pairs: Vec<(&[u64], &[u64])> = a.iter().zip(&b).map(|(a, b)| (&a[..], &b[..])).collect();
         assert_eq!(ratio_interval(&pairs, 1), Some((2.0, 2.0)));
     }
 
@@ -155,10 +152,7 @@ mod tests {
     #[test]
     fn the_spread_between_repetitions_enters() {
         let (one, three) = (vec![100u64; 9], vec![300u64; 9]);
-        assert_eq!(
-            ratio_interval(&[(&one, &one), (&three, &one)], 5),
-            Some((1.0, 3.0))
-        );
+        assert_eq!(ratio_interval(&[(&one, &one), (&three, &one)], 5), Some((1.0, 3.0)));
     }
 
     #[test]
@@ -167,27 +161,17 @@ mod tests {
         assert_eq!(ratio_interval(&[(&[], &[5])], 1), None);
         assert_eq!(ratio_interval(&[(&[5], &[0])], 1), None);
         // One of four repetitions has an answer: most draws include it.
-        assert_eq!(
-            ratio_interval(&[(&[6], &[3]), (&[], &[3]), (&[], &[3])], 1),
-            Some((2.0, 2.0))
-        );
+        assert_eq!(ratio_interval(&[(&[6], &[3]), (&[], &[3]), (&[], &[3])], 1), Some((2.0, 2.0)));
     }
 
     #[test]
     fn the_same_seed_gives_the_same_interval_and_large_cells_are_capped() {
         let mut random = ChaCha8Rng::seed_from_u64(3);
-        let a: Vec<u64> = (0..200_000)
-            .map(|_| random.random_range(800..1600))
-            .collect();
-        let b: Vec<u64> = (0..200_000)
-            .map(|_| random.random_range(400..800))
-            .collect();
+        let a: Vec<u64> = (0..200_000).map(|_| random.random_range(800..1600)).collect();
+        let b: Vec<u64> = (0..200_000).map(|_| random.random_range(400..800)).collect();
         let first = ratio_interval(&[(&a, &b)], 9).unwrap();
         assert_eq!(Some(first), ratio_interval(&[(&a, &b)], 9));
-        assert!(
-            first.0 > 1.9 && first.0 < 2.0 && first.1 > 2.0 && first.1 < 2.1,
-            "{first:?}"
-        );
+        assert!(first.0 > 1.9 && first.0 < 2.0 && first.1 > 2.0 && first.1 < 2.1, "{first:?}");
     }
 
     /// The true ratio is 1.5. Over many experiments the interval must hold it
@@ -201,9 +185,7 @@ mod tests {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             let mut run = |scale: f64| -> Vec<u64> {
                 let own = random.random_range(0.97..1.03);
-                (0..60)
-                    .map(|_| (scale * own * random.random_range(800.0..1200.0)) as u64)
-                    .collect()
+                (0..60).map(|_| (scale * own * random.random_range(800.0..1200.0)) as u64).collect()
             };
             let reps: Vec<(Vec<u64>, Vec<u64>)> = (0..12)
                 .map(|r| {

@@ -21,11 +21,7 @@ const BOOTSTRAP_SEED: u64 = 0x5eed;
 
 /// What a protocol of this name withstands, as in the column `safety`.
 pub fn safety_of(protocol: &str) -> &'static str {
-    if protocol == "ccro-paper" {
-        PAPER_WARNING
-    } else {
-        "byzantine"
-    }
+    if protocol == "ccro-paper" { PAPER_WARNING } else { "byzantine" }
 }
 
 /// The least time that one decision can take on this machine.
@@ -50,13 +46,9 @@ pub fn read_floors(dir: &Path) -> Result<Vec<Floor>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let file: FloorFile = serde_json::from_str(&text).with_context(|| {
-        format!(
-            "{} is not what `harness floor` writes; measure it again or delete it",
-            path.display()
-        )
+        format!("{} is not what `harness floor` writes; measure it again or delete it", path.display())
     })?;
     Ok(file.floors)
 }
@@ -68,10 +60,7 @@ pub fn faulty_count(faulty: &str) -> usize {
 
 /// Place of a protocol in tables and legends.
 pub fn protocol_rank(protocol: &str) -> usize {
-    ["pbft", "ccro", "ccro-paper"]
-        .iter()
-        .position(|p| *p == protocol)
-        .unwrap_or(3)
+    ["pbft", "ccro", "ccro-paper"].iter().position(|p| *p == protocol).unwrap_or(3)
 }
 
 /// The rows of one cell, by repetition.
@@ -103,10 +92,7 @@ pub fn summarise(
         .filter(|cell| cell.first().protocol == BASELINE)
         .map(|cell| (&cell.setting, cell))
         .collect();
-    let mut rows: Vec<(&Cell, SummaryRow)> = grouped
-        .iter()
-        .map(|cell| (cell, summary_of(cell)))
-        .collect();
+    let mut rows: Vec<(&Cell, SummaryRow)> = grouped.iter().map(|cell| (cell, summary_of(cell))).collect();
     for (cell, row) in &mut rows {
         if let Some(baseline) = baselines.get(&cell.setting) {
             compare(row, cell, baseline);
@@ -117,22 +103,10 @@ pub fn summarise(
         }
     }
     rows.sort_by_cached_key(|(cell, row)| {
-        let Setting {
-            nodes,
-            fault,
-            variant,
-        } = cell.setting.clone();
+        let Setting { nodes, fault, variant } = cell.setting.clone();
         let faulty = faulty_count(&row.faulty);
         let with_faults = fault != "none";
-        (
-            nodes,
-            with_faults,
-            faulty,
-            fault,
-            variant,
-            protocol_rank(&row.protocol),
-            row.cell.clone(),
-        )
+        (nodes, with_faults, faulty, fault, variant, protocol_rank(&row.protocol), row.cell.clone())
     });
     rows.into_iter().map(|(_, row)| row).collect()
 }
@@ -144,9 +118,7 @@ impl<'a> Cell<'a> {
     }
 
     fn samples(&self) -> impl Iterator<Item = &'a SampleRow> + '_ {
-        self.runs
-            .values()
-            .flat_map(|run| run.samples.iter().copied())
+        self.runs.values().flat_map(|run| run.samples.iter().copied())
     }
 
     fn count(&self, outcome: Outcome) -> u64 {
@@ -154,11 +126,7 @@ impl<'a> Cell<'a> {
     }
 
     fn sorted_latencies(&self) -> Vec<u64> {
-        let mut all: Vec<u64> = self
-            .runs
-            .values()
-            .flat_map(|run| run.latencies.iter().copied())
-            .collect();
+        let mut all: Vec<u64> = self.runs.values().flat_map(|run| run.latencies.iter().copied()).collect();
         all.sort_unstable();
         all
     }
@@ -173,34 +141,19 @@ impl Run<'_> {
 /// Puts every row to its cell and repetition; rows of samples and nodes whose
 /// repetition has no row among `cells` belong to an unfinished run and are
 /// left out.
-fn group<'a>(
-    samples: &'a [SampleRow],
-    nodes: &'a [NodeRow],
-    cells: &'a [CellRow],
-) -> Vec<Cell<'a>> {
+fn group<'a>(samples: &'a [SampleRow], nodes: &'a [NodeRow], cells: &'a [CellRow]) -> Vec<Cell<'a>> {
     let mut grouped: Vec<Cell> = Vec::new();
     let mut index: HashMap<&str, usize> = HashMap::new();
     for row in cells {
         let place = *index.entry(row.cell.as_str()).or_insert_with(|| {
-            grouped.push(Cell {
-                setting: Setting::of(row),
-                runs: BTreeMap::new(),
-            });
+            grouped.push(Cell { setting: Setting::of(row), runs: BTreeMap::new() });
             grouped.len() - 1
         });
-        let run = Run {
-            row,
-            samples: Vec::new(),
-            nodes: Vec::new(),
-            latencies: Vec::new(),
-        };
+        let run = Run { row, samples: Vec::new(), nodes: Vec::new(), latencies: Vec::new() };
         grouped[place].runs.insert(row.repetition, run);
     }
     let mut run_of = |cell: &str, repetition: u32, action: &mut dyn FnMut(&mut Run<'a>)| {
-        if let Some(run) = index
-            .get(cell)
-            .and_then(|place| grouped[*place].runs.get_mut(&repetition))
-        {
+        if let Some(run) = index.get(cell).and_then(|place| grouped[*place].runs.get_mut(&repetition)) {
             action(run);
         }
     };
@@ -223,13 +176,9 @@ fn group<'a>(
 fn summary_of(cell: &Cell) -> SummaryRow {
     let first = cell.first();
     let requests = cell.samples().count() as u64;
-    let [decided, timeouts, errors, violations] = [
-        Outcome::Decided,
-        Outcome::Timeout,
-        Outcome::Error,
-        Outcome::Violation,
-    ]
-    .map(|outcome| cell.count(outcome));
+    let [decided, timeouts, errors, violations] =
+        [Outcome::Decided, Outcome::Timeout, Outcome::Error, Outcome::Violation]
+            .map(|outcome| cell.count(outcome));
     let share = |count: u64| per(count as f64, requests as f64, 6);
     let latencies = cell.sorted_latencies();
     let measured_s: f64 = cell.runs.values().map(|run| run.row.measured_s).sum();
@@ -255,12 +204,7 @@ fn summary_of(cell: &Cell) -> SummaryRow {
         timeout_share: share(timeouts),
         error_share: share(errors),
         violation_share: share(violations),
-        latency_basis: if first.rate_per_s.is_some() {
-            "response"
-        } else {
-            "consensus"
-        }
-        .into(),
+        latency_basis: if first.rate_per_s.is_some() { "response" } else { "consensus" }.into(),
         p50_us: quantile(&latencies, 0.5),
         p90_us: quantile(&latencies, 0.9),
         p99_us: quantile(&latencies, 0.99),
@@ -287,28 +231,17 @@ fn summary_of(cell: &Cell) -> SummaryRow {
 
 /// The faulty nodes; where they differ between repetitions, each list once.
 fn faulty_of(cell: &Cell) -> String {
-    let lists: BTreeSet<&str> = cell
-        .runs
-        .values()
-        .map(|run| run.row.faulty.as_str())
-        .collect();
+    let lists: BTreeSet<&str> = cell.runs.values().map(|run| run.row.faulty.as_str()).collect();
     lists.into_iter().collect::<Vec<_>>().join(" | ")
 }
 
 /// How often each path was taken by decided requests.
 fn paths_of(cell: &Cell) -> String {
     let mut counts = BTreeMap::new();
-    for path in cell
-        .samples()
-        .filter(|s| s.outcome == Outcome::Decided)
-        .filter_map(|s| s.path)
-    {
+    for path in cell.samples().filter(|s| s.outcome == Outcome::Decided).filter_map(|s| s.path) {
         *counts.entry(path).or_insert(0u64) += 1;
     }
-    let pairs: Vec<_> = counts
-        .iter()
-        .map(|(p, count)| format!("{}={count}", p.name()))
-        .collect();
+    let pairs: Vec<_> = counts.iter().map(|(p, count)| format!("{}={count}", p.name())).collect();
     pairs.join(";")
 }
 
@@ -316,10 +249,7 @@ fn paths_of(cell: &Cell) -> String {
 /// (their nodes died) are left out on both sides of the division.
 fn over_nodes(cell: &Cell, counter: impl Fn(&NodeRow) -> u64) -> Option<f64> {
     let runs = || cell.runs.values().filter(|run| !run.nodes.is_empty());
-    let total: u64 = runs()
-        .flat_map(|run| &run.nodes)
-        .map(|node| counter(node))
-        .sum();
+    let total: u64 = runs().flat_map(|run| &run.nodes).map(|node| counter(node)).sum();
     let slots: u64 = runs().map(|run| run.row.decided_slots).sum();
     per(total as f64, slots as f64, 3)
 }
@@ -394,16 +324,9 @@ mod tests {
     #[test]
     fn every_column_matches_the_hand_computed_value() {
         let mut data = testdata::Data::default();
-        let spec = CellSpec {
-            requests: 4,
-            repetitions: 2,
-            ..CellSpec::new("pbft", 4, "none")
-        };
+        let spec = CellSpec { requests: 4, repetitions: 2, ..CellSpec::new("pbft", 4, "none") };
         data.add(&spec);
-        data.set_latencies(
-            "pbft-4-none",
-            &[&[100, 200, 300, 400], &[500, 600, 700, 800]],
-        );
+        data.set_latencies("pbft-4-none", &[&[100, 200, 300, 400], &[500, 600, 700, 800]]);
         data.samples[7].outcome = Outcome::Timeout;
         data.samples[6].outcome = Outcome::Violation;
         for cell in &mut data.cells {
@@ -416,32 +339,17 @@ mod tests {
         }
         let rows = summarise(&data.samples, &data.nodes, &data.cells, &[]);
         let row = of(&rows, "pbft-4-none");
-        assert_eq!(
-            (row.requests, row.decided, row.timeouts, row.violations),
-            (8, 6, 1, 1)
-        );
-        assert_eq!(
-            (row.decided_share, row.timeout_share),
-            (Some(0.75), Some(0.125))
-        );
+        assert_eq!((row.requests, row.decided, row.timeouts, row.violations), (8, 6, 1, 1));
+        assert_eq!((row.decided_share, row.timeout_share), (Some(0.75), Some(0.125)));
         // The violation's 700 and the timeout's 800 do not count.
-        assert_eq!(
-            (row.p50_us, row.p90_us, row.max_us),
-            (Some(300), Some(600), Some(600))
-        );
+        assert_eq!((row.p50_us, row.p90_us, row.max_us), (Some(300), Some(600), Some(600)));
         assert_eq!(row.mean_us, Some(350.0));
         assert_eq!(row.throughput_per_s, Some(2.0));
         assert_eq!(row.messages_per_decision, Some(8.0)); // 2 reps * 4 nodes * 6 / 6 slots
         assert_eq!(row.bytes_per_decision, Some(800.0));
-        assert_eq!(
-            (row.cpu_us_per_decision, row.cpu_us_per_request),
-            (Some(300.0), Some(300.0))
-        );
+        assert_eq!((row.cpu_us_per_decision, row.cpu_us_per_request), (Some(300.0), Some(300.0)));
         assert_eq!(row.idle_share, Some(0.375));
-        assert_eq!(
-            (row.ratio_to_pbft, row.ratio_low, row.ratio_high),
-            (Some(1.0), Some(1.0), Some(1.0))
-        );
+        assert_eq!((row.ratio_to_pbft, row.ratio_low, row.ratio_high), (Some(1.0), Some(1.0), Some(1.0)));
         assert_eq!(row.paths, "direct=6");
         assert_eq!(row.safety, "byzantine");
     }
@@ -449,26 +357,16 @@ mod tests {
     #[test]
     fn ratios_pair_with_the_like_pbft_cell_only() {
         let mut data = testdata::Data::default();
-        for (protocol, payload, latency) in [
-            ("pbft", 1, 100),
-            ("pbft", 9, 1000),
-            ("ccro", 1, 150),
-            ("ccro", 9, 500),
-            ("ccro-paper", 5, 70),
-        ] {
-            let spec = CellSpec {
-                payload,
-                ..CellSpec::new(protocol, 4, "offline:1")
-            };
+        for (protocol, payload, latency) in
+            [("pbft", 1, 100), ("pbft", 9, 1000), ("ccro", 1, 150), ("ccro", 9, 500), ("ccro-paper", 5, 70)]
+        {
+            let spec = CellSpec { payload, ..CellSpec::new(protocol, 4, "offline:1") };
             let name = spec.name();
             data.add(&spec);
             data.set_latencies(&name, &[&vec![latency; spec.requests as usize]]);
         }
         // The flows may tolerate another f and draw other faulty nodes.
-        data.cells
-            .iter_mut()
-            .filter(|c| c.protocol == "ccro")
-            .for_each(|c| c.faulty = "2".into());
+        data.cells.iter_mut().filter(|c| c.protocol == "ccro").for_each(|c| c.faulty = "2".into());
         let rows = summarise(&data.samples, &data.nodes, &data.cells, &[]);
         let small = of(&rows, "ccro-4-offline:1-p1");
         assert_eq!(
@@ -488,15 +386,8 @@ mod tests {
         let mut data = testdata::Data::default();
         data.add(&CellSpec::new("pbft", 4, "none"));
         data.add(&CellSpec::new("ccro", 4, "none"));
-        data.cells
-            .iter_mut()
-            .filter(|c| c.protocol == "ccro")
-            .for_each(|c| c.link_delay_us = 500);
-        let floors = [Floor {
-            protocol: "ccro".into(),
-            nodes: 4,
-            floor_us: 10.0,
-        }];
+        data.cells.iter_mut().filter(|c| c.protocol == "ccro").for_each(|c| c.link_delay_us = 500);
+        let floors = [Floor { protocol: "ccro".into(), nodes: 4, floor_us: 10.0 }];
         let rows = summarise(&data.samples, &data.nodes, &data.cells, &floors);
         let ccro = of(&rows, "ccro-4-none");
         assert_eq!((ccro.ratio_to_pbft, ccro.floor_us), (None, None));
@@ -507,10 +398,7 @@ mod tests {
         let mut data = testdata::Data::default();
         data.add(&CellSpec::new("ccro", 4, "none"));
         data.add(&CellSpec::new("ccro", 4, "offline:1"));
-        data.add(&CellSpec {
-            clients: 8,
-            ..CellSpec::new("ccro", 7, "none")
-        });
+        data.add(&CellSpec { clients: 8, ..CellSpec::new("ccro", 7, "none") });
         data.set_latencies("ccro-4-none", &[&[400; 20]]);
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read_floors(dir.path()).unwrap(), []);
@@ -522,62 +410,35 @@ mod tests {
         let floors = read_floors(dir.path()).unwrap();
         let rows = summarise(&data.samples, &data.nodes, &data.cells, &floors);
         let lone = of(&rows, "ccro-4-none");
-        assert_eq!(
-            (lone.floor_us, lone.ratio_to_floor),
-            (Some(160.0), Some(2.5))
-        );
-        assert!(
-            rows.iter()
-                .filter(|r| r.cell != "ccro-4-none")
-                .all(|r| r.floor_us.is_none())
-        );
+        assert_eq!((lone.floor_us, lone.ratio_to_floor), (Some(160.0), Some(2.5)));
+        assert!(rows.iter().filter(|r| r.cell != "ccro-4-none").all(|r| r.floor_us.is_none()));
         std::fs::write(dir.path().join("floor.json"), "{").unwrap();
-        assert!(
-            read_floors(dir.path())
-                .unwrap_err()
-                .to_string()
-                .contains("harness floor")
-        );
+        assert!(read_floors(dir.path()).unwrap_err().to_string().contains("harness floor"));
     }
 
     #[test]
     fn an_open_loop_is_judged_by_its_response_time() {
         let mut data = testdata::Data::default();
-        data.add(&CellSpec {
-            rate: Some(100.0),
-            ..CellSpec::new("pbft", 4, "none")
-        });
+        data.add(&CellSpec { rate: Some(100.0), ..CellSpec::new("pbft", 4, "none") });
         for sample in &mut data.samples {
             (sample.consensus_us, sample.response_us) = (Some(5), Some(5000));
         }
         let rows = summarise(&data.samples, &data.nodes, &data.cells, &[]);
-        assert_eq!(
-            (rows[0].p50_us, rows[0].latency_basis.as_str()),
-            (Some(5000), "response")
-        );
+        assert_eq!((rows[0].p50_us, rows[0].latency_basis.as_str()), (Some(5000), "response"));
     }
 
     #[test]
     fn unfinished_and_undecided_cells_have_no_numbers() {
         let mut data = testdata::Data::default();
-        data.add(&CellSpec {
-            decided: false,
-            ..CellSpec::new("pbft", 4, "offline:2")
-        });
+        data.add(&CellSpec { decided: false, ..CellSpec::new("pbft", 4, "offline:2") });
         data.add(&CellSpec::new("ccro", 4, "none"));
         data.cells.retain(|cell| cell.protocol == "pbft");
         let rows = summarise(&data.samples, &data.nodes, &data.cells, &[]);
         assert_eq!(rows.len(), 1);
         let row = &rows[0];
         assert_eq!((row.timeouts, row.timeout_share), (row.requests, Some(1.0)));
-        assert_eq!(
-            (row.p50_us, row.mean_us, row.ratio_to_pbft),
-            (None, None, None)
-        );
-        assert_eq!(
-            (row.messages_per_decision, row.cpu_us_per_decision),
-            (None, None)
-        );
+        assert_eq!((row.p50_us, row.mean_us, row.ratio_to_pbft), (None, None, None));
+        assert_eq!((row.messages_per_decision, row.cpu_us_per_decision), (None, None));
         assert_eq!(row.throughput_per_s, Some(0.0));
         assert!(summarise(&[], &[], &[], &[]).is_empty());
     }

@@ -27,12 +27,8 @@ pub fn render(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(HEADER);
-    let labels: Vec<Vec<String>> = report
-        .summary
-        .iter()
-        .zip(&report.variants)
-        .map(|(row, v)| label_of(row, v))
-        .collect();
+    let labels: Vec<Vec<String>> =
+        report.summary.iter().zip(&report.variants).map(|(row, v)| label_of(row, v)).collect();
     let mut start = 0;
     for end in 1..=labels.len() {
         if end < labels.len() && labels[end] == labels[start] {
@@ -52,19 +48,10 @@ pub fn render(report: &Report) -> String {
 
 /// Nodes, faults and what else sets a group apart, in short lines.
 fn label_of(row: &SummaryRow, variant: &str) -> Vec<String> {
-    let fault = if row.fault == "none" {
-        "no faults"
-    } else {
-        &row.fault
-    };
-    let mut lines: Vec<String> = format!("{}, {}", row.nodes, fault.replace('+', "\n  +"))
-        .lines()
-        .map(str::to_string)
-        .collect();
-    let parts: Vec<&str> = variant
-        .split(", ")
-        .filter(|part| !part.is_empty())
-        .collect();
+    let fault = if row.fault == "none" { "no faults" } else { &row.fault };
+    let mut lines: Vec<String> =
+        format!("{}, {}", row.nodes, fault.replace('+', "\n  +")).lines().map(str::to_string).collect();
+    let parts: Vec<&str> = variant.split(", ").filter(|part| !part.is_empty()).collect();
     lines.extend(parts.chunks(2).map(|pair| format!("  {}", pair.join(", "))));
     lines
 }
@@ -74,11 +61,7 @@ fn add_group(table: &mut Table, label: &[String], rows: &[SummaryRow]) {
     let mut label = label.iter();
     for row in rows {
         let outcomes = outcomes(row);
-        let lines: Vec<&str> = label
-            .by_ref()
-            .take(outcomes.len())
-            .map(String::as_str)
-            .collect();
+        let lines: Vec<&str> = label.by_ref().take(outcomes.len()).map(String::as_str).collect();
         let mark = if is_marked(&row.protocol) { " *" } else { "" };
         table.add_row(Row::from([
             lines.join("\n"),
@@ -103,16 +86,8 @@ fn remarks(report: &Report) -> String {
     if report.summary.iter().any(|row| is_marked(&row.protocol)) {
         text += &format!("* ccro-paper is {PAPER_WARNING}.\n");
     }
-    for row in report
-        .summary
-        .iter()
-        .filter(|row| row.latency_basis == "response")
-        .take(1)
-    {
-        text += &format!(
-            "p50 and p99 of open loops ({} …) are from the intended send time.\n",
-            row.cell
-        );
+    for row in report.summary.iter().filter(|row| row.latency_basis == "response").take(1) {
+        text += &format!("p50 and p99 of open loops ({} …) are from the intended send time.\n", row.cell);
     }
     for note in &report.notes {
         // The last lines of a dead node are in cells.csv and on the page.
@@ -139,33 +114,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         testdata::standard().write(dir.path());
         let text = super::render(&build(dir.path()).unwrap());
-        let table: Vec<&str> = text
-            .lines()
-            .filter(|line| line.starts_with(['│', '┌']))
-            .collect();
-        assert!(
-            table.iter().all(|line| line.chars().count() <= 140),
-            "{text}"
-        );
-        let undecided = table
-            .iter()
-            .find(|line| line.contains("4, offline:2"))
-            .unwrap();
-        assert!(
-            undecided.contains("timeout 100 %") && !undecided.contains("ms"),
-            "{undecided}"
-        );
+        let table: Vec<&str> = text.lines().filter(|line| line.starts_with(['│', '┌'])).collect();
+        assert!(table.iter().all(|line| line.chars().count() <= 140), "{text}");
+        let undecided = table.iter().find(|line| line.contains("4, offline:2")).unwrap();
+        assert!(undecided.contains("timeout 100 %") && !undecided.contains("ms"), "{undecided}");
         assert!(text.contains("* ccro-paper is not Byzantine-safe, and not crash-safe"));
-        assert!(text.contains(
-            "VIOLATION: ccro-paper-4-equivocate@0: the honest nodes disagree on 300 of 900"
-        ));
-        assert_eq!(
-            table
-                .iter()
-                .filter(|line| line.contains("7, malicious:2"))
-                .count(),
-            1
+        assert!(
+            text.contains("VIOLATION: ccro-paper-4-equivocate@0: the honest nodes disagree on 300 of 900")
         );
+        assert_eq!(table.iter().filter(|line| line.contains("7, malicious:2")).count(), 1);
     }
 
     #[test]
@@ -175,22 +132,14 @@ mod tests {
         data.add(&testdata::CellSpec::new("pbft", 4, "none"));
         for protocol in ["pbft", "ccro"] {
             let spec = testdata::CellSpec::new(protocol, 4, "none");
-            data.add(&testdata::CellSpec {
-                clients: 8,
-                payload: 7,
-                ..spec
-            });
+            data.add(&testdata::CellSpec { clients: 8, payload: 7, ..spec });
         }
         for cell in data.cells.iter_mut().filter(|c| c.clients == 8) {
             (cell.link_delay_us, cell.link_loss, cell.batch_max) = (50, 0.1, 9);
         }
         data.write(dir.path());
         let text = super::render(&build(dir.path()).unwrap());
-        for part in [
-            "payload 7 B, batch 9",
-            "clients 8, link delay 50 µs",
-            "link loss 0.1",
-        ] {
+        for part in ["payload 7 B, batch 9", "clients 8, link delay 50 µs", "link loss 0.1"] {
             assert_eq!(text.matches(part).count(), 1, "{part} in\n{text}");
         }
     }

@@ -42,14 +42,7 @@ impl CellSpec {
     }
 
     pub(super) fn name(&self) -> String {
-        let CellSpec {
-            protocol,
-            nodes,
-            fault,
-            payload,
-            clients,
-            ..
-        } = self;
+        let CellSpec { protocol, nodes, fault, payload, clients, .. } = self;
         let mut name = format!("{protocol}-{nodes}-{fault}");
         if *payload != 100 {
             name += &format!("-p{payload}");
@@ -65,10 +58,7 @@ impl CellSpec {
             Some((_, list)) if self.fault.contains('@') => list.to_string(),
             Some((_, count)) => {
                 let count: u32 = count.parse().expect("a count");
-                (1..=count)
-                    .map(|id| id.to_string())
-                    .collect::<Vec<_>>()
-                    .join(";")
+                (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(";")
             }
             None => String::new(),
         }
@@ -78,12 +68,10 @@ impl CellSpec {
 impl Data {
     pub(super) fn add(&mut self, spec: &CellSpec) {
         for repetition in 0..spec.repetitions {
-            let seed =
-                u64::from(repetition) * 1000 + u64::from(spec.nodes) + spec.fault.len() as u64;
+            let seed = u64::from(repetition) * 1000 + u64::from(spec.nodes) + spec.fault.len() as u64;
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             for request in 0..spec.requests {
-                self.samples
-                    .push(sample(spec, repetition, request, &mut random));
+                self.samples.push(sample(spec, repetition, request, &mut random));
             }
             for node in 0..spec.nodes {
                 self.nodes.push(node_row(spec, repetition, node));
@@ -95,8 +83,7 @@ impl Data {
     /// Gives a cell these consensus times, one list per repetition.
     pub(super) fn set_latencies(&mut self, cell: &str, latencies: &[&[u64]]) {
         for sample in self.samples.iter_mut().filter(|s| s.cell == cell) {
-            sample.consensus_us =
-                Some(latencies[sample.repetition as usize][sample.request as usize]);
+            sample.consensus_us = Some(latencies[sample.repetition as usize][sample.request as usize]);
         }
     }
 
@@ -123,12 +110,8 @@ pub(super) fn standard() -> Data {
             (10, "none"),
         ] {
             let decided = fault != "equivocate@0" && (nodes, fault) != (4, "offline:2");
-            let spec = CellSpec {
-                requests: 300,
-                repetitions: 3,
-                decided,
-                ..CellSpec::new(protocol, nodes, fault)
-            };
+            let spec =
+                CellSpec { requests: 300, repetitions: 3, decided, ..CellSpec::new(protocol, nodes, fault) };
             data.add(&spec);
         }
     }
@@ -146,9 +129,7 @@ pub(super) fn standard() -> Data {
         let of_cell = |outcome| {
             data.samples
                 .iter()
-                .filter(|s| {
-                    s.cell == cell.cell && s.repetition == cell.repetition && s.outcome == outcome
-                })
+                .filter(|s| s.cell == cell.cell && s.repetition == cell.repetition && s.outcome == outcome)
                 .count() as u64
         };
         (cell.decided, cell.timeouts) = (of_cell(Outcome::Decided), of_cell(Outcome::Timeout));
@@ -186,11 +167,7 @@ fn sample(spec: &CellSpec, repetition: u32, request: u64, random: &mut ChaCha8Rn
         clients: spec.clients,
         rate_per_s: spec.rate,
         request,
-        outcome: if spec.decided {
-            Outcome::Decided
-        } else {
-            Outcome::Timeout
-        },
+        outcome: if spec.decided { Outcome::Decided } else { Outcome::Timeout },
         path: spec.decided.then_some(path),
         intended_us: request * 1000,
         sent_us: Some(request * 1000),
@@ -212,11 +189,7 @@ fn node_row(spec: &CellSpec, repetition: u32, node: u32) -> NodeRow {
     let faulty = spec.faulty();
     let is_faulty = faulty.split(';').any(|id| id == node.to_string());
     let decided_slots = if spec.decided { spec.requests } else { 0 };
-    let lying = if spec.fault.starts_with("malicious") {
-        faulty.split(';').count() as u64
-    } else {
-        0
-    };
+    let lying = if spec.fault.starts_with("malicious") { faulty.split(';').count() as u64 } else { 0 };
     let messages = match spec.protocol {
         "pbft" => 2 * n - 1,
         "ccro" => 3,
@@ -231,12 +204,7 @@ fn node_row(spec: &CellSpec, repetition: u32, node: u32) -> NodeRow {
         fault: spec.fault.into(),
         node,
         role: if node == 0 { "commander" } else { "replica" }.into(),
-        faults: if is_faulty {
-            spec.fault.split([':', '@']).next().unwrap_or("none")
-        } else {
-            "none"
-        }
-        .into(),
+        faults: if is_faulty { spec.fault.split([':', '@']).next().unwrap_or("none") } else { "none" }.into(),
         decided_slots,
         correct: decided_slots * (2 * n - lying),
         corrupt: 2 * spec.requests * lying,
