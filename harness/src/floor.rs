@@ -1,6 +1,7 @@
 //! `harness floor`: what this machine could do at best.
 //!
-//! Measured: one hop of a peer link, one signature made, one checked. Counted,
+//! Measured: one hop of a peer link with a vote and with a proposal, one hash of a
+//! request, one signature made, one checked. Counted,
 //! on the real replicas in memory: messages and signatures of one decision. From
 //! these, two lower bounds for one decision, of which the larger is the floor:
 //!
@@ -19,7 +20,7 @@ use serde::Serialize;
 
 use apps::OpaqueLog;
 use kernel::keys::seeded;
-use kernel::{Claim, Cluster, ClusterId, Protocol, ReplicaId};
+use kernel::{Claim, Cluster, ClusterId, Digest, Protocol, ReplicaId};
 use node::{HopPlan, HopReport, measure_hops};
 use sim::{Network, World};
 
@@ -40,11 +41,26 @@ pub struct SignatureCosts {
     pub verify_in_batch_us: f64,
 }
 
+/// What a request of some size costs on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RequestCosts {
+    /// Bytes of data.
+    pub payload_bytes: usize,
+    /// A hop of a message that carries it, alone, microseconds.
+    pub hop_us: f64,
+    /// CPU time for such a message at both ends, microseconds.
+    pub hop_cpu_us: f64,
+    /// Hashing it, microseconds.
+    pub hash_us: f64,
+}
+
 /// What one decision is made of, counted over all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Work {
     /// Messages between nodes, replies included.
     pub messages: f64,
+    /// Those of them that carry the request.
+    pub large: f64,
     /// Signatures made.
     pub signed: f64,
     /// Signatures checked.
@@ -69,6 +85,8 @@ pub struct Floor {
     pub protocol: ProtocolName,
     /// Number of nodes.
     pub nodes: u16,
+    /// Bytes of data in the request.
+    pub payload_bytes: usize,
     /// How the decision is reached.
     pub path: &'static str,
     /// Operations one after the other …
@@ -90,6 +108,8 @@ pub struct Report {
     pub cores: usize,
     /// One hop, by the links as they are and by one POST per message.
     pub hop: HopReport,
+    /// What grows with the request.
+    pub requests: Vec<RequestCosts>,
     /// Signatures.
     pub signature: SignatureCosts,
     /// By flow and number of nodes.
@@ -104,7 +124,7 @@ pub async fn run(args: FloorArgs) -> Result<()> {
     let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper];
     let wanted = flows.iter().flat_map(|flow| args.nodes.iter().map(|n| (*flow, *n))).collect();
     say(format_args!("Measuring one hop both ways, signatures, and the work of one decision …"));
-    let report = measure(HopPlan::default(), wanted, args.payload).await?;
+    let report = measure(HopPlan::default(), wanted, &[args.payload]).await?;
     print(&report);
     let overhead = overhead::measure(overhead::answer_at_once()?, 1, args.payload, 2_000).await?;
     say(format_args!(
@@ -125,45 +145,82 @@ pub async fn measure_quick(plan: &Plan, dir: &Path) -> Result<()> {
     let hops = HopPlan { round_trips: 500, burst: 4_000, ..HopPlan::default() };
     let wanted: BTreeSet<(ProtocolName, u16)> =
         plan.protocols.iter().flat_map(|flow| plan.nodes.iter().map(|n| (*flow, *n))).collect();
-    let payload = plan.payload_bytes.iter().min().copied().unwrap_or(100);
-    let report = measure(hops, wanted, payload).await?;
+    let report = measure(hops, wanted, &plan.payload_bytes).await?;
     write(&report, dir)
 }
 
-async fn measure(hops: HopPlan, wanted: BTreeSet<(ProtocolName, u16)>, payload: usize) -> Result<Report> {
+async fn measure(hops: HopPlan, wanted: BTreeSet<(ProtocolName, u16)>, payloads: &[usize]) -> Result<Report> {
     let hop = measure_hops(hops).await.context("cannot measure a hop")?;
+    let mut requests = Vec::new();
+    for payload in payloads {
+        requests.push(request_costs(*payload, hops).await?);
+    }
     let signature = signature_costs();
     let cores = std::thread::available_parallelism()?.get();
     let fits = |(flow, n): &(ProtocolName, u16)| flow.check_size(*n).is_ok();
-    let floors = wanted
-        .into_iter()
-        .filter(fits)
-        .map(|(flow, n)| floor(flow, n, payload, cores, &hop, &signature))
-        .collect();
-    Ok(Report { cores, hop, signature, floors })
+    let mut floors = Vec::new();
+    for (flow, n) in wanted.into_iter().filter(fits) {
+        let work = work(flow, n);
+        floors.extend(requests.iter().map(|request| floor(flow, n, cores, work, &hop, request, &signature)));
+    }
+    Ok(Report { cores, hop, requests, signature, floors })
+}
+
+/// Beyond the payload, what a proposal with one request carries.
+const PROPOSAL_OVERHEAD_BYTES: usize = 300;
+
+async fn request_costs(payload: usize, hops: HopPlan) -> Result<RequestCosts> {
+    let message_bytes = payload + PROPOSAL_OVERHEAD_BYTES;
+    // The larger the message, the fewer of them, so that it takes no longer.
+    let share = 1 + message_bytes / 10_000;
+    let plan = HopPlan {
+        message_bytes,
+        round_trips: (hops.round_trips / share).max(20),
+        outstanding: (hops.outstanding / share).max(2),
+        burst: (hops.burst / share).max(40),
+    };
+    let hop = measure_hops(plan).await.context("cannot measure the hop of a proposal")?.streaming;
+    let data = vec![7; payload];
+    Ok(RequestCosts {
+        payload_bytes: payload,
+        hop_us: hop.latency_p50_us,
+        hop_cpu_us: hop.cpu_us_per_message,
+        hash_us: median_us(20, || {
+            black_box(Digest::of(black_box(&data)));
+        }),
+    })
 }
 
 fn floor(
     protocol: ProtocolName,
     nodes: u16,
-    payload: usize,
     cores: usize,
+    work: Work,
     hop: &HopReport,
+    request: &RequestCosts,
     costs: &SignatureCosts,
 ) -> Floor {
-    let work = work(protocol, nodes, payload);
     let critical = critical_path(protocol, nodes);
+    let (vote_us, vote_cpu_us) = (hop.streaming.latency_p50_us, hop.streaming.cpu_us_per_message);
     let check_us = costs.verify_us.min(costs.verify_in_batch_us);
-    let critical_path_us = f64::from(critical.hops) * hop.streaming.latency_p50_us
+    // One hop carries the request. It is hashed where it comes in, where it is
+    // checked, and where it is executed.
+    let critical_path_us = f64::from(critical.hops.saturating_sub(1)) * vote_us
+        + f64::from(critical.hops.min(1)) * request.hop_us
+        + 3.0 * request.hash_us
         + f64::from(critical.signed) * costs.sign_us
         + f64::from(critical.checked) * check_us;
-    let total_us = work.messages * hop.streaming.cpu_us_per_message
+    let hashed = f64::from(2 * nodes);
+    let total_us = (work.messages - work.large) * vote_cpu_us
+        + work.large * request.hop_cpu_us
+        + hashed * request.hash_us
         + work.signed * costs.sign_us
         + work.checked * check_us;
     let work_us = total_us / cores.min(usize::from(nodes)) as f64;
     Floor {
         protocol,
         nodes,
+        payload_bytes: request.payload_bytes,
         path: if protocol == ProtocolName::Ccro { "fast" } else { "direct" },
         critical,
         critical_path_us,
@@ -199,31 +256,35 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
 }
 
 /// Counts the work of one decision on the real replicas, in memory.
-fn work(protocol: ProtocolName, n: u16, payload: usize) -> Work {
+fn work(protocol: ProtocolName, n: u16) -> Work {
     let config = pbft::Config::for_cluster(n);
     let app = OpaqueLog::default;
     match protocol {
-        ProtocolName::Pbft => count(protocol, n, payload, || pbft::Replica::new(config.clone(), app())),
-        ProtocolName::Ccro => {
-            count(protocol, n, payload, || ccro::Replica::new(ccro::Config::for_cluster(n), app()))
-        }
-        ProtocolName::CcroPaper => count(protocol, n, payload, || ccro::paper::Replica::new(&config, app())),
+        ProtocolName::Pbft => count(protocol, n, || pbft::Replica::new(config.clone(), app())),
+        ProtocolName::Ccro => count(protocol, n, || ccro::Replica::new(ccro::Config::for_cluster(n), app())),
+        ProtocolName::CcroPaper => count(protocol, n, || ccro::paper::Replica::new(&config, app())),
     }
 }
 
-fn count<P: Protocol>(protocol: ProtocolName, n: u16, payload: usize, make: impl Fn() -> P) -> Work {
+fn count<P: Protocol>(protocol: ProtocolName, n: u16, make: impl Fn() -> P) -> Work {
     const DECISIONS: usize = 4;
     let cluster = Cluster::new(ClusterId::derive("floor", 1), &protocol.to_string(), n);
     let needed = protocol.tolerates(n) + 1;
     let mut world = World::new(cluster, 1, Network::default(), needed, &[], make);
     for _ in 0..DECISIONS {
-        world.submit(ReplicaId(0), &vec![7; payload]);
+        world.submit(ReplicaId(0), b"request");
         world.run(1_000_000);
     }
     let per_decision = |total: u64| total as f64 / DECISIONS as f64;
     let (signed, checked) = world.signatures();
+    let carriers = ["pre-prepare", "block-request", "store"].map(|kind| match (kind, protocol) {
+        // In the published flow PRE-PREPARE carries no block.
+        ("pre-prepare", ProtocolName::CcroPaper) => 0,
+        _ => world.messages().get(kind).copied().unwrap_or(0),
+    });
     Work {
         messages: per_decision(world.messages().values().sum()) + f64::from(n - 1),
+        large: per_decision(carriers.iter().sum()),
         signed: per_decision(signed),
         checked: per_decision(checked),
     }
@@ -282,6 +343,12 @@ fn print(report: &Report) {
             figures.latency_p50_us, figures.cpu_us_per_message, figures.messages_per_s
         ));
     }
+    for request in &report.requests {
+        say(format_args!(
+            "A message with a request of {} bytes: {:.1} us alone, {:.2} us of CPU in a burst; hashing the request {:.1} us.",
+            request.payload_bytes, request.hop_us, request.hop_cpu_us, request.hash_us
+        ));
+    }
     let costs = &report.signature;
     say(format_args!(
         "One signature: made in {:.1} us, checked in {:.1} us, in a batch of 16 in {:.1} us.",
@@ -312,11 +379,13 @@ mod tests {
     #[test]
     fn the_work_of_a_decision_is_what_the_formulas_say() {
         // Messages of the agreement and n−1 replies to the gateway.
-        assert_eq!(work(ProtocolName::Pbft, 4, 100).messages, 24.0 + 3.0);
-        assert_eq!(work(ProtocolName::Ccro, 7, 100).messages, 17.0 + 6.0);
+        let pbft = work(ProtocolName::Pbft, 4);
+        assert_eq!((pbft.messages, pbft.large), (24.0 + 3.0, 3.0));
+        assert_eq!(work(ProtocolName::Ccro, 7).messages, 17.0 + 6.0);
+        assert_eq!(work(ProtocolName::CcroPaper, 7).large, 12.0);
         // Bundle, proposal, n−1 PREPAREs, n COMMITs, n replies.
-        assert_eq!(work(ProtocolName::Pbft, 4, 100).signed, 13.0);
-        assert_eq!(work(ProtocolName::Ccro, 4, 100).signed, 9.0);
+        assert_eq!(pbft.signed, 13.0);
+        assert_eq!(work(ProtocolName::Ccro, 4).signed, 9.0);
     }
 
     #[test]
@@ -324,10 +393,12 @@ mod tests {
         let figures = node::HopFigures { latency_p50_us: 10.0, cpu_us_per_message: 2.0, messages_per_s: 0.0 };
         let hop = HopReport { streaming: figures, one_post_per_message: figures };
         let costs = SignatureCosts { sign_us: 1.0, verify_us: 3.0, verify_in_batch_us: 2.0 };
-        let floor = floor(ProtocolName::Pbft, 4, 100, 2, &hop, &costs);
-        assert_eq!(floor.critical_path_us, 4.0 * 10.0 + 5.0 + 5.0 * 2.0);
-        let work = floor.work.messages * 2.0 + floor.work.signed + floor.work.checked * 2.0;
-        assert_eq!(floor.work_us, work / 2.0);
+        let request = RequestCosts { payload_bytes: 1, hop_us: 50.0, hop_cpu_us: 20.0, hash_us: 5.0 };
+        let work = work(ProtocolName::Pbft, 4);
+        let floor = floor(ProtocolName::Pbft, 4, 2, work, &hop, &request, &costs);
+        assert_eq!(floor.critical_path_us, 3.0 * 10.0 + 50.0 + 3.0 * 5.0 + 5.0 + 5.0 * 2.0);
+        let total = 24.0 * 2.0 + 3.0 * 20.0 + 8.0 * 5.0 + work.signed + work.checked * 2.0;
+        assert_eq!(floor.work_us, total / 2.0);
         assert_eq!(floor.floor_us, floor.critical_path_us.max(floor.work_us));
     }
 }

@@ -13,7 +13,17 @@ fn summary(protocols: &str, nodes: &str, more: &[&str]) -> Vec<SummaryRow> {
     let out = folder.path().join("out");
     let patient = ["--fast-wait-ms", "60000", "--fallback-after-ms", "60000", "--resend-after-ms", "60000"];
     let output = Command::new(env!("CARGO_BIN_EXE_harness"))
-        .args(["compare", "--protocol", protocols, "--nodes", nodes, "--fault", "none", "--placement", "tasks"])
+        .args([
+            "compare",
+            "--protocol",
+            protocols,
+            "--nodes",
+            nodes,
+            "--fault",
+            "none",
+            "--placement",
+            "tasks",
+        ])
         .args(["--requests", "20", "--warmup", "3", "--repetitions", "1", "--timeout", "60"])
         .args(patient)
         .args(more)

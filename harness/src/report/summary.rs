@@ -31,6 +31,8 @@ pub struct Floor {
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,
+    /// Bytes of data in the request.
+    pub payload_bytes: u64,
     /// The larger of critical path and total work, microseconds.
     pub floor_us: f64,
 }
@@ -297,6 +299,7 @@ fn floor_of(cell: &Cell, floors: &[Floor]) -> Option<f64> {
         .iter()
         .filter(|floor| comparable && floor.floor_us > 0.0)
         .filter(|floor| floor.protocol == row.protocol && floor.nodes == row.nodes)
+        .filter(|floor| floor.payload_bytes == row.payload_bytes)
         .map(|floor| floor.floor_us)
         .min_by(f64::total_cmp)
 }
@@ -387,7 +390,7 @@ mod tests {
         data.add(&CellSpec::new("pbft", 4, "none"));
         data.add(&CellSpec::new("ccro", 4, "none"));
         data.cells.iter_mut().filter(|c| c.protocol == "ccro").for_each(|c| c.link_delay_us = 500);
-        let floors = [Floor { protocol: "ccro".into(), nodes: 4, floor_us: 10.0 }];
+        let floors = [Floor { protocol: "ccro".into(), nodes: 4, payload_bytes: 100, floor_us: 10.0 }];
         let rows = summarise(&data.samples, &data.nodes, &data.cells, &floors);
         let ccro = of(&rows, "ccro-4-none");
         assert_eq!((ccro.ratio_to_pbft, ccro.floor_us), (None, None));
@@ -403,9 +406,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read_floors(dir.path()).unwrap(), []);
         let json = r#"{"host":"x","floors":[
-            {"protocol":"ccro","nodes":4,"path":"two-phase","critical_path_us":1,"work_us":2,"floor_us":300.0},
-            {"protocol":"ccro","nodes":4,"path":"fast","floor_us":160},
-            {"protocol":"ccro","nodes":7,"path":"fast","floor_us":200}]}"#;
+            {"protocol":"ccro","nodes":4,"payload_bytes":100,"path":"two-phase","critical_path_us":1,"work_us":2,"floor_us":300.0},
+            {"protocol":"ccro","nodes":4,"payload_bytes":100,"path":"fast","floor_us":160},
+            {"protocol":"ccro","nodes":7,"payload_bytes":100,"path":"fast","floor_us":200}]}"#;
         std::fs::write(dir.path().join("floor.json"), json).unwrap();
         let floors = read_floors(dir.path()).unwrap();
         let rows = summarise(&data.samples, &data.nodes, &data.cells, &floors);
