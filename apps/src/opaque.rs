@@ -22,8 +22,8 @@ impl Application for OpaqueLog {
     fn execute(&mut self, operation: &Operation) -> Operation {
         self.length += 1;
         self.chain = self.chain.chain(&Digest::of(&operation.0));
-        let tail: String = self.chain.to_string().chars().take(16).collect();
-        Operation::new(format!("{} {tail}", self.length).as_bytes())
+        let tail = u64::from_be_bytes(self.chain.0[..8].try_into().expect("eight of 32 bytes"));
+        Operation::new(format!("{} {tail:016x}", self.length).as_bytes())
     }
 
     fn digest(&self) -> Digest {

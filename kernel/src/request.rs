@@ -26,14 +26,32 @@ pub struct Request {
 /// Requests that one gateway forwards together, under one signature of that
 /// gateway. A bundle is ordered whole, so its one signature authenticates
 /// every request in it to every replica (ADR 0002).
+///
+/// Immutable, so that its digest is computed once, when it is signed or decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Unhashed")]
 pub struct Bundle {
-    /// The signer; every request's session must be one of its own.
-    pub gateway: ReplicaId,
-    /// At least one request.
-    pub requests: Vec<Request>,
-    /// Over [`Bundle::digest`].
-    pub signature: Signature,
+    gateway: ReplicaId,
+    requests: Vec<Request>,
+    signature: Signature,
+    #[serde(skip_serializing)]
+    digest: Digest,
+}
+
+/// A bundle as it comes off the wire.
+#[derive(Deserialize)]
+struct Unhashed {
+    gateway: ReplicaId,
+    requests: Vec<Request>,
+    signature: Signature,
+}
+
+impl From<Unhashed> for Bundle {
+    fn from(unhashed: Unhashed) -> Bundle {
+        let Unhashed { gateway, requests, signature } = unhashed;
+        let digest = digest_of(gateway, &requests);
+        Bundle { gateway, requests, signature, digest }
+    }
 }
 
 /// What one slot orders. An empty batch is the null request.
@@ -46,18 +64,30 @@ pub struct Batch {
 impl Bundle {
     /// Signs `requests` as `signer`'s.
     pub fn sign(cluster: &Cluster, signer: &Signer, requests: Vec<Request>) -> Bundle {
-        let digest = digest_of(signer.id(), &requests);
-        Bundle { gateway: signer.id(), requests, signature: signer.sign(&statement(&cluster.id, &digest)) }
+        let gateway = signer.id();
+        let digest = digest_of(gateway, &requests);
+        Bundle { gateway, requests, signature: signer.sign(&statement(&cluster.id, &digest)), digest }
     }
 
-    /// The hash of gateway and requests.
+    /// The signer; every request's session must be one of its own.
+    pub fn gateway(&self) -> ReplicaId {
+        self.gateway
+    }
+
+    /// What is asked for, in order; at least one request if well formed.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// The hash of gateway and requests, which is what is signed.
     pub fn digest(&self) -> Digest {
-        digest_of(self.gateway, &self.requests)
+        self.digest
     }
 
-    /// The signature to be checked, for a bundle whose digest is `digest`.
-    pub fn claim(&self, cluster: &Cluster, digest: &Digest) -> Claim {
-        Claim { author: self.gateway, bytes: statement(&cluster.id, digest), signature: self.signature }
+    /// The signature to be checked.
+    pub fn claim(&self, cluster: &Cluster) -> Claim {
+        let bytes = statement(&cluster.id, &self.digest);
+        Claim { author: self.gateway, bytes, signature: self.signature }
     }
 
     /// Whether the bundle is well formed: not empty, and every session the
@@ -75,16 +105,17 @@ impl Bundle {
 impl Batch {
     /// The hash over the bundles' digests: the value that replicas vote on.
     pub fn digest(&self) -> Digest {
-        Batch::digest_of(self.bundles.iter().map(|bundle| bundle.digest()))
-    }
-
-    /// The digest of a batch whose bundles have these digests.
-    pub fn digest_of(bundles: impl Iterator<Item = Digest>) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key("batch");
-        for digest in bundles {
-            hasher.update(&digest.0);
+        for bundle in &self.bundles {
+            hasher.update(&bundle.digest.0);
         }
         Digest(*hasher.finalize().as_bytes())
+    }
+
+    /// The signatures that make every request authentic; none if a bundle is
+    /// malformed.
+    pub fn claims(&self, cluster: &Cluster) -> Option<Vec<Claim>> {
+        self.bundles.iter().map(|bundle| bundle.is_well_formed().then(|| bundle.claim(cluster))).collect()
     }
 
     /// Number of requests in all bundles.

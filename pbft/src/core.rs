@@ -130,7 +130,7 @@ impl<A: Application> Core<A> {
 
     fn enqueue<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
         if let Some(replies) = self.execution.replies_again(&bundle) {
-            self.reply_again(cx, bundle.gateway, replies);
+            self.reply_again(cx, bundle.gateway(), replies);
         } else if self.known.insert(bundle.digest()) {
             self.waiting.push_back(bundle);
         }
@@ -182,7 +182,7 @@ impl<A: Application> Core<A> {
         let (mut requests, mut bytes) = (0, 0);
         let mut batch = Batch::default();
         while let Some(bundle) = self.waiting.front() {
-            requests += bundle.requests.len();
+            requests += bundle.requests().len();
             bytes += bundle.payload_bytes();
             let full = requests > self.config.batch_max || bytes > self.config.batch_bytes_max;
             if full && !batch.bundles.is_empty() {
@@ -393,7 +393,7 @@ impl<A: Application> Core<A> {
                 let to = bundle.gateway;
                 cx.push(Effect::Reply { to, bundle });
             }
-            self.forget_requests(cx, &batch);
+            self.forget_requests(&batch);
             // All replicas execute the same bytes, so all reach the same checkpoints.
             self.bytes_since_checkpoint += batch.payload_bytes();
             if seq.0.is_multiple_of(self.config.checkpoint_interval)
@@ -404,17 +404,11 @@ impl<A: Application> Core<A> {
         }
     }
 
-    fn forget_requests<P: Speaks>(&mut self, cx: &Context<'_, P>, batch: &Batch) {
-        // Only a commander or a gateway of requests in flight remembers any.
-        if self.known.is_empty() && self.submitted.is_empty() {
-            return;
-        }
+    fn forget_requests(&mut self, batch: &Batch) {
         for bundle in &batch.bundles {
-            if !self.known.is_empty() || bundle.gateway == cx.id() {
-                let digest = bundle.digest();
-                self.known.remove(&digest);
-                self.submitted.remove(&digest);
-            }
+            let digest = bundle.digest();
+            self.known.remove(&digest);
+            self.submitted.remove(&digest);
         }
     }
 
@@ -549,7 +543,7 @@ impl<A: Application> Core<A> {
             last_executed: self.last_executed(),
             stable_checkpoint: self.stable,
             slots_in_flight: begun,
-            requests_waiting: self.waiting.iter().map(|bundle| bundle.requests.len()).sum(),
+            requests_waiting: self.waiting.iter().map(|bundle| bundle.requests().len()).sum(),
         }
     }
 }

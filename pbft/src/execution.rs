@@ -50,7 +50,7 @@ impl<A: Application> Execution<A> {
         let mut replies: BTreeMap<_, Vec<Reply>> = BTreeMap::new();
         let mut requests = 0;
         for bundle in &batch.bundles {
-            let to_gateway = replies.entry(bundle.gateway).or_default();
+            let to_gateway = replies.entry(bundle.gateway()).or_default();
             requests += self.execute_bundle(bundle, to_gateway);
         }
         cx.mark(Mark::Executed { seq, digest, requests, chain: self.chain });
@@ -61,7 +61,7 @@ impl<A: Application> Execution<A> {
     /// Executes what was not executed before; returns how many that were.
     fn execute_bundle(&mut self, bundle: &Bundle, replies: &mut Vec<Reply>) -> usize {
         let mut executed = 0;
-        for request in &bundle.requests {
+        for request in bundle.requests() {
             let known = self.sessions.get(&request.session);
             let result = match known {
                 Some((counter, _)) if *counter > request.counter => continue,
@@ -84,7 +84,7 @@ impl<A: Application> Execution<A> {
     /// at all where every client has asked for more since.
     pub fn replies_again(&self, bundle: &Bundle) -> Option<Vec<Reply>> {
         let mut replies = Vec::new();
-        for request in &bundle.requests {
+        for request in bundle.requests() {
             match self.sessions.get(&request.session) {
                 Some((counter, result)) if *counter == request.counter => replies.push(Reply {
                     session: request.session,

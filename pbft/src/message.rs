@@ -255,17 +255,11 @@ impl Message {
         if header.phase != Phase::PrePrepare || !header.is_entitled(cluster) {
             return Err(Reason::NotEntitled);
         }
-        let digests: Vec<Digest> = batch.bundles.iter().map(|bundle| bundle.digest()).collect();
-        if Batch::digest_of(digests.iter().copied()) != header.digest {
+        if batch.digest() != header.digest {
             return Err(Reason::DigestMismatch);
         }
-        let mut claims = vec![header.claim(cluster)];
-        for (bundle, digest) in batch.bundles.iter().zip(&digests) {
-            if !bundle.is_well_formed() {
-                return Err(Reason::MalformedRequests);
-            }
-            claims.push(bundle.claim(cluster, digest));
-        }
+        let mut claims = batch.claims(cluster).ok_or(Reason::MalformedRequests)?;
+        claims.push(header.claim(cluster));
         Ok(claims)
     }
 }
@@ -314,10 +308,10 @@ impl Wire for Message {
     fn claims(&self, _from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         match self {
             Message::Requests(bundle) => {
-                if !cluster.contains(bundle.gateway) || !bundle.is_well_formed() {
+                if !cluster.contains(bundle.gateway()) || !bundle.is_well_formed() {
                     return Err(Reason::MalformedRequests);
                 }
-                Ok(vec![bundle.claim(cluster, &bundle.digest())])
+                Ok(vec![bundle.claim(cluster)])
             }
             Message::PrePrepare { header, batch } => Message::proposal_claims(header, batch, cluster),
             Message::Vote(vote) => {

@@ -96,16 +96,12 @@ impl Message {
         if !matches!(header.step, Step::Request | Step::Store) {
             return Err(Reason::NotEntitled);
         }
-        let digests: Vec<Digest> = batch.bundles.iter().map(|bundle| bundle.digest()).collect();
-        if Batch::digest_of(digests.iter().copied()) != header.digest {
+        if batch.digest() != header.digest {
             return Err(Reason::DigestMismatch);
         }
-        if !batch.bundles.iter().all(|bundle| bundle.is_well_formed()) {
-            return Err(Reason::MalformedRequests);
-        }
-        let bundles = batch.bundles.iter().zip(&digests);
-        let claims = bundles.map(|(bundle, digest)| bundle.claim(cluster, digest));
-        Ok(claims.chain([header.claim(cluster)]).collect())
+        let mut claims = batch.claims(cluster).ok_or(Reason::MalformedRequests)?;
+        claims.push(header.claim(cluster));
+        Ok(claims)
     }
 }
 
@@ -148,10 +144,10 @@ impl Wire for Message {
     fn claims(&self, _from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         match self {
             Message::Requests(bundle) => {
-                if !cluster.contains(bundle.gateway) || !bundle.is_well_formed() {
+                if !cluster.contains(bundle.gateway()) || !bundle.is_well_formed() {
                     return Err(Reason::MalformedRequests);
                 }
-                Ok(vec![bundle.claim(cluster, &bundle.digest())])
+                Ok(vec![bundle.claim(cluster)])
             }
             Message::Block { header, batch } => Message::block_claims(header, batch, cluster),
             Message::Step(statement) => {

@@ -95,7 +95,7 @@ impl<A: Application> Replica<A> {
         }
         let mut batch = Batch::default();
         while let Some(bundle) = self.waiting.front() {
-            let fits = batch.requests() + bundle.requests.len() <= self.batch_max;
+            let fits = batch.requests() + bundle.requests().len() <= self.batch_max;
             if !fits && !batch.bundles.is_empty() {
                 break;
             }
@@ -349,7 +349,7 @@ impl<A: Application> Protocol for Replica<A> {
             last_executed: self.execution.last(),
             stable_checkpoint: Seq(0),
             slots_in_flight: self.rounds.range(self.execution.last().next()..).count(),
-            requests_waiting: self.waiting.iter().map(|bundle| bundle.requests.len()).sum(),
+            requests_waiting: self.waiting.iter().map(|bundle| bundle.requests().len()).sum(),
         }
     }
 }

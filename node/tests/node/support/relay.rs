@@ -69,7 +69,7 @@ impl Wire for Message {
     }
 
     fn claims(&self, _from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
-        let of_bundle = |bundle: &Bundle| bundle.claim(cluster, &bundle.digest());
+        let of_bundle = |bundle: &Bundle| bundle.claim(cluster);
         match self {
             Message::Requests(bundle) if !bundle.is_well_formed() => Err(Reason::MalformedRequests),
             Message::Requests(bundle) => Ok(vec![of_bundle(bundle)]),
@@ -106,7 +106,7 @@ impl Relay {
     fn take(&mut self, cx: &mut Cx<'_>, bundle: Arc<Bundle>) {
         if cx.id() != COMMANDER {
             cx.send(COMMANDER, Message::Requests(bundle));
-        } else if bundle.requests.iter().any(|request| *request.operation.0 == *b"slow") {
+        } else if bundle.requests().iter().any(|request| *request.operation.0 == *b"slow") {
             self.slow_count += 1;
             self.slow.insert(self.slow_count, bundle);
             cx.set_timer(self.slow_count, Micros(1_500));
@@ -122,7 +122,7 @@ impl Relay {
             view: View(0),
             seq,
             digest,
-            requests: bundle.requests.len(),
+            requests: bundle.requests().len(),
             communication_node: None,
         });
         cx.send_all(Message::Order { seq, bundle: Arc::clone(&bundle), signature });
@@ -134,14 +134,14 @@ impl Relay {
         let chain = self.chain.unwrap_or(Digest::ZERO).chain(&digest);
         (self.last, self.chain) = (seq.0, Some(chain));
         cx.mark(Mark::Committed { view: View(0), seq, digest, path: Path::Direct });
-        cx.mark(Mark::Executed { seq, digest, requests: bundle.requests.len(), chain });
+        cx.mark(Mark::Executed { seq, digest, requests: bundle.requests().len(), chain });
         let reply = |request: &kernel::Request| Reply {
             session: request.session,
             counter: request.counter,
             result: request.operation.clone(),
         };
-        let replies = bundle.requests.iter().map(reply).collect();
-        let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), seq, bundle.gateway, replies);
+        let replies = bundle.requests().iter().map(reply).collect();
+        let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), seq, bundle.gateway(), replies);
         cx.push(Effect::Reply { to: bundle.gateway, bundle });
     }
 }
