@@ -24,16 +24,24 @@ pub(crate) struct Counters {
 /// Messages in one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    by_kind: BTreeMap<&'static str, u64>,
+    by_kind: BTreeMap<&'static str, Amount>,
     agreement: u64,
     other: u64,
     pub(crate) bytes: u64,
 }
 
+/// Messages of one kind, and the bytes that they took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Amount {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
 impl Traffic {
-    /// Counts `copies` of a message.
-    pub(crate) fn count(&mut self, kind: &'static str, class: Class, copies: u64) {
-        *self.by_kind.entry(kind).or_default() += copies;
+    /// Counts messages of one kind.
+    pub(crate) fn count(&mut self, kind: &'static str, class: Class, amount: Amount) {
+        self.add(kind, amount);
+        let copies = amount.messages;
         if class.is_agreement() {
             self.agreement += copies;
         } else {
@@ -43,13 +51,19 @@ impl Traffic {
 
     /// Counts a reply to a gateway. It is never part of the agreement: its class
     /// in a protocol's messages is about replies to the commander.
-    pub(crate) fn count_reply(&mut self) {
-        *self.by_kind.entry(REPLY_KIND).or_default() += 1;
-        self.other += 1;
+    pub(crate) fn count_reply(&mut self, amount: Amount) {
+        self.add(REPLY_KIND, amount);
+        self.other += amount.messages;
     }
 
-    fn kinds(&self) -> BTreeMap<String, u64> {
-        self.by_kind.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
+    fn add(&mut self, kind: &'static str, amount: Amount) {
+        let total = self.by_kind.entry(kind).or_default();
+        total.messages += amount.messages;
+        total.bytes += amount.bytes;
+    }
+
+    fn by_kind(&self, what: impl Fn(&Amount) -> u64) -> BTreeMap<String, u64> {
+        self.by_kind.iter().map(|(kind, amount)| ((*kind).to_owned(), what(amount))).collect()
     }
 }
 
@@ -69,8 +83,10 @@ impl Counters {
         let refused = self.refused.iter().map(|(reason, count)| (reason.to_string(), *count));
         let unreadable = self.unreadable.iter().map(|(what, count)| ((*what).to_owned(), *count));
         CounterReport {
-            messages_out: self.sent.kinds(),
-            messages_in: self.received.kinds(),
+            messages_out: self.sent.by_kind(|amount| amount.messages),
+            messages_in: self.received.by_kind(|amount| amount.messages),
+            bytes_out_by_kind: self.sent.by_kind(|amount| amount.bytes),
+            bytes_in_by_kind: self.received.by_kind(|amount| amount.bytes),
             bytes_out: self.sent.bytes,
             bytes_in: self.received.bytes,
             agreement_messages_out: self.sent.agreement,
@@ -93,7 +109,11 @@ pub struct CounterReport {
     pub messages_out: BTreeMap<String, u64>,
     /// Messages that came in and could be read, by kind.
     pub messages_in: BTreeMap<String, u64>,
-    /// Bytes of the former, frame headers included.
+    /// Bytes of the messages out, frame headers included, by kind.
+    pub bytes_out_by_kind: BTreeMap<String, u64>,
+    /// Bytes of the messages in, frame headers included, by kind.
+    pub bytes_in_by_kind: BTreeMap<String, u64>,
+    /// Bytes handed to the peer links.
     pub bytes_out: u64,
     /// Bytes that came in on peer links.
     pub bytes_in: u64,
@@ -150,15 +170,21 @@ mod tests {
     #[test]
     fn counts_by_kind_by_part_and_by_reason() {
         let mut counters = Counters::default();
-        counters.sent.count("prepare", Class::Vote, 3);
-        counters.sent.count("prepare", Class::Vote, 3);
-        counters.sent.count("request", Class::Request, 1);
-        counters.received.count_reply();
+        let amount = |messages, bytes| Amount { messages, bytes };
+        counters.sent.count("prepare", Class::Vote, amount(3, 600));
+        counters.sent.count("prepare", Class::Vote, amount(3, 630));
+        counters.sent.count("request", Class::Request, amount(1, 90));
+        counters.received.count_reply(amount(1, 70));
         counters.refused(Reason::BadSignature);
         counters.refused(Reason::BadSignature);
         counters.unreadable("truncated frame");
         let report = counters.report();
         assert_eq!(report.messages_out, [("prepare".to_owned(), 6), ("request".to_owned(), 1)].into());
+        assert_eq!(
+            report.bytes_out_by_kind,
+            [("prepare".to_owned(), 1230), ("request".to_owned(), 90)].into()
+        );
+        assert_eq!(report.bytes_in_by_kind, [("reply".to_owned(), 70)].into());
         assert_eq!((report.agreement_messages_out, report.other_messages_out), (6, 1));
         assert_eq!((report.agreement_messages_in, report.other_messages_in), (0, 1));
         let rejected = [("bad signature".to_owned(), 2), ("truncated frame".to_owned(), 1)];

@@ -2,7 +2,7 @@
 
 use crate::clock::now_ns;
 use crate::config::NodeConfig;
-use crate::counters::Counters;
+use crate::counters::{Amount, Counters};
 use crate::frame::{Frame, encode};
 use crate::gateway::{Gateway, first_session_now};
 use crate::inbox::{Inbox, Incoming};
@@ -196,14 +196,15 @@ where
         let mut replies = Vec::new();
         {
             let received = &mut self.shared.counters.borrow_mut().received;
-            for Incoming { from, frame, .. } in incoming {
+            for Incoming { from, frame, bytes } in incoming {
+                let amount = Amount { messages: 1, bytes: bytes as u64 };
                 match frame {
                     Frame::Protocol(message) => {
-                        received.count(message.kind(), message.class(), 1);
+                        received.count(message.kind(), message.class(), amount);
                         messages.push((from, message));
                     }
                     Frame::Reply(bundle) => {
-                        received.count_reply();
+                        received.count_reply(amount);
                         replies.push(bundle);
                     }
                 }
@@ -279,9 +280,9 @@ where
             Effect::CancelTimer(timer) => self.timers.cancel(timer),
             Effect::Reply { to, bundle } if to == self.shared.config.id => self.count_reply(&bundle),
             Effect::Reply { to, bundle } => {
-                let sent = self.send_frame(To::One(to), &Frame::Reply(&bundle));
-                if sent.is_some_and(|copies| copies > 0) {
-                    self.shared.counters.borrow_mut().sent.count_reply();
+                let amount = self.send_frame(To::One(to), &Frame::Reply(&bundle));
+                if amount.messages > 0 {
+                    self.shared.counters.borrow_mut().sent.count_reply(amount);
                 }
             }
             Effect::Reject(rejection) => self.refuse(&rejection),
@@ -305,25 +306,26 @@ where
 
     fn send(&mut self, to: To, message: &P::Message) {
         self.shared.admission.borrow_mut().vouch(self.shared.config.id, message);
-        if let Some(copies) = self.send_frame(to, &Frame::Protocol(message)) {
+        let amount = self.send_frame(to, &Frame::Protocol(message));
+        if amount.messages > 0 {
             let sent = &mut self.shared.counters.borrow_mut().sent;
-            sent.count(message.kind(), message.class(), copies);
+            sent.count(message.kind(), message.class(), amount);
         }
     }
 
     /// Writes a frame once and hands it to the link of every recipient. Returns
-    /// their number, unless the frame cannot be sent at all.
-    fn send_frame(&mut self, to: To, frame: &Frame<&P::Message, &ReplyBundle>) -> Option<u64> {
+    /// what that amounts to: nothing, if the frame cannot be sent at all.
+    fn send_frame(&mut self, to: To, frame: &Frame<&P::Message, &ReplyBundle>) -> Amount {
         let shared = Rc::clone(&self.shared);
         let bytes = match encode(frame, shared.config.encoding) {
             Ok(bytes) => bytes,
             Err(error) => {
                 tracing::error!(%error, "message not sent; fewer or smaller requests per batch help");
                 shared.counters.borrow_mut().dropped_messages += 1;
-                return None;
+                return Amount::default();
             }
         };
-        let mut copies = 0;
+        let mut copies: u64 = 0;
         let mut hand_over = |id: ReplicaId| {
             if let Some(Some(link)) = shared.links.get(usize::from(id.0)) {
                 copies += 1;
@@ -334,8 +336,9 @@ where
             To::One(id) => hand_over(id),
             To::All => shared.config.cluster.replicas().for_each(hand_over),
         }
-        shared.counters.borrow_mut().sent.bytes += copies * bytes.len() as u64;
-        Some(copies)
+        let amount = Amount { messages: copies, bytes: copies * bytes.len() as u64 };
+        shared.counters.borrow_mut().sent.bytes += amount.bytes;
+        amount
     }
 
     /// One message to one peer, under the injected conditions.
