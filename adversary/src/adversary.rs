@@ -2,7 +2,8 @@
 
 use crate::behaviour::{Behaviour, Equivocation};
 use kernel::{
-    Class, Context, Effect, Falsify as _, Input, Micros, Protocol, ReplicaId, Status, To, Wire as _,
+    Class, Context, Effect, Falsify as _, Input, Micros, Protocol, ReplicaId, ReplyBundle, Status, To,
+    Wire as _,
 };
 use std::collections::BTreeMap;
 
@@ -11,8 +12,15 @@ use std::collections::BTreeMap;
 pub struct Adversary<P: Protocol> {
     inner: P,
     behaviours: Vec<Behaviour>,
-    held: BTreeMap<u64, (To, P::Message)>,
+    held: BTreeMap<u64, Speech<P::Message>>,
     next_held: u64,
+}
+
+/// What a node says to another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Speech<M> {
+    Message(To, M),
+    Reply(ReplicaId, ReplyBundle),
 }
 
 /// A timer of the replica inside, or the end of a message's delay.
@@ -64,11 +72,7 @@ impl<P: Protocol> Adversary<P> {
                 cx.push(Effect::Send { to, message });
             }
             Effect::Send { to, message } => self.send(cx, to, message),
-            Effect::Reply { to, bundle } => {
-                let lies = self.behaviours.contains(&Behaviour::Malicious);
-                let bundle = if lies { bundle.falsified(cx.cluster, cx.signer) } else { bundle };
-                cx.push(Effect::Reply { to, bundle });
-            }
+            Effect::Reply { to, bundle } => self.reply(cx, to, bundle),
             Effect::SetTimer { timer, after } => cx.set_timer(Timer::Inner(timer), after),
             Effect::CancelTimer(timer) => cx.cancel_timer(Timer::Inner(timer)),
             Effect::Reject(rejection) => cx.push(Effect::Reject(rejection)),
@@ -79,24 +83,55 @@ impl<P: Protocol> Adversary<P> {
     /// Runs a message through all behaviours and sends what is left of it.
     fn send(&mut self, cx: &mut Context<'_, Self>, to: To, message: P::Message) {
         let mut outgoing = vec![(to, message)];
-        let mut delay = Micros(0);
         for behaviour in &self.behaviours {
-            if let Behaviour::Delay(by) = behaviour {
-                delay.0 += by.0;
-            }
             outgoing =
                 outgoing.into_iter().flat_map(|(to, message)| apply(behaviour, cx, to, message)).collect();
         }
         for (to, message) in outgoing {
-            if delay == Micros(0) {
-                cx.push(Effect::Send { to, message });
-            } else {
-                let number = self.next_held;
-                self.next_held += 1;
-                self.held.insert(number, (to, message));
-                cx.set_timer(Timer::Release(number), delay);
-            }
+            self.say(cx, Speech::Message(to, message));
         }
+    }
+
+    /// The same for a reply to a gateway.
+    fn reply(&mut self, cx: &mut Context<'_, Self>, to: ReplicaId, bundle: ReplyBundle) {
+        let lies = self.behaviours.contains(&Behaviour::Malicious);
+        let bundle = if lies { bundle.falsified(cx.cluster, cx.signer) } else { bundle };
+        if to == cx.id() {
+            cx.push(Effect::Reply { to, bundle });
+        } else if !self.behaviours.iter().any(|behaviour| is_dropped(behaviour, cx)) {
+            self.say(cx, Speech::Reply(to, bundle));
+        }
+    }
+
+    /// Says something, after the delays in force.
+    fn say(&mut self, cx: &mut Context<'_, Self>, speech: Speech<P::Message>) {
+        let delays = self.behaviours.iter().filter_map(|behaviour| match behaviour {
+            Behaviour::Delay(by) => Some(by.0),
+            _ => None,
+        });
+        let delay = Micros(delays.sum());
+        if delay == Micros(0) {
+            utter(cx, speech);
+        } else {
+            let number = self.next_held;
+            self.next_held += 1;
+            self.held.insert(number, speech);
+            cx.set_timer(Timer::Release(number), delay);
+        }
+    }
+}
+
+fn utter<P: Protocol>(cx: &mut Context<'_, Adversary<P>>, speech: Speech<P::Message>) {
+    cx.push(match speech {
+        Speech::Message(to, message) => Effect::Send { to, message },
+        Speech::Reply(to, bundle) => Effect::Reply { to, bundle },
+    });
+}
+
+fn is_dropped<P: Protocol>(behaviour: &Behaviour, cx: &mut Context<'_, Adversary<P>>) -> bool {
+    match behaviour {
+        Behaviour::Drop(millionths) => cx.choose.chance(f64::from(*millionths) / 1e6),
+        _ => false,
     }
 }
 
@@ -110,17 +145,18 @@ fn apply<P: Protocol>(
     let class = message.class();
     match behaviour {
         Behaviour::Malicious => match class {
-            Class::Vote | Class::Certificate | Class::Reply => {
-                let lie = message.falsified(cx.cluster, cx.signer);
-                vec![(to, lie)]
+            Class::Vote | Class::Certificate | Class::Checkpoint => {
+                vec![(to, message.falsified(cx.cluster, cx.signer))]
             }
-            Class::Proposal | Class::Request | Class::Upkeep => vec![(to, message)],
+            Class::Proposal | Class::Request | Class::Reply | Class::Upkeep => vec![(to, message)],
         },
         Behaviour::Equivocate(whom) => {
             let lie = match class {
                 Class::Proposal => message.alternative(cx.cluster, cx.signer),
-                Class::Vote | Class::Certificate => Some(message.falsified(cx.cluster, cx.signer)),
-                _ => None,
+                Class::Vote | Class::Certificate | Class::Checkpoint => {
+                    Some(message.falsified(cx.cluster, cx.signer))
+                }
+                Class::Request | Class::Reply | Class::Upkeep => None,
             };
             match lie {
                 Some(lie) => split(cx, *whom, to, message, lie),
@@ -128,7 +164,7 @@ fn apply<P: Protocol>(
             }
         }
         Behaviour::Withhold => match class {
-            Class::Vote | Class::Certificate => vec![],
+            Class::Vote | Class::Certificate | Class::Checkpoint => vec![],
             _ => vec![(to, message)],
         },
         Behaviour::Partial(served) => match class {
@@ -139,9 +175,9 @@ fn apply<P: Protocol>(
                 .collect(),
             _ => vec![(to, message)],
         },
-        Behaviour::Drop(millionths) => recipients(cx, to)
+        Behaviour::Drop(_) => recipients(cx, to)
             .into_iter()
-            .filter(|_| !cx.choose.chance(f64::from(*millionths) / 1e6))
+            .filter(|_| !is_dropped(behaviour, cx))
             .map(|id| (To::One(id), message.clone()))
             .collect(),
         // Offline never gets here, and a delay is added up by the caller.
@@ -161,7 +197,14 @@ fn split<P: Protocol>(
         Equivocation::Halves => id.0 % 2 == 1,
         Equivocation::Victim => id == victim,
     };
-    recipients(cx, to)
+    let mut audience = recipients(cx, to);
+    if let (To::One(id), Class::Vote) = (to, truth.class()) {
+        // A vote for one collector alone would contradict nothing: the other
+        // story goes to somebody else.
+        let other = cx.cluster.replicas().find(|o| *o != cx.id() && is_lied_to(*o) != is_lied_to(id));
+        audience.extend(other);
+    }
+    audience
         .into_iter()
         .map(|id| (To::One(id), if is_lied_to(id) { lie.clone() } else { truth.clone() }))
         .collect()
@@ -181,10 +224,10 @@ impl<P: Protocol> Protocol for Adversary<P> {
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         let input = match input {
             Input::Expire(Timer::Release(number)) => {
-                if let Some((to, message)) = self.held.remove(&number)
+                if let Some(speech) = self.held.remove(&number)
                     && !self.is_offline()
                 {
-                    cx.push(Effect::Send { to, message });
+                    utter(cx, speech);
                 }
                 return;
             }

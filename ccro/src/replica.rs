@@ -41,8 +41,8 @@ struct Carried {
     prepared: Option<Arc<Certificate>>,
     /// This replica's votes for the slot go to all.
     fell_back: bool,
-    /// Replicas whose fallback votes were received.
-    fallback_votes: BTreeSet<ReplicaId>,
+    /// Replicas whose own fallback timer ran out.
+    complaints: BTreeSet<ReplicaId>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,8 +81,11 @@ impl<A: Application> Replica<A> {
                 }
             }
             Message::Certificate(certificate) => self.take_certificate(cx, from, certificate),
-            Message::Stuck { seq, votes } => self.take_fallback_votes(cx, from, seq, &votes),
+            Message::Stuck { seq, complaint, votes } => {
+                self.take_fallback_votes(cx, from, (seq, complaint), &votes);
+            }
             Message::Checkpoint(vote) => self.core.take_checkpoint(cx, vote),
+            Message::Stable(proof) => self.core.take_stable(cx, proof),
             Message::Fetch { seq, digest } => self.core.serve(cx, from, seq, digest),
             Message::Fetched { seq, batch } => self.core.take_fetched(cx, from, seq, batch),
         }
@@ -225,7 +228,7 @@ impl<A: Application> Replica<A> {
             },
         });
         cx.send_all(Message::Certificate(Arc::clone(&certificate)));
-        self.follow(cx, certificate);
+        self.follow(cx, cx.id(), certificate);
     }
 
     fn take_certificate(
@@ -239,13 +242,13 @@ impl<A: Application> Replica<A> {
         }
         self.core.record_certificate(cx, from, &certificate);
         let seq = certificate.seq;
-        self.follow(cx, certificate);
+        self.follow(cx, from, certificate);
         self.advance(cx, seq);
     }
 
     /// Acts upon a certificate: a final one decides; a prepared one of this view
     /// makes a replica that accepted its digest vote COMMIT.
-    fn follow(&mut self, cx: &mut Context<'_, Self>, certificate: Arc<Certificate>) {
+    fn follow(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, certificate: Arc<Certificate>) {
         let seq = certificate.seq;
         if certificate.kind != CertificateKind::Prepared {
             let path = match certificate.kind {
@@ -253,7 +256,7 @@ impl<A: Application> Replica<A> {
                 CertificateKind::Fast => Path::Fast,
                 _ => Path::TwoPhase,
             };
-            self.core.commit_by(cx, certificate, path);
+            self.core.commit_by(cx, from, certificate, path);
             self.settle(cx, seq);
             return;
         }
@@ -276,7 +279,7 @@ impl<A: Application> Replica<A> {
 
     // ---- Fallback: the slot is finished by plain PBFT ----
 
-    fn fall_back(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+    fn fall_back(&mut self, cx: &mut Context<'_, Self>, seq: Seq, complaint: bool) {
         let Some(node) = self.communication_node(seq).filter(|_| !self.core.is_committed(seq)) else {
             return;
         };
@@ -286,12 +289,18 @@ impl<A: Application> Replica<A> {
             cx.mark(Mark::FellBack { seq, communication_node: node });
         }
         let votes = self.core.own_votes(cx.id(), seq);
-        cx.send_all(Message::Stuck { seq, votes });
+        cx.send_all(Message::Stuck { seq, complaint, votes });
         cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
     }
 
-    fn take_fallback_votes(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, seq: Seq, votes: &[Vote]) {
-        if seq < self.core.oldest_kept() {
+    fn take_fallback_votes(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        from: ReplicaId,
+        (seq, complaint): (Seq, bool),
+        votes: &[Vote],
+    ) {
+        if seq < self.core.oldest_kept() || seq > self.core.highest_kept() {
             return;
         }
         for vote in votes {
@@ -307,13 +316,21 @@ impl<A: Application> Replica<A> {
             }
             return;
         }
-        let carried = self.carried.entry(seq).or_default();
-        carried.fallback_votes.insert(from);
-        if !carried.fell_back {
-            self.fall_back(cx, seq);
+        // Only who has a vote at stake may make others fall back.
+        let view = self.core.view();
+        if !votes.iter().any(|vote| vote.author == from && vote.view == view) {
+            return;
         }
-        let complaints = self.carried.get(&seq).map_or(0, |carried| carried.fallback_votes.len());
-        if complaints >= cx.cluster.weak_quorum() {
+        if !self.has_fallen_back(seq) {
+            self.fall_back(cx, seq, false);
+        }
+        // Answers to a complaint do not count as complaints: else a single
+        // replica could have honest nodes replaced.
+        let carried = self.carried.entry(seq).or_default();
+        if complaint {
+            carried.complaints.insert(from);
+        }
+        if carried.complaints.len() >= cx.cluster.weak_quorum() {
             self.rotate(cx, seq);
         }
         self.advance(cx, seq);
@@ -350,7 +367,7 @@ impl<A: Application> Replica<A> {
             }
             Timer::Fallback(seq) => {
                 if !self.core.is_committed(seq) {
-                    self.fall_back(cx, seq);
+                    self.fall_back(cx, seq, true);
                     self.rotate(cx, seq);
                     self.advance(cx, seq);
                 }
@@ -365,7 +382,7 @@ impl<A: Application> Replica<A> {
         for seq in self.core.stuck(cx) {
             let accepted = self.core.round(seq).is_some_and(|round| round.accepted);
             if !accepted {
-                cx.send_all(Message::Stuck { seq, votes: vec![] });
+                cx.send_all(Message::Stuck { seq, complaint: true, votes: vec![] });
             } else if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
                 cx.send_all(proposal);
             }

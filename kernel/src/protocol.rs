@@ -151,7 +151,12 @@ impl<'a, P: Protocol> Context<'a, P> {
 
     /// Refuses a peer's vote, proposal or certificate.
     pub fn reject(&mut self, from: ReplicaId, seq: Option<Seq>, reason: Reason) {
-        self.push(Effect::Reject(Rejection { from, seq, agreement: seq.is_some(), reason }));
+        self.push(Effect::Reject(Rejection {
+            from,
+            seq,
+            corrupt_vote: seq.is_some() && reason.is_offence(),
+            reason,
+        }));
     }
 }
 

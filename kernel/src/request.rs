@@ -54,6 +54,15 @@ impl From<Unhashed> for Bundle {
     }
 }
 
+/// A bundle takes at most so many bytes on the wire, and so does every message
+/// that carries one batch: a proposal must never be too large to be sent.
+pub const MAX_BUNDLE_BYTES: usize = 24 << 20;
+/// The bundles of one batch together.
+pub const MAX_BATCH_BYTES: usize = 48 << 20;
+/// Upper bounds of what the encoding adds to a request and to a bundle.
+const REQUEST_OVERHEAD_BYTES: usize = 40;
+const BUNDLE_OVERHEAD_BYTES: usize = 90;
+
 /// What one slot orders. An empty batch is the null request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Batch {
@@ -90,10 +99,17 @@ impl Bundle {
         Claim { author: self.gateway, bytes, signature: self.signature }
     }
 
-    /// Whether the bundle is well formed: not empty, and every session the
-    /// gateway's own.
+    /// Whether the bundle is well formed: not empty, not too large, and every
+    /// session the gateway's own.
     pub fn is_well_formed(&self) -> bool {
-        !self.requests.is_empty() && self.requests.iter().all(|r| r.session.gateway == self.gateway)
+        self.wire_bytes() <= MAX_BUNDLE_BYTES
+            && !self.requests.is_empty()
+            && self.requests.iter().all(|r| r.session.gateway == self.gateway)
+    }
+
+    /// Bytes on the wire, at most.
+    fn wire_bytes(&self) -> usize {
+        self.payload_bytes() + self.requests.len() * REQUEST_OVERHEAD_BYTES + BUNDLE_OVERHEAD_BYTES
     }
 
     /// Bytes of all operations.
@@ -113,8 +129,12 @@ impl Batch {
     }
 
     /// The signatures that make every request authentic; none if a bundle is
-    /// malformed.
+    /// malformed or all are too much together.
     pub fn claims(&self, cluster: &Cluster) -> Option<Vec<Claim>> {
+        let bytes: usize = self.bundles.iter().map(|bundle| bundle.wire_bytes()).sum();
+        if bytes > MAX_BATCH_BYTES {
+            return None;
+        }
         self.bundles.iter().map(|bundle| bundle.is_well_formed().then(|| bundle.claim(cluster))).collect()
     }
 

@@ -43,6 +43,11 @@ impl VoteSet {
         self.counts.iter().find(|(counted, _)| counted == digest).map_or(0, |(_, count)| *count)
     }
 
+    /// Distinct replicas that voted at all.
+    pub fn voters(&self) -> usize {
+        self.votes.len()
+    }
+
     /// The digest that at least `quorum` replicas voted for. At most one can
     /// exist for a quorum of more than half.
     pub fn decided(&self, quorum: usize) -> Option<Digest> {

@@ -37,7 +37,9 @@ pub enum Class {
     Certificate,
     /// A result on its way to a gateway.
     Reply,
-    /// Upkeep: checkpoints, fetches.
+    /// A statement about a replica's state.
+    Checkpoint,
+    /// Upkeep: fetches and proofs of what is stable.
     Upkeep,
 }
 
@@ -90,9 +92,17 @@ pub enum Reason {
     /// A second, different vote of one author.
     #[error("conflicting vote")]
     ConflictingVote,
-    /// Nothing here waits for it.
-    #[error("not asked for")]
-    Unsolicited,
+    /// Its gateway has too many requests waiting here.
+    #[error("too many requests waiting")]
+    Overloaded,
+}
+
+impl Reason {
+    /// Whether only a faulty author has it coming. An honest one may well send
+    /// what is late, early or too much.
+    pub fn is_offence(self) -> bool {
+        !matches!(self, Reason::WrongView | Reason::OutsideWindow | Reason::Overloaded)
+    }
 }
 
 /// A peer's message that was refused.
@@ -102,8 +112,9 @@ pub struct Rejection {
     pub from: ReplicaId,
     /// The slot it was about.
     pub seq: Option<Seq>,
-    /// Whether it was a vote, a proposal or a certificate.
-    pub agreement: bool,
+    /// Whether it was a vote, a proposal or a certificate, and offends: then it
+    /// is tallied as corrupt.
+    pub corrupt_vote: bool,
     /// Why.
     pub reason: Reason,
 }
@@ -183,7 +194,7 @@ impl Admission {
                     Err(reason) => Err(Rejection {
                         from,
                         seq: message.seq(),
-                        agreement: message.class().is_agreement(),
+                        corrupt_vote: message.class().is_agreement() && reason.is_offence(),
                         reason,
                     }),
                 }

@@ -5,8 +5,9 @@
 //! replies come after all: using it for another request would make the replicas
 //! skip the one that they may still execute.
 
-use kernel::{Operation, ReplicaId, ReplyBundle, ReplyCollector, Request, Seq, SessionId, View};
+use kernel::{Bundle, Operation, ReplicaId, ReplyBundle, ReplyCollector, Request, Seq, SessionId, View};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
@@ -73,6 +74,9 @@ pub(crate) struct Gateway {
     /// request has the same timeout.
     deadlines: VecDeque<(u64, u64, u64)>,
     set_aside: VecDeque<(u64, u64)>,
+    /// When to hand a bundle over once more, if it is not answered by then; in
+    /// the order of time.
+    reminders: VecDeque<(u64, Arc<Bundle>)>,
     in_flight: usize,
     in_flight_bytes: usize,
 }
@@ -90,6 +94,7 @@ impl Gateway {
             submissions: Vec::new(),
             deadlines: VecDeque::new(),
             set_aside: VecDeque::new(),
+            reminders: VecDeque::new(),
             in_flight: 0,
             in_flight_bytes: 0,
         }
@@ -145,6 +150,32 @@ impl Gateway {
             bundles.push(bundle);
         }
         bundles
+    }
+
+    /// Notes that a bundle was handed over, to do so again at half the timeout
+    /// (OSDI §4.1: a client that has no answer sends its request again).
+    pub(crate) fn handed_over(&mut self, bundle: &Arc<Bundle>, now_ns: u64) {
+        self.drop_answered_reminders();
+        self.reminders.push_back((now_ns + self.timeout_ns / 2, Arc::clone(bundle)));
+    }
+
+    /// A bundle that is due to be handed over again.
+    pub(crate) fn overdue(&mut self, now_ns: u64) -> Option<Arc<Bundle>> {
+        self.drop_answered_reminders();
+        self.reminders.pop_front_if(|(due, _)| *due <= now_ns).map(|(_, bundle)| bundle)
+    }
+
+    fn drop_answered_reminders(&mut self) {
+        while let Some((_, bundle)) = self.reminders.front() {
+            let is_pending = |request: &Request| {
+                let pending = self.pending.get(&request.session.number);
+                pending.is_some_and(|p| p.counter == request.counter && p.client.is_some())
+            };
+            if bundle.requests().iter().any(is_pending) {
+                return;
+            }
+            self.reminders.pop_front();
+        }
     }
 
     /// Whether requests wait to be bundled.
@@ -238,8 +269,14 @@ impl Gateway {
         }
     }
 
-    /// When the next request's time is up, in nanoseconds.
+    /// When the next request's time is up or a bundle is due again, in
+    /// nanoseconds.
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        let reminder = self.reminders.front().map(|(due, _)| *due);
+        [self.next_timeout(), reminder].into_iter().flatten().min()
+    }
+
+    fn next_timeout(&mut self) -> Option<u64> {
         while let Some((due, number, counter)) = self.deadlines.front() {
             if self.pending.get(number).is_some_and(|p| p.counter == *counter) {
                 return Some(*due);

@@ -258,7 +258,13 @@ where
         for requests in groups {
             let shared = &self.shared;
             let bundle = Bundle::sign(&shared.config.cluster, &shared.signer, requests);
-            self.step(Input::Submit(Arc::new(bundle)));
+            let bundle = Arc::new(bundle);
+            shared.gateway.borrow_mut().handed_over(&bundle, now_ns());
+            self.step(Input::Submit(bundle));
+        }
+        let now = now_ns();
+        while let Some(bundle) = { self.shared.gateway.borrow_mut().overdue(now) } {
+            self.step(Input::Submit(bundle));
         }
     }
 
@@ -299,7 +305,7 @@ where
 
     fn refuse(&self, rejection: &Rejection) {
         self.shared.counters.borrow_mut().refused(rejection.reason);
-        if let (true, Some(seq)) = (rejection.agreement, rejection.seq) {
+        if let (true, Some(seq)) = (rejection.corrupt_vote, rejection.seq) {
             self.shared.slots.borrow_mut().note_refused(seq);
         }
     }

@@ -2,13 +2,14 @@
 //! accepting, recording votes, committing. Who carries the votes is decided by
 //! the flow that owns the core.
 
+use crate::checkpoint::Checkpoints;
 use crate::config::Config;
 use crate::execution::Execution;
-use crate::message::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
+use crate::message::{Certificate, CertificateKind, CheckpointVote, Message, StableCheckpoint, Vote};
 use crate::slot::{Round, Slot};
 use kernel::{
-    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Path, Phase, Protocol, Reason,
-    ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, VoteSet,
+    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Micros, Path, Phase, Protocol,
+    Reason, ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -26,23 +27,41 @@ pub struct Core<A> {
     last_proposed: Seq,
     slots: BTreeMap<Seq, Slot>,
     execution: Execution<A>,
-    /// As commander, bundles waiting for a slot.
+    /// As commander, bundles waiting for a slot, and how many requests of each
+    /// gateway are in them.
     waiting: VecDeque<Arc<Bundle>>,
+    waiting_of: BTreeMap<ReplicaId, usize>,
     /// As commander, bundles waiting or proposed and not executed.
     known: BTreeSet<Digest>,
     /// As gateway, bundles handed over and not executed.
-    submitted: BTreeMap<Digest, Arc<Bundle>>,
-    /// The last stable checkpoint: the low watermark `h`.
-    stable: Seq,
-    /// The stable checkpoint before that. What lies between the two is kept, to
-    /// help replicas that are behind.
-    stable_before: Seq,
+    submitted: BTreeMap<Digest, Submitted>,
+    checkpoints: Checkpoints,
     /// Payload executed since this replica's last checkpoint.
     bytes_since_checkpoint: usize,
-    checkpoints: BTreeMap<Seq, VoteSet>,
-    /// What was executed when the resend timer was last started, if it runs.
-    resend_since: Option<Seq>,
+    resend: Resend,
 }
+
+/// A bundle of this node's own gateway on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Submitted {
+    bundle: Arc<Bundle>,
+    /// The resend timer ran out once since it was handed over.
+    waited: bool,
+}
+
+/// When what may be lost is sent again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Resend {
+    /// What was executed when the timer was started, if it runs.
+    since: Option<Seq>,
+    /// How often it ran out in a row without progress; the wait doubles each time.
+    in_vain: u32,
+}
+
+/// The resend timer doubles at most so often.
+const MOST_DOUBLINGS: u32 = 5;
+/// Requests of one gateway that wait at a commander at most.
+const MOST_WAITING: usize = 65_536;
 
 impl<A: Application> Core<A> {
     /// A replica that has seen nothing yet.
@@ -54,13 +73,12 @@ impl<A: Application> Core<A> {
             slots: BTreeMap::new(),
             execution: Execution::new(application),
             waiting: VecDeque::new(),
+            waiting_of: BTreeMap::new(),
             known: BTreeSet::new(),
             submitted: BTreeMap::new(),
-            stable: Seq(0),
-            stable_before: Seq(0),
+            checkpoints: Checkpoints::default(),
             bytes_since_checkpoint: 0,
-            checkpoints: BTreeMap::new(),
-            resend_since: None,
+            resend: Resend::default(),
         }
     }
 
@@ -101,27 +119,35 @@ impl<A: Application> Core<A> {
 
     /// The oldest slot that is still kept.
     pub fn oldest_kept(&self) -> Seq {
-        self.stable_before.min(self.last_executed()).next()
+        self.checkpoints.before().min(self.last_executed()).next()
     }
 
     // ---- Requests (OSDI §4.1) ----
 
-    /// Takes the bundle of this node's own gateway.
+    /// Takes the bundle of this node's own gateway. The same bundle once more
+    /// means that its clients have no answer yet: then it goes to all, and whoever
+    /// has executed it replies again.
     pub fn submit<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
-        let commander = cx.cluster.commander(self.view);
-        if commander == cx.id() {
-            self.enqueue(cx, bundle);
-        } else {
-            cx.send(commander, Message::Requests(Arc::clone(&bundle)));
-            self.submitted.insert(bundle.digest(), bundle);
+        let executed = self.execution.replies_again(&bundle).is_some();
+        if executed || self.known.contains(&bundle.digest()) || self.submitted.contains_key(&bundle.digest())
+        {
+            cx.send_all(Message::Requests(Arc::clone(&bundle)));
         }
+        if !executed && cx.cluster.commander(self.view) != cx.id() {
+            let submitted = Submitted { bundle: Arc::clone(&bundle), waited: false };
+            self.submitted.insert(bundle.digest(), submitted);
+        }
+        self.take_requests(cx, bundle);
     }
 
-    /// Takes a bundle that a gateway sent. A commander queues it, once; any
-    /// other replica passes it on.
+    /// Takes a bundle that a gateway sent. What is executed already is answered
+    /// from the session table; else a commander queues it, once, and any other
+    /// replica passes it on.
     pub fn take_requests<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
         let commander = cx.cluster.commander(self.view);
-        if commander == cx.id() {
+        if let Some((seq, replies)) = self.execution.replies_again(&bundle) {
+            self.reply_again(cx, bundle.gateway(), seq, replies);
+        } else if commander == cx.id() {
             self.enqueue(cx, bundle);
         } else {
             cx.send(commander, Message::Requests(bundle));
@@ -129,16 +155,18 @@ impl<A: Application> Core<A> {
     }
 
     fn enqueue<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
-        if let Some(replies) = self.execution.replies_again(&bundle) {
-            self.reply_again(cx, bundle.gateway(), replies);
+        let gateway = bundle.gateway();
+        let waiting = self.waiting_of.get(&gateway).copied().unwrap_or(0) + bundle.requests().len();
+        if waiting > MOST_WAITING {
+            cx.reject(gateway, None, Reason::Overloaded);
         } else if self.known.insert(bundle.digest()) {
+            self.waiting_of.insert(gateway, waiting);
             self.waiting.push_back(bundle);
         }
     }
 
-    fn reply_again<P: Speaks>(&self, cx: &mut Context<'_, P>, to: ReplicaId, replies: Vec<Reply>) {
+    fn reply_again<P: Speaks>(&self, cx: &mut Context<'_, P>, to: ReplicaId, seq: Seq, replies: Vec<Reply>) {
         if !replies.is_empty() {
-            let seq = self.last_executed();
             let bundle = ReplyBundle::sign(cx.cluster, cx.signer, self.view, seq, to, replies);
             cx.push(Effect::Reply { to, bundle });
         }
@@ -152,7 +180,7 @@ impl<A: Application> Core<A> {
         cx.cluster.commander(self.view) == cx.id()
             && !self.waiting.is_empty()
             && self.last_proposed.0 < self.last_executed().0 + self.config.window
-            && self.last_proposed.0 < self.high_watermark().0
+            && self.last_proposed < self.highest_kept()
     }
 
     /// Proposes the next batch of waiting requests and returns its slot.
@@ -187,6 +215,9 @@ impl<A: Application> Core<A> {
             let full = requests > self.config.batch_max || bytes > self.config.batch_bytes_max;
             if full && !batch.bundles.is_empty() {
                 break;
+            }
+            if let Some(waiting) = self.waiting_of.get_mut(&bundle.gateway()) {
+                *waiting -= bundle.requests().len();
             }
             batch.bundles.extend(self.waiting.pop_front());
         }
@@ -242,7 +273,7 @@ impl<A: Application> Core<A> {
             return Err(Reason::NotEntitled);
         }
         // Below the stable checkpoint, but not executed here yet: still welcome.
-        if header.seq < self.oldest_kept() || header.seq > self.high_watermark() {
+        if header.seq < self.oldest_kept() || header.seq > self.highest_kept() {
             return Err(Reason::OutsideWindow);
         }
         if batch.bundles.len() > 1 && batch.requests() > self.config.batch_max {
@@ -251,8 +282,13 @@ impl<A: Application> Core<A> {
         Ok(())
     }
 
-    fn high_watermark(&self) -> Seq {
-        Seq(self.stable.0 + 2 * self.config.checkpoint_interval)
+    /// The newest slot that this replica takes part in: the high watermark `H`,
+    /// and no further ahead of what it executed than it can catch up with by
+    /// certificates. Beyond, it would only fill its memory.
+    pub fn highest_kept(&self) -> Seq {
+        let interval = self.config.checkpoint_interval;
+        let high_watermark = self.checkpoints.stable().0 + 2 * interval;
+        Seq(high_watermark.min(self.last_executed().0 + 4 * interval))
     }
 
     fn open(&mut self, seq: Seq) -> &mut Round {
@@ -288,7 +324,7 @@ impl<A: Application> Core<A> {
             cx.reject(from, Some(seq), Reason::WrongView);
             return false;
         }
-        if seq > self.high_watermark() {
+        if seq > self.highest_kept() {
             cx.reject(from, Some(seq), Reason::OutsideWindow);
             return false;
         }
@@ -344,13 +380,14 @@ impl<A: Application> Core<A> {
     pub fn commit_by<P: Speaks>(
         &mut self,
         cx: &mut Context<'_, P>,
+        from: ReplicaId,
         certificate: Arc<Certificate>,
         path: Path,
     ) {
         debug_assert_ne!(certificate.kind, CertificateKind::Prepared);
         let about = (certificate.view, certificate.seq, certificate.digest);
-        if certificate.seq > self.high_watermark() {
-            cx.reject(cx.id(), Some(certificate.seq), Reason::OutsideWindow);
+        if certificate.seq > self.highest_kept() {
+            cx.reject(from, Some(certificate.seq), Reason::OutsideWindow);
             return;
         }
         self.decide(cx, about, path, Some(certificate));
@@ -442,7 +479,7 @@ impl<A: Application> Core<A> {
                 self.keep_batch(seq, digest, batch);
                 self.execute(cx);
             }
-            Some(_) => cx.reject(from, Some(seq), Reason::DigestMismatch),
+            Some(_) => cx.reject(from, None, Reason::DigestMismatch),
         }
     }
 
@@ -456,60 +493,81 @@ impl<A: Application> Core<A> {
     }
 
     /// Counts a checkpoint; when it becomes stable, what is below is forgotten.
+    /// Whoever asks for one that is stable here already gets the proof.
     pub fn take_checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, vote: CheckpointVote) {
-        // Far-off numbers, which only a faulty replica sends yet, would fill the
-        // memory. An honest one is never further ahead than a window.
-        let furthest = self.high_watermark().0 + 2 * self.config.checkpoint_interval;
-        if vote.seq <= self.stable || vote.seq.0 > furthest {
+        if vote.seq <= self.checkpoints.stable() {
+            if let Some(proof) = self.checkpoints.proof().filter(|_| vote.author != cx.id()) {
+                let proof = Arc::clone(proof);
+                cx.send(vote.author, Message::Stable(proof));
+            }
             return;
         }
-        let votes = self.checkpoints.entry(vote.seq).or_default();
-        if votes.insert(vote.author, vote.state, vote.signature) == Tallied::Contradiction {
+        // Far-off numbers, which only a faulty replica sends yet, would fill the
+        // memory. An honest one is never further ahead than a window.
+        if vote.seq.0 > self.highest_kept().0 + 2 * self.config.checkpoint_interval {
+            return;
+        }
+        let stable = self.checkpoints.stable();
+        if self.checkpoints.count(&vote, cx.cluster.quorum()) == Tallied::Contradiction {
             cx.reject(vote.author, None, Reason::ConflictingVote);
         }
-        if votes.count(&vote.state) >= cx.cluster.quorum() {
-            self.stable_before = std::mem::replace(&mut self.stable, vote.seq);
-            cx.mark(Mark::Stable { seq: vote.seq });
-            self.collect_garbage();
+        if self.checkpoints.stable() != stable {
+            self.collect_garbage(cx);
         }
     }
 
-    fn collect_garbage(&mut self) {
-        self.checkpoints = self.checkpoints.split_off(&self.stable.next());
-        let oldest = self.oldest_kept();
-        self.slots = self.slots.split_off(&oldest);
+    /// Takes the proof of a stable checkpoint.
+    pub fn take_stable<P: Speaks>(&mut self, cx: &mut Context<'_, P>, proof: Arc<StableCheckpoint>) {
+        if self.checkpoints.adopt(proof) {
+            self.collect_garbage(cx);
+        }
+    }
+
+    fn collect_garbage<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+        cx.mark(Mark::Stable { seq: self.checkpoints.stable() });
+        self.slots = self.slots.split_off(&self.oldest_kept());
     }
 
     // ---- What got lost is sent again ----
 
-    /// Whether anything is begun and not executed.
-    fn has_work(&self) -> bool {
+    /// The last slot that is begun for sure.
+    fn last_begun(&self, cluster: &Cluster) -> Seq {
+        let weak = cluster.weak_quorum();
+        let begun = self.slots.iter().rev().find(|(_, slot)| slot.is_begun(weak));
+        begun.map_or(Seq(0), |(seq, _)| *seq)
+    }
+
+    /// Whether anything is begun and not finished: requests, slots, checkpoints.
+    fn has_work(&self, cluster: &Cluster, id: ReplicaId) -> bool {
         !self.submitted.is_empty()
-            || self.slots.last_key_value().is_some_and(|(seq, _)| *seq > self.last_executed())
+            || self.last_begun(cluster) > self.last_executed()
+            || !self.checkpoints.unstable_votes_of(id).is_empty()
     }
 
     /// Starts the resend timer, if there is work at hand and it does not run.
     pub fn watch<P: Speaks>(&mut self, cx: &mut Context<'_, P>, timer: P::Timer) {
-        if self.resend_since.is_none() && self.has_work() {
-            self.resend_since = Some(self.last_executed());
-            cx.set_timer(timer, self.config.resend_after);
+        if self.resend.since.is_none() && self.has_work(cx.cluster, cx.id()) {
+            self.resend.since = Some(self.last_executed());
+            let after = self.config.resend_after.0 << self.resend.in_vain.min(MOST_DOUBLINGS);
+            cx.set_timer(timer, Micros(after));
         }
     }
 
-    /// The resend timer ran out. If nothing was executed since it started:
-    /// sends this gateway's requests again, asks again for missing batches, and
-    /// returns the slots that are stuck.
+    /// The resend timer ran out. Sends this gateway's requests again that have
+    /// waited that long. If nothing was executed either: sends checkpoints again,
+    /// asks again for missing batches, and returns the slots that are stuck.
     pub fn stuck<P: Speaks>(&mut self, cx: &mut Context<'_, P>) -> Vec<Seq> {
-        let progressed = self.resend_since.take() != Some(self.last_executed());
-        if progressed || !self.has_work() {
+        self.submit_again(cx);
+        if self.resend.since.take() != Some(self.last_executed()) {
+            self.resend.in_vain = 0;
             return vec![];
         }
-        let commander = cx.cluster.commander(self.view);
-        for bundle in self.submitted.values() {
-            cx.send(commander, Message::Requests(Arc::clone(bundle)));
+        self.resend.in_vain += 1;
+        for vote in self.checkpoints.unstable_votes_of(cx.id()) {
+            cx.send_all(Message::Checkpoint(vote));
         }
         let first = self.last_executed().next();
-        let last = self.slots.last_key_value().map_or(Seq(0), |(seq, _)| *seq);
+        let last = self.last_begun(cx.cluster);
         let slots: Vec<Seq> = (first.0..=last.0).take(self.config.window as usize).map(Seq).collect();
         for seq in &slots {
             if let Some((_, digest)) = self.slot(*seq).and_then(|slot| slot.committed) {
@@ -517,6 +575,15 @@ impl<A: Application> Core<A> {
             }
         }
         slots.into_iter().filter(|seq| !self.is_committed(*seq)).collect()
+    }
+
+    fn submit_again<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+        let commander = cx.cluster.commander(self.view);
+        for submitted in self.submitted.values_mut() {
+            if std::mem::replace(&mut submitted.waited, true) {
+                cx.send(commander, Message::Requests(Arc::clone(&submitted.bundle)));
+            }
+        }
     }
 
     /// This replica's own proposal of a slot, to be sent again.
@@ -541,7 +608,7 @@ impl<A: Application> Core<A> {
             commander: cluster.commander(self.view),
             communication_node: None,
             last_executed: self.last_executed(),
-            stable_checkpoint: self.stable,
+            stable_checkpoint: self.checkpoints.stable(),
             slots_in_flight: begun,
             requests_waiting: self.waiting.iter().map(|bundle| bundle.requests().len()).sum(),
         }

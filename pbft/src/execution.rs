@@ -2,10 +2,23 @@
 //! gateway.
 
 use kernel::{
-    Application, Batch, Bundle, Context, Digest, Mark, Operation, Protocol, Reply, ReplyBundle, Seq,
-    SessionId, View,
+    Application, Batch, Bundle, Context, Digest, Mark, Operation, Protocol, ReplicaId, Reply, ReplyBundle,
+    Seq, View,
 };
+use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// A gateway has at most so many sessions; beyond, its oldest is forgotten, on
+/// all replicas alike.
+const MOST_SESSIONS: usize = 65_536;
+
+/// The last request of a session, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+struct Answer {
+    counter: u64,
+    seq: Seq,
+    result: Operation,
+}
 
 /// The executed part of the log, as far as it matters for what comes next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +28,7 @@ pub struct Execution<A> {
     chain: Digest,
     application: A,
     /// The last request of each session and its result.
-    sessions: BTreeMap<SessionId, (u64, Operation)>,
+    sessions: BTreeMap<ReplicaId, BTreeMap<u64, Answer>>,
 }
 
 impl<A: Application> Execution<A> {
@@ -51,7 +64,7 @@ impl<A: Application> Execution<A> {
         let mut requests = 0;
         for bundle in &batch.bundles {
             let to_gateway = replies.entry(bundle.gateway()).or_default();
-            requests += self.execute_bundle(bundle, to_gateway);
+            requests += self.execute_bundle(seq, bundle, to_gateway);
         }
         cx.mark(Mark::Executed { seq, digest, requests, chain: self.chain });
         let sign = |(gateway, replies)| ReplyBundle::sign(cx.cluster, cx.signer, view, seq, gateway, replies);
@@ -59,42 +72,46 @@ impl<A: Application> Execution<A> {
     }
 
     /// Executes what was not executed before; returns how many that were.
-    fn execute_bundle(&mut self, bundle: &Bundle, replies: &mut Vec<Reply>) -> usize {
+    fn execute_bundle(&mut self, seq: Seq, bundle: &Bundle, replies: &mut Vec<Reply>) -> usize {
+        let sessions = self.sessions.entry(bundle.gateway()).or_default();
         let mut executed = 0;
         for request in bundle.requests() {
-            let known = self.sessions.get(&request.session);
-            let result = match known {
-                Some((counter, _)) if *counter > request.counter => continue,
-                Some((counter, result)) if *counter == request.counter => result.clone(),
+            let result = match sessions.get(&request.session.number) {
+                Some(answer) if answer.counter > request.counter => continue,
+                Some(answer) if answer.counter == request.counter => answer.result.clone(),
                 _ => {
                     executed += 1;
                     let result = self.application.execute(&request.operation);
-                    let entry = (request.counter, result.clone());
-                    self.sessions.insert(request.session, entry);
+                    let answer = Answer { counter: request.counter, seq, result: result.clone() };
+                    sessions.insert(request.session.number, answer);
                     result
                 }
             };
             replies.push(Reply { session: request.session, counter: request.counter, result });
         }
+        while sessions.len() > MOST_SESSIONS {
+            sessions.pop_first();
+        }
         executed
     }
 
     /// The replies to a bundle whose requests were all executed already, from
-    /// the session table (OSDI §4.1); none if some request is new. No replies
-    /// at all where every client has asked for more since.
-    pub fn replies_again(&self, bundle: &Bundle) -> Option<Vec<Reply>> {
-        let mut replies = Vec::new();
+    /// the session table (OSDI §4.1), and the slot of the first; none if some
+    /// request is new. No replies at all where every client has asked for more
+    /// since.
+    pub fn replies_again(&self, bundle: &Bundle) -> Option<(Seq, Vec<Reply>)> {
+        let (mut first, mut replies) = (Seq(0), Vec::new());
+        let sessions = self.sessions.get(&bundle.gateway())?;
         for request in bundle.requests() {
-            match self.sessions.get(&request.session) {
-                Some((counter, result)) if *counter == request.counter => replies.push(Reply {
-                    session: request.session,
-                    counter: request.counter,
-                    result: result.clone(),
-                }),
-                Some((counter, _)) if *counter > request.counter => {}
-                _ => return None,
+            let answer = sessions.get(&request.session.number).filter(|a| a.counter >= request.counter)?;
+            if answer.counter == request.counter {
+                if replies.is_empty() {
+                    first = answer.seq;
+                }
+                let result = answer.result.clone();
+                replies.push(Reply { session: request.session, counter: request.counter, result });
             }
         }
-        Some(replies)
+        Some((first, replies))
     }
 }

@@ -17,8 +17,10 @@
 //! | PREPAREs | proposal accepted and `q` replicas for it, the commander's proposal counting as its vote: *prepared* | COMMIT to all (§4.2) |
 //! | COMMITs | `q` for one digest: *committed* | execute in order, REPLY to the gateway (§4.2) |
 //! | a slot executed | its number divisible by `K`, or 16 MiB of payload since the last | CHECKPOINT to all (§4.3) |
-//! | CHECKPOINTs | `q` for one state: *stable* | move the watermarks, forget what is below (§4.3) |
-//! | resend timer | a slot is stuck | own votes for it to all |
+//! | CHECKPOINTs | `q` for one state: *stable* | move the watermarks, forget what is below the one before (§4.3) |
+//! | a CHECKPOINT | stable here already | answer with the proof |
+//! | requests | executed already | reply from the session table |
+//! | resend timer | nothing executed, a slot or checkpoint open | own votes for it to all; the wait doubles |
 //! | a stuck slot's votes | committed here | answer with a certificate; else with own votes |
 //! | a certificate of `q` COMMITs | from anyone | the slot is committed |
 //!
@@ -49,6 +51,7 @@
 //! view ([`Core::accept`], [`Core::cast`]), so `d = d'`. Execution follows
 //! sequence numbers without a gap, so logs are equal.
 
+mod checkpoint;
 mod config;
 mod core;
 mod execution;
@@ -59,6 +62,6 @@ mod slot;
 pub use crate::core::{Core, Speaks};
 pub use config::Config;
 pub use execution::Execution;
-pub use message::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
+pub use message::{Certificate, CertificateKind, CheckpointVote, Message, StableCheckpoint, Vote};
 pub use replica::{Replica, Timer};
 pub use slot::{Round, Slot};

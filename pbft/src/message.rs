@@ -69,6 +69,17 @@ pub struct CheckpointVote {
     pub signature: Signature,
 }
 
+/// The votes of a quorum for one checkpoint (OSDI §4.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StableCheckpoint {
+    /// The last slot executed.
+    pub seq: Seq,
+    /// Digest of application, sessions and log.
+    pub state: Digest,
+    /// In ascending order of the authors, none twice.
+    pub votes: Vec<(ReplicaId, Signature)>,
+}
+
 /// What replicas of PBFT and CCRO send each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
@@ -90,11 +101,15 @@ pub enum Message {
     Stuck {
         /// The slot.
         seq: Seq,
+        /// The sender's own timer ran out; else it answers another's.
+        complaint: bool,
         /// The sender's own votes.
         votes: Vec<Vote>,
     },
     /// See [`CheckpointVote`].
     Checkpoint(CheckpointVote),
+    /// Proof that a checkpoint is stable, for a replica that missed votes for it.
+    Stable(Arc<StableCheckpoint>),
     /// Asks for a batch that a certificate names.
     Fetch {
         /// The slot.
@@ -236,6 +251,23 @@ impl CheckpointVote {
     }
 }
 
+impl StableCheckpoint {
+    fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        let distinct = self.votes.is_sorted_by(|a, b| a.0 < b.0);
+        let known = self.votes.iter().all(|(author, _)| cluster.contains(*author));
+        if self.votes.len() < cluster.quorum() || !distinct || !known {
+            return Err(Reason::MalformedCertificate);
+        }
+        let vote = |(author, signature): &(ReplicaId, Signature)| CheckpointVote {
+            seq: self.seq,
+            state: self.state,
+            author: *author,
+            signature: *signature,
+        };
+        Ok(self.votes.iter().map(|entry| vote(entry).claim(cluster)).collect())
+    }
+}
+
 impl Message {
     /// A proposal of `batch`, signed by `signer`.
     pub fn propose(
@@ -278,6 +310,7 @@ impl Wire for Message {
             },
             Message::Stuck { .. } => "stuck",
             Message::Checkpoint(_) => "checkpoint",
+            Message::Stable(_) => "stable-checkpoint",
             Message::Fetch { .. } => "fetch",
             Message::Fetched { .. } => "fetched",
         }
@@ -289,7 +322,8 @@ impl Wire for Message {
             Message::PrePrepare { .. } => Class::Proposal,
             Message::Vote(_) | Message::Stuck { .. } => Class::Vote,
             Message::Certificate(_) => Class::Certificate,
-            Message::Checkpoint(_) | Message::Fetch { .. } | Message::Fetched { .. } => Class::Upkeep,
+            Message::Checkpoint(_) => Class::Checkpoint,
+            Message::Stable(_) | Message::Fetch { .. } | Message::Fetched { .. } => Class::Upkeep,
         }
     }
 
@@ -301,7 +335,7 @@ impl Wire for Message {
             Message::Stuck { seq, .. } | Message::Fetch { seq, .. } | Message::Fetched { seq, .. } => {
                 Some(*seq)
             }
-            Message::Requests(_) | Message::Checkpoint(_) => None,
+            Message::Requests(_) | Message::Checkpoint(_) | Message::Stable(_) => None,
         }
     }
 
@@ -326,7 +360,7 @@ impl Wire for Message {
                 }
                 Ok(certificate.to_votes(cluster).map(|vote| vote.claim(cluster)).collect())
             }
-            Message::Stuck { seq, votes } => {
+            Message::Stuck { seq, votes, .. } => {
                 // At most a proposal, a PREPARE and a COMMIT of one author.
                 if votes.len() > 3 || votes.iter().any(|v| v.seq != *seq || !v.is_entitled(cluster)) {
                     return Err(Reason::NotEntitled);
@@ -339,6 +373,7 @@ impl Wire for Message {
                 }
                 Ok(vec![vote.claim(cluster)])
             }
+            Message::Stable(proof) => proof.claims(cluster),
             // A fetched batch needs no signature: it is wanted for its digest,
             // which a certificate vouches for.
             Message::Fetch { .. } | Message::Fetched { .. } => Ok(vec![]),
@@ -354,10 +389,16 @@ impl Falsify for Message {
                 digest: Digest::of(&certificate.digest.0),
                 ..Certificate::clone(certificate)
             })),
-            Message::Stuck { seq, votes } => Message::Stuck {
-                seq: *seq,
-                votes: votes.iter().map(|vote| vote.falsified(cluster, signer)).collect(),
-            },
+            // Its proposals are left alone, here too: another one would make a
+            // commander that only lies in votes equivocate.
+            Message::Stuck { seq, complaint, votes } => {
+                let lie = |vote: &Vote| match vote.phase {
+                    Phase::PrePrepare => vote.clone(),
+                    Phase::Prepare | Phase::Commit => vote.falsified(cluster, signer),
+                };
+                let votes = votes.iter().map(lie).collect();
+                Message::Stuck { seq: *seq, complaint: *complaint, votes }
+            }
             Message::Checkpoint(vote) => Message::Checkpoint(CheckpointVote::sign(
                 cluster,
                 signer,

@@ -44,7 +44,7 @@ impl<A: Application> Replica<A> {
             }
             Message::Vote(vote) => self.take_vote(cx, from, &vote),
             Message::Certificate(certificate) => self.take_certificate(cx, from, certificate),
-            Message::Stuck { seq, votes } => {
+            Message::Stuck { seq, votes, .. } => {
                 for vote in &votes {
                     self.take_vote(cx, from, vote);
                 }
@@ -52,6 +52,7 @@ impl<A: Application> Replica<A> {
             }
             // OSDI §4.3
             Message::Checkpoint(vote) => self.core.take_checkpoint(cx, vote),
+            Message::Stable(proof) => self.core.take_stable(cx, proof),
             Message::Fetch { seq, digest } => self.core.serve(cx, from, seq, digest),
             Message::Fetched { seq, batch } => self.core.take_fetched(cx, from, seq, batch),
         }
@@ -72,7 +73,7 @@ impl<A: Application> Replica<A> {
         self.core.record_certificate(cx, from, &certificate);
         let seq = certificate.seq;
         if certificate.kind != CertificateKind::Prepared {
-            self.core.commit_by(cx, certificate, Path::Direct);
+            self.core.commit_by(cx, from, certificate, Path::Direct);
         }
         self.advance(cx, seq);
     }
@@ -109,7 +110,7 @@ impl<A: Application> Replica<A> {
                 cx.send_all(proposal);
             }
             let votes = self.core.own_votes(cx.id(), seq);
-            cx.send_all(Message::Stuck { seq, votes });
+            cx.send_all(Message::Stuck { seq, complaint: true, votes });
         }
     }
 

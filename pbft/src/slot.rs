@@ -132,6 +132,14 @@ impl Round {
 }
 
 impl Slot {
+    /// Whether the slot is begun for sure: decided, proposed to this replica, or
+    /// known to `weak_quorum` replicas, of which one is honest. A single vote
+    /// may be anyone's invention.
+    pub(crate) fn is_begun(&self, weak_quorum: usize) -> bool {
+        let known = |round: &Round| round.prepares.voters().max(round.commits.voters()) >= weak_quorum;
+        self.committed.is_some() || self.rounds.values().any(|round| round.accepted || known(round))
+    }
+
     /// The decided batch, once it is decided and here.
     pub fn decided_batch(&self) -> Option<&Arc<Batch>> {
         let (_, digest) = self.committed.as_ref()?;

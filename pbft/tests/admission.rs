@@ -80,7 +80,7 @@ fn an_honest_message_of_each_kind_gets_in() {
         proposal,
         Message::Vote(prepare.clone()),
         Message::Vote(commit.clone()),
-        Message::Stuck { seq: Seq(1), votes: vec![prepare, commit] },
+        Message::Stuck { seq: Seq(1), complaint: true, votes: vec![prepare, commit] },
         Message::Certificate(Arc::new(bench.certificate(CertificateKind::Prepared, &[0, 1, 2]))),
         Message::Certificate(Arc::new(bench.certificate(CertificateKind::Committed, &[1, 2, 3]))),
         Message::Certificate(Arc::new(bench.certificate(CertificateKind::Fast, &[0, 1, 2, 3]))),

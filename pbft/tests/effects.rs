@@ -81,7 +81,12 @@ fn to_all(message: Message) -> Effect<Pbft> {
 }
 
 fn rejected(from: u16, seq: u64, reason: Reason) -> Vec<Effect<Pbft>> {
-    vec![Effect::Reject(Rejection { from: ReplicaId(from), seq: Some(Seq(seq)), agreement: true, reason })]
+    vec![Effect::Reject(Rejection {
+        from: ReplicaId(from),
+        seq: Some(Seq(seq)),
+        corrupt_vote: reason.is_offence(),
+        reason,
+    })]
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn examples() -> Vec<(&'static str, Message)> {
         ("pre-prepare", proposal),
         ("prepare", Message::Vote(prepare.clone())),
         ("certificate", Message::Certificate(Arc::new(certificate))),
-        ("stuck", Message::Stuck { seq: Seq(9), votes: vec![prepare] }),
+        ("stuck", Message::Stuck { seq: Seq(9), complaint: true, votes: vec![prepare] }),
         (
             "checkpoint",
             Message::Checkpoint(CheckpointVote::sign(&cluster, &signers[3], Seq(128), Digest::ZERO)),

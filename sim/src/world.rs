@@ -48,9 +48,13 @@ pub struct Outcome {
     pub at_us: u64,
 }
 
+/// How long clients wait before their gateway asks again, in microseconds.
+const PATIENCE_US: u64 = 1_000_000;
+
 enum Event<P: Protocol> {
     Arrive { from: ReplicaId, to: ReplicaId, message: P::Message },
     Reply { to: ReplicaId, bundle: ReplyBundle },
+    Remind { gateway: ReplicaId, bundle: Arc<Bundle> },
     Expire { at: ReplicaId, timer: <Adversary<P> as Protocol>::Timer, generation: u64 },
 }
 
@@ -152,7 +156,9 @@ impl<P: Protocol> World<P> {
             requests.push(Request { session, counter: 1, operation: Operation::new(operation) });
         }
         let bundle = Bundle::sign(&self.cluster, &self.nodes[usize::from(gateway.0)].signer, requests);
-        self.step(gateway, Input::Submit(Arc::new(bundle)));
+        let bundle = Arc::new(bundle);
+        self.schedule(PATIENCE_US, Event::Remind { gateway, bundle: Arc::clone(&bundle) });
+        self.step(gateway, Input::Submit(bundle));
         first
     }
 
@@ -175,6 +181,11 @@ impl<P: Protocol> World<P> {
         self.nodes[usize::from(id.0)].replica.set_behaviours(behaviours);
     }
 
+    /// Delivers a message that no replica sent: for forgeries made by hand.
+    pub fn inject(&mut self, from: ReplicaId, to: ReplicaId, message: P::Message) {
+        self.happen(Event::Arrive { from, to, message });
+    }
+
     fn happen(&mut self, event: Event<P>) {
         match event {
             Event::Arrive { from, to, message } => {
@@ -190,6 +201,13 @@ impl<P: Protocol> World<P> {
                 }
             }
             Event::Reply { to, bundle } => self.take_reply(to, &bundle),
+            Event::Remind { gateway, bundle } => {
+                let mut keys = bundle.requests().iter().map(|request| (request.session, request.counter));
+                if keys.any(|key| self.waiting.contains_key(&key)) {
+                    self.schedule(PATIENCE_US, Event::Remind { gateway, bundle: Arc::clone(&bundle) });
+                    self.step(gateway, Input::Submit(bundle));
+                }
+            }
             Event::Expire { at, timer, generation } => {
                 let node = &mut self.nodes[usize::from(at.0)];
                 if node.timers.get(&timer) == Some(&generation) {
@@ -252,12 +270,17 @@ impl<P: Protocol> World<P> {
             Effect::CancelTimer(timer) => {
                 self.nodes[usize::from(id.0)].timers.remove(&timer);
             }
+            Effect::Reply { to, bundle } if to == id => self.schedule(0, Event::Reply { to, bundle }),
             Effect::Reply { to, bundle } => {
-                let delay = if to == id { 0 } else { self.delay() };
-                self.schedule(delay, Event::Reply { to, bundle });
+                if !self.is_lost() {
+                    let delay = self.delay();
+                    self.schedule(delay, Event::Reply { to, bundle });
+                }
             }
             Effect::Reject(rejection) => {
-                self.corrupt.insert(rejection.from);
+                if rejection.reason.is_offence() {
+                    self.corrupt.insert(rejection.from);
+                }
             }
             Effect::Mark(mark) => self.note(id, mark),
         }
@@ -283,11 +306,15 @@ impl<P: Protocol> World<P> {
     fn send(&mut self, from: ReplicaId, to: ReplicaId, message: P::Message) {
         *self.messages.entry(message.kind()).or_default() += 1;
         self.agreement_messages += u64::from(message.class().is_agreement());
-        if self.network.loss > 0.0 && self.choose.chance(self.network.loss) {
+        if self.is_lost() {
             return;
         }
         let delay = self.delay();
         self.schedule(delay, Event::Arrive { from, to, message });
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.network.loss > 0.0 && self.choose.chance(self.network.loss)
     }
 
     fn delay(&mut self) -> u64 {
