@@ -352,3 +352,22 @@ fn a_fetched_batch_must_be_the_one_that_was_certified() {
     };
     assert_eq!((executed(&wrong), executed(&right)), (Seq(0), Seq(1)));
 }
+
+#[test]
+fn a_replica_that_missed_slots_catches_up_when_its_peers_come_to_rest() {
+    for missed in [1, 5, 60] {
+        let mut world = ccro_world(&faulty(&[3], "offline"));
+        for i in 0..missed {
+            world.submit(ReplicaId(0), &[i]);
+            world.run(20_000);
+        }
+        world.set_behaviours(ReplicaId(3), vec![]);
+        world.run(60 * SECOND);
+        world.submit(ReplicaId(0), b"one more");
+        world.run(20 * SECOND);
+        assert_eq!(world.log(3).len(), usize::from(missed) + 1);
+        let settled = world.messages().values().sum::<u64>();
+        world.run(600 * SECOND);
+        assert_eq!(world.messages().values().sum::<u64>(), settled, "at rest nothing is sent");
+    }
+}

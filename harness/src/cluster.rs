@@ -183,6 +183,16 @@ impl Cluster {
         }
     }
 
+    /// Nodes that are gone since the last call, and their last words.
+    pub fn newly_dead(&mut self) -> Vec<String> {
+        match &mut self.members {
+            Members::Processes(nodes) => nodes.iter_mut().filter_map(NodeProcess::newly_dead).collect(),
+            Members::Tasks(threads) => {
+                threads.failure.lock().ok().and_then(|mut f| f.take()).into_iter().collect()
+            }
+        }
+    }
+
     /// Whether a node is gone that should be there, and its last words.
     pub fn died(&mut self) -> Option<String> {
         match &mut self.members {
@@ -241,6 +251,12 @@ impl NodeProcess {
         }
         let status = self.child.try_wait().ok()??;
         Some(format!("node {} died ({status}){}", self.id, self.last_words()))
+    }
+
+    fn newly_dead(&mut self) -> Option<String> {
+        let death = self.died()?;
+        self.asked_to_die = true;
+        Some(death)
     }
 
     /// The last lines of its log.

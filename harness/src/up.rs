@@ -76,8 +76,8 @@ pub async fn run(protocol: ProtocolName, args: UpRest, executable: Option<PathBu
             () = stop.wait() => break,
             () = tokio::time::sleep(Duration::from_millis(200)) => {}
         }
-        if let Some(death) = cluster.died() {
-            bail!("{death}. The cluster is stopped");
+        for death in cluster.newly_dead() {
+            say(format_args!("{death}. The others go on."));
         }
     }
     drop(cluster);

@@ -366,6 +366,31 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_without_an_answer_is_handed_over_once_more_at_half_the_timeout() {
+        let (signers, _) = kernel::keys::seeded(1, 4);
+        let cluster = kernel::Cluster::new(kernel::ClusterId([0; 16]), "pbft", 4);
+        let mut gateway = gateway();
+        let half = gateway.timeout_ns / 2;
+        let hand_over = |gateway: &mut Gateway, now| {
+            let _ = gateway.open(operation("a"), now).unwrap();
+            let requests = submitted(gateway);
+            let bundle = Arc::new(Bundle::sign(&cluster, &signers[0], requests.clone()));
+            gateway.handed_over(&bundle, now);
+            (bundle, requests)
+        };
+        let (answered, requests) = hand_over(&mut gateway, 0);
+        for replica in 0..4 {
+            gateway.add(&reply(replica, &requests, "ok"), 1);
+        }
+        let (waiting, _) = hand_over(&mut gateway, 10);
+        assert_eq!(gateway.next_deadline(), Some(10 + half));
+        assert_eq!(gateway.overdue(9 + half), None);
+        let due = gateway.overdue(10 + half);
+        assert_eq!(due.as_ref(), Some(&waiting), "and not the answered {answered:?}");
+        assert_eq!(gateway.overdue(u64::MAX), None, "once");
+    }
+
+    #[test]
     fn a_session_is_used_again_with_the_next_counter_once_it_is_free() {
         let mut gateway = gateway();
         let _first = gateway.open(operation("a"), 0).unwrap();

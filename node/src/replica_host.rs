@@ -17,7 +17,7 @@ use kernel::{
     Admission, Bundle, Choose as _, Context, Effect, Falsify, Input, Mark, Protocol, Reason, Rejection,
     ReplicaId, ReplyBundle, SeededChoice, Signer, To, Verified, Wire,
 };
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::rc::Rc;
@@ -46,6 +46,8 @@ where
     pub(crate) inbox: Inbox<P::Message>,
     /// Tells the host that there is work.
     pub(crate) wake: Notify,
+    /// Bytes of frames that have begun to come in, over all peer links.
+    pub(crate) unfinished: Cell<usize>,
 }
 
 /// Runs one node until `shutdown` completes. `listener` is bound already;
@@ -80,6 +82,7 @@ where
         links,
         inbox: Inbox::new(),
         wake: Notify::new(),
+        unfinished: Cell::new(0),
         config,
     });
     let mut tasks = JoinSet::new();
@@ -306,7 +309,7 @@ where
     fn refuse(&self, rejection: &Rejection) {
         self.shared.counters.borrow_mut().refused(rejection.reason);
         if let (true, Some(seq)) = (rejection.corrupt_vote, rejection.seq) {
-            self.shared.slots.borrow_mut().note_refused(seq);
+            self.shared.slots.borrow_mut().note_refused(seq, rejection.from, rejection.reason);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{fetch, status};
 use adversary::Behaviour;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming as IncomingBody;
+use hyper::body::{Body as _, Incoming as IncomingBody};
 use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use kernel::{Falsify, Operation, Protocol, ReplicaId, Seq};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
@@ -152,10 +153,7 @@ async fn read_body(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusa
         };
         if whole.len() + first.len() + chunk.len() > limit {
             discard(body).await;
-            return Err(Refusal(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body is too large; the limit is {limit} bytes"),
-            ));
+            return Err(too_large(limit));
         }
         // Nearly every request comes in one piece, which need not be copied.
         if first.is_empty() && whole.is_empty() {
@@ -166,6 +164,10 @@ async fn read_body(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusa
         }
     }
     Ok(if whole.is_empty() { first } else { whole.into() })
+}
+
+fn too_large(limit: usize) -> Refusal {
+    Refusal(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is too large; the limit is {limit} bytes"))
 }
 
 /// Reads on to the end, within bounds: a client that is cut off while it sends
@@ -243,7 +245,12 @@ where
     let is_minimal = has(request.headers(), &PREFER, "return=minimal");
     let is_text = has(request.headers(), &ACCEPT, "text/plain");
     let max_data_bytes = shared.config.max_data_bytes;
-    let body = read_body(request.into_body(), max_data_bytes + BODY_ALLOWANCE_BYTES).await?;
+    let limit = max_data_bytes + BODY_ALLOWANCE_BYTES;
+    // What is announced as far too large is not even waited for.
+    if request.body().size_hint().lower() > MAX_DISCARDED_BYTES as u64 {
+        return Err(too_large(limit));
+    }
+    let body = read_body(request.into_body(), limit).await?;
     let operation = parse_data(&body, max_data_bytes)?;
     let opened = shared.gateway.borrow_mut().open(operation, now_ns());
     let outcome = opened.map_err(|Busy| {
@@ -417,6 +424,7 @@ where
     };
     let (from, encoding) = introduce(shared, request.headers()).map_err(refused)?;
     let mut reader = FrameReader::new(encoding);
+    let mut unfinished = Unfinished { all: &shared.unfinished, own: 0 };
     let mut body = request.into_body();
     // A peer that dies ends its stream with an error; that is no news here.
     while let Some(Ok(frame)) = body.frame().await {
@@ -426,6 +434,11 @@ where
         shared.counters.borrow_mut().received.bytes += chunk.len() as u64;
         reader.feed(&chunk);
         read_frames(shared, from, &mut reader).map_err(|error| refused((error.name(), error.to_string())))?;
+        unfinished.update(reader.pending());
+        if unfinished.is_too_much() {
+            let error = "all peer links together have too much of unfinished frames; finish or close some";
+            return Err(refused(("unfinished frames", error.to_owned())));
+        }
         shared.inbox.room().await;
     }
     match reader.pending() {
@@ -434,6 +447,33 @@ where
             let error = FrameError::Truncated { bytes };
             Err(refused((error.name(), error.to_string())))
         }
+    }
+}
+
+/// Bytes of unfinished frames that all links may hold together; beyond, a link
+/// with a large one is closed. Two of the largest frames fit.
+const MAX_UNFINISHED_BYTES: usize = 128 << 20;
+
+/// What one link holds of an unfinished frame; given back when the link ends.
+struct Unfinished<'a> {
+    all: &'a Cell<usize>,
+    own: usize,
+}
+
+impl Unfinished<'_> {
+    fn update(&mut self, own: usize) {
+        self.all.set(self.all.get() - self.own + own);
+        self.own = own;
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.all.get() > MAX_UNFINISHED_BYTES && self.own > 64 << 10
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.update(0);
     }
 }
 

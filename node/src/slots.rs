@@ -1,6 +1,6 @@
 //! The record of each slot, built from marks and from nothing else.
 
-use kernel::{Digest, Mark, Path, Seq};
+use kernel::{Digest, Mark, Path, Phase, Reason, ReplicaId, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -15,7 +15,8 @@ const LOOK_AHEAD: u64 = 4_096;
 #[derive(Clone, Debug, Default)]
 struct Slot {
     votes: Vec<(Digest, u64)>,
-    corrupt_outright: u64,
+    /// Who offended how; each counts once, however often it is sent.
+    offences: Vec<(ReplicaId, Offence)>,
     accepted: Option<Digest>,
     decided: Option<Digest>,
     requests: usize,
@@ -24,6 +25,15 @@ struct Slot {
     committed_ns: Option<u64>,
     executed_ns: Option<u64>,
     chain: Option<Digest>,
+}
+
+/// What makes a vote or a proposal corrupt, whatever is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offence {
+    /// It contradicts its author's earlier one.
+    Contradicted(Phase),
+    /// It was refused.
+    Refused(Reason),
 }
 
 /// Votes received, sorted out.
@@ -38,9 +48,9 @@ impl Slot {
     /// the accepted proposal's. While neither is known, a vote is neither.
     fn tally(&self) -> Tally {
         let Some(right) = self.decided.or(self.accepted) else {
-            return Tally { correct: 0, corrupt: self.corrupt_outright };
+            return Tally { correct: 0, corrupt: self.offences.len() as u64 };
         };
-        let mut tally = Tally { correct: 0, corrupt: self.corrupt_outright };
+        let mut tally = Tally { correct: 0, corrupt: self.offences.len() as u64 };
         for (digest, count) in &self.votes {
             if *digest == right {
                 tally.correct += count;
@@ -77,8 +87,8 @@ impl SlotLog {
                 slot.proposed_ns.get_or_insert(now_ns);
             }),
             Mark::Accepted { seq, digest } => self.update(*seq, |slot| slot.accepted = Some(*digest)),
-            Mark::VoteReceived { seq, contradicts: true, .. } => {
-                self.update(*seq, |slot| slot.corrupt_outright += 1);
+            Mark::VoteReceived { seq, author, phase, contradicts: true, .. } => {
+                self.offended(*seq, *author, Offence::Contradicted(*phase));
             }
             Mark::VoteReceived { seq, digest, .. } => {
                 self.update(*seq, |slot| match slot.votes.iter_mut().find(|(d, _)| d == digest) {
@@ -109,8 +119,16 @@ impl SlotLog {
     }
 
     /// Takes note of a vote, proposal or certificate that was refused.
-    pub(crate) fn note_refused(&mut self, seq: Seq) {
-        self.update(seq, |slot| slot.corrupt_outright += 1);
+    pub(crate) fn note_refused(&mut self, seq: Seq, from: ReplicaId, reason: Reason) {
+        self.offended(seq, from, Offence::Refused(reason));
+    }
+
+    fn offended(&mut self, seq: Seq, who: ReplicaId, how: Offence) {
+        self.update(seq, |slot| {
+            if !slot.offences.contains(&(who, how)) {
+                slot.offences.push((who, how));
+            }
+        });
     }
 
     /// All votes received since the start, those of forgotten slots included.
@@ -262,7 +280,8 @@ mod tests {
         log.note(&committed(1, B), 5);
         assert_eq!(log.tally(one), tally(2, 1));
         log.note(&vote(1, B, true), 6);
-        log.note_refused(one);
+        log.note_refused(one, ReplicaId(2), Reason::BadSignature);
+        log.note_refused(one, ReplicaId(2), Reason::BadSignature);
         assert_eq!(log.tally(one), tally(2, 3));
         assert_eq!(log.totals(), tally(2, 3));
         log.note(&vote(2, A, false), 7);
@@ -319,11 +338,11 @@ mod tests {
     #[test]
     fn an_absurd_sequence_number_opens_no_record() {
         let mut log = SlotLog::new(100_000);
-        log.note_refused(Seq(u64::MAX));
-        log.note_refused(Seq(0));
+        log.note_refused(Seq(u64::MAX), ReplicaId(1), Reason::BadSignature);
+        log.note_refused(Seq(0), ReplicaId(1), Reason::BadSignature);
         log.note(&vote(LOOK_AHEAD + 1, A, false), 1);
         assert_eq!((log.rows(0, u64::MAX), log.totals()), (vec![], tally(0, 0)));
-        log.note_refused(Seq(LOOK_AHEAD));
+        log.note_refused(Seq(LOOK_AHEAD), ReplicaId(1), Reason::BadSignature);
         assert_eq!(log.totals(), tally(0, 1));
     }
 

@@ -31,14 +31,20 @@ pub struct Core<A> {
     /// gateway are in them.
     waiting: VecDeque<Arc<Bundle>>,
     waiting_of: BTreeMap<ReplicaId, usize>,
+    waiting_bytes: usize,
     /// As commander, bundles waiting or proposed and not executed.
     known: BTreeSet<Digest>,
     /// As gateway, bundles handed over and not executed.
     submitted: BTreeMap<Digest, Submitted>,
+    submitted_bytes: usize,
     checkpoints: Checkpoints,
     /// Payload executed since this replica's last checkpoint.
     bytes_since_checkpoint: usize,
     resend: Resend,
+    /// How far peers say that they have executed.
+    heard: BTreeMap<ReplicaId, Seq>,
+    /// What this replica told its peers last.
+    told: Seq,
 }
 
 /// A bundle of this node's own gateway on its way.
@@ -62,6 +68,11 @@ struct Resend {
 const MOST_DOUBLINGS: u32 = 5;
 /// Requests of one gateway that wait at a commander at most.
 const MOST_WAITING: usize = 65_536;
+/// Bytes of requests that wait at a commander, or that a gateway has on the way,
+/// at most.
+const MOST_WAITING_BYTES: usize = 256 << 20;
+/// Slots that a replica asks for at once when it is behind.
+const SLOTS_ASKED: usize = 32;
 
 impl<A: Application> Core<A> {
     /// A replica that has seen nothing yet.
@@ -74,11 +85,15 @@ impl<A: Application> Core<A> {
             execution: Execution::new(application),
             waiting: VecDeque::new(),
             waiting_of: BTreeMap::new(),
+            waiting_bytes: 0,
             known: BTreeSet::new(),
             submitted: BTreeMap::new(),
+            submitted_bytes: 0,
             checkpoints: Checkpoints::default(),
             bytes_since_checkpoint: 0,
             resend: Resend::default(),
+            heard: BTreeMap::new(),
+            told: Seq(0),
         }
     }
 
@@ -133,7 +148,14 @@ impl<A: Application> Core<A> {
         {
             cx.send_all(Message::Requests(Arc::clone(&bundle)));
         }
-        if !executed && cx.cluster.commander(self.view) != cx.id() {
+        let bytes = self.submitted_bytes + bundle.payload_bytes();
+        if bytes > MOST_WAITING_BYTES {
+            cx.reject(cx.id(), None, Reason::Overloaded);
+            return;
+        }
+        let known = self.submitted.contains_key(&bundle.digest());
+        if !executed && !known && cx.cluster.commander(self.view) != cx.id() {
+            self.submitted_bytes = bytes;
             let submitted = Submitted { bundle: Arc::clone(&bundle), waited: false };
             self.submitted.insert(bundle.digest(), submitted);
         }
@@ -157,9 +179,11 @@ impl<A: Application> Core<A> {
     fn enqueue<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
         let gateway = bundle.gateway();
         let waiting = self.waiting_of.get(&gateway).copied().unwrap_or(0) + bundle.requests().len();
-        if waiting > MOST_WAITING {
+        let bytes = self.waiting_bytes + bundle.payload_bytes();
+        if waiting > MOST_WAITING || bytes > MOST_WAITING_BYTES {
             cx.reject(gateway, None, Reason::Overloaded);
         } else if self.known.insert(bundle.digest()) {
+            self.waiting_bytes = bytes;
             self.waiting_of.insert(gateway, waiting);
             self.waiting.push_back(bundle);
         }
@@ -219,6 +243,7 @@ impl<A: Application> Core<A> {
             if let Some(waiting) = self.waiting_of.get_mut(&bundle.gateway()) {
                 *waiting -= bundle.requests().len();
             }
+            self.waiting_bytes -= bundle.payload_bytes();
             batch.bundles.extend(self.waiting.pop_front());
         }
         batch
@@ -445,7 +470,9 @@ impl<A: Application> Core<A> {
         for bundle in &batch.bundles {
             let digest = bundle.digest();
             self.known.remove(&digest);
-            self.submitted.remove(&digest);
+            if self.submitted.remove(&digest).is_some() {
+                self.submitted_bytes -= bundle.payload_bytes();
+            }
         }
     }
 
@@ -530,11 +557,26 @@ impl<A: Application> Core<A> {
 
     // ---- What got lost is sent again ----
 
+    /// A peer says how far it has executed.
+    pub fn hear(&mut self, from: ReplicaId, executed: Seq) {
+        let heard = self.heard.entry(from).or_default();
+        *heard = executed.max(*heard);
+    }
+
+    /// The slot that at least one honest peer has executed.
+    fn executed_by_peers(&self, cluster: &Cluster) -> Seq {
+        let mut heard: Vec<Seq> = self.heard.values().copied().collect();
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        let executed = heard.get(cluster.f()).copied().unwrap_or_default();
+        executed.min(self.highest_kept())
+    }
+
     /// The last slot that is begun for sure.
     fn last_begun(&self, cluster: &Cluster) -> Seq {
         let weak = cluster.weak_quorum();
+        let by_peers = self.executed_by_peers(cluster);
         let begun = self.slots.iter().rev().find(|(_, slot)| slot.is_begun(weak));
-        begun.map_or(Seq(0), |(seq, _)| *seq)
+        begun.map_or(by_peers, |(seq, _)| by_peers.max(*seq))
     }
 
     /// Whether anything is begun and not finished: requests, slots, checkpoints.
@@ -542,6 +584,7 @@ impl<A: Application> Core<A> {
         !self.submitted.is_empty()
             || self.last_begun(cluster) > self.last_executed()
             || !self.checkpoints.unstable_votes_of(id).is_empty()
+            || self.told < self.last_executed()
     }
 
     /// Starts the resend timer, if there is work at hand and it does not run.
@@ -558,17 +601,24 @@ impl<A: Application> Core<A> {
     /// asks again for missing batches, and returns the slots that are stuck.
     pub fn stuck<P: Speaks>(&mut self, cx: &mut Context<'_, P>) -> Vec<Seq> {
         self.submit_again(cx);
-        if self.resend.since.take() != Some(self.last_executed()) {
-            self.resend.in_vain = 0;
+        let executed = self.last_executed();
+        let progressed = self.resend.since.take() != Some(executed);
+        self.resend.in_vain = if progressed { 0 } else { self.resend.in_vain + 1 };
+        let is_behind = self.executed_by_peers(cx.cluster).0 > executed.0 + self.config.window;
+        if progressed && !is_behind {
             return vec![];
         }
-        self.resend.in_vain += 1;
+        if self.told < executed {
+            // Quiet again: whoever missed the last slots learns of them.
+            self.told = executed;
+            cx.send_all(Message::Progress { executed });
+        }
         for vote in self.checkpoints.unstable_votes_of(cx.id()) {
             cx.send_all(Message::Checkpoint(vote));
         }
         let first = self.last_executed().next();
         let last = self.last_begun(cx.cluster);
-        let slots: Vec<Seq> = (first.0..=last.0).take(self.config.window as usize).map(Seq).collect();
+        let slots: Vec<Seq> = (first.0..=last.0).take(SLOTS_ASKED).map(Seq).collect();
         for seq in &slots {
             if let Some((_, digest)) = self.slot(*seq).and_then(|slot| slot.committed) {
                 cx.send_all(Message::Fetch { seq: *seq, digest });

@@ -21,6 +21,8 @@
 //! | a CHECKPOINT | stable here already | answer with the proof |
 //! | requests | executed already | reply from the session table |
 //! | resend timer | nothing executed, a slot or checkpoint open | own votes for it to all; the wait doubles |
+//! | resend timer | at rest since the last | tell all how far this replica has executed |
+//! | `f+1` replicas further ahead | – | the slots in between are stuck: ask for them |
 //! | a stuck slot's votes | committed here | answer with a certificate; else with own votes |
 //! | a certificate of `q` COMMITs | from anyone | the slot is committed |
 //!

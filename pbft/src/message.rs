@@ -110,6 +110,11 @@ pub enum Message {
     Checkpoint(CheckpointVote),
     /// Proof that a checkpoint is stable, for a replica that missed votes for it.
     Stable(Arc<StableCheckpoint>),
+    /// How far the sender has executed; sent when it has come to rest.
+    Progress {
+        /// The last slot executed.
+        executed: Seq,
+    },
     /// Asks for a batch that a certificate names.
     Fetch {
         /// The slot.
@@ -311,6 +316,7 @@ impl Wire for Message {
             Message::Stuck { .. } => "stuck",
             Message::Checkpoint(_) => "checkpoint",
             Message::Stable(_) => "stable-checkpoint",
+            Message::Progress { .. } => "progress",
             Message::Fetch { .. } => "fetch",
             Message::Fetched { .. } => "fetched",
         }
@@ -323,7 +329,10 @@ impl Wire for Message {
             Message::Vote(_) | Message::Stuck { .. } => Class::Vote,
             Message::Certificate(_) => Class::Certificate,
             Message::Checkpoint(_) => Class::Checkpoint,
-            Message::Stable(_) | Message::Fetch { .. } | Message::Fetched { .. } => Class::Upkeep,
+            Message::Stable(_)
+            | Message::Progress { .. }
+            | Message::Fetch { .. }
+            | Message::Fetched { .. } => Class::Upkeep,
         }
     }
 
@@ -335,7 +344,9 @@ impl Wire for Message {
             Message::Stuck { seq, .. } | Message::Fetch { seq, .. } | Message::Fetched { seq, .. } => {
                 Some(*seq)
             }
-            Message::Requests(_) | Message::Checkpoint(_) | Message::Stable(_) => None,
+            Message::Requests(_) | Message::Checkpoint(_) | Message::Stable(_) | Message::Progress { .. } => {
+                None
+            }
         }
     }
 
@@ -374,6 +385,8 @@ impl Wire for Message {
                 Ok(vec![vote.claim(cluster)])
             }
             Message::Stable(proof) => proof.claims(cluster),
+            // A hint, believed of `f+1` peers only.
+            Message::Progress { .. } => Ok(vec![]),
             // A fetched batch needs no signature: it is wanted for its digest,
             // which a certificate vouches for.
             Message::Fetch { .. } | Message::Fetched { .. } => Ok(vec![]),

@@ -53,6 +53,7 @@ impl<A: Application> Replica<A> {
             // OSDI §4.3
             Message::Checkpoint(vote) => self.core.take_checkpoint(cx, vote),
             Message::Stable(proof) => self.core.take_stable(cx, proof),
+            Message::Progress { executed } => self.core.hear(from, executed),
             Message::Fetch { seq, digest } => self.core.serve(cx, from, seq, digest),
             Message::Fetched { seq, batch } => self.core.take_fetched(cx, from, seq, batch),
         }
