@@ -268,6 +268,11 @@ impl Scenario {
     ) -> Result<Vec<(Kind, u16)>> {
         let mut drawn = Vec::new();
         for fault in faults {
+            if let Kind::Behaviour(Behaviour::Partial(served)) = &fault.kind
+                && let Some(outside) = served.iter().find(|id| id.0 >= nodes)
+            {
+                bail!("{fault} serves node {outside}, but {nodes} nodes have the ids 0 to {}", nodes - 1);
+            }
             let Target::Ids(ids) = &fault.target else { continue };
             if let Some(outside) = ids.iter().find(|id| **id >= nodes) {
                 bail!(

@@ -310,6 +310,13 @@ impl Plan {
         {
             bail!("the communication node {id} is out of range: {ids}; give fixed:ID with an id among them");
         }
+        let has_ccro = self.protocols.contains(&ProtocolName::Ccro);
+        if self.communication != Communication::default() && !has_ccro {
+            bail!(
+                "the communication node can be chosen for ccro only, and no ccro is asked for; leave \
+                 --communication out or add --protocol ccro"
+            );
+        }
         if let Gateway::Node(id) = self.gateway
             && id >= smallest
         {
@@ -438,6 +445,8 @@ mod tests {
             ("faults = [\"offline:5\"]", "more faulty nodes"),
             ("faults = [\"offline@4\"]", "ids 0 to 3"),
             ("communication = \"fixed:4\"", "communication node 4 is out of range"),
+            ("faults = [\"partial=9@1\"]", "serves node 9"),
+            ("protocols = [\"pbft\"]\ncommunication = \"collocated\"", "for ccro only"),
             ("gateway = \"9\"", "gateway 9"),
             ("nodes = []", "nodes is empty"),
             ("payload_bytes = [0]", "payload_bytes"),

@@ -15,6 +15,7 @@ use crate::limits;
 use crate::observe;
 use crate::plan::Plan;
 use crate::protocols::ProtocolName;
+use crate::report::summary::PAPER_WARNING;
 use crate::stop::{INTERRUPTED, Stop};
 
 /// Clients that the descriptor limit is checked for.
@@ -89,7 +90,11 @@ pub async fn run(protocol: ProtocolName, args: UpRest, executable: Option<PathBu
 fn banner(spec: &ClusterSpec, cluster: &Cluster, collector: Option<u16>) -> String {
     let f = spec.protocol.tolerates(spec.nodes);
     let addresses = cluster.addresses();
-    let mut text = format!("{} with {} nodes, {}\n\n", spec.protocol, spec.nodes, tolerance(f));
+    let mut text = format!("{} with {} nodes, {}\n", spec.protocol, spec.nodes, tolerance(f));
+    if spec.protocol == ProtocolName::CcroPaper {
+        let _ = writeln!(text, "({PAPER_WARNING})");
+    }
+    text.push('\n');
     for (id, address) in addresses.iter().enumerate() {
         let mut roles = Vec::new();
         if id == 0 {
