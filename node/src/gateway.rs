@@ -372,7 +372,7 @@ mod tests {
         let mut gateway = gateway();
         let half = gateway.timeout_ns / 2;
         let hand_over = |gateway: &mut Gateway, now| {
-            let _ = gateway.open(operation("a"), now).unwrap();
+            drop(gateway.open(operation("a"), now).unwrap());
             let requests = submitted(gateway);
             let bundle = Arc::new(Bundle::sign(&cluster, &signers[0], requests.clone()));
             gateway.handed_over(&bundle, now);
