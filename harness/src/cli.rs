@@ -166,6 +166,12 @@ pub struct CompareArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
+    /// Port of the first node, the others' following [default: free ports]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Cut a cell short after so many undecided requests in a row with none decided; 0 never
+    #[arg(long, value_name = "N")]
+    pub give_up_after: Option<u64>,
     /// Measured requests in each cell and repetition
     #[arg(long, value_name = "N")]
     pub requests: Option<u64>,

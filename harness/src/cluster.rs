@@ -67,7 +67,7 @@ impl ClusterSpec {
             seed: plan.seed,
             placement: plan.placement,
             pin: plan.pin,
-            first_port: None,
+            first_port: plan.port,
             // This very program, even if its file was replaced meanwhile.
             executable: PathBuf::from("/proc/self/exe"),
         }

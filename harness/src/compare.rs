@@ -50,6 +50,8 @@ pub fn plan_of(args: &CompareArgs) -> Result<Plan> {
     }
     plan.requests = args.load.requests.unwrap_or(plan.requests);
     plan.warmup = args.load.warmup.unwrap_or(plan.warmup);
+    plan.port = args.load.port.or(plan.port);
+    plan.give_up_after = args.load.give_up_after.unwrap_or(plan.give_up_after);
     plan.repetitions = args.load.repetitions.unwrap_or(plan.repetitions);
     plan.gateway = args.load.gateway.unwrap_or(plan.gateway);
     apply(&args.cluster, &mut plan);

@@ -118,8 +118,16 @@ pub struct Report {
 
 /// Runs `harness floor`.
 pub async fn run(args: FloorArgs) -> Result<()> {
-    if args.nodes.is_empty() || args.nodes.contains(&0) {
-        bail!("--nodes takes numbers from 1 up, such as --nodes 4,7");
+    if args.nodes.is_empty() || args.nodes.iter().any(|n| !(1..=1000).contains(n)) {
+        bail!("--nodes takes numbers from 1 to 1000, such as --nodes 4,7");
+    }
+    overhead::check_payload(args.payload)?;
+    if let Some(dir) = &args.out {
+        fs::create_dir_all(dir)
+            .with_context(|| format!("cannot create the --out folder {}", dir.display()))?;
+        if fs::read_dir(dir)?.next().is_some() {
+            bail!("the --out folder {} is not empty; give another one", dir.display());
+        }
     }
     let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper];
     let wanted = flows.iter().flat_map(|flow| args.nodes.iter().map(|n| (*flow, *n))).collect();
@@ -132,7 +140,6 @@ pub async fn run(args: FloorArgs) -> Result<()> {
         overhead.cpu_us_per_request, overhead.p50_us
     ));
     if let Some(dir) = &args.out {
-        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         write(&report, dir)?;
         say(format_args!("Written to {}.", dir.join("floor.json").display()));
     }
@@ -185,7 +192,7 @@ async fn request_costs(payload: usize, hops: HopPlan) -> Result<RequestCosts> {
         payload_bytes: payload,
         hop_us: hop.latency_p50_us,
         hop_cpu_us: hop.cpu_us_per_message,
-        hash_us: median_us(20, || {
+        hash_us: at_best_us(20, || {
             black_box(Digest::of(black_box(&data)));
         }),
     })
@@ -246,6 +253,8 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
     let faults = protocol.tolerates(nodes);
     let path = |hops, signed, checked| CriticalPath { hops, signed, checked };
     match protocol {
+        // Bundle and proposal, with PBFT a COMMIT, and the reply.
+        ProtocolName::Ccro if nodes == 1 => path(0, 3, 0),
         _ if nodes == 1 => path(0, 4, 0),
         ProtocolName::Pbft if faults == 0 => path(3, 5, 4),
         ProtocolName::Pbft => path(4, 5, 5),
@@ -302,19 +311,19 @@ fn signature_costs() -> SignatureCosts {
         })
         .collect();
     SignatureCosts {
-        sign_us: median_us(ROUNDS, || {
+        sign_us: at_best_us(ROUNDS, || {
             black_box(signers[0].sign(black_box(&claims[0].bytes)));
         }),
-        verify_us: median_us(ROUNDS, || {
+        verify_us: at_best_us(ROUNDS, || {
             assert!(keyring.verify(black_box(&claims[0])));
         }),
-        verify_in_batch_us: median_us(ROUNDS / 8, || {
+        verify_in_batch_us: at_best_us(ROUNDS / 8, || {
             assert!(keyring.verify_all(black_box(&claims).iter()));
         }) / claims.len() as f64,
     }
 }
 
-fn median_us(rounds: usize, mut operation: impl FnMut()) -> f64 {
+fn at_best_us(rounds: usize, mut operation: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..rounds)
         .map(|_| {
             let began = Instant::now();
@@ -323,7 +332,8 @@ fn median_us(rounds: usize, mut operation: impl FnMut()) -> f64 {
         })
         .collect();
     times.sort_by(f64::total_cmp);
-    times[rounds / 2]
+    // The floor is what the machine can do at best: what it does in one case of ten.
+    times[rounds / 10]
 }
 
 fn write(report: &Report, dir: &Path) -> Result<()> {

@@ -186,6 +186,11 @@ impl Progress {
         LoadResult { samples, elapsed: self.last_answer.get(), cut_short: self.cut_short.take() }
     }
 
+    /// Whether a request came to nothing.
+    pub fn has_errors(&self) -> bool {
+        self.samples.borrow().iter().any(|sample| matches!(sample.answer, Answer::Error(_)))
+    }
+
     fn is_over(&self) -> bool {
         self.cut_short.borrow().is_some()
     }

@@ -174,7 +174,15 @@ async fn load_until_done_or_dead(
         () = load::run(spec, &progress) => None,
         death = death => Some(death),
     };
-    let Some(death) = died.or_else(|| cluster.died()) else {
+    let died = match died.or_else(|| cluster.died()) {
+        None if progress.has_errors() => {
+            // A connection breaks a moment before its process is gone.
+            tokio::time::sleep(3 * WATCH_EVERY).await;
+            cluster.died()
+        }
+        died => died,
+    };
+    let Some(death) = died else {
         return progress.finish("");
     };
     let mut result = progress.finish(&death);

@@ -33,6 +33,10 @@ pub struct Overhead {
 
 /// Runs `harness load-overhead`.
 pub async fn run(args: OverheadArgs) -> Result<u8> {
+    check_payload(args.payload)?;
+    if args.requests == 0 || args.clients.is_empty() || args.clients.contains(&0) {
+        anyhow::bail!("--requests and --clients take numbers from 1 up, such as --clients 1,512");
+    }
     say(format_args!(
         "The load generator against a server that answers at once ({} bytes of data):",
         args.payload
@@ -47,6 +51,15 @@ pub async fn run(args: OverheadArgs) -> Result<u8> {
         ));
     }
     Ok(0)
+}
+
+/// Refuses a payload that no node would take.
+pub fn check_payload(bytes: usize) -> Result<()> {
+    let most = node::DEFAULT_MAX_DATA_BYTES;
+    if !(1..=most).contains(&bytes) {
+        anyhow::bail!("--payload takes 1 to {most} bytes, not {bytes}");
+    }
+    Ok(())
 }
 
 /// Sends requests to a server that answers at once.

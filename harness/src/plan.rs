@@ -46,6 +46,9 @@ pub struct Plan {
     pub repetitions: u32,
     /// Seed of payloads, keys, fault draws and the order of cells.
     pub seed: u64,
+    /// The first node's port, the others' following; without it, free ports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Nodes as processes of their own or as tasks of this one.
     pub placement: Placement,
     /// Most slots that the commander keeps in flight.
@@ -107,6 +110,7 @@ impl Default for Plan {
             fast_wait_ms: None,
             fallback_after_ms: None,
             resend_after_ms: None,
+            port: None,
             communication: Communication::Separate,
             fast_path: true,
             commander: CommanderDraw::Spare,
@@ -170,6 +174,9 @@ impl Plan {
 
     /// Reads a plan's text; `name` stands in for a missing name.
     pub fn parse(text: &str, name: Option<&str>) -> Result<Plan> {
+        if text.trim().is_empty() {
+            bail!("is empty; plans to start from are in harness/plans/");
+        }
         let named = toml::from_str::<toml::Table>(text)?.contains_key("name");
         // The message of an unknown key names the key and all that are accepted.
         let mut plan: Plan = toml::from_str(text)?;
@@ -352,7 +359,7 @@ impl Plan {
             within("link_loss (a probability)", loss, 0.0, 1.0)?;
         }
         for &delay in &self.link_delay_us {
-            within("link_delay_us", delay as f64, 0.0, longest_s * 1e6)?;
+            within("link_delay_us", delay as f64, 0.0, 10e6)?;
         }
         for &payload in &self.payload_bytes {
             within("payload_bytes (--payload)", payload as f64, 1.0, MAX_PAYLOAD_BYTES as f64)?;
@@ -366,6 +373,12 @@ impl Plan {
         within("requests", self.requests as f64, 1.0, 1e9)?;
         within("repetitions", f64::from(self.repetitions), 1.0, 1e6)?;
         within("window", self.window as f64, 1.0, 1e6)?;
+        if self.name.is_empty() || self.name.starts_with('.') {
+            bail!(
+                "the name {:?} is empty or starts with a dot; it names a folder, such as my-sweep",
+                self.name
+            );
+        }
         if let Some(bad) = self.name.chars().find(|c| !(c.is_alphanumeric() || "-_.".contains(*c))) {
             bail!(
                 "the name {:?} contains {bad:?}; it names a folder: letters, digits, '-', '_' and '.'",
@@ -459,6 +472,9 @@ mod tests {
             ("faults = [\"crash:1\"]\nplacement = \"tasks\"", "crash kills"),
             ("protocols = [\"raft\"]", "pbft"),
             ("name = \"a/b\"", "names a folder"),
+            ("name = \"\"", "names a folder"),
+            ("name = \".\"", "names a folder"),
+            ("", "is empty"),
         ] {
             let message = failure(text);
             assert!(message.contains(expected), "{text}: {message}");

@@ -110,6 +110,7 @@ struct Slot {
     path: Option<CommitPath>,
     commander_commit_us: Option<u64>,
     last_commit_ns: Option<u64>,
+    committed_at: usize,
     correct: u64,
     corrupt: u64,
 }
@@ -126,6 +127,7 @@ fn slots(cell: &Cell, measured: &Measured) -> HashMap<u64, Slot> {
             slot.correct += row.correct;
             slot.corrupt += row.corrupt;
             slot.last_commit_ns = slot.last_commit_ns.max(row.committed_ns);
+            slot.committed_at += usize::from(row.committed_ns.is_some());
             // Honest nodes come in ascending order: the commander's word counts,
             // else the first node's.
             if slot.path.is_none() || Some(*id) == commander {
@@ -153,6 +155,7 @@ fn path_of(name: &str) -> Option<CommitPath> {
 fn sample_rows(cell: &Cell, run: RunId, clients: u64, measured: &Measured) -> Vec<SampleRow> {
     let slots = slots(cell, measured);
     let faulty = join_ids(&cell.faults.faulty());
+    let honest = cell.faults.honest().len();
     let row = |(request, sample): (usize, &Sample)| {
         let empty = SampleRow {
             cell: cell.name.clone(),
@@ -184,7 +187,8 @@ fn sample_rows(cell: &Cell, run: RunId, clients: u64, measured: &Measured) -> Ve
         };
         match &sample.answer {
             Answer::Decided(decision) => {
-                decided_row(empty, sample, decision, slots.get(&decision.seq), &measured.audit)
+                let slot = slots.get(&decision.seq);
+                decided_row(empty, sample, decision, slot, honest, &measured.audit)
             }
             Answer::Timeout { replies } => {
                 SampleRow { outcome: Outcome::Timeout, replies: *replies, ..empty }
@@ -201,9 +205,12 @@ fn decided_row(
     sample: &Sample,
     decision: &Decision,
     slot: Option<&Slot>,
+    honest: usize,
     audit: &Audit,
 ) -> SampleRow {
     let last_commit_us = slot
+        // As long as an honest node has not committed there is no last commit.
+        .filter(|slot| slot.committed_at == honest)
         .and_then(|slot| slot.last_commit_ns)
         .and_then(|ns| ns.checked_sub(decision.received_ns))
         .map(|ns| ns / 1000);
@@ -231,17 +238,19 @@ fn decided_row(
 
 fn node_rows(cell: &Cell, run: RunId, measured: &Measured) -> Vec<NodeRow> {
     (0..cell.nodes)
-        .map(|id| {
+        .filter_map(|id| {
             let at = usize::from(id);
             let (before, after) = (measured.before.get(at), measured.after.get(at));
             let before = before.and_then(Option::as_ref);
-            // Of a node that was killed, the last that is known counts: nothing
-            // since the warm-up.
-            let after = after.and_then(Option::as_ref).or(before);
+            let after = after.and_then(Option::as_ref);
+            // What a node that died unasked had counted is lost, so it has no row;
+            // one that was killed on purpose did nothing since the warm-up.
+            let killed = cell.faults.nodes[at].crash;
+            let after = if killed { after.or(before) } else { Some(after?) };
             let nothing = Counters::default();
             let counters = after.map_or(&nothing, |status| &status.counters);
             let counters = counters.since(before.map_or(&nothing, |status| &status.counters));
-            node_row(cell, run, id, after.map_or("", |status| &status.role), &counters)
+            Some(node_row(cell, run, id, after.map_or("", |status| &status.role), &counters))
         })
         .collect()
 }

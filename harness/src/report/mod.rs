@@ -64,6 +64,7 @@ pub fn build(dir: &Path) -> Result<Report> {
     let machine = html::read_machine(dir)?;
     let mut warnings = leave_out_unfinished(dir, &cells, &mut samples, &mut nodes)?;
     warnings.extend(contradictions(&cells, &samples));
+    warnings.extend(missing_nodes(&cells, &nodes));
 
     let rows = summary::summarise(&samples, &nodes, &cells, &floors);
     let report = Report { variants: variants(&rows, &cells), notes: notes(&cells), summary: rows, warnings };
@@ -150,6 +151,29 @@ fn variants(rows: &[SummaryRow], cells: &[CellRow]) -> Vec<String> {
     let all = settings.values().map(|setting| setting.variant.clone()).collect();
     rows.iter()
         .map(|row| settings.get(row.cell.as_str()).map_or_else(String::new, |s| s.variant.label(&all)))
+        .collect()
+}
+
+/// Repetitions of which some node has no row: their messages and bytes are left
+/// out of the summary.
+fn missing_nodes(cells: &[CellRow], nodes: &[NodeRow]) -> Vec<String> {
+    let mut rows: HashMap<(&str, u32), u32> = HashMap::new();
+    for node in nodes {
+        *rows.entry((&node.cell, node.repetition)).or_default() += 1;
+    }
+    let found = |cell: &CellRow| rows.get(&(cell.cell.as_str(), cell.repetition)).copied().unwrap_or(0);
+    cells
+        .iter()
+        .filter(|cell| found(cell) != cell.nodes)
+        .map(|cell| {
+            format!(
+                "nodes.csv has {} of {} rows of {}, repetition {}; its messages and bytes are left out",
+                found(cell),
+                cell.nodes,
+                cell.cell,
+                cell.repetition
+            )
+        })
         .collect()
 }
 

@@ -250,7 +250,11 @@ fn paths_of(cell: &Cell) -> String {
 /// A counter of all nodes for each decided slot. Repetitions without node rows
 /// (their nodes died) are left out on both sides of the division.
 fn over_nodes(cell: &Cell, counter: impl Fn(&NodeRow) -> u64) -> Option<f64> {
-    let runs = || cell.runs.values().filter(|run| !run.nodes.is_empty());
+    // A repetition of which a node's counters are missing would look too cheap.
+    let runs = || cell.runs.values().filter(|run| run.nodes.len() == run.row.nodes as usize);
+    if cell.count(Outcome::Decided) == 0 {
+        return None;
+    }
     let total: u64 = runs().flat_map(|run| &run.nodes).map(|node| counter(node)).sum();
     let slots: u64 = runs().map(|run| run.row.decided_slots).sum();
     per(total as f64, slots as f64, 3)
@@ -259,6 +263,9 @@ fn over_nodes(cell: &Cell, counter: impl Fn(&NodeRow) -> u64) -> Option<f64> {
 /// CPU microseconds of all nodes for each unit; `None` unless it is known for
 /// every repetition.
 fn cpu_per(cell: &Cell, units: impl Fn(&Run) -> f64) -> Option<f64> {
+    if cell.count(Outcome::Decided) == 0 {
+        return None;
+    }
     let cpu: Option<u64> = cell.runs.values().map(|run| run.row.nodes_cpu_us).sum();
     per(cpu? as f64, cell.runs.values().map(units).sum(), 3)
 }
