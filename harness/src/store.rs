@@ -6,7 +6,7 @@
 //! to a run that was not finished, and is cut off when the folder is resumed.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -85,6 +85,7 @@ impl Store {
                 dir.display()
             );
         }
+        let mut store = Store::open(dir)?;
         let text = fs::read_to_string(dir.join(PROGRESS))
             .with_context(|| format!("cannot read {}", dir.join(PROGRESS).display()))?;
         let (lines, whole_bytes) = parse_progress(&text)?;
@@ -95,7 +96,6 @@ impl Store {
         truncate(&dir.join(SampleRow::FILE), last.samples_bytes)?;
         truncate(&dir.join(NodeRow::FILE), last.nodes_bytes)?;
         truncate(&dir.join(CellRow::FILE), last.cells_bytes)?;
-        let mut store = Store::open(dir)?;
         store.finished = lines
             .into_iter()
             .filter(|line| line.cell != START)
@@ -111,12 +111,20 @@ impl Store {
                 .open(dir.join(name))
                 .with_context(|| format!("cannot write {}", dir.join(name).display()))
         };
+        // Two runs that append to the same files would ruin each other's.
+        let progress = open(PROGRESS)?;
+        if let Err(TryLockError::WouldBlock) = progress.try_lock() {
+            bail!(
+                "another run writes to {} at this moment; wait for its end, or give another --out",
+                dir.display()
+            );
+        }
         Ok(Store {
             dir: dir.to_path_buf(),
             samples: open(SampleRow::FILE)?,
             nodes: open(NodeRow::FILE)?,
             cells: open(CellRow::FILE)?,
-            progress: open(PROGRESS)?,
+            progress,
             finished: HashSet::new(),
         })
     }
@@ -306,6 +314,9 @@ mod tests {
         samples.write_all(b"pbft-n4,0,pb").unwrap();
         store.drop_unfinished().unwrap();
         assert_eq!(contents(dir), before);
+        let second = Store::resume(dir, &plan).unwrap_err().to_string();
+        assert!(second.contains("another run writes"), "{second}");
+        drop(store);
         assert_eq!(Store::resume(dir, &plan).unwrap().finished(), 0);
     }
 
