@@ -3,7 +3,7 @@
 use adversary::{Adversary, Behaviour};
 use kernel::{
     Admission, Bundle, Choose, Cluster, Context, Digest, Effect, Input, Mark, Operation, Path, Protocol,
-    ReplicaId, ReplyBundle, ReplyCollector, Request, SeededChoice, SessionId, Signer, To, Wire as _,
+    ReplicaId, Reply, ReplyBundle, ReplyCollector, Request, SeededChoice, SessionId, Signer, To, Wire as _,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -219,8 +219,14 @@ impl<P: Protocol> World<P> {
     }
 
     fn take_reply(&mut self, gateway: ReplicaId, bundle: &ReplyBundle) {
+        // As a node does: what nobody waits for is not checked, nor one's own.
+        let waits = |reply: &Reply| self.waiting.contains_key(&(reply.session, reply.counter));
+        if !bundle.replies.iter().any(waits) {
+            return;
+        }
         let claim = bundle.claim(&self.cluster);
-        let valid = self.nodes[usize::from(gateway.0)].admission.check(&claim);
+        let own = bundle.replica == gateway;
+        let valid = own || self.nodes[usize::from(gateway.0)].admission.check(&claim);
         if !valid || bundle.gateway != gateway {
             self.corrupt.insert(bundle.replica);
             return;
