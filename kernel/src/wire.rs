@@ -35,8 +35,6 @@ pub enum Class {
     Vote,
     /// What a communication node makes of votes.
     Certificate,
-    /// A result on its way to a gateway.
-    Reply,
     /// A statement about a replica's state.
     Checkpoint,
     /// Upkeep: fetches and proofs of what is stable.
@@ -47,7 +45,7 @@ impl Class {
     /// Whether the message belongs to the agreement itself; only these count as
     /// messages per decision.
     pub fn is_agreement(self) -> bool {
-        matches!(self, Class::Proposal | Class::Vote | Class::Certificate | Class::Reply)
+        matches!(self, Class::Proposal | Class::Vote | Class::Certificate)
     }
 }
 

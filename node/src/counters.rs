@@ -49,8 +49,8 @@ impl Traffic {
         }
     }
 
-    /// Counts a reply to a gateway. It is never part of the agreement: its class
-    /// in a protocol's messages is about replies to the commander.
+    /// Counts a reply to a gateway, which is no message of the protocol and never
+    /// part of the agreement.
     pub(crate) fn count_reply(&mut self, amount: Amount) {
         self.add(REPLY_KIND, amount);
         self.other += amount.messages;
