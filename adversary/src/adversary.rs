@@ -148,7 +148,7 @@ fn apply<P: Protocol>(
             Class::Vote | Class::Certificate | Class::Checkpoint => {
                 vec![(to, message.falsified(cx.cluster, cx.signer))]
             }
-            Class::Proposal | Class::Request | Class::Upkeep => vec![(to, message)],
+            _ => vec![(to, message)],
         },
         Behaviour::Equivocate(whom) => {
             let lie = match class {
@@ -156,7 +156,7 @@ fn apply<P: Protocol>(
                 Class::Vote | Class::Certificate | Class::Checkpoint => {
                     Some(message.falsified(cx.cluster, cx.signer))
                 }
-                Class::Request | Class::Upkeep => None,
+                _ => None,
             };
             match lie {
                 Some(lie) => split(cx, *whom, to, message, lie),

@@ -2,6 +2,8 @@
 
 use kernel::{Application, Digest, Operation};
 
+const LENGTH_BYTES: usize = size_of::<u64>();
+
 /// Appends every operation to a log, of which only length and hash chain are
 /// kept. The result of an operation is its place in the log, counted from 1,
 /// and the first eight bytes of the chain after it: replicas that executed
@@ -29,11 +31,28 @@ impl Application for OpaqueLog {
     fn digest(&self) -> Digest {
         self.chain.chain(&Digest::of(&self.length.to_le_bytes()))
     }
+
+    fn snapshot(&self) -> Vec<u8> {
+        [self.length.to_le_bytes().as_slice(), &self.chain.0].concat()
+    }
+
+    fn restore(snapshot: &[u8]) -> Option<OpaqueLog> {
+        let (length, chain) = snapshot.split_first_chunk::<LENGTH_BYTES>()?;
+        Some(OpaqueLog { length: u64::from_le_bytes(*length), chain: Digest(chain.try_into().ok()?) })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_is_the_whole_state() {
+        let mut log = OpaqueLog::default();
+        log.execute(&Operation::new(b"a"));
+        assert_eq!(OpaqueLog::restore(&log.snapshot()), Some(log.clone()));
+        assert_eq!(OpaqueLog::restore(&log.snapshot()[1..]), None);
+    }
 
     #[test]
     fn the_result_tells_place_and_history() {

@@ -89,6 +89,7 @@ impl<A: Application> Replica<A> {
             Message::Progress { executed } => self.core.hear(from, executed),
             Message::Fetch { seq, digest } => self.core.serve(cx, from, seq, digest),
             Message::Fetched { seq, batch } => self.core.take_fetched(cx, from, seq, batch),
+            _ => {}
         }
     }
 

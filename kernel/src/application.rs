@@ -14,4 +14,11 @@ pub trait Application: Clone + Debug + Eq + Hash {
 
     /// Digest of the whole state, kept incrementally.
     fn digest(&self) -> Digest;
+
+    /// The whole state as bytes, for a replica that was left behind.
+    fn snapshot(&self) -> Vec<u8>;
+
+    /// The state that a snapshot holds; none if it is not one. Whoever restores
+    /// compares the digest with one that is proven.
+    fn restore(snapshot: &[u8]) -> Option<Self>;
 }

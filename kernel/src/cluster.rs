@@ -1,6 +1,7 @@
 //! How many replicas there are, and how many of them make a quorum.
 
 use crate::ids::{ClusterId, ReplicaId, View};
+use crate::weakening::{Weakening, weakened};
 use serde::{Deserialize, Serialize};
 
 /// Identity and size of a cluster. Every signed statement is bound to it.
@@ -29,7 +30,8 @@ impl Cluster {
     /// Replicas in a quorum: `⌈(n+f+1)/2⌉`. Any two quorums share an honest
     /// replica for every `n`, and all honest replicas together make one.
     pub fn quorum(&self) -> usize {
-        (usize::from(self.n) + self.f() + 1).div_ceil(2)
+        let quorum = (usize::from(self.n) + self.f() + 1).div_ceil(2);
+        quorum - usize::from(weakened(Weakening::QuorumOneLess))
     }
 
     /// `f+1` replicas: at least one of them is honest.

@@ -18,6 +18,7 @@
 //! | [`protocol`] | `Protocol`, `Context`, `Input`, `Effect` |
 //! | [`mark`] | trace events that hosts put the time on |
 //! | [`application`] | what a replica executes decided requests on |
+//! | [`weakening`] | rules that tests switch off, to see a check fail |
 
 pub mod application;
 pub mod choose;
@@ -29,6 +30,7 @@ pub mod protocol;
 pub mod reply;
 pub mod request;
 pub mod votes;
+pub mod weakening;
 pub mod wire;
 
 pub use application::Application;
@@ -41,4 +43,5 @@ pub use protocol::{Context, Effect, Input, Protocol, Status, To};
 pub use reply::{Reply, ReplyBundle, ReplyCollector};
 pub use request::{Batch, Bundle, Operation, Request};
 pub use votes::{Tallied, VoteSet};
+pub use weakening::{Weakening, weakened};
 pub use wire::{Admission, Class, Falsify, Reason, Rejection, Verified, Wire};

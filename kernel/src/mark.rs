@@ -85,6 +85,8 @@ pub enum Mark {
         view: View,
         /// The slot.
         seq: Seq,
+        /// What it votes for.
+        digest: Digest,
     },
     /// This communication node sent a certificate.
     Certified {
@@ -133,5 +135,27 @@ pub enum Mark {
     Stable {
         /// Its sequence number.
         seq: Seq,
+    },
+    /// This replica voted to leave for a view.
+    LeftFor {
+        /// The view it wants.
+        view: View,
+    },
+    /// A view began here.
+    ViewBegan {
+        /// The view.
+        view: View,
+    },
+    /// This replica took over a state from its peers instead of executing.
+    StateAdopted {
+        /// The last slot that the state contains.
+        seq: Seq,
+        /// The chain over all executed digests up to and including that slot.
+        chain: Digest,
+    },
+    /// A replica that had lost its memory votes again.
+    Recovered {
+        /// In this view and later ones.
+        view: View,
     },
 }

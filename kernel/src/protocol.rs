@@ -98,6 +98,10 @@ pub struct Context<'a, P: Protocol> {
     pub signer: &'a Signer,
     /// Every random decision goes through this.
     pub choose: &'a mut dyn Choose,
+    /// Time since the host started, for rules that measure how long a peer took
+    /// (the published flow's trust) and for nothing else: what is waited for has
+    /// a timer. A checker lends 0.
+    pub now: Micros,
     effects: &'a mut Vec<Effect<P>>,
 }
 
@@ -109,7 +113,13 @@ impl<'a, P: Protocol> Context<'a, P> {
         choose: &'a mut dyn Choose,
         effects: &'a mut Vec<Effect<P>>,
     ) -> Self {
-        Context { cluster, signer, choose, effects }
+        Context { cluster, signer, choose, now: Micros(0), effects }
+    }
+
+    /// The same context at a time of the host's.
+    pub fn at(mut self, now: Micros) -> Self {
+        self.now = now;
+        self
     }
 
     /// This replica.
@@ -165,6 +175,10 @@ impl<'a, P: Protocol> Context<'a, P> {
 pub struct Status {
     /// Its view.
     pub view: View,
+    /// It has voted to leave for `view`, which has not begun here yet.
+    pub changing_view: bool,
+    /// It lost its memory and does not vote yet.
+    pub recovering: bool,
     /// The view's commander.
     pub commander: ReplicaId,
     /// The current vote collector, as far as this replica knows (CCRO).

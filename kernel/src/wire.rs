@@ -37,6 +37,8 @@ pub enum Class {
     Certificate,
     /// A statement about a replica's state.
     Checkpoint,
+    /// Leaving a view, beginning one.
+    ViewChange,
     /// Upkeep: fetches and proofs of what is stable.
     Upkeep,
 }
@@ -75,6 +77,9 @@ pub enum Reason {
     /// Too few, repeated or mixed votes, or a commander's PREPARE.
     #[error("malformed certificate")]
     MalformedCertificate,
+    /// A VIEW-CHANGE or NEW-VIEW that breaks the rules.
+    #[error("malformed view change")]
+    MalformedViewChange,
     /// Empty or foreign requests, or too many of them.
     #[error("malformed requests")]
     MalformedRequests,
@@ -90,6 +95,9 @@ pub enum Reason {
     /// A second, different vote of one author.
     #[error("conflicting vote")]
     ConflictingVote,
+    /// It was here before: sent again, or replayed.
+    #[error("duplicate")]
+    Duplicate,
     /// Its gateway has too many requests waiting here.
     #[error("too many requests waiting")]
     Overloaded,
@@ -99,7 +107,7 @@ impl Reason {
     /// Whether only a faulty author has it coming. An honest one may well send
     /// what is late, early or too much.
     pub fn is_offence(self) -> bool {
-        !matches!(self, Reason::WrongView | Reason::OutsideWindow | Reason::Overloaded)
+        !matches!(self, Reason::WrongView | Reason::OutsideWindow | Reason::Duplicate | Reason::Overloaded)
     }
 }
 

@@ -110,11 +110,18 @@ impl SlotLog {
                     slot.executed_ns.get_or_insert(now_ns);
                 });
             }
+            Mark::StateAdopted { seq, chain } => {
+                self.last_executed = self.last_executed.max(seq.0);
+                self.update(*seq, |slot| slot.chain = Some(*chain));
+            }
             Mark::Voted { .. }
             | Mark::Certified { .. }
             | Mark::FellBack { .. }
             | Mark::Rotated { .. }
-            | Mark::Stable { .. } => {}
+            | Mark::Stable { .. }
+            | Mark::LeftFor { .. }
+            | Mark::ViewBegan { .. }
+            | Mark::Recovered { .. } => {}
         }
     }
 

@@ -335,7 +335,7 @@ impl<A: Application> Core<A> {
         if self.open(seq).record(&vote) != Tallied::New {
             return None;
         }
-        cx.mark(Mark::Voted { phase, view: self.view, seq });
+        cx.mark(Mark::Voted { phase, view: self.view, seq, digest });
         Some(vote)
     }
 
@@ -655,6 +655,8 @@ impl<A: Application> Core<A> {
         let begun = self.slots.range(self.last_executed().next()..).count();
         Status {
             view: self.view,
+            changing_view: false,
+            recovering: false,
             commander: cluster.commander(self.view),
             communication_node: None,
             last_executed: self.last_executed(),

@@ -57,6 +57,7 @@ mod checkpoint;
 mod config;
 mod core;
 mod execution;
+mod falsify;
 mod message;
 mod replica;
 mod slot;
@@ -64,6 +65,9 @@ mod slot;
 pub use crate::core::{Core, Speaks};
 pub use config::Config;
 pub use execution::Execution;
-pub use message::{Certificate, CertificateKind, CheckpointVote, Message, StableCheckpoint, Vote};
+pub use message::{
+    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
+    ViewChange, Vote,
+};
 pub use replica::{Replica, Timer};
 pub use slot::{Round, Slot};

@@ -1,8 +1,8 @@
 //! Messages, what must be signed in them, and how they are admitted.
 
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Digest, Falsify, Phase, Reason, ReplicaId, Seq, Signature, Signer,
-    View, Wire,
+    Batch, Bundle, Claim, Class, Cluster, Digest, Operation, Phase, Reason, ReplicaId, Seq, Signature,
+    Signer, View, Weakening, Wire, weakened,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -80,6 +80,58 @@ pub struct StableCheckpoint {
     pub votes: Vec<(ReplicaId, Signature)>,
 }
 
+/// A replica's vote to leave for another view (OSDI §4.4). It carries digests and
+/// signed headers, never batches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ViewChange {
+    /// The view that it wants; it casts no vote below it ever again.
+    pub view: View,
+    /// Whose vote.
+    pub author: ReplicaId,
+    /// `h` and its proof; none while `h` is 0.
+    pub stable: Option<Arc<StableCheckpoint>>,
+    /// `P`: for each slot above `h` the prepared or fast certificate of the
+    /// highest view that the author ever held. In ascending order of slots.
+    pub prepared: Vec<Arc<Certificate>>,
+    /// `Q` (CCRO): for each slot above `h` the last vote to accept, PREPARE or
+    /// proposal, that the author cast. In ascending order of slots.
+    pub voted: Vec<Vote>,
+    /// Over all of the above.
+    pub signature: Signature,
+}
+
+/// The beginning of a view (OSDI §4.4).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NewView {
+    /// The view; its commander is the author.
+    pub view: View,
+    /// `V`: exactly a quorum, in ascending order of the authors.
+    pub view_changes: Vec<Arc<ViewChange>>,
+    /// `O`: a proposal for every slot from the highest checkpoint in `V` to the
+    /// highest slot that may be decided, in ascending order.
+    pub proposals: Vec<Vote>,
+    /// Over all of the above.
+    pub signature: Signature,
+}
+
+/// What a replica answers one that lost its memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Recollection {
+    /// From the question, so that an old answer is worth nothing.
+    pub nonce: u64,
+    /// Who asked.
+    pub asker: ReplicaId,
+    /// Who answers.
+    pub author: ReplicaId,
+    /// The author's stable checkpoint; none while it is 0.
+    pub stable: Option<Arc<StableCheckpoint>>,
+    /// VIEW-CHANGEs of `f+1` replicas for the highest views that the author has
+    /// so many of; none if it never had.
+    pub view_changes: Vec<Arc<ViewChange>>,
+    /// Over all of the above.
+    pub signature: Signature,
+}
+
 /// What replicas of PBFT and CCRO send each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
@@ -129,16 +181,53 @@ pub enum Message {
         /// The batch.
         batch: Arc<Batch>,
     },
+    /// See [`ViewChange`].
+    ViewChange(Arc<ViewChange>),
+    /// See [`NewView`].
+    NewView(Arc<NewView>),
+    /// Two proposals of one commander for one slot: proof that it equivocates.
+    Conflict {
+        /// One of them.
+        first: Vote,
+        /// The other.
+        second: Vote,
+    },
+    /// Asks for a part of the state after a checkpoint.
+    FetchState {
+        /// The checkpoint.
+        seq: Seq,
+        /// The first byte wanted.
+        offset: u64,
+    },
+    /// A part of the state after a checkpoint.
+    State {
+        /// The checkpoint.
+        seq: Seq,
+        /// Bytes in all.
+        total: u64,
+        /// Where this part begins.
+        offset: u64,
+        /// The part.
+        part: Operation,
+    },
+    /// A replica that lost its memory asks where the others are.
+    Recover {
+        /// To be repeated in the answer.
+        nonce: u64,
+    },
+    /// Answers it.
+    Recollection(Arc<Recollection>),
 }
 
 /// The bytes that a vote signs: every field that gives it meaning, so that it
 /// is worth nothing in another flow, cluster, phase, view or slot.
 fn vote_statement(cluster: &Cluster, vote: &Vote) -> Vec<u8> {
+    let phase = if weakened(Weakening::PhaseNotSigned) { Phase::Commit } else { vote.phase };
     let fields = (
         "vote/1",
         &cluster.protocol,
         &cluster.id,
-        vote.phase,
+        phase,
         vote.view,
         vote.seq,
         &vote.digest,
@@ -176,7 +265,7 @@ impl Vote {
     }
 
     /// Whether its author may cast such a vote at all.
-    fn is_entitled(&self, cluster: &Cluster) -> bool {
+    pub(crate) fn is_entitled(&self, cluster: &Cluster) -> bool {
         let is_commander = self.author == cluster.commander(self.view);
         cluster.contains(self.author)
             && match self.phase {
@@ -189,18 +278,14 @@ impl Vote {
                 Phase::Commit => self.communication_node.is_none(),
             }
     }
-
-    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Vote {
-        let digest = Digest::of(&self.digest.0);
-        if self.author != signer.id() {
-            return Vote { digest, ..self.clone() };
-        }
-        let about = (self.view, self.seq, digest);
-        Vote::sign(cluster, signer, self.phase, about, self.communication_node)
-    }
 }
 
 impl Certificate {
+    /// Votes in a fast certificate: all of them.
+    pub fn fast_votes(cluster: &Cluster) -> usize {
+        usize::from(cluster.n) - usize::from(weakened(Weakening::FastPathOneLess))
+    }
+
     /// The single votes it is made of.
     pub fn to_votes(&self, cluster: &Cluster) -> impl Iterator<Item = Vote> {
         let commander = cluster.commander(self.view);
@@ -226,13 +311,15 @@ impl Certificate {
     /// Whether it proves what its kind says, provided that its signatures hold.
     fn is_well_formed(&self, cluster: &Cluster) -> bool {
         let needed = match self.kind {
-            CertificateKind::Fast => usize::from(cluster.n),
+            CertificateKind::Fast => Certificate::fast_votes(cluster),
             CertificateKind::Prepared | CertificateKind::Committed => cluster.quorum(),
         };
+        let distinct =
+            self.votes.is_sorted_by(|a, b| a.0 < b.0) || weakened(Weakening::RepeatedVoterAccepted);
         let commander = cluster.commander(self.view);
         let has_commander = self.votes.iter().any(|(author, _)| *author == commander);
         self.votes.len() >= needed
-            && self.votes.is_sorted_by(|a, b| a.0 < b.0)
+            && distinct
             && self.votes.iter().all(|(author, _)| cluster.contains(*author))
             && (self.kind != CertificateKind::Prepared || has_commander)
     }
@@ -260,6 +347,9 @@ impl StableCheckpoint {
     fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         let distinct = self.votes.is_sorted_by(|a, b| a.0 < b.0);
         let known = self.votes.iter().all(|(author, _)| cluster.contains(*author));
+        if weakened(Weakening::CheckpointProofNotChecked) {
+            return Ok(vec![]);
+        }
         if self.votes.len() < cluster.quorum() || !distinct || !known {
             return Err(Reason::MalformedCertificate);
         }
@@ -270,6 +360,172 @@ impl StableCheckpoint {
             signature: *signature,
         };
         Ok(self.votes.iter().map(|entry| vote(entry).claim(cluster)).collect())
+    }
+}
+
+/// The bytes that are signed of a message of several parts: what it is, for
+/// which flow and cluster, and the hash of its content.
+fn statement_of(domain: &str, cluster: &Cluster, content: &impl Serialize) -> Vec<u8> {
+    let content = postcard::to_stdvec(content).expect("messages are plain data");
+    let fields = (domain, &cluster.protocol, &cluster.id, Digest::of(&content));
+    postcard::to_stdvec(&fields).expect("a statement is plain data")
+}
+
+impl ViewChange {
+    /// Signs a VIEW-CHANGE as `signer`'s.
+    pub fn sign(
+        cluster: &Cluster,
+        signer: &Signer,
+        view: View,
+        stable: Option<Arc<StableCheckpoint>>,
+        prepared: Vec<Arc<Certificate>>,
+        voted: Vec<Vote>,
+    ) -> ViewChange {
+        let signature = Signature([0; 64]);
+        let mut change = ViewChange { view, author: signer.id(), stable, prepared, voted, signature };
+        change.signature = signer.sign(&change.statement(cluster));
+        change
+    }
+
+    fn statement(&self, cluster: &Cluster) -> Vec<u8> {
+        let content = (self.view, self.author, &self.stable, &self.prepared, &self.voted);
+        statement_of("view-change/1", cluster, &content)
+    }
+
+    /// `h`: the author's stable checkpoint.
+    pub fn low_watermark(&self) -> Seq {
+        self.stable.as_ref().map_or(Seq(0), |stable| stable.seq)
+    }
+
+    /// Everything but the watermarks, which depend on settings: see
+    /// [`ViewChange::is_within`].
+    fn is_well_formed(&self, cluster: &Cluster) -> bool {
+        let prepared_are = |certificate: &Arc<Certificate>| {
+            certificate.kind != CertificateKind::Committed
+                && certificate.view < self.view
+                && certificate.is_well_formed(cluster)
+        };
+        let voted_are = |vote: &Vote| {
+            vote.author == self.author
+                && vote.phase != Phase::Commit
+                && vote.view < self.view
+                && vote.is_entitled(cluster)
+        };
+        cluster.contains(self.author)
+            && self.view > View(0)
+            && self.prepared.is_sorted_by(|a, b| a.seq < b.seq)
+            && self.prepared.iter().all(prepared_are)
+            && self.voted.is_sorted_by(|a, b| a.seq < b.seq)
+            && self.voted.iter().all(voted_are)
+    }
+
+    /// Whether every slot named lies above `h` and at most `2K` above it.
+    pub fn is_within(&self, checkpoint_interval: u64) -> bool {
+        let h = self.low_watermark().0;
+        let inside = |seq: Seq| seq.0 > h && seq.0 <= h + 2 * checkpoint_interval;
+        self.prepared.iter().all(|certificate| inside(certificate.seq))
+            && self.voted.iter().all(|vote| inside(vote.seq))
+    }
+
+    fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        if !self.is_well_formed(cluster) {
+            return Err(Reason::MalformedViewChange);
+        }
+        let mut claims = match &self.stable {
+            Some(stable) => stable.claims(cluster)?,
+            None => vec![],
+        };
+        for certificate in &self.prepared {
+            claims.extend(certificate.to_votes(cluster).map(|vote| vote.claim(cluster)));
+        }
+        claims.extend(self.voted.iter().map(|vote| vote.claim(cluster)));
+        let (author, signature) = (self.author, self.signature);
+        claims.push(Claim { author, bytes: self.statement(cluster), signature });
+        Ok(claims)
+    }
+}
+
+impl NewView {
+    /// Signs a NEW-VIEW as `signer`'s.
+    pub fn sign(
+        cluster: &Cluster,
+        signer: &Signer,
+        view: View,
+        view_changes: Vec<Arc<ViewChange>>,
+        proposals: Vec<Vote>,
+    ) -> NewView {
+        let mut new_view = NewView { view, view_changes, proposals, signature: Signature([0; 64]) };
+        new_view.signature = signer.sign(&new_view.statement(cluster));
+        new_view
+    }
+
+    fn statement(&self, cluster: &Cluster) -> Vec<u8> {
+        // The VIEW-CHANGEs' signatures stand for them.
+        let signed: Vec<_> = self.view_changes.iter().map(|c| (c.author, c.signature)).collect();
+        statement_of("new-view/1", cluster, &(self.view, signed, &self.proposals))
+    }
+
+    fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        let commander = cluster.commander(self.view);
+        let changes_are = |change: &Arc<ViewChange>| change.view == self.view;
+        let proposals_are = |header: &Vote| {
+            header.phase == Phase::PrePrepare && header.view == self.view && header.is_entitled(cluster)
+        };
+        let consecutive = self.proposals.windows(2).all(|pair| pair[1].seq == pair[0].seq.next());
+        let well_formed = self.view_changes.len() == cluster.quorum()
+            && self.view_changes.is_sorted_by(|a, b| a.author < b.author)
+            && self.view_changes.iter().all(changes_are)
+            && self.proposals.iter().all(proposals_are)
+            && consecutive;
+        if !well_formed {
+            return Err(Reason::MalformedViewChange);
+        }
+        let mut claims = Vec::new();
+        for change in &self.view_changes {
+            claims.extend(change.claims(cluster)?);
+        }
+        claims.extend(self.proposals.iter().map(|header| header.claim(cluster)));
+        let bytes = self.statement(cluster);
+        claims.push(Claim { author: commander, bytes, signature: self.signature });
+        Ok(claims)
+    }
+}
+
+impl Recollection {
+    /// Signs an answer as `signer`'s.
+    pub fn sign(
+        cluster: &Cluster,
+        signer: &Signer,
+        (nonce, asker): (u64, ReplicaId),
+        stable: Option<Arc<StableCheckpoint>>,
+        view_changes: Vec<Arc<ViewChange>>,
+    ) -> Recollection {
+        let (author, signature) = (signer.id(), Signature([0; 64]));
+        let mut answer = Recollection { nonce, asker, author, stable, view_changes, signature };
+        answer.signature = signer.sign(&answer.statement(cluster));
+        answer
+    }
+
+    fn statement(&self, cluster: &Cluster) -> Vec<u8> {
+        let changes: Vec<_> = self.view_changes.iter().map(|c| (c.author, c.signature)).collect();
+        let content = (self.nonce, self.asker, self.author, &self.stable, changes);
+        statement_of("recollection/1", cluster, &content)
+    }
+
+    fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        let distinct = self.view_changes.is_sorted_by(|a, b| a.author < b.author);
+        if self.author != from || !distinct {
+            return Err(Reason::NotEntitled);
+        }
+        let mut claims = match &self.stable {
+            Some(stable) => stable.claims(cluster)?,
+            None => vec![],
+        };
+        for change in &self.view_changes {
+            claims.extend(change.claims(cluster)?);
+        }
+        claims.push(Claim { author: self.author, bytes: self.statement(cluster), signature: self.signature });
+        Ok(claims)
     }
 }
 
@@ -288,11 +544,25 @@ impl Message {
         (header.clone(), Message::PrePrepare { header, batch })
     }
 
+    fn conflict_claims(first: &Vote, second: &Vote, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        let about = |vote: &Vote| (vote.phase, vote.view, vote.seq, vote.author);
+        let says = |vote: &Vote| (vote.digest, vote.communication_node);
+        let proves = first.phase == Phase::PrePrepare
+            && first.is_entitled(cluster)
+            && second.is_entitled(cluster)
+            && about(first) == about(second)
+            && says(first) != says(second);
+        if !proves {
+            return Err(Reason::MalformedCertificate);
+        }
+        Ok(vec![first.claim(cluster), second.claim(cluster)])
+    }
+
     fn proposal_claims(header: &Vote, batch: &Batch, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         if header.phase != Phase::PrePrepare || !header.is_entitled(cluster) {
             return Err(Reason::NotEntitled);
         }
-        if batch.digest() != header.digest {
+        if batch.digest() != header.digest && !weakened(Weakening::DigestNotCompared) {
             return Err(Reason::DigestMismatch);
         }
         let mut claims = batch.claims(cluster).ok_or(Reason::MalformedRequests)?;
@@ -319,6 +589,13 @@ impl Wire for Message {
             Message::Progress { .. } => "progress",
             Message::Fetch { .. } => "fetch",
             Message::Fetched { .. } => "fetched",
+            Message::ViewChange(_) => "view-change",
+            Message::NewView(_) => "new-view",
+            Message::Conflict { .. } => "conflict",
+            Message::FetchState { .. } => "fetch-state",
+            Message::State { .. } => "state",
+            Message::Recover { .. } => "recover",
+            Message::Recollection(_) => "recollection",
         }
     }
 
@@ -332,7 +609,12 @@ impl Wire for Message {
             Message::Stable(_)
             | Message::Progress { .. }
             | Message::Fetch { .. }
-            | Message::Fetched { .. } => Class::Upkeep,
+            | Message::Fetched { .. }
+            | Message::FetchState { .. }
+            | Message::State { .. }
+            | Message::Recover { .. }
+            | Message::Recollection(_) => Class::Upkeep,
+            Message::ViewChange(_) | Message::NewView(_) | Message::Conflict { .. } => Class::ViewChange,
         }
     }
 
@@ -344,13 +626,11 @@ impl Wire for Message {
             Message::Stuck { seq, .. } | Message::Fetch { seq, .. } | Message::Fetched { seq, .. } => {
                 Some(*seq)
             }
-            Message::Requests(_) | Message::Checkpoint(_) | Message::Stable(_) | Message::Progress { .. } => {
-                None
-            }
+            _ => None,
         }
     }
 
-    fn claims(&self, _from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+    fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         match self {
             Message::Requests(bundle) => {
                 if !cluster.contains(bundle.gateway()) || !bundle.is_well_formed() {
@@ -390,52 +670,13 @@ impl Wire for Message {
             // A fetched batch needs no signature: it is wanted for its digest,
             // which a certificate vouches for.
             Message::Fetch { .. } | Message::Fetched { .. } => Ok(vec![]),
+            Message::ViewChange(change) => change.claims(cluster),
+            Message::NewView(new_view) => new_view.claims(cluster),
+            Message::Conflict { first, second } => Message::conflict_claims(first, second, cluster),
+            // The state's digest is compared with a proven one.
+            Message::FetchState { .. } | Message::State { .. } => Ok(vec![]),
+            Message::Recover { .. } => Ok(vec![]),
+            Message::Recollection(answer) => answer.claims(from, cluster),
         }
-    }
-}
-
-impl Falsify for Message {
-    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
-        match self {
-            Message::Vote(vote) => Message::Vote(vote.falsified(cluster, signer)),
-            Message::Certificate(certificate) => Message::Certificate(Arc::new(Certificate {
-                digest: Digest::of(&certificate.digest.0),
-                ..Certificate::clone(certificate)
-            })),
-            // Its proposals are left alone, here too: another one would make a
-            // commander that only lies in votes equivocate.
-            Message::Stuck { seq, complaint, votes } => {
-                let lie = |vote: &Vote| match vote.phase {
-                    Phase::PrePrepare => vote.clone(),
-                    Phase::Prepare | Phase::Commit => vote.falsified(cluster, signer),
-                };
-                let votes = votes.iter().map(lie).collect();
-                Message::Stuck { seq: *seq, complaint: *complaint, votes }
-            }
-            Message::Checkpoint(vote) => Message::Checkpoint(CheckpointVote::sign(
-                cluster,
-                signer,
-                vote.seq,
-                Digest::of(&vote.state.0),
-            )),
-            other => other.clone(),
-        }
-    }
-
-    fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Message> {
-        let Message::PrePrepare { header, batch } = self else {
-            return None;
-        };
-        if header.author != signer.id() || batch.bundles.is_empty() {
-            return None;
-        }
-        // The same bundles in another order, or none: authentic either way.
-        let mut other = Batch::default();
-        if batch.bundles.len() > 1 {
-            other.bundles = batch.bundles.iter().rev().cloned().collect();
-        }
-        let node = header.communication_node;
-        let (_, proposal) = Message::propose(cluster, signer, header.view, header.seq, Arc::new(other), node);
-        Some(proposal)
     }
 }

@@ -72,8 +72,8 @@ fn received(author: u16, phase: Phase, digest: Digest, contradicts: bool) -> Eff
     Effect::Mark(Mark::VoteReceived { seq: Seq(1), digest, author: ReplicaId(author), phase, contradicts })
 }
 
-fn voted(phase: Phase) -> Effect<Pbft> {
-    Effect::Mark(Mark::Voted { phase, view: View(0), seq: Seq(1) })
+fn voted(phase: Phase, digest: Digest) -> Effect<Pbft> {
+    Effect::Mark(Mark::Voted { phase, view: View(0), seq: Seq(1), digest })
 }
 
 fn to_all(message: Message) -> Effect<Pbft> {
@@ -102,7 +102,7 @@ fn a_backup_goes_through_the_three_phases() {
         [
             received(0, Phase::PrePrepare, digest, false),
             Effect::Mark(Mark::Accepted { seq: Seq(1), digest }),
-            voted(Phase::Prepare),
+            voted(Phase::Prepare, digest),
             to_all(Message::Vote(prepare)),
             Effect::SetTimer { timer: Timer::Resend, after: Config::for_cluster(4).resend_after },
         ]
@@ -113,7 +113,11 @@ fn a_backup_goes_through_the_three_phases() {
     let commit = bench.vote(1, Phase::Commit, digest);
     assert_eq!(
         effects,
-        [received(2, Phase::Prepare, digest, false), voted(Phase::Commit), to_all(Message::Vote(commit)),]
+        [
+            received(2, Phase::Prepare, digest, false),
+            voted(Phase::Commit, digest),
+            to_all(Message::Vote(commit)),
+        ]
     );
 
     let effects = bench.deliver(2, Message::Vote(bench.vote(2, Phase::Commit, digest)));

@@ -210,7 +210,7 @@ impl<A: Application> Replica<A> {
         };
         if round.asked == Some(*digest) && self.is_consensus_node(cx.id()) {
             let vote = Statement::sign(cx.cluster, cx.signer, Step::Prepare, seq, *digest);
-            cx.mark(Mark::Voted { phase: Phase::Prepare, view: View(0), seq });
+            cx.mark(Mark::Voted { phase: Phase::Prepare, view: View(0), seq, digest: *digest });
             cx.send(self.communication_node(), Message::Step(vote));
         }
     }
@@ -344,6 +344,8 @@ impl<A: Application> Protocol for Replica<A> {
     fn status(&self, _cluster: &Cluster) -> Status {
         Status {
             view: View(0),
+            changing_view: false,
+            recovering: false,
             commander: self.commander(),
             communication_node: Some(self.communication_node()),
             last_executed: self.execution.last(),

@@ -183,6 +183,8 @@ impl Protocol for Relay {
 
     fn status(&self, _cluster: &Cluster) -> Status {
         Status {
+            changing_view: false,
+            recovering: false,
             view: View(0),
             commander: COMMANDER,
             communication_node: None,

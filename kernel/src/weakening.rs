@@ -1,0 +1,120 @@
+//! Deliberate weakenings: each switches one rule off, so that a test can show
+//! which check catches its absence.
+//!
+//! Without the feature `weakenings`, which only tests ask for, none can be
+//! switched on and [`weakened`] is always false.
+
+/// A rule that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weakening {
+    /// A quorum has one replica less than it must.
+    QuorumOneLess,
+    /// A replica sends COMMIT as soon as it accepted.
+    CommitWithoutPrepared,
+    /// A backup accepts a second proposal for a slot and votes for it as well.
+    SecondProposalAccepted,
+    /// A proposal's digest is not compared with its batch.
+    DigestNotCompared,
+    /// Backups believe a NEW-VIEW's proposals without computing them.
+    NewViewNotRecomputed,
+    /// Votes reported in VIEW-CHANGEs are ignored: rule (b).
+    ReportedVotesIgnored,
+    /// Rule (b) counts the reports of each view alone.
+    ReportsCountedPerView,
+    /// Rule (b) is content with `f` reports.
+    ReportsOneLess,
+    /// On a tie between (a) and (b), (b) wins.
+    TieWonByReports,
+    /// A commander does not report its own proposals.
+    CommanderNotReported,
+    /// What was prepared is forgotten when a view ends.
+    PreparedForgotten,
+    /// A FastCertificate needs only `n−1` votes.
+    FastPathOneLess,
+    /// A certificate may hold one voter twice.
+    RepeatedVoterAccepted,
+    /// A vote's phase is not part of what is signed.
+    PhaseNotSigned,
+    /// The session table is emptied when a view begins.
+    SessionsLost,
+    /// The proof of a checkpoint is not checked.
+    CheckpointProofNotChecked,
+    /// Slots beyond the high watermark are accepted.
+    WatermarkIgnored,
+    /// The NEW-VIEW timer never doubles.
+    TimerNeverDoubled,
+    /// Nobody falls back when a communication node does not deliver.
+    FallbackNeverTriggered,
+    /// A replica that lost its memory votes at once.
+    AmnesiacVotes,
+    /// A transferred state is not compared with its proof.
+    StateNotCompared,
+    /// Nothing that may be lost is sent again.
+    NothingSentAgain,
+}
+
+impl Weakening {
+    /// All of them.
+    pub const ALL: [Weakening; 22] = [
+        Weakening::QuorumOneLess,
+        Weakening::CommitWithoutPrepared,
+        Weakening::SecondProposalAccepted,
+        Weakening::DigestNotCompared,
+        Weakening::NewViewNotRecomputed,
+        Weakening::ReportedVotesIgnored,
+        Weakening::ReportsCountedPerView,
+        Weakening::ReportsOneLess,
+        Weakening::TieWonByReports,
+        Weakening::CommanderNotReported,
+        Weakening::PreparedForgotten,
+        Weakening::FastPathOneLess,
+        Weakening::RepeatedVoterAccepted,
+        Weakening::PhaseNotSigned,
+        Weakening::SessionsLost,
+        Weakening::CheckpointProofNotChecked,
+        Weakening::WatermarkIgnored,
+        Weakening::TimerNeverDoubled,
+        Weakening::FallbackNeverTriggered,
+        Weakening::AmnesiacVotes,
+        Weakening::StateNotCompared,
+        Weakening::NothingSentAgain,
+    ];
+}
+
+/// Whether the rule is switched off.
+#[cfg(not(feature = "weakenings"))]
+#[inline(always)]
+pub fn weakened(_: Weakening) -> bool {
+    false
+}
+
+#[cfg(feature = "weakenings")]
+pub use switch::{weaken, weakened};
+
+#[cfg(feature = "weakenings")]
+mod switch {
+    use super::Weakening;
+    use std::cell::Cell;
+
+    thread_local! {
+        static SWITCHED_OFF: Cell<Option<Weakening>> = const { Cell::new(None) };
+    }
+
+    /// Whether the rule is switched off on this thread.
+    pub fn weakened(rule: Weakening) -> bool {
+        SWITCHED_OFF.get() == Some(rule)
+    }
+
+    /// Runs `scenario` on this thread with one rule switched off.
+    pub fn weaken<R>(rule: Weakening, scenario: impl FnOnce() -> R) -> R {
+        struct Restore;
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                SWITCHED_OFF.set(None);
+            }
+        }
+        let _restore = Restore;
+        SWITCHED_OFF.set(Some(rule));
+        scenario()
+    }
+}
