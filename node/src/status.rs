@@ -131,6 +131,8 @@ mod tests {
     #[test]
     fn a_node_can_have_two_roles() {
         let status = |commander, communication_node: Option<u16>| Status {
+            changing_view: false,
+            recovering: false,
             view: View(0),
             commander: ReplicaId(commander),
             communication_node: communication_node.map(ReplicaId),
