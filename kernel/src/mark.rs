@@ -1,7 +1,7 @@
 //! Trace events. Hosts put the time on them; metrics, tallies and traces are
 //! read from marks and from nothing else.
 
-use crate::ids::{Digest, ReplicaId, Seq, View};
+use crate::ids::{Digest, ReplicaId, Seq, SessionId, View};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -116,6 +116,15 @@ pub enum Mark {
         requests: usize,
         /// The chain over all executed digests up to and including this one.
         chain: Digest,
+    },
+    /// A request was executed here; comes before its slot's [`Mark::Executed`].
+    Applied {
+        /// The slot that ordered it.
+        seq: Seq,
+        /// The session that asked.
+        session: SessionId,
+        /// Which of its requests.
+        counter: u64,
     },
     /// This replica gave up on the slot's communication node.
     FellBack {

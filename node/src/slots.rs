@@ -115,6 +115,7 @@ impl SlotLog {
                 self.update(*seq, |slot| slot.chain = Some(*chain));
             }
             Mark::Voted { .. }
+            | Mark::Applied { .. }
             | Mark::Certified { .. }
             | Mark::FellBack { .. }
             | Mark::Rotated { .. }

@@ -64,7 +64,7 @@ impl<A: Application> Execution<A> {
         let mut requests = 0;
         for bundle in &batch.bundles {
             let to_gateway = replies.entry(bundle.gateway()).or_default();
-            requests += self.execute_bundle(seq, bundle, to_gateway);
+            requests += self.execute_bundle(cx, seq, bundle, to_gateway);
         }
         cx.mark(Mark::Executed { seq, digest, requests, chain: self.chain });
         let sign = |(gateway, replies)| ReplyBundle::sign(cx.cluster, cx.signer, view, seq, gateway, replies);
@@ -72,7 +72,13 @@ impl<A: Application> Execution<A> {
     }
 
     /// Executes what was not executed before; returns how many that were.
-    fn execute_bundle(&mut self, seq: Seq, bundle: &Bundle, replies: &mut Vec<Reply>) -> usize {
+    fn execute_bundle<P: Protocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        seq: Seq,
+        bundle: &Bundle,
+        replies: &mut Vec<Reply>,
+    ) -> usize {
         let sessions = self.sessions.entry(bundle.gateway()).or_default();
         let mut executed = 0;
         for request in bundle.requests() {
@@ -81,6 +87,7 @@ impl<A: Application> Execution<A> {
                 Some(answer) if answer.counter == request.counter => answer.result.clone(),
                 _ => {
                     executed += 1;
+                    cx.mark(Mark::Applied { seq, session: request.session, counter: request.counter });
                     let result = self.application.execute(&request.operation);
                     let answer = Answer { counter: request.counter, seq, result: result.clone() };
                     sessions.insert(request.session.number, answer);

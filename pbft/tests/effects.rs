@@ -129,9 +129,10 @@ fn a_backup_goes_through_the_three_phases() {
         effects[1],
         Effect::Mark(Mark::Committed { view: View(0), seq: Seq(1), digest, path: Path::Direct })
     );
-    assert!(matches!(effects[2], Effect::Mark(Mark::Executed { seq: Seq(1), requests: 1, .. })));
-    let Effect::Reply { to, bundle } = &effects[3] else {
-        panic!("{:?}", effects[3]);
+    assert!(matches!(effects[2], Effect::Mark(Mark::Applied { seq: Seq(1), counter: 1, .. })));
+    assert!(matches!(effects[3], Effect::Mark(Mark::Executed { seq: Seq(1), requests: 1, .. })));
+    let Effect::Reply { to, bundle } = &effects[4] else {
+        panic!("{:?}", effects[4]);
     };
     assert_eq!((*to, bundle.replica, bundle.replies.len()), (ReplicaId(2), ReplicaId(1), 1));
     assert_eq!(effects.len(), 4);
