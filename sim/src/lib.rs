@@ -5,6 +5,7 @@
 //! [`oracles`] judge what happened and share no code with what they judge.
 
 pub mod oracles;
+pub mod trace;
 mod world;
 
 pub use world::{Executed, Network, Outcome, World};
