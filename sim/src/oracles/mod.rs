@@ -12,6 +12,7 @@
 //! | [`checkpoints`] | a quorum behind every stable checkpoint; no invented state |
 //! | [`bounded`] | watermarks hold; what is kept is bounded |
 //! | [`liveness`] | after healing all is answered and all logs are equal |
+//! | [`logs`] | agreement and order of logs alone, where no marks were recorded |
 //! | [`messages`] | messages per decision, fault-free |
 
 pub mod agreement;
@@ -19,6 +20,7 @@ pub mod bounded;
 pub mod certificates;
 pub mod checkpoints;
 pub mod liveness;
+pub mod logs;
 pub mod messages;
 mod moments;
 #[cfg(test)]
@@ -53,6 +55,8 @@ pub enum Property {
     Liveness,
     /// [`messages`].
     Messages,
+    /// No assertion of the replicas' own fails.
+    Assertions,
 }
 
 /// A property that a run broke.
@@ -88,6 +92,7 @@ impl fmt::Display for Property {
             Property::BoundedState => "bounded state",
             Property::Liveness => "liveness",
             Property::Messages => "messages per decision",
+            Property::Assertions => "assertions",
         })
     }
 }

@@ -10,7 +10,8 @@ pub fn check(trace: &Trace) -> Result<(), String> {
     let submitted: HashSet<(SessionId, u64)> =
         trace.submitted.iter().map(|request| (request.session, request.counter)).collect();
     let applied = check_applied(trace, &submitted)?;
-    check_accepted(trace, &applied)
+    check_accepted(trace)?;
+    check_answers(trace, &applied)
 }
 
 /// Where each request was applied. Slots are the same on all honest replicas, so
@@ -44,23 +45,32 @@ fn check_applied(
     Ok(slots)
 }
 
-fn check_accepted(trace: &Trace, applied: &HashMap<(SessionId, u64), u64>) -> Result<(), String> {
-    let (mut requests, mut results) = (HashSet::new(), HashMap::new());
+/// Judges what clients accepted: each belongs to a submitted request, none was
+/// accepted twice, and no two requests have one place in the log.
+pub fn check_accepted(trace: &Trace) -> Result<(), String> {
+    let (mut requests, mut places) = (HashSet::new(), HashMap::new());
     for outcome in &trace.accepted {
         let request = outcome.request;
-        let Some(Submitted { session, counter, .. }) = trace.submitted.get(request) else {
+        if request >= trace.submitted.len() {
             return Err(format!("request {request} was accepted and never submitted"));
-        };
+        }
         if !requests.insert(request) {
             return Err(format!("request {request} was accepted twice"));
         }
-        if !applied.contains_key(&(*session, *counter)) {
-            return Err(format!("request {request} was accepted and no honest replica applied it"));
-        }
         // The opaque log's result starts with the place in the log.
         let place = outcome.result.split(' ').next().unwrap_or_default();
-        if let Some(other) = results.insert(place, request) {
+        if let Some(other) = places.insert(place, request) {
             return Err(format!("requests {other} and {request} were both answered with place {place}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_answers(trace: &Trace, applied: &HashMap<(SessionId, u64), u64>) -> Result<(), String> {
+    for outcome in &trace.accepted {
+        let Submitted { session, counter, request, .. } = trace.submitted[outcome.request];
+        if !applied.contains_key(&(session, counter)) {
+            return Err(format!("request {request} was accepted and no honest replica applied it"));
         }
     }
     Ok(())
