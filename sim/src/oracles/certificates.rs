@@ -30,12 +30,16 @@ pub fn check(trace: &Trace) -> Result<(), String> {
                 accepting.entry((view, seq, digest)).or_default().insert(replica);
             }
             Mark::Committed { view, seq, digest, path } => {
-                let (votes, needed) = match path {
-                    Path::Fast => (&accepting, usize::from(trace.cluster.n)),
-                    Path::Direct | Path::TwoPhase | Path::Fallback => (&committing, quorum(trace)),
-                };
+                let about = (view, seq, digest);
                 let what = format!("the {path} decision of replica {replica}");
-                backed(trace, votes, (view, seq, digest), needed, &what)?;
+                let all = backed(trace, &accepting, about, usize::from(trace.cluster.n), &what);
+                let committed = backed(trace, &committing, about, quorum(trace), &what);
+                match path {
+                    Path::Fast => all?,
+                    Path::Direct | Path::TwoPhase => committed?,
+                    // A certificate of either kind may answer a fallback vote.
+                    Path::Fallback => all.or(committed)?,
+                }
             }
             _ => {}
         }
@@ -92,6 +96,7 @@ mod tests {
         let run = accepted(4, &[1, 2]).vote(Phase::Commit, &[0, 1, 3], 0, 1, "a");
         assert_eq!(check(&run.clone().commit(2, Path::Direct, 0, 1, "a")), Ok(()));
         assert_eq!(check(&accepted(4, &[1, 2, 3]).commit(2, Path::Fast, 0, 1, "a")), Ok(()));
+        assert_eq!(check(&accepted(4, &[1, 2, 3]).commit(2, Path::Fallback, 0, 1, "a")), Ok(()));
         let helped = accepted(4, &[1, 2]).faulty(&[3]);
         assert_eq!(check(&helped.commit(2, Path::Fast, 0, 1, "a")), Ok(()));
         // What honest replicas voted for before they lost their memory stays signed.
@@ -104,7 +109,8 @@ mod tests {
         let error = check(&run.clone().commit(2, Path::Direct, 0, 1, "a")).unwrap_err();
         assert!(error.contains("rests on 2 votes at most, not 3"), "{error}");
         assert_eq!(check(&run.clone().faulty(&[3]).commit(2, Path::Direct, 0, 1, "a")), Ok(()));
-        assert!(check(&run.commit(2, Path::Fast, 0, 1, "a")).is_err());
+        assert!(check(&run.clone().commit(2, Path::Fast, 0, 1, "a")).is_err());
+        assert!(check(&run.commit(2, Path::Fallback, 0, 1, "a")).is_err());
         assert!(check(&accepted(4, &[1, 2]).commit(2, Path::Fast, 0, 1, "a")).is_err());
         // n = 5 needs four, not 2f+1.
         let five = accepted(5, &[1, 2, 3]).vote(Phase::Commit, &[0, 1, 2], 0, 1, "a");
