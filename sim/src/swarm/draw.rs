@@ -13,7 +13,7 @@ pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule 
     let heal_us = 1000 * dice.between(50, 1500);
     let f = tolerates(nodes);
     let faulty = dice.one_of(&[0, 1, f, f]).min(f);
-    let targets = dice.targets(nodes, faulty);
+    let scene = Scene { protocol, nodes, heal_us, targets: dice.targets(nodes, faulty) };
     Schedule {
         protocol: protocol.to_owned(),
         seed,
@@ -23,10 +23,19 @@ pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule 
         patience_us: 300_000_000,
         settings: dice.settings(nodes),
         network: dice.network(nodes, heal_us),
-        faults: targets.into_iter().flat_map(|node| dice.faults(node, nodes, heal_us)).collect(),
+        faults: scene.targets.iter().flat_map(|node| dice.faults(*node, &scene)).collect(),
         crashes: if f > 0 && dice.percent(35) { dice.crashes(nodes, heal_us) } else { vec![] },
         clients: dice.clients(nodes, heal_us),
     }
+}
+
+/// What a behaviour is drawn for.
+struct Scene<'a> {
+    protocol: &'a str,
+    nodes: u16,
+    heal_us: u64,
+    /// The faulty nodes.
+    targets: Vec<u16>,
 }
 
 struct Dice(SeededChoice);
@@ -154,39 +163,78 @@ impl Dice {
         targets
     }
 
-    fn faults(&mut self, node: u16, nodes: u16, heal_us: u64) -> Vec<Fault> {
+    fn faults(&mut self, node: u16, scene: &Scene) -> Vec<Fault> {
+        let heal_us = scene.heal_us;
         let from_us = if self.percent(60) { 0 } else { self.0.below(heal_us) };
-        let mut faults = vec![Fault { node, behaviours: self.behaviours(nodes), from_us }];
+        let mut faults = vec![Fault { node, behaviours: self.behaviours(scene), from_us }];
         if self.percent(20) {
             let from_us = from_us + self.0.below(heal_us - from_us);
-            faults.push(Fault { node, behaviours: self.behaviours(nodes), from_us: from_us + 1 });
+            faults.push(Fault { node, behaviours: self.behaviours(scene), from_us: from_us + 1 });
         }
         faults
     }
 
-    fn behaviours(&mut self, nodes: u16) -> Vec<Behaviour> {
+    fn behaviours(&mut self, scene: &Scene) -> Vec<Behaviour> {
         let count = self.one_of(&[1, 1, 1, 2, 2, 3]);
-        (0..count).map(|_| self.behaviour(nodes)).collect()
+        (0..count).map(|_| self.behaviour(scene)).collect()
     }
 
-    fn behaviour(&mut self, nodes: u16) -> Behaviour {
-        let kind = self.between(0, 8);
-        let text = match kind {
+    fn behaviour(&mut self, scene: &Scene) -> Behaviour {
+        let act = self.act(scene);
+        let when = if self.percent(40) { self.condition(scene) } else { String::new() };
+        format!("{act}{when}").parse().expect("the swarm writes behaviours as people do")
+    }
+
+    fn act(&mut self, scene: &Scene) -> String {
+        let liars = scene.targets.iter().map(u16::to_string).collect::<Vec<_>>().join(";");
+        match self.between(0, 18) {
             0 => "offline".to_owned(),
             1 => "malicious".to_owned(),
-            2 | 3 => "equivocate".to_owned(),
-            4 => "equivocate=victim".to_owned(),
-            5 => "withhold".to_owned(),
-            6 => {
-                let count = 1 + self.0.below(u64::from(nodes)) as usize;
-                let served = self.0.draw((0..nodes).collect(), count);
-                let served: Vec<String> = served.iter().map(u16::to_string).collect();
-                format!("partial={}", served.join(";"))
+            2 => "equivocate".to_owned(),
+            3 => "equivocate=victim".to_owned(),
+            4 | 5 => format!("equivocate={liars}"),
+            6 => format!("equivocate=victim;{liars}"),
+            7 => "withhold".to_owned(),
+            8 => format!("partial={}", self.some(scene.nodes)),
+            9 => format!("delay={}us", self.between(100, 60_000)),
+            10 => format!("drop={}", self.probability(60)),
+            11 => format!("duplicate={}", self.probability(100)),
+            12 => format!("reorder={}us", self.between(100, 30_000)),
+            13 => format!("replay={}", self.probability(50)),
+            14 => "forge".to_owned(),
+            15 => "amnesia".to_owned(),
+            16 => "twins".to_owned(),
+            17 => format!("view-change-spam={}ms", self.between(10, 200)),
+            _ => format!("flood={}", self.between(50, 1000)),
+        }
+    }
+
+    /// When a behaviour is in force.
+    fn condition(&mut self, scene: &Scene) -> String {
+        match self.between(0, 4) {
+            0 => format!("[seq={}..{}]", self.between(1, 6), self.between(7, 30)),
+            1 => format!("[view={}..{}]", self.between(0, 2), self.between(3, 6)),
+            2 => format!("[to={}]", self.some(scene.nodes)),
+            3 => format!("[until={}us]", 1 + self.0.below(scene.heal_us)),
+            _ => {
+                let votes = ["prepare", "commit", "pre-prepare"];
+                let certificates = ["prepared-certificate", "fast-certificate", "committed-certificate"];
+                let changes = ["view-change", "new-view", "checkpoint", "state"];
+                let kinds: &[&str] = match scene.protocol {
+                    "ccro" => &[votes.as_slice(), &certificates, &changes].concat(),
+                    "pbft" => &[votes.as_slice(), &changes].concat(),
+                    _ => &["pre-prepare", "prepare", "commit"],
+                };
+                format!("[kind={}]", self.one_of(kinds))
             }
-            7 => format!("delay={}us", self.between(100, 60_000)),
-            _ => format!("drop={}", self.probability(60)),
-        };
-        text.parse().expect("the swarm writes behaviours as people do")
+        }
+    }
+
+    /// Some nodes, at least one, as behaviours take them.
+    fn some(&mut self, nodes: u16) -> String {
+        let count = 1 + self.0.below(u64::from(nodes)) as usize;
+        let some = self.0.draw((0..nodes).collect(), count);
+        some.iter().map(u16::to_string).collect::<Vec<_>>().join(";")
     }
 
     fn crashes(&mut self, nodes: u16, heal_us: u64) -> Vec<Crash> {

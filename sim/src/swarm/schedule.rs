@@ -153,6 +153,12 @@ impl Schedule {
         if let Some((key, node)) = named.find(|(_, node)| *node >= self.nodes) {
             return Err(format!("[[{key}]] names node {node}; there are {} nodes, from 0", self.nodes));
         }
+        let behaviours = self.faults.iter().flat_map(|fault| &fault.behaviours);
+        for behaviour in behaviours {
+            if let Some(id) = behaviour.named().find(|id| id.0 >= self.nodes) {
+                return Err(format!("{behaviour} names node {id}; there are {} nodes, from 0", self.nodes));
+            }
+        }
         if let Some(crash) = self.crashes.iter().find(|crash| crash.restart_us <= crash.at_us) {
             return Err(format!("[[crash]] of node {}: restart_us must come after at_us", crash.node));
         }
