@@ -102,6 +102,7 @@ Examples:
   harness simulate --protocol ccro --nodes 7 --fault withhold@1 --network my-network.toml
   harness simulate --nodes 4,7,10 --network localhost --costs measured --clients 8 --out results/predicted
   harness simulate --nodes 4 --fault malicious:1 --seeds 0..100
+  harness simulate --swarm --protocol pbft,ccro --seeds 0..10000
 
 The network file is TOML: delay = { constant_us = 100 } | { uniform_us = [80, 120] } |
 { log_normal = { median_us = 100, sigma = 0.3 } }; loss, duplication, reordering (probabilities), reordering_us;

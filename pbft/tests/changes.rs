@@ -124,9 +124,11 @@ fn a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes() {
     world.run(20 * SECOND);
     assert!(!status(&world, 3).recovering, "null requests bring it to its checkpoint");
     assert!(status(&world, 3).stable_checkpoint >= Seq(16 + 32));
-    let spoke = |mark: &Mark| matches!(mark, Mark::Voted { .. } | Mark::LeftFor { .. } | Mark::Proposed { .. });
+    let spoke =
+        |mark: &Mark| matches!(mark, Mark::Voted { .. } | Mark::LeftFor { .. } | Mark::Proposed { .. });
     let after = |world: &World<Pbft>| {
-        let marks = world.trace().marks.iter().rev().take_while(|s| !matches!(s.mark, Mark::Recovered { .. }));
+        let marks =
+            world.trace().marks.iter().rev().take_while(|s| !matches!(s.mark, Mark::Recovered { .. }));
         marks.filter(|s| s.replica == ReplicaId(3) && spoke(&s.mark)).count()
     };
     assert_eq!(after(&world), 0, "in view 0 it does not vote");

@@ -2,8 +2,9 @@
 //! hand: whoever has a request sends a PING to all, and whoever hears one answers
 //! with a PONG.
 
+use kernel::wire::{Forgery, Subject};
 use kernel::{
-    Bundle, Claim, Class, Cluster, ClusterId, Context, Digest, Effect, Falsify, Input, Mark, Micros,
+    Bundle, Choose, Claim, Class, Cluster, ClusterId, Context, Digest, Effect, Falsify, Input, Mark, Micros,
     Operation, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signer, Status, View, Wire,
 };
 use serde::{Deserialize, Serialize};
@@ -33,11 +34,27 @@ impl Wire for Message {
 }
 
 impl Falsify for Message {
+    const KINDS: &'static [&'static str] = &["ping", "pong"];
     fn falsified(&self, _: &Cluster, _: &Signer) -> Message {
         self.clone()
     }
     fn alternative(&self, _: &Cluster, _: &Signer) -> Option<Message> {
         None
+    }
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
+    fn retold(&self, _: Digest, _: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
+        None
+    }
+    fn forged(&self, _: Forgery, _: &Cluster, _: &Signer) -> Option<Message> {
+        None
+    }
+    fn unprovoked(_: View, _: &Cluster, _: &Signer) -> Vec<Message> {
+        vec![]
+    }
+    fn noise(_: Seq, _: &mut dyn Choose, _: &Cluster, _: &Signer) -> Message {
+        Message { pong: true, filling: [0; 4] }
     }
 }
 

@@ -36,6 +36,12 @@ pub struct SimulateArgs {
     /// A run for each of these seeds; the end is not part of it
     #[arg(long, value_name = "A..B", value_parser = parse_seeds, conflicts_with = "seed")]
     pub seeds: Option<Range<u64>>,
+    /// Draw nodes, settings, faults, network and load from each of --seeds, and judge every run
+    #[arg(long, requires = "seeds")]
+    pub swarm: bool,
+    /// Play a schedule again that a swarm has printed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["swarm", "seeds"])]
+    pub schedule: Option<PathBuf>,
     /// Requests of all clients together
     #[arg(long, value_name = "N", default_value = "100")]
     pub requests: u64,

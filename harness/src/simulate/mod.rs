@@ -8,13 +8,16 @@
 //! | [`run`] | one cell with one seed |
 //! | [`rows`] | from such a run to the rows of the result files |
 //! | [`print`] | and to text |
+//! | [`swarm`], [`flows`] | everything drawn from the seed, for many seeds |
 
 pub mod args;
 pub mod costs;
+pub mod flows;
 pub mod memory;
 pub mod print;
 pub mod rows;
 pub mod run;
+pub mod swarm;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +43,13 @@ pub const STUCK: u8 = 3;
 
 /// Runs `harness simulate` and returns the exit code.
 pub async fn run(args: SimulateArgs) -> Result<u8> {
+    if let Some(schedule) = &args.schedule {
+        return swarm::replay(schedule);
+    }
+    if args.swarm {
+        let seeds = args.seeds.context("--swarm needs the seeds to draw from, such as --seeds 0..1000")?;
+        return swarm::run(&args.protocol, seeds).await;
+    }
     let out = args.out.clone();
     let resolved = args::resolve(args)?;
     memory::check(&resolved)?;

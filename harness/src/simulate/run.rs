@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use apps::OpaqueLog;
-use kernel::{Cluster, ClusterId, Digest, Mark, Path, Protocol, ReplicaId, Status};
+use kernel::{Cluster, ClusterId, Digest, Mark, Micros, Path, Protocol, ReplicaId, Status};
 use node::{SLOTS_KEPT, SlotLog, SlotRow, Tally};
 use sim::{
     Costs, Load, Network, Outcome, Pace, Role, RoleTraffic, Seen, Setup, Signatures, Submitted, Traffic,
@@ -27,6 +27,8 @@ pub struct Job {
     costs: Costs,
     signatures: Signatures,
     options: Options,
+    /// How long a message takes on the slowest link.
+    slowest_us: u64,
     gateways: Vec<u16>,
     requests: u64,
     timeout_us: u64,
@@ -111,6 +113,7 @@ impl Job {
             costs: resolved.costs,
             signatures: if resolved.real_signatures { Signatures::Ed25519 } else { Signatures::Symbolic },
             options: resolved.options(cell),
+            slowest_us: resolved.network.slowest_us(cell.nodes),
             gateways,
             requests: resolved.plan.requests,
             timeout_us: resolved.plan.timeout_us(),
@@ -133,6 +136,18 @@ impl Job {
         }
     }
 
+    /// PBFT's settings. The request timer, too, suits the network: it is longer
+    /// than every fallback.
+    fn pbft(&self) -> pbft::Config {
+        let config = self.options.pbft(self.cell.nodes);
+        let request_after = Micros(config.request_after.0 + 16 * self.slowest_us);
+        pbft::Config { request_after, ..config }
+    }
+
+    fn ccro(&self) -> ccro::Config {
+        ccro::Config { pbft: self.pbft(), ..self.options.ccro(self.cell.nodes) }
+    }
+
     fn load(&self) -> Load {
         Load {
             gateways: self.gateways.clone(),
@@ -149,13 +164,11 @@ impl Job {
 
 /// Plays a job until its end, or until `stopped` says so.
 pub fn play(job: Job, stopped: &AtomicBool) -> Run {
-    let (n, options, app) = (job.cell.nodes, job.options.clone(), OpaqueLog::default);
+    let (pbft, ccro, app) = (job.pbft(), job.ccro(), OpaqueLog::default);
     match job.cell.protocol {
-        ProtocolName::Pbft => play_flow(&job, stopped, move || pbft::Replica::new(options.pbft(n), app())),
-        ProtocolName::Ccro => play_flow(&job, stopped, move || ccro::Replica::new(options.ccro(n), app())),
-        ProtocolName::CcroPaper => {
-            play_flow(&job, stopped, move || ccro::paper::Replica::new(&options.pbft(n), app()))
-        }
+        ProtocolName::Pbft => play_flow(&job, stopped, move || pbft::Replica::new(pbft.clone(), app())),
+        ProtocolName::Ccro => play_flow(&job, stopped, move || ccro::Replica::new(ccro.clone(), app())),
+        ProtocolName::CcroPaper => play_flow(&job, stopped, move || ccro::paper::Replica::new(&pbft, app())),
     }
 }
 
@@ -181,7 +194,7 @@ fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P 
     }
     let healthy_at_end = healthy(&world);
     // What is on its way arrives, so that all logs and counts are complete.
-    let settling_us = 10 * job.network.slowest_us(job.cell.nodes) + 50_000;
+    let settling_us = 10 * job.slowest_us + 50_000;
     advance(&mut world, stopped, settling_us, |_| false);
     let mut run = gather(job, &world, &notes.borrow());
     run.lasted_us = lasted_us;
