@@ -61,7 +61,7 @@ impl<P: Protocol> Adversary<P> {
     /// Steps the replica inside and returns what it wants done.
     fn step_inner(&mut self, cx: &mut Context<'_, Self>, input: Input<P>) -> Vec<Effect<P>> {
         let mut effects = Vec::new();
-        let mut inner_cx = Context::new(cx.cluster, cx.signer, &mut *cx.choose, &mut effects);
+        let mut inner_cx = Context::new(cx.cluster, cx.signer, &mut *cx.choose, &mut effects).at(cx.now);
         self.inner.step(&mut inner_cx, input);
         effects
     }

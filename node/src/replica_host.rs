@@ -14,8 +14,8 @@ use adversary::{Adversary, Timer};
 use anyhow::Context as _;
 use bytes::Bytes;
 use kernel::{
-    Admission, Bundle, Choose as _, Context, Effect, Falsify, Input, Mark, Protocol, Reason, Rejection,
-    ReplicaId, ReplyBundle, SeededChoice, Signer, To, Verified, Wire,
+    Admission, Bundle, Choose as _, Context, Effect, Falsify, Input, Mark, Micros, Protocol, Reason,
+    Rejection, ReplicaId, ReplyBundle, SeededChoice, Signer, To, Verified, Wire,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -274,7 +274,8 @@ where
     fn step(&mut self, input: Input<Adversary<P>>) {
         let mut effects = std::mem::take(&mut self.effects);
         let shared = Rc::clone(&self.shared);
-        let mut cx = Context::new(&shared.config.cluster, &shared.signer, &mut self.choose, &mut effects);
+        let mut cx = Context::new(&shared.config.cluster, &shared.signer, &mut self.choose, &mut effects)
+            .at(Micros(now_ns() / 1_000));
         shared.replica.borrow_mut().step(&mut cx, input);
         for effect in effects.drain(..) {
             self.carry_out(effect);

@@ -663,6 +663,7 @@ impl<A: Application> Core<A> {
             stable_checkpoint: self.checkpoints.stable(),
             slots_in_flight: begun,
             requests_waiting: self.waiting.iter().map(|bundle| bundle.requests().len()).sum(),
+            trust_milli: vec![],
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Messages of the published round.
 
+use super::roles::Attempt;
+use crate::trust::TrustTable;
 use kernel::{
     Batch, Bundle, Claim, Class, Cluster, Digest, Falsify, Reason, ReplicaId, ReplyBundle, Seq, Signature,
     Signer, Wire,
@@ -31,11 +33,14 @@ pub struct Statement {
     pub step: Step,
     /// The round.
     pub seq: Seq,
+    /// Which run of the round.
+    pub attempt: Attempt,
     /// The block.
     pub digest: Digest,
     /// Who says so.
     pub author: ReplicaId,
-    /// Over all of the above, the flow and the cluster.
+    /// Over all of the above, the flow and the cluster; in a STORE, the table of
+    /// trust too.
     pub signature: Signature,
 }
 
@@ -44,12 +49,21 @@ pub struct Statement {
 pub enum Message {
     /// A gateway's requests on their way to the commander.
     Requests(Arc<Bundle>),
-    /// A step that carries the block: REQUEST or STORE.
+    /// REQUEST: the commander hands out the block.
     Block {
         /// The signed header.
         header: Statement,
         /// The block.
         batch: Arc<Batch>,
+    },
+    /// STORE: the block is decided, and this is the trust from now on.
+    Store {
+        /// The signed header.
+        header: Statement,
+        /// The block.
+        batch: Arc<Batch>,
+        /// The roles of the next round follow from it.
+        trust: Arc<TrustTable>,
     },
     /// A step without more: PRE-PREPARE, PREPARE or COMMIT.
     Step(Statement),
@@ -60,31 +74,42 @@ pub enum Message {
         /// The sender's results.
         bundles: Vec<ReplyBundle>,
     },
+    /// Asks for the STOREs of rounds that the sender missed.
+    Fetch {
+        /// The first round wanted.
+        next: Seq,
+    },
 }
 
 impl Statement {
-    /// Signs a step as `signer`'s.
-    pub fn sign(cluster: &Cluster, signer: &Signer, step: Step, seq: Seq, digest: Digest) -> Statement {
-        let mut statement =
-            Statement { step, seq, digest, author: signer.id(), signature: Signature([0; 64]) };
-        statement.signature = signer.sign(&statement.bytes(cluster));
+    /// Signs a step as `signer`'s; a STORE is made by [`Message::store`].
+    pub fn sign(
+        cluster: &Cluster,
+        signer: &Signer,
+        step: Step,
+        (seq, attempt): (Seq, Attempt),
+        digest: Digest,
+    ) -> Statement {
+        let author = signer.id();
+        let mut statement = Statement { step, seq, attempt, digest, author, signature: Signature([0; 64]) };
+        statement.signature = signer.sign(&statement.bytes(cluster, None));
         statement
     }
 
-    fn bytes(&self, cluster: &Cluster) -> Vec<u8> {
-        let fields =
-            ("step/1", &cluster.protocol, &cluster.id, self.step, self.seq, &self.digest, self.author);
-        postcard::to_stdvec(&fields).expect("a statement is plain data")
+    fn bytes(&self, cluster: &Cluster, trust: Option<&TrustTable>) -> Vec<u8> {
+        let of = ("step/2", &cluster.protocol, &cluster.id);
+        let what = (self.step, self.seq, self.attempt, &self.digest, self.author);
+        postcard::to_stdvec(&(of, what, trust)).expect("a statement is plain data")
     }
 
     fn claim(&self, cluster: &Cluster) -> Claim {
-        Claim { author: self.author, bytes: self.bytes(cluster), signature: self.signature }
+        Claim { author: self.author, bytes: self.bytes(cluster, None), signature: self.signature }
     }
 
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Statement {
         let digest = Digest::of(&self.digest.0);
         if self.author == signer.id() {
-            Statement::sign(cluster, signer, self.step, self.seq, digest)
+            Statement::sign(cluster, signer, self.step, (self.seq, self.attempt), digest)
         } else {
             Statement { digest, ..self.clone() }
         }
@@ -92,16 +117,46 @@ impl Statement {
 }
 
 impl Message {
-    fn block_claims(header: &Statement, batch: &Batch, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
-        if !matches!(header.step, Step::Request | Step::Store) {
+    /// A STORE of `signer`'s.
+    pub fn store(
+        cluster: &Cluster,
+        signer: &Signer,
+        round: (Seq, Attempt),
+        batch: Arc<Batch>,
+        trust: Arc<TrustTable>,
+    ) -> Message {
+        let (seq, attempt) = round;
+        let (digest, author, signature) = (batch.digest(), signer.id(), Signature([0; 64]));
+        let mut header = Statement { step: Step::Store, seq, attempt, digest, author, signature };
+        header.signature = signer.sign(&header.bytes(cluster, Some(&trust)));
+        Message::Store { header, batch, trust }
+    }
+
+    /// The signed header, if it is a step of a round.
+    pub fn header(&self) -> Option<&Statement> {
+        match self {
+            Message::Block { header, .. }
+            | Message::Store { header, .. }
+            | Message::Reply { header, .. }
+            | Message::Step(header) => Some(header),
+            Message::Requests(_) | Message::Fetch { .. } => None,
+        }
+    }
+
+    /// The signatures of a step that carries the block, the header's own apart.
+    fn block_claims(
+        header: &Statement,
+        step: Step,
+        batch: &Batch,
+        cluster: &Cluster,
+    ) -> Result<Vec<Claim>, Reason> {
+        if header.step != step {
             return Err(Reason::NotEntitled);
         }
         if batch.digest() != header.digest {
             return Err(Reason::DigestMismatch);
         }
-        let mut claims = batch.claims(cluster).ok_or(Reason::MalformedRequests)?;
-        claims.push(header.claim(cluster));
-        Ok(claims)
+        batch.claims(cluster).ok_or(Reason::MalformedRequests)
     }
 }
 
@@ -109,22 +164,23 @@ impl Wire for Message {
     fn kind(&self) -> &'static str {
         match self {
             Message::Requests(_) => "request",
-            Message::Block { header, .. } if header.step == Step::Store => "store",
             Message::Block { .. } => "block-request",
+            Message::Store { .. } => "store",
             Message::Step(statement) => match statement.step {
                 Step::PrePrepare => "pre-prepare",
                 Step::Prepare => "prepare",
                 _ => "commit",
             },
             Message::Reply { .. } => "round-reply",
+            Message::Fetch { .. } => "fetch",
         }
     }
 
     fn class(&self) -> Class {
         match self {
             Message::Requests(_) => Class::Request,
-            Message::Block { header, .. } if header.step == Step::Store => Class::Upkeep,
             Message::Block { .. } => Class::Proposal,
+            Message::Store { .. } | Message::Fetch { .. } => Class::Upkeep,
             Message::Step(statement) if statement.step == Step::Prepare => Class::Vote,
             Message::Step(_) => Class::Certificate,
             // Having executed the block is what counts towards the decision.
@@ -133,12 +189,7 @@ impl Wire for Message {
     }
 
     fn seq(&self) -> Option<Seq> {
-        match self {
-            Message::Requests(_) => None,
-            Message::Block { header, .. } | Message::Reply { header, .. } | Message::Step(header) => {
-                Some(header.seq)
-            }
-        }
+        self.header().map(|header| header.seq)
     }
 
     fn claims(&self, _from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
@@ -149,7 +200,22 @@ impl Wire for Message {
                 }
                 Ok(vec![bundle.claim(cluster)])
             }
-            Message::Block { header, batch } => Message::block_claims(header, batch, cluster),
+            Message::Block { header, batch } => {
+                let mut claims = Message::block_claims(header, Step::Request, batch, cluster)?;
+                claims.push(header.claim(cluster));
+                Ok(claims)
+            }
+            Message::Store { header, batch, trust } => {
+                if !trust.is_well_formed(cluster) {
+                    return Err(Reason::MalformedCertificate);
+                }
+                let mut claims = Message::block_claims(header, Step::Store, batch, cluster)?;
+                let bytes = header.bytes(cluster, Some(trust));
+                claims.push(Claim { author: header.author, bytes, signature: header.signature });
+                Ok(claims)
+            }
+            // What answers it is signed.
+            Message::Fetch { .. } => Ok(vec![]),
             Message::Step(statement) => {
                 if !matches!(statement.step, Step::PrePrepare | Step::Prepare | Step::Commit) {
                     return Err(Reason::NotEntitled);
@@ -184,17 +250,19 @@ impl Falsify for Message {
 
     fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Message> {
         match self {
-            Message::Block { header, batch }
-                if header.step == Step::Request
-                    && header.author == signer.id()
-                    && !batch.bundles.is_empty() =>
-            {
+            Message::Block { header, batch } if header.author == signer.id() && !batch.bundles.is_empty() => {
                 let mut other = Batch::default();
                 if batch.bundles.len() > 1 {
                     other.bundles = batch.bundles.iter().rev().cloned().collect();
                 }
                 Some(Message::Block {
-                    header: Statement::sign(cluster, signer, Step::Request, header.seq, other.digest()),
+                    header: Statement::sign(
+                        cluster,
+                        signer,
+                        Step::Request,
+                        (header.seq, header.attempt),
+                        other.digest(),
+                    ),
                     batch: Arc::new(other),
                 })
             }

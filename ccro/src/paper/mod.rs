@@ -37,7 +37,13 @@
 //! nodes execute different blocks.
 
 mod message;
+mod recovery;
 mod replica;
+mod roles;
+mod round;
+mod stores;
+mod waiting;
 
 pub use message::{Message, Statement, Step};
 pub use replica::{Replica, Timer, max_faulty};
+pub use roles::Attempt;
