@@ -166,19 +166,18 @@ impl<A: Application> Replica<A> {
         if is_over {
             return;
         }
+        if round.executed.is_some_and(|executed| executed != digest) {
+            cx.reject(header.author, Some(seq), Reason::ConflictingProposal);
+            return;
+        }
         round.requested = Some(digest);
+        round.block = Some((digest, batch));
         received(cx, header, Phase::PrePrepare, false);
-        if let Some(executed) = round.executed {
-            if executed != digest {
-                cx.reject(header.author, Some(seq), Reason::ConflictingProposal);
-                return;
-            }
+        cx.mark(Mark::Accepted { seq, digest });
+        if round.executed.is_some() {
             let results = round.results.clone();
             self.reply(cx, header, results);
-        } else {
-            round.block = Some((digest, batch));
         }
-        cx.mark(Mark::Accepted { seq, digest });
         let (attempt, roles) = (header.attempt, self.roles(cx.cluster));
         if cx.id() == roles.communication_node {
             let ask = Statement::sign(cx.cluster, cx.signer, Step::PrePrepare, (seq, attempt), digest);
