@@ -24,6 +24,8 @@ pub enum Step {
     Reply,
     /// The commander tells that the block is decided.
     Store,
+    /// A node hands over its state after the block.
+    State,
 }
 
 /// A signed step about one block.
@@ -79,10 +81,21 @@ pub enum Message {
         /// The first round wanted.
         next: Seq,
     },
+    /// Answers a FETCH of a round whose STORE is no longer kept.
+    State {
+        /// The signed header: the last round that the state contains, and the
+        /// state's digest.
+        header: Statement,
+        /// The roles of the next round follow from it.
+        trust: Arc<TrustTable>,
+        /// What was executed, as a snapshot.
+        state: Vec<u8>,
+    },
 }
 
 impl Statement {
-    /// Signs a step as `signer`'s; a STORE is made by [`Message::store`].
+    /// Signs a step as `signer`'s; STORE and STATE are made by [`Message::store`] and
+    /// [`Message::state`].
     pub fn sign(
         cluster: &Cluster,
         signer: &Signer,
@@ -90,10 +103,13 @@ impl Statement {
         (seq, attempt): (Seq, Attempt),
         digest: Digest,
     ) -> Statement {
-        let author = signer.id();
-        let mut statement = Statement { step, seq, attempt, digest, author, signature: Signature([0; 64]) };
-        statement.signature = signer.sign(&statement.bytes(cluster, None));
-        statement
+        Statement { step, seq, attempt, digest, author: signer.id(), signature: Signature([0; 64]) }
+            .signed(cluster, signer, None)
+    }
+
+    fn signed(mut self, cluster: &Cluster, signer: &Signer, trust: Option<&TrustTable>) -> Statement {
+        self.signature = signer.sign(&self.bytes(cluster, trust));
+        self
     }
 
     fn bytes(&self, cluster: &Cluster, trust: Option<&TrustTable>) -> Vec<u8> {
@@ -104,6 +120,10 @@ impl Statement {
 
     fn claim(&self, cluster: &Cluster) -> Claim {
         Claim { author: self.author, bytes: self.bytes(cluster, None), signature: self.signature }
+    }
+
+    fn claim_with(&self, cluster: &Cluster, trust: &TrustTable) -> Claim {
+        Claim { bytes: self.bytes(cluster, Some(trust)), ..self.claim(cluster) }
     }
 
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Statement {
@@ -127,9 +147,22 @@ impl Message {
     ) -> Message {
         let (seq, attempt) = round;
         let (digest, author, signature) = (batch.digest(), signer.id(), Signature([0; 64]));
-        let mut header = Statement { step: Step::Store, seq, attempt, digest, author, signature };
-        header.signature = signer.sign(&header.bytes(cluster, Some(&trust)));
-        Message::Store { header, batch, trust }
+        let header = Statement { step: Step::Store, seq, attempt, digest, author, signature };
+        Message::Store { header: header.signed(cluster, signer, Some(&trust)), batch, trust }
+    }
+
+    /// A STATE of `signer`'s, up to and including the round `seq`.
+    pub fn state(
+        cluster: &Cluster,
+        signer: &Signer,
+        seq: Seq,
+        trust: Arc<TrustTable>,
+        state: Vec<u8>,
+    ) -> Message {
+        let (digest, author, signature) = (Digest::of(&state), signer.id(), Signature([0; 64]));
+        let attempt = Attempt::default();
+        let header = Statement { step: Step::State, seq, attempt, digest, author, signature };
+        Message::State { header: header.signed(cluster, signer, Some(&trust)), trust, state }
     }
 
     /// The signed header, if it is a step of a round.
@@ -139,7 +172,7 @@ impl Message {
             | Message::Store { header, .. }
             | Message::Reply { header, .. }
             | Message::Step(header) => Some(header),
-            Message::Requests(_) | Message::Fetch { .. } => None,
+            Message::Requests(_) | Message::Fetch { .. } | Message::State { .. } => None,
         }
     }
 
@@ -173,6 +206,7 @@ impl Wire for Message {
             },
             Message::Reply { .. } => "round-reply",
             Message::Fetch { .. } => "fetch",
+            Message::State { .. } => "state",
         }
     }
 
@@ -180,7 +214,7 @@ impl Wire for Message {
         match self {
             Message::Requests(_) => Class::Request,
             Message::Block { .. } => Class::Proposal,
-            Message::Store { .. } | Message::Fetch { .. } => Class::Upkeep,
+            Message::Store { .. } | Message::Fetch { .. } | Message::State { .. } => Class::Upkeep,
             Message::Step(statement) if statement.step == Step::Prepare => Class::Vote,
             Message::Step(_) => Class::Certificate,
             // Having executed the block is what counts towards the decision.
@@ -210,12 +244,18 @@ impl Wire for Message {
                     return Err(Reason::MalformedCertificate);
                 }
                 let mut claims = Message::block_claims(header, Step::Store, batch, cluster)?;
-                let bytes = header.bytes(cluster, Some(trust));
-                claims.push(Claim { author: header.author, bytes, signature: header.signature });
+                claims.push(header.claim_with(cluster, trust));
                 Ok(claims)
             }
             // What answers it is signed.
             Message::Fetch { .. } => Ok(vec![]),
+            Message::State { header, trust, state } => {
+                let is_sound = header.step == Step::State && trust.is_well_formed(cluster);
+                if !is_sound || Digest::of(state) != header.digest {
+                    return Err(Reason::MalformedCertificate);
+                }
+                Ok(vec![header.claim_with(cluster, trust)])
+            }
             Message::Step(statement) => {
                 if !matches!(statement.step, Step::PrePrepare | Step::Prepare | Step::Commit) {
                     return Err(Reason::NotEntitled);

@@ -3,8 +3,10 @@
 
 use super::message::{Message, Statement, Step};
 use super::replica::{Replica, Timer, view};
-use super::stores::PER_FETCH;
+use super::stores::{PER_FETCH, Stores};
+use crate::trust::TrustTable;
 use kernel::{Application, Bundle, Context, Effect, Mark, Micros, Reason, ReplicaId, ReplyBundle, Seq};
+use pbft::Execution;
 use std::sync::Arc;
 
 /// Messages of so many rounds ahead are kept; a node further behind fetches.
@@ -76,10 +78,8 @@ impl<A: Application> Replica<A> {
         }
         self.watched = wanted;
         if wanted.is_some() {
-            // The commander has to have time for one replacement.
-            let factor = if is_commander { 1 } else { 2 };
-            let doubled = factor << attempt.failures().min(MOST_DOUBLINGS);
-            cx.set_timer(Timer::Round, Micros(self.round_timeout.0 * doubled));
+            let after = if is_commander { self.round_after } else { self.commander_after };
+            cx.set_timer(Timer::Round, Micros(after.0 << attempt.failures().min(MOST_DOUBLINGS)));
         } else {
             cx.cancel_timer(Timer::Round);
         }
@@ -125,7 +125,7 @@ impl<A: Application> Replica<A> {
         let seq = header.seq;
         if seq > self.current {
             if self.ahead.is_none() {
-                cx.set_timer(Timer::CatchUp, self.round_timeout);
+                cx.set_timer(Timer::CatchUp, self.round_after);
             }
             if self.ahead.is_none_or(|(highest, _)| seq > highest) {
                 self.ahead = Some((seq, from));
@@ -182,9 +182,46 @@ impl<A: Application> Replica<A> {
         }
     }
 
-    pub(super) fn send_stores(&mut self, cx: &mut Context<'_, Self>, to: ReplicaId, next: Seq) {
-        for store in self.stores.from(next) {
-            cx.send(to, store.clone());
+    /// Sends the STOREs from round `next` on, or this node's state where that is
+    /// too long ago.
+    pub(super) fn serve(&mut self, cx: &mut Context<'_, Self>, to: ReplicaId, next: Seq) {
+        let last = self.execution.last();
+        if self.stores.reach_back_to(next) {
+            for store in self.stores.from(next) {
+                cx.send(to, store.clone());
+            }
+        } else if next <= last && last.next() == self.current {
+            let trust = Arc::clone(&self.trust);
+            let state = self.execution.snapshot();
+            cx.send(to, Message::state(cx.cluster, cx.signer, last, trust, state));
         }
+    }
+
+    /// Takes over another node's state, on its word: this flow has no proofs.
+    pub(super) fn take_state(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        from: ReplicaId,
+        header: &Statement,
+        trust: Arc<TrustTable>,
+        state: &[u8],
+    ) {
+        if self.fetching.is_none() || header.seq < self.current {
+            return;
+        }
+        let Some(execution) = Execution::restore(state).filter(|e: &Execution<A>| e.last() == header.seq)
+        else {
+            cx.reject(from, None, Reason::DigestMismatch);
+            return;
+        };
+        cx.mark(Mark::StateAdopted { seq: header.seq, chain: execution.chain() });
+        self.waiting.retain(|bundle| execution.replies_again(bundle).is_none());
+        self.execution = execution;
+        self.current = header.seq.next();
+        self.trust = trust;
+        self.rounds.clear();
+        self.stores = Stores::default();
+        self.mark_roles(cx);
+        self.fetch(cx, from);
     }
 }

@@ -7,7 +7,7 @@ use super::stores::Stores;
 use super::waiting::Waiting;
 use crate::trust::{Answer, TrustTable};
 use kernel::{
-    Application, Batch, Cluster, Context, Effect, Input, Mark, Micros, Path, Phase, Protocol, Reason,
+    Application, Batch, Cluster, Context, Digest, Effect, Input, Mark, Micros, Path, Phase, Protocol, Reason,
     ReplicaId, Seq, Status, Tallied, View,
 };
 use pbft::Execution;
@@ -26,7 +26,9 @@ pub struct Replica<A> {
     pub(super) batch_max: usize,
     pub(super) batch_bytes_max: usize,
     /// How long the commander gives a communication node.
-    pub(super) round_timeout: Micros,
+    pub(super) round_after: Micros,
+    /// How long others give the commander.
+    pub(super) commander_after: Micros,
     /// Whether this node knows that it was here before.
     pub(super) returns: bool,
     pub(super) execution: Execution<A>,
@@ -63,14 +65,16 @@ const KEPT_ROUNDS: u64 = 8;
 
 impl<A: Application> Replica<A> {
     /// A node that has seen nothing yet. Rounds go one at a time, so of PBFT's
-    /// settings only the sizes of a batch matter, and `resend_after`, which is how
-    /// long the commander gives a communication node; others give the commander
-    /// twice that.
+    /// settings only the sizes of a batch matter, `resend_after` (how long the
+    /// commander gives a communication node) and `request_after` (how long others
+    /// give the commander).
     pub fn new(config: &pbft::Config, application: A) -> Replica<A> {
         Replica {
             batch_max: config.batch_max,
             batch_bytes_max: config.batch_bytes_max,
-            round_timeout: config.resend_after,
+            round_after: config.resend_after,
+            // The commander has to have time for one replacement.
+            commander_after: config.request_after.max(Micros(2 * config.resend_after.0)),
             returns: false,
             execution: Execution::new(application),
             trust: Arc::default(),
@@ -94,6 +98,11 @@ impl<A: Application> Replica<A> {
     /// The trust that the current round's roles follow from.
     pub fn trust(&self) -> &TrustTable {
         &self.trust
+    }
+
+    /// Digest of all that was executed.
+    pub fn digest(&self) -> Digest {
+        self.execution.digest()
     }
 
     /// The current round, which there always is from the first step on.
@@ -145,12 +154,12 @@ impl<A: Application> Replica<A> {
         let (seq, digest) = (header.seq, header.digest);
         let is_over = seq < self.current;
         let Some(round) = self.rounds.get_mut(&seq) else {
-            return self.send_stores(cx, header.author, seq);
+            return self.serve(cx, header.author, seq);
         };
         if header.attempt > round.attempt {
             if is_over {
                 // Its author does not know yet that the round is over.
-                return self.send_stores(cx, header.author, seq);
+                return self.serve(cx, header.author, seq);
             }
             round.enter(header.attempt);
         }
@@ -432,6 +441,12 @@ impl<A: Application> Replica<A> {
         self.current = self.current.next();
         self.rounds = self.rounds.split_off(&Seq(self.current.0.saturating_sub(KEPT_ROUNDS)));
         self.trust = trust;
+        if self.mark_roles(cx).commander != before {
+            self.hand_over(cx);
+        }
+    }
+
+    pub(super) fn mark_roles(&mut self, cx: &mut Context<'_, Self>) -> Roles {
         let roles = self.roles(cx.cluster);
         cx.mark(Mark::Trusted {
             seq: self.current,
@@ -439,9 +454,7 @@ impl<A: Application> Replica<A> {
             communication_node: roles.communication_node,
             trust_milli: self.trust.all(cx.cluster),
         });
-        if roles.commander != before {
-            self.hand_over(cx);
-        }
+        roles
     }
 
     // ---- Whatever comes ----
@@ -449,7 +462,8 @@ impl<A: Application> Replica<A> {
     fn deliver(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, message: Message) {
         match message {
             Message::Requests(bundle) => self.take_requests(cx, Some(from), bundle),
-            Message::Fetch { next } => self.send_stores(cx, from, next),
+            Message::Fetch { next } => self.serve(cx, from, next),
+            Message::State { header, trust, state } => self.take_state(cx, from, &header, trust, &state),
             message => self.take(cx, from, message),
         }
     }
@@ -476,7 +490,7 @@ impl<A: Application> Replica<A> {
             }
             Message::Reply { header, bundles } => self.take_reply(cx, &header, bundles),
             Message::Step(statement) => self.take_step(cx, &statement),
-            Message::Requests(_) | Message::Fetch { .. } => {}
+            Message::Requests(_) | Message::Fetch { .. } | Message::State { .. } => {}
         }
     }
 }
@@ -487,6 +501,7 @@ fn is_entitled(header: &Statement, roles: Roles) -> bool {
         Step::Request | Step::Store => header.author == roles.commander,
         Step::PrePrepare | Step::Commit => header.author == roles.communication_node,
         Step::Prepare | Step::Reply => roles.is_consensus_node(header.author),
+        Step::State => false,
     }
 }
 

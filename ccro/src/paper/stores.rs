@@ -5,7 +5,7 @@ use kernel::Seq;
 use std::collections::VecDeque;
 
 /// Rounds kept at most, and bytes of their blocks beyond the last.
-const MOST_ROUNDS: usize = 4_096;
+const MOST_ROUNDS: usize = 1_024;
 const MOST_BYTES: usize = 64 << 20;
 /// Rounds sent upon one FETCH.
 pub(super) const PER_FETCH: u64 = 64;
@@ -33,11 +33,19 @@ impl Stores {
         self.push(store);
     }
 
-    /// Some STOREs from `next` on; none if that round is no longer kept.
+    /// Whether the STORE of `next` is kept.
+    pub(super) fn reach_back_to(&self, next: Seq) -> bool {
+        self.first().is_some_and(|first| first <= next)
+    }
+
+    /// Some STOREs from `next` on, as far as they are kept.
     pub(super) fn from(&self, next: Seq) -> impl Iterator<Item = &Message> {
-        let first = self.kept.front().and_then(kernel::Wire::seq).unwrap_or(Seq(0));
-        let skipped = next.0.checked_sub(first.0).map_or(self.kept.len(), |skipped| skipped as usize);
-        self.kept.iter().skip(skipped).take(PER_FETCH as usize)
+        let skipped = self.first().map_or(0, |first| next.0.saturating_sub(first.0));
+        self.kept.iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX)).take(PER_FETCH as usize)
+    }
+
+    fn first(&self) -> Option<Seq> {
+        self.kept.front().and_then(kernel::Wire::seq)
     }
 }
 

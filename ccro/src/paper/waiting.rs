@@ -33,6 +33,12 @@ impl Waiting {
         is_new
     }
 
+    /// Forgets all but the bundles that `keep` names.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Bundle) -> bool) {
+        self.bundles.retain(|bundle| keep(bundle));
+        self.known = self.bundles.iter().map(|bundle| bundle.digest()).collect();
+    }
+
     /// Forgets what a decided block contains.
     pub(super) fn remove(&mut self, batch: &Batch) {
         for bundle in &batch.bundles {

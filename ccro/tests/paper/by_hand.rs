@@ -70,7 +70,9 @@ impl Hand {
     }
 
     pub(crate) fn bundle(&self, gateway: u16, operation: &[u8]) -> Arc<Bundle> {
-        let session = SessionId { gateway: ReplicaId(gateway), number: u64::from(operation[0]) };
+        // One session per operation.
+        let number = u64::from_le_bytes(Digest::of(operation).0[..8].try_into().unwrap());
+        let session = SessionId { gateway: ReplicaId(gateway), number };
         let request = Request { session, counter: 1, operation: Operation::new(operation) };
         Arc::new(Bundle::sign(&self.cluster, &self.signers[usize::from(gateway)], vec![request]))
     }

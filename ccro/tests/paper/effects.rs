@@ -27,8 +27,15 @@ fn accepted(digest: Digest) -> Effect<Published> {
     Effect::Mark(Mark::Accepted { seq: Seq(1), digest })
 }
 
-fn wait(doublings: u64) -> Effect<Published> {
-    let after = Micros(pbft::Config::for_cluster(4).resend_after.0 * doublings);
+/// The commander's timer, so many times as long as at first.
+fn wait(times: u64) -> Effect<Published> {
+    let after = Micros(pbft::Config::for_cluster(4).resend_after.0 * times);
+    Effect::SetTimer { timer: Timer::Round, after }
+}
+
+/// Anybody else's.
+fn watch(times: u64) -> Effect<Published> {
+    let after = Micros(pbft::Config::for_cluster(4).request_after.0 * times);
     Effect::SetTimer { timer: Timer::Round, after }
 }
 
@@ -50,7 +57,7 @@ fn a_consensus_node_s_round() {
     let batch = Arc::new(Batch { bundles: vec![run.bundle(2, b"a")] });
     let d = batch.digest();
     let request = request(&run, 0, FIRST, &batch);
-    assert_eq!(run.deliver_one(0, 3, request), [received(0, Phase::PrePrepare, d), accepted(d), wait(2)]);
+    assert_eq!(run.deliver_one(0, 3, request), [received(0, Phase::PrePrepare, d), accepted(d), watch(1)]);
     let ask = statement(&run, 1, Step::PrePrepare, FIRST, d);
     let vote = statement(&run, 3, Step::Prepare, FIRST, d);
     assert_eq!(
@@ -146,16 +153,16 @@ fn a_node_whose_commander_is_silent_turns_to_the_next_in_trust() {
     let mut run = Hand::new(4);
     let submitted = run.submit(3, b"a");
     let forwarded = Message::Requests(run.bundle(3, b"a"));
-    assert_eq!(submitted, [send(0, forwarded.clone()), wait(2)]);
+    assert_eq!(submitted, [send(0, forwarded.clone()), watch(1)]);
     let suspected = [
         Effect::Mark(Mark::LeftFor { view: View(1) }),
         send(0, Message::Fetch { next: Seq(1) }),
         send(1, forwarded.clone()),
-        wait(4),
+        watch(2),
     ];
     assert_eq!(run.expire(3), suspected);
     // The next in trust finds out for itself, and is commander then.
-    assert_eq!(run.deliver_one(3, 1, forwarded.clone()), [send(0, forwarded), wait(2)]);
+    assert_eq!(run.deliver_one(3, 1, forwarded.clone()), [send(0, forwarded), watch(1)]);
     let sent: Vec<_> = run.expire(1).into_iter().filter(is_send).collect();
     let batch = Arc::new(Batch { bundles: vec![run.bundle(3, b"a")] });
     let takeover = request(&run, 1, Attempt { takeovers: 1, replacements: 0 }, &batch);
@@ -203,7 +210,7 @@ fn who_has_executed_a_block_votes_for_no_other() {
     run.deliver_one(1, 3, announcement);
     assert_eq!(run.logs[3].len(), 1);
     let rerun = request(&run, 0, SECOND, &b);
-    assert_eq!(run.deliver_one(0, 3, rerun), [refused(0, Reason::ConflictingProposal), wait(4)]);
+    assert_eq!(run.deliver_one(0, 3, rerun), [refused(0, Reason::ConflictingProposal), watch(2)]);
     let ask = Message::Step(statement(&run, 2, Step::PrePrepare, SECOND, b.digest()));
     assert!(!run.deliver_one(2, 3, ask).iter().any(is_send));
 }

@@ -86,6 +86,27 @@ fn a_node_without_its_memory_asks_and_is_told_all() {
 }
 
 #[test]
+fn a_node_that_missed_more_than_is_kept_takes_over_a_state() {
+    let mut run = Hand::new(4);
+    // Node 3 is down and hears nothing of 1,100 rounds, of which 1,024 are kept.
+    for i in 0..1_100u16 {
+        run.submit(2, &i.to_be_bytes());
+        run.deliver(|sent| sent.to != 3);
+        run.sent.clear();
+    }
+    run.nodes[3] = Replica::returning(&pbft::Config::for_cluster(4), OpaqueLog::default());
+    run.step(3, Input::Start);
+    run.deliver(|_| true);
+    assert_eq!((run.status(3).last_executed, run.logs[3].len()), (Seq(1_100), 0));
+    run.submit(3, b"and on");
+    run.deliver(|_| true);
+    assert_eq!(run.logs[3].last(), run.logs[0].last());
+    let digests = run.nodes.iter().map(Replica::digest).collect::<Vec<_>>();
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
+    assert!(run.nodes.iter().all(|node| node.trust() == run.nodes[0].trust()));
+}
+
+#[test]
 fn a_commander_that_lost_its_memory_is_told_by_those_whom_it_asks() {
     let mut run = Hand::new(4);
     for i in 0..20u8 {

@@ -3,8 +3,8 @@
 use adversary::Behaviour;
 use apps::OpaqueLog;
 use ccro::paper::{Replica, max_faulty};
-use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId, Status};
-use sim::{Network, World};
+use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId, Seq, Status};
+use sim::{Memory, Network, Setup, World};
 
 const SECOND: u64 = 1_000_000;
 type Published = World<Replica<OpaqueLog>>;
@@ -14,8 +14,12 @@ fn cluster(n: u16, seed: u64) -> Cluster {
 }
 
 fn world_of(n: u16, seed: u64, network: Network, faults: &[(u16, Vec<Behaviour>)]) -> Published {
-    World::new(cluster(n, seed), seed, network, max_faulty(n) + 1, faults, || {
-        Replica::new(&pbft::Config::for_cluster(n), OpaqueLog::default())
+    let (replies_needed, faults) = (max_faulty(n) + 1, faults.to_vec());
+    let setup = Setup { network, faults, replies_needed, ..Setup::new(cluster(n, seed), seed) };
+    let config = pbft::Config::for_cluster(n);
+    World::new(setup, move |_, memory| match memory {
+        Memory::Fresh => Replica::new(&config, OpaqueLog::default()),
+        Memory::Lost => Replica::returning(&config, OpaqueLog::default()),
     })
 }
 
@@ -76,7 +80,7 @@ fn a_decision_costs_5n_minus_9_and_its_storage() {
 fn without_faults_roles_stay_and_trust_rises() {
     // Uneven delays: response times differ from round to round.
     for seed in 0..10 {
-        let network = Network { least_us: 50, most_us: 3_000, ..Network::default() };
+        let network = Network::uniform(50, 3_000);
         let mut world = world_of(7, seed, network, &[]);
         for i in 0..40u8 {
             world.submit(ReplicaId(u16::from(i) % 7), &[i]);
@@ -190,9 +194,33 @@ fn a_node_that_was_down_catches_up_by_stores() {
 }
 
 #[test]
+fn nodes_that_are_killed_and_started_again_end_equal_to_the_others() {
+    for n in [4, 7] {
+        for victim in [0, 1, n - 1] {
+            let mut world = world(n, &[]);
+            drive(&mut world, 2, 3);
+            world.crash(ReplicaId(victim));
+            drive(&mut world, 2, 3);
+            world.run(SECOND);
+            assert_eq!(world.accepted().len(), 6);
+            world.restart(ReplicaId(victim));
+            // Without any request it comes back.
+            world.run(SECOND);
+            assert_eq!(world.replica(victim).status(&cluster(n, 1)).last_executed, Seq(6), "{victim} of {n}");
+            drive(&mut world, victim, 2);
+            world.run(5 * SECOND);
+            assert_eq!(world.accepted().len(), 8, "{victim} of {n}");
+            for id in 0..n {
+                assert_eq!(world.replica(id).status(&cluster(n, 1)).last_executed, Seq(8));
+            }
+        }
+    }
+}
+
+#[test]
 fn requests_at_any_node_are_served_while_roles_change() {
     for seed in 0..10 {
-        let network = Network { most_us: 2_000, ..Network::default() };
+        let network = Network::uniform(100, 2_000);
         let mut world = world_of(6, seed, network, &[]);
         for i in 0..60u8 {
             match i {
@@ -213,12 +241,13 @@ fn requests_at_any_node_are_served_while_roles_change() {
 #[test]
 fn lost_messages_are_made_up_for() {
     for seed in 0..30 {
-        let network = Network { most_us: 2_000, loss: 0.05, ..Network::default() };
+        let network = Network::uniform(100, 2_000).with_loss(0.05);
         let mut world = world_of(6, seed, network, &[]);
         for i in 0..20u8 {
             world.submit(ReplicaId(u16::from(i) % 6), &[i]);
             world.run(SECOND / 10);
         }
+        world.set_network(&Network::default());
         world.run(120 * SECOND);
         assert_eq!(world.accepted().len(), 20, "seed {seed}");
     }
