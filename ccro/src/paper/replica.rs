@@ -91,7 +91,7 @@ impl<A: Application> Replica<A> {
 
     /// A node that was there before and has lost its memory: it asks for what it
     /// missed when it starts, instead of when it first hears of a later round.
-    pub fn returning(config: &pbft::Config, application: A) -> Replica<A> {
+    pub fn recovering(config: &pbft::Config, application: A) -> Replica<A> {
         Replica { returns: true, ..Replica::new(config, application) }
     }
 

@@ -73,7 +73,7 @@ fn a_node_without_its_memory_asks_and_is_told_all() {
     }
     for lost in [3, 0] {
         let config = pbft::Config::for_cluster(4);
-        run.nodes[lost] = Replica::returning(&config, OpaqueLog::default());
+        run.nodes[lost] = Replica::recovering(&config, OpaqueLog::default());
         run.logs[lost].clear();
         run.step(lost as u16, Input::Start);
         run.deliver(|_| true);
@@ -94,7 +94,7 @@ fn a_node_that_missed_more_than_is_kept_takes_over_a_state() {
         run.deliver(|sent| sent.to != 3);
         run.sent.clear();
     }
-    run.nodes[3] = Replica::returning(&pbft::Config::for_cluster(4), OpaqueLog::default());
+    run.nodes[3] = Replica::recovering(&pbft::Config::for_cluster(4), OpaqueLog::default());
     run.step(3, Input::Start);
     run.deliver(|_| true);
     assert_eq!((run.status(3).last_executed, run.logs[3].len()), (Seq(1_100), 0));

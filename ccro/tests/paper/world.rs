@@ -19,7 +19,7 @@ fn world_of(n: u16, seed: u64, network: Network, faults: &[(u16, Vec<Behaviour>)
     let config = pbft::Config::for_cluster(n);
     World::new(setup, move |_, memory| match memory {
         Memory::Fresh => Replica::new(&config, OpaqueLog::default()),
-        Memory::Lost => Replica::returning(&config, OpaqueLog::default()),
+        Memory::Lost => Replica::recovering(&config, OpaqueLog::default()),
     })
 }
 
