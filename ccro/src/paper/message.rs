@@ -3,8 +3,8 @@
 use super::roles::Attempt;
 use crate::trust::TrustTable;
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Digest, Falsify, Reason, ReplicaId, ReplyBundle, Seq, Signature,
-    Signer, Wire,
+    Batch, Bundle, Claim, Class, Cluster, Digest, Reason, ReplicaId, ReplyBundle, Seq, Signature, Signer,
+    Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -124,15 +124,6 @@ impl Statement {
 
     fn claim_with(&self, cluster: &Cluster, trust: &TrustTable) -> Claim {
         Claim { bytes: self.bytes(cluster, Some(trust)), ..self.claim(cluster) }
-    }
-
-    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Statement {
-        let digest = Digest::of(&self.digest.0);
-        if self.author == signer.id() {
-            Statement::sign(cluster, signer, self.step, (self.seq, self.attempt), digest)
-        } else {
-            Statement { digest, ..self.clone() }
-        }
     }
 }
 
@@ -272,41 +263,6 @@ impl Wire for Message {
                 let replies = bundles.iter().map(|bundle| bundle.claim(cluster));
                 Ok(replies.chain([header.claim(cluster)]).collect())
             }
-        }
-    }
-}
-
-impl Falsify for Message {
-    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
-        match self {
-            Message::Step(statement) => Message::Step(statement.falsified(cluster, signer)),
-            Message::Reply { header, bundles } => Message::Reply {
-                header: header.falsified(cluster, signer),
-                bundles: bundles.iter().map(|bundle| bundle.falsified(cluster, signer)).collect(),
-            },
-            other => other.clone(),
-        }
-    }
-
-    fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Message> {
-        match self {
-            Message::Block { header, batch } if header.author == signer.id() && !batch.bundles.is_empty() => {
-                let mut other = Batch::default();
-                if batch.bundles.len() > 1 {
-                    other.bundles = batch.bundles.iter().rev().cloned().collect();
-                }
-                Some(Message::Block {
-                    header: Statement::sign(
-                        cluster,
-                        signer,
-                        Step::Request,
-                        (header.seq, header.attempt),
-                        other.digest(),
-                    ),
-                    batch: Arc::new(other),
-                })
-            }
-            _ => None,
         }
     }
 }

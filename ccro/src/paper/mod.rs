@@ -98,6 +98,7 @@
 //!
 //! `ccro/tests/paper/runs.rs` has the first two written out, message by message.
 
+mod falsify;
 mod message;
 mod recovery;
 mod replica;
