@@ -622,6 +622,7 @@ impl<A: Application> Core<A> {
             stable_checkpoint: self.checkpoints.stable(),
             slots_in_flight: begun,
             requests_waiting: self.requests.waiting(),
+            trust_milli: vec![],
         }
     }
 }

@@ -59,7 +59,9 @@ fn run<P: Protocol + 'static>(
     if let Err(violation) = world.judge() {
         panic!("{flow}, n = {n}, seed {seed}, {faulty:?}: {violation}");
     }
-    if world.accepted().len() != 12 { eprintln!("LIVENESS {flow}, n = {n}, seed {seed}, {faulty:?}: {}", world.accepted().len()); }
+    if world.accepted().len() != 12 {
+        eprintln!("LIVENESS {flow}, n = {n}, seed {seed}, {faulty:?}: {}", world.accepted().len());
+    }
     world.accepted().len()
 }
 
