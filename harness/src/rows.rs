@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use node::{CounterReport, StatusReport};
+
 use crate::audit::Audit;
 use crate::faults::join_ids;
 use crate::load::{Answer, Decision, LoadResult, Sample};
-use crate::observe::{Counters, LogRow, NodeLog, NodeStatus};
+use crate::observe::{self, LogRow, NodeLog};
 use crate::plan::{Cell, Load};
 use crate::procfs::CpuUse;
 use crate::protocols::Placement;
@@ -28,9 +30,9 @@ pub struct Measured {
     /// The requests.
     pub load: LoadResult,
     /// Statuses after the warm-up, by id.
-    pub before: Vec<Option<NodeStatus>>,
+    pub before: Vec<Option<StatusReport>>,
     /// Statuses at the end, by id.
-    pub after: Vec<Option<NodeStatus>>,
+    pub after: Vec<Option<StatusReport>>,
     /// Logs at the end, by id.
     pub logs: Vec<Option<NodeLog>>,
     /// The honest nodes' agreement.
@@ -118,7 +120,7 @@ struct Slot {
 fn slots(cell: &Cell, measured: &Measured) -> HashMap<u64, Slot> {
     let honest = cell.faults.honest();
     let status = |id: u16| measured.after.get(usize::from(id)).and_then(Option::as_ref);
-    let commander = honest.first().and_then(|id| status(*id)).map(|status| status.commander);
+    let commander = honest.first().and_then(|id| status(*id)).map(|status| status.replica.commander.0);
     let mut slots: HashMap<u64, Slot> = HashMap::new();
     for id in &honest {
         let Some(log) = &measured.logs[usize::from(*id)] else { continue };
@@ -247,15 +249,15 @@ fn node_rows(cell: &Cell, run: RunId, measured: &Measured) -> Vec<NodeRow> {
             // one that was killed on purpose did nothing since the warm-up.
             let killed = cell.faults.nodes[at].crash;
             let after = if killed { after.or(before) } else { Some(after?) };
-            let nothing = Counters::default();
+            let nothing = CounterReport::default();
             let counters = after.map_or(&nothing, |status| &status.counters);
-            let counters = counters.since(before.map_or(&nothing, |status| &status.counters));
+            let counters = observe::since(counters, before.map_or(&nothing, |status| &status.counters));
             Some(node_row(cell, run, id, after.map_or("", |status| &status.role), &counters))
         })
         .collect()
 }
 
-fn node_row(cell: &Cell, run: RunId, id: u16, role: &str, counters: &Counters) -> NodeRow {
+fn node_row(cell: &Cell, run: RunId, id: u16, role: &str, counters: &CounterReport) -> NodeRow {
     NodeRow {
         cell: cell.name.clone(),
         repetition: run.repetition,
