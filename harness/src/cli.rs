@@ -300,6 +300,23 @@ pub struct OverheadArgs {
     pub requests: u64,
 }
 
+/// Reads the command line; on one that is not understood, says why and exits.
+pub fn read<C: Parser>() -> C {
+    let found = with_negative_numbers(C::command()).try_get_matches();
+    found.and_then(|found| C::from_arg_matches(&found)).unwrap_or_else(|error| error.exit())
+}
+
+/// Takes `-4` behind a flag as the flag's value, so that the refusal names the
+/// flag instead of calling `-4` an unknown one.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        })
+        .mut_subcommands(with_negative_numbers)
+}
+
 fn parse_encoding(text: &str) -> Result<node::Encoding, String> {
     match text {
         "binary" => Ok(node::Encoding::Binary),
@@ -315,7 +332,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        with_negative_numbers(Cli::command()).debug_assert();
     }
 
     #[test]
@@ -326,6 +343,26 @@ mod tests {
         assert_eq!(args.protocol, [ProtocolName::Pbft, ProtocolName::Ccro]);
         for bad in [["--nodes", "0"], ["--nodes", "x"], ["--protocol", "raft"], ["--placement", "moon"]] {
             let error = Cli::try_parse_from(["harness", "compare"].into_iter().chain(bad)).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_negative_number_is_refused_under_the_name_of_its_flag() {
+        for (command, flag) in [
+            ("compare", "--nodes"),
+            ("compare", "--payload"),
+            ("compare", "--seed"),
+            ("compare", "--window"),
+            ("compare", "--gateway"),
+            ("up", "--port"),
+            ("floor", "--payload"),
+            ("load-overhead", "--requests"),
+        ] {
+            let typed = ["harness", command, flag, "-4"];
+            let error = with_negative_numbers(Cli::command()).try_get_matches_from(typed).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(&format!("invalid value '-4' for '{flag}")), "{typed:?}: {text}");
             assert_eq!(error.exit_code(), 2);
         }
     }

@@ -56,7 +56,7 @@ const UNUSABLE: u8 = 2;
 
 /// The `harness` command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::read::<Cli>();
     finish(match cli.command {
         Command::Node => node_command::run(),
         Command::Compare(args) => run(compare::run(*args)),
@@ -87,7 +87,7 @@ pub fn main_of(protocol: ProtocolName) -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("node") {
         return finish(node_command::run());
     }
-    finish(run(up::run(protocol, Fixed::parse().rest, None)))
+    finish(run(up::run(protocol, cli::read::<Fixed>().rest, None)))
 }
 
 fn run(command: impl Future<Output = Result<u8>>) -> Result<u8> {
