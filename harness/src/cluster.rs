@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_blocking};
 
 use crate::faults::Assignment;
+use crate::limits;
 use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Plan};
 use crate::ports;
 use crate::procfs::NODE_THREADS;
@@ -97,6 +98,8 @@ impl ClusterSpec {
                 encoding: self.encoding,
                 seed: self.seed,
                 max_data_bytes: MAX_PAYLOAD_BYTES,
+                max_clients: limits::max_clients(self.placement, self.nodes, limits::descriptor_limit()),
+                read_limit_us: node::DEFAULT_READ_LIMIT_US,
                 shares_process: self.placement == Placement::Tasks,
             },
         };

@@ -10,6 +10,10 @@ use std::time::Duration;
 /// The largest `data` that a node takes unless told otherwise, in bytes.
 pub const DEFAULT_MAX_DATA_BYTES: usize = 8 << 20;
 
+/// How long a client may take to send a request unless told otherwise, in
+/// microseconds.
+pub const DEFAULT_READ_LIMIT_US: u64 = 60_000_000;
+
 /// Everything that one node needs to know.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub struct NodeConfig {
@@ -37,6 +41,12 @@ pub struct NodeConfig {
     pub seed: u64,
     /// The largest `data` of a request, in bytes.
     pub max_data_bytes: usize,
+    /// Connections that clients may have to this node at a time; the peers' come
+    /// on top.
+    pub max_clients: usize,
+    /// How long a client may take to send a request's head or its body, and how
+    /// long its connection may be idle, in microseconds.
+    pub read_limit_us: u64,
     /// Several nodes share this process, so that its CPU time and memory are not
     /// this node's own and are not reported.
     pub shares_process: bool,
@@ -101,6 +111,8 @@ impl NodeConfig {
             self.faulty_tolerated
         );
         ensure!(self.batch_max > 0, "batch_max is 0; a bundle holds at least 1 request");
+        ensure!(self.max_clients > 0, "max_clients is 0; nobody could ask this node for anything");
+        ensure!(self.read_limit_us > 0, "read_limit_us is 0; no request could come in time");
         ensure!(self.timeout_us > 0, "timeout_us is 0; no request could ever be decided in time");
         ensure!(
             (0.0..=1.0).contains(&self.link.loss),
@@ -121,6 +133,11 @@ impl NodeConfig {
             self.public_keys[usize::from(self.id.0)]
         );
         Ok(keyring)
+    }
+
+    /// How long a client may take to send a request.
+    pub(crate) fn read_limit(&self) -> Duration {
+        Duration::from_micros(self.read_limit_us)
     }
 
     /// How long the gateway waits for a decision.
