@@ -63,7 +63,11 @@ impl ClusterSpec {
             faults: cell.faults.clone(),
             options: plan.options(cell.batch),
             timeout_us: plan.timeout_us(),
-            link: LinkConditions { delay_us: cell.link_delay_us, loss: cell.link_loss },
+            link: LinkConditions {
+                delay_us: cell.link_delay_us,
+                loss: cell.link_loss,
+                ..LinkConditions::default()
+            },
             encoding: plan.encoding,
             seed: plan.seed,
             placement: plan.placement,
@@ -94,7 +98,7 @@ impl ClusterSpec {
                 faulty_tolerated: self.protocol.tolerates(self.nodes),
                 batch_max: self.options.batch_max,
                 timeout_us: self.timeout_us,
-                link: self.link,
+                link: self.link.clone(),
                 encoding: self.encoding,
                 seed: self.seed,
                 max_data_bytes: MAX_PAYLOAD_BYTES,

@@ -1,6 +1,6 @@
 //! What a node is told at start.
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Claim, Cluster, Keyring, ReplicaId, Signer};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub struct NodeConfig {
     pub batch_max: usize,
     /// How long the gateway waits for a decision, in microseconds.
     pub timeout_us: u64,
-    /// What the network does to every message that leaves this node.
+    /// What the network does to this node's messages, at the start.
     pub link: LinkConditions,
     /// How messages are written on the peer links.
     pub encoding: Encoding,
@@ -52,13 +52,29 @@ pub struct NodeConfig {
     pub shares_process: bool,
 }
 
-/// Faults of the network, injected on every outgoing peer message.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq)]
+/// Faults of the network, injected on the peer links of one node. What is not
+/// named is not injected.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(default, deny_unknown_fields)]
 pub struct LinkConditions {
-    /// Added to every message's way, in microseconds.
+    /// Added to the way of every message that leaves this node, in microseconds.
     pub delay_us: u64,
-    /// Probability that a message is lost, 0 to 1.
+    /// Probability that a message that leaves this node is lost, 0 to 1.
     pub loss: f64,
+    /// Every message to and from these peers is lost.
+    pub cut: Vec<ReplicaId>,
+}
+
+impl LinkConditions {
+    /// Refuses what no network does.
+    pub(crate) fn check(&self, cluster: &Cluster) -> anyhow::Result<()> {
+        let LinkConditions { loss, cut, .. } = self;
+        ensure!((0.0..=1.0).contains(loss), "link loss {loss} is not a probability; it goes from 0 to 1");
+        if let Some(stranger) = cut.iter().find(|id| !cluster.contains(**id)) {
+            bail!("the link to node {stranger} cannot be cut: ids run from 0 to {}", cluster.n - 1);
+        }
+        Ok(())
+    }
 }
 
 /// How messages are written on the peer links.
@@ -114,11 +130,7 @@ impl NodeConfig {
         ensure!(self.max_clients > 0, "max_clients is 0; nobody could ask this node for anything");
         ensure!(self.read_limit_us > 0, "read_limit_us is 0; no request could come in time");
         ensure!(self.timeout_us > 0, "timeout_us is 0; no request could ever be decided in time");
-        ensure!(
-            (0.0..=1.0).contains(&self.link.loss),
-            "link loss {} is not a probability; it goes from 0 to 1",
-            self.link.loss
-        );
+        self.link.check(&self.cluster)?;
         let keyring = Keyring::new(&self.public_keys).context("cannot read the cluster's public keys")?;
         let proof = b"this key is this node's";
         let claim = Claim {

@@ -1,7 +1,7 @@
 //! The loop that steps the replica: frames, timers and requests in, effects out.
 
 use crate::clock::now_ns;
-use crate::config::NodeConfig;
+use crate::config::{LinkConditions, NodeConfig};
 use crate::counters::{Amount, Counters};
 use crate::frame::{Frame, encode};
 use crate::gateway::{Gateway, first_session_now};
@@ -43,11 +43,23 @@ where
     pub(crate) slots: RefCell<SlotLog>,
     /// By id; none to itself.
     pub(crate) links: Vec<Option<Rc<Link>>>,
+    /// What the network does to messages now.
+    pub(crate) link_conditions: RefCell<LinkConditions>,
     pub(crate) inbox: Inbox<P::Message>,
     /// Tells the host that there is work.
     pub(crate) wake: Notify,
     /// Bytes of frames that have begun to come in, over all peer links.
     pub(crate) unfinished: Cell<usize>,
+}
+
+impl<P: Protocol> Shared<P>
+where
+    P::Message: Falsify,
+{
+    /// Whether the network lets nothing through to and from this peer.
+    fn is_cut(&self, peer: ReplicaId) -> bool {
+        self.link_conditions.borrow().cut.contains(&peer)
+    }
 }
 
 /// Runs one node until `shutdown` completes. `listener` is bound already;
@@ -80,6 +92,7 @@ where
         counters: RefCell::new(Counters::default()),
         slots: RefCell::new(SlotLog::new(SLOTS_KEPT)),
         links,
+        link_conditions: RefCell::new(config.link.clone()),
         inbox: Inbox::new(),
         wake: Notify::new(),
         unfinished: Cell::new(0),
@@ -184,7 +197,8 @@ where
         while let Some(timer) = self.timers.pop_due(now) {
             self.step(Input::Expire(timer));
         }
-        let incoming = self.shared.inbox.take(FRAMES_PER_TURN);
+        let mut incoming = self.shared.inbox.take(FRAMES_PER_TURN);
+        incoming.retain(|incoming| !self.shared.is_cut(incoming.from));
         // A node that is offline does not even look at what it is sent.
         if !self.shared.replica.borrow().is_offline() {
             self.receive(incoming);
@@ -352,7 +366,10 @@ where
 
     /// One message to one peer, under the injected conditions.
     fn transmit(&mut self, link: &Link, to: ReplicaId, frame: Bytes) {
-        let conditions = self.shared.config.link;
+        let conditions = self.shared.link_conditions.borrow();
+        if conditions.cut.contains(&to) {
+            return;
+        }
         if conditions.loss > 0.0 && self.loss.chance(conditions.loss) {
             return;
         }
@@ -369,6 +386,9 @@ where
             let Some(Delayed { to, frame, .. }) = self.delayed.pop_front() else {
                 return;
             };
+            if self.shared.is_cut(to) {
+                continue;
+            }
             if let Some(Some(link)) = self.shared.links.get(usize::from(to.0)) {
                 link.push(frame);
             }

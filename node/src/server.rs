@@ -2,7 +2,7 @@
 
 use crate::answer::{self, NodeTally};
 use crate::clock::now_ns;
-use crate::config::Encoding;
+use crate::config::{Encoding, LinkConditions};
 use crate::connections::{self, Connections, Explained, Visit};
 use crate::frame::{FrameError, FrameReader, decode};
 use crate::gateway::{Busy, MAX_IN_FLIGHT, Outcome};
@@ -41,7 +41,7 @@ const MAX_CONTROL_BODY_BYTES: usize = 64 << 10;
 const MAX_DISCARDED_BYTES: usize = 64 << 20;
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const CROWDED: &str = "this node has as many connections as it takes; close some, or try again later";
-const PATHS: &str = "GET /status, POST /preprepare, GET /log?from=A&to=B, GET or POST /faults, POST /peer";
+const PATHS: &str = "GET /status, POST /preprepare, GET /log?from=A&to=B, GET or POST /faults, GET or POST /links, POST /peer";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -132,9 +132,11 @@ where
         ("/log", &Method::GET) => log(shared, &request),
         ("/faults", &Method::GET) => Ok(faults(shared)),
         ("/faults", &Method::POST) => set_faults(shared, request).await,
+        ("/links", &Method::GET) => Ok(json_of(&*shared.link_conditions.borrow())),
+        ("/links", &Method::POST) => set_links(shared, request).await,
         ("/preprepare" | "/peer", _) => Ok(wrong_method(&request, "POST")),
         ("/status" | "/log", _) => Ok(wrong_method(&request, "GET")),
-        ("/faults", _) => Ok(wrong_method(&request, "GET, POST")),
+        ("/faults" | "/links", _) => Ok(wrong_method(&request, "GET, POST")),
         _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no {path}; this node has {PATHS}"))),
     };
     answered.unwrap_or_else(|Refusal(status, error)| json(status, answer::error_json(&error)))
@@ -449,6 +451,24 @@ where
     shared.replica.borrow_mut().set_behaviours(wanted.faults);
     shared.wake.notify_one();
     Ok(faults(shared))
+}
+
+async fn set_links<P: Protocol>(shared: &Shared<P>, request: Request<IncomingBody>) -> Result<Answer, Refusal>
+where
+    P::Message: Falsify,
+{
+    let within = shared.config.read_limit();
+    let body = read_body(request.into_body(), MAX_CONTROL_BODY_BYTES, within).await?;
+    let wanted: LinkConditions = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::bad(format!(
+            "{error}; send JSON such as {{\"cut\": [2, 3], \"delay_us\": 500, \"loss\": 0.1}}; what is left out is \
+             not injected, and {{}} heals the links"
+        ))
+    })?;
+    wanted.check(&shared.config.cluster).map_err(|error| Refusal::bad(error.to_string()))?;
+    let answer = json_of(&wanted);
+    shared.link_conditions.replace(wanted);
+    Ok(answer)
 }
 
 /// A peer link: a stream of frames that ends when either side has had enough.

@@ -73,7 +73,7 @@ impl TestCluster {
             faulty_tolerated: self.cluster.f(),
             batch_max: 16,
             timeout_us: self.setup.timeout_ms.unwrap_or(20_000) * 1000,
-            link: self.setup.link,
+            link: self.setup.link.clone(),
             encoding: self.setup.encoding,
             seed: SEED,
             max_data_bytes: self.setup.max_data_bytes.unwrap_or(DEFAULT_MAX_DATA_BYTES),
