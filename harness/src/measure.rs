@@ -93,7 +93,7 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32, max_in_flight: usize
     let before = observe::settled(cluster.addresses(), pause, SETTLE_LIMIT).await;
     for (id, faults) in (0u16..).zip(&cell.faults.nodes) {
         if faults.crash {
-            cluster.crash(id)?;
+            cluster.kill(id)?;
         }
     }
     let pids = cluster.pids();

@@ -82,6 +82,17 @@ pub struct Options {
     pub communication: Communication,
 }
 
+/// What a node knows of its own past when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Memory {
+    /// It has none: this is its first start.
+    Fresh,
+    /// It had one and lost it: it was killed and is started again. It must not
+    /// vote until nothing that it may have said before can contradict it.
+    Lost,
+}
+
 /// All that one node needs to know: the line of JSON that `harness node` reads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeSpec {
@@ -89,6 +100,8 @@ pub struct NodeSpec {
     pub protocol: ProtocolName,
     /// The replica's settings.
     pub options: Options,
+    /// Whether it starts for the first time.
+    pub memory: Memory,
     /// What is wrong with the node from the start.
     pub behaviours: Vec<Behaviour>,
     /// The core to stay on.

@@ -325,7 +325,14 @@ mod tests {
         let honest = cell.faults.honest();
         let honest_logs: Vec<&NodeLog> =
             logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
-        let decision = Decision { seq: 5, consensus_us: 912.6, received_ns: 1_000_000, replies: 2 };
+        let decision = Decision {
+            seq: 5,
+            consensus_us: 912.6,
+            received_ns: 1_000_000,
+            replies: 2,
+            view: 0,
+            result: "1 0".into(),
+        };
         let sample = |answer, response_us| Sample {
             gateway: 0,
             intended_us: 10,

@@ -489,6 +489,9 @@ where
         let error = "this node has more peer links than peers already; close some".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
     };
+    if let Some(Some(back)) = shared.links.get(usize::from(from.0)) {
+        back.try_now();
+    }
     let mut reader = FrameReader::new(encoding);
     let mut unfinished = Unfinished { all: &shared.unfinished, own: 0 };
     let mut body = request.into_body();
