@@ -9,6 +9,7 @@ use kernel::{Choose, SeededChoice};
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Assignment, CommanderDraw, Scenario};
+use crate::outage::Outage;
 use crate::protocols::{Communication, Gateway, Options, Placement, ProtocolName};
 
 /// A grid of cells and how to run them. Every list is one dimension of the
@@ -85,6 +86,9 @@ pub struct Plan {
     pub skip_too_small: bool,
     /// Leave out faults that a cluster cannot have, instead of refusing the plan.
     pub skip_impossible_faults: bool,
+    /// Kills, restarts and cuts while the load goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outage: Option<Outage>,
 }
 
 impl Default for Plan {
@@ -120,6 +124,7 @@ impl Default for Plan {
             give_up_after: 2,
             skip_too_small: false,
             skip_impossible_faults: false,
+            outage: None,
         }
     }
 }
@@ -241,6 +246,9 @@ impl Plan {
         }
         let mut seen = HashSet::new();
         cells.retain(|cell| seen.insert(cell.name.clone()));
+        if let Some(outage) = &self.outage {
+            cells.iter().try_for_each(|cell| outage.check_cell(cell))?;
+        }
         if cells.is_empty() {
             bail!("no combination of the plan can be run; check protocols, nodes and faults");
         }
@@ -369,6 +377,9 @@ impl Plan {
         }
         for &clients in &self.clients {
             within("clients", clients as f64, 1.0, 65_536.0)?;
+        }
+        if let Some(outage) = &self.outage {
+            outage.check(self)?;
         }
         within("requests", self.requests as f64, 1.0, 1e9)?;
         within("repetitions", f64::from(self.repetitions), 1.0, 1e6)?;

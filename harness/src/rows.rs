@@ -11,7 +11,7 @@ use crate::observe::{self, LogRow, NodeLog};
 use crate::plan::{Cell, Load};
 use crate::procfs::CpuUse;
 use crate::protocols::Placement;
-use crate::report::schema::{CellRow, CommitPath, NodeRow, Outcome, SampleRow};
+use crate::report::schema::{CellRow, CommitPath, EventRow, NodeRow, Outcome, SampleRow};
 
 /// Which run of which cell.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,8 @@ pub struct Measured {
     pub audit: Audit,
     /// What the machine did meanwhile.
     pub cpu: CpuUse,
+    /// For `events.csv`.
+    pub events: Vec<EventRow>,
     /// What else is to be said.
     pub notes: Vec<String>,
 }
@@ -52,6 +54,8 @@ pub struct CellRows {
     pub nodes: Vec<NodeRow>,
     /// For `cells.csv`.
     pub cell: CellRow,
+    /// For `events.csv`.
+    pub events: Vec<EventRow>,
 }
 
 /// Requests in flight at most, as the `clients` column has it.
@@ -103,7 +107,7 @@ pub fn rows(cell: &Cell, run: RunId, placement: Placement, clients: u64, measure
         link_loss: cell.link_loss,
         note: measured.notes.join("; "),
     };
-    CellRows { samples, nodes, cell: cell_row }
+    CellRows { samples, nodes, cell: cell_row, events: measured.events.clone() }
 }
 
 /// What all honest nodes' logs together say of a slot.
@@ -355,6 +359,7 @@ mod tests {
             after: vec![None; 4],
             logs,
             cpu: CpuUse::default(),
+            events: vec![],
             notes: vec![],
         }
     }
