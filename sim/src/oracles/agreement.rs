@@ -1,7 +1,7 @@
 //! Agreement and total order: no two honest replicas execute different batches
 //! for one sequence number, and each executes 1, 2, 3, … without a gap.
 
-use crate::world::Executed;
+use crate::trace::Executed;
 
 /// Judges the logs of the honest replicas. The error names the first breach.
 pub fn check(logs: &[(u16, &[Executed])]) -> Result<(), String> {

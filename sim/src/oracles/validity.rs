@@ -1,6 +1,6 @@
 //! Validity: what was accepted was asked for, and as often as it was asked for.
 
-use crate::world::Outcome;
+use crate::trace::Outcome;
 use std::collections::HashSet;
 
 /// Judges accepted results: every one belongs to a submitted request, none was
@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn finds_what_was_not_asked_for_and_what_was_done_twice() {
-        let outcome = |request, result: &str| Outcome { request, result: result.into(), at_us: 0 };
+        let outcome =
+            |request, result: &str| Outcome { request, result: result.into(), seq: kernel::Seq(1), at_us: 0 };
         assert_eq!(check(2, &[outcome(0, "1 x"), outcome(1, "2 y")]), Ok(()));
         assert!(check(1, &[outcome(1, "1 x")]).is_err());
         assert!(check(2, &[outcome(0, "1 x"), outcome(0, "2 x")]).is_err());
