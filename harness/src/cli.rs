@@ -148,6 +148,9 @@ pub struct ClusterArgs {
     /// After how long a CCRO replica sends its votes to all, milliseconds
     #[arg(long, value_name = "MS")]
     pub fallback_after_ms: Option<f64>,
+    /// How long a replica waits for a request before it asks for another commander, milliseconds
+    #[arg(long, value_name = "MS")]
+    pub request_timer_ms: Option<f64>,
     /// After how long without progress a replica sends its votes again, milliseconds
     #[arg(long, value_name = "MS")]
     pub resend_after_ms: Option<f64>,

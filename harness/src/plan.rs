@@ -62,6 +62,10 @@ pub struct Plan {
     /// without it, what suits the cluster's size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_after_ms: Option<f64>,
+    /// How long a replica waits for a request's execution before it asks for
+    /// another commander, milliseconds; without it, what suits the cluster's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_timer_ms: Option<f64>,
     /// After how long without progress a replica sends its votes again,
     /// milliseconds; without it, what suits the cluster's size.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +117,7 @@ impl Default for Plan {
             window: pbft::Config::for_cluster(4).window,
             fast_wait_ms: None,
             fallback_after_ms: None,
+            request_timer_ms: None,
             resend_after_ms: None,
             port: None,
             communication: Communication::Separate,
@@ -204,6 +209,7 @@ impl Plan {
             fast_path: self.fast_path,
             fast_wait_us: self.fast_wait_ms.map(|ms| (ms * 1e3) as u64),
             fallback_after_us: self.fallback_after_ms.map(|ms| (ms * 1e3) as u64),
+            request_after_us: self.request_timer_ms.map(|ms| (ms * 1e3) as u64),
             resend_after_us: self.resend_after_ms.map(|ms| (ms * 1e3) as u64),
             communication: self.communication,
         }
@@ -358,6 +364,7 @@ impl Plan {
         let longest_s = 86_400.0;
         within("timeout_s (--timeout)", self.timeout_s, 0.001, longest_s)?;
         within("fast_wait_ms", self.fast_wait_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
+        within("request_timer_ms", self.request_timer_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
         within("resend_after_ms", self.resend_after_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
         within("fallback_after_ms", self.fallback_after_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
         for &rate in &self.rate {

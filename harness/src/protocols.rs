@@ -75,6 +75,8 @@ pub struct Options {
     /// After how long a replica sends its votes to all, microseconds; if `None`,
     /// what suits the cluster's size.
     pub fallback_after_us: Option<u64>,
+    /// The request timer, microseconds; if `None`, what suits the cluster's size.
+    pub request_after_us: Option<u64>,
     /// After how long without progress a replica sends its votes again,
     /// microseconds; if `None`, what suits the cluster's size.
     pub resend_after_us: Option<u64>,
@@ -221,17 +223,21 @@ pub async fn run_node(
     ready: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let NodeSpec { protocol, options, behaviours, node: config, .. } = spec;
+    let NodeSpec { protocol, options, memory, behaviours, node: config, .. } = spec;
     let defaults = pbft::Config::for_cluster(config.cluster.n);
     let pbft = pbft::Config {
         batch_max: options.batch_max,
         window: options.window,
+        request_after: options.request_after_us.map_or(defaults.request_after, Micros),
         resend_after: options.resend_after_us.map_or(defaults.resend_after, Micros),
         ..defaults
     };
     match protocol {
         ProtocolName::Pbft => {
-            let replica = pbft::Replica::new(pbft, OpaqueLog::default());
+            let replica = match memory {
+                Memory::Fresh => pbft::Replica::new(pbft, OpaqueLog::default()),
+                Memory::Lost => pbft::Replica::recovering(pbft, OpaqueLog::default()),
+            };
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::Ccro => {
@@ -243,10 +249,14 @@ pub async fn run_node(
                 fallback_after: options.fallback_after_us.map_or(defaults.fallback_after, Micros),
                 communication: options.communication.into(),
             };
-            let replica = ccro::Replica::new(ccro, OpaqueLog::default());
+            let replica = match memory {
+                Memory::Fresh => ccro::Replica::new(ccro, OpaqueLog::default()),
+                Memory::Lost => ccro::Replica::recovering(ccro, OpaqueLog::default()),
+            };
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::CcroPaper => {
+            // The published flow has no way back for a node without memory.
             let replica = ccro::paper::Replica::new(&pbft, OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
