@@ -122,12 +122,18 @@ Examples:
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
-    /// Faults: KIND[=ARG]:COUNT, KIND[=ARG]@ID,ID or none
+    /// Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none
     ///
-    /// KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial=ID;ID, delay=5ms, drop=0.1 or
-    /// crash (SIGKILL after the warm-up). COUNT nodes are drawn by --seed; the count f stands for what PBFT
-    /// tolerates. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by a
-    /// letter, starts a further scenario.
+    /// KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial=ID;ID, delay=5ms, drop=0.1,
+    /// duplicate[=0.5], reorder[=10ms], replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia,
+    /// twins[=ID;ID], view-change-spam[=50ms], flood[=MESSAGES_PER_SECOND] or crash (SIGKILL after the warm-up).
+    /// COUNT nodes are drawn by --seed; the count f stands for what PBFT tolerates. Several nodes that equivocate
+    /// share one plan. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by
+    /// a letter, starts a further scenario.
+    ///
+    /// WHEN is any of [after=2s], [until=5s] (since the node began), [view=1..], [seq=10..20] (slots; the end is
+    /// not part of it), [to=1;2] (what passes between the node and these), [kind=commit;prepare] (kinds of
+    /// messages), each in brackets of its own; all given must hold: drop=0.5[seq=10..20][to=1;2]:1
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
     /// Seed of keys, payloads, drawn faults and the order of cells
