@@ -11,6 +11,7 @@
 //! | [`observe`], [`audit`], [`procfs`] | status, logs and their comparison, CPU time |
 //! | [`measure`], [`rows`] | one run of one cell, and its rows |
 //! | [`experiment`], [`store`], [`machine`], [`stop`] | all cells into a folder that can be resumed |
+//! | [`outage`] | kills, restarts and cuts under load, and what clients see of them |
 //! | [`report`] | from raw files to statistics, plots and pages |
 //! | [`console`], [`http`] | printing, and a small HTTP client |
 //! | [`simulate`] | the same in virtual time |
@@ -31,6 +32,7 @@ pub mod machine;
 pub mod measure;
 pub mod node_command;
 pub mod observe;
+pub mod outage;
 pub mod overhead;
 pub mod plan;
 pub mod ports;
@@ -58,11 +60,13 @@ const UNUSABLE: u8 = 2;
 
 /// The `harness` command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::read::<Cli>();
     finish(match cli.command {
         Command::Node => node_command::run(),
         Command::Compare(args) => run(compare::run(*args)),
         Command::Sweep(args) => run(sweep::run(args)),
+        Command::Outage(args) => run(outage::command::run_outage(args)),
+        Command::Soak(args) => run(outage::command::run_soak(args)),
         Command::Up(args) => run(up::run(args.protocol, args.rest, None)),
         Command::Floor(args) => run(async { floor::run(args).await.map(|()| 0) }),
         Command::LoadOverhead(args) => run(overhead::run(args)),
@@ -90,7 +94,7 @@ pub fn main_of(protocol: ProtocolName) -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("node") {
         return finish(node_command::run());
     }
-    finish(run(up::run(protocol, Fixed::parse().rest, None)))
+    finish(run(up::run(protocol, cli::read::<Fixed>().rest, None)))
 }
 
 fn run(command: impl Future<Output = Result<u8>>) -> Result<u8> {

@@ -78,11 +78,24 @@ pub struct Options {
     /// After how long a replica sends its votes to all, microseconds; if `None`,
     /// what suits the cluster's size.
     pub fallback_after_us: Option<u64>,
+    /// The request timer, microseconds; if `None`, what suits the cluster's size.
+    pub request_after_us: Option<u64>,
     /// After how long without progress a replica sends its votes again,
     /// microseconds; if `None`, what suits the cluster's size.
     pub resend_after_us: Option<u64>,
     /// Who collects CCRO's votes.
     pub communication: Communication,
+}
+
+/// What a node knows of its own past when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Memory {
+    /// It has none: this is its first start.
+    Fresh,
+    /// It had one and lost it: it was killed and is started again. It must not
+    /// vote until nothing that it may have said before can contradict it.
+    Lost,
 }
 
 /// All that one node needs to know: the line of JSON that `harness node` reads.
@@ -92,6 +105,8 @@ pub struct NodeSpec {
     pub protocol: ProtocolName,
     /// The replica's settings.
     pub options: Options,
+    /// Whether it starts for the first time.
+    pub memory: Memory,
     /// What is wrong with the node from the start.
     pub behaviours: Vec<Behaviour>,
     /// The core to stay on.
@@ -129,6 +144,7 @@ impl Options {
         pbft::Config {
             batch_max: self.batch_max,
             window: self.window,
+            request_after: self.request_after_us.map_or(defaults.request_after, Micros),
             resend_after: self.resend_after_us.map_or(defaults.resend_after, Micros),
             ..defaults
         }
@@ -237,19 +253,22 @@ pub async fn run_node(
     ready: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let NodeSpec { protocol, options, behaviours, node: config, .. } = spec;
-    let n = config.cluster.n;
+    let NodeSpec { protocol, options, memory, behaviours, node: config, .. } = spec;
+    let (n, lost) = (config.cluster.n, memory == Memory::Lost);
     match protocol {
         ProtocolName::Pbft => {
-            let replica = pbft::Replica::new(options.pbft(n), OpaqueLog::default());
+            let new = if lost { pbft::Replica::recovering } else { pbft::Replica::new };
+            let replica = new(options.pbft(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::Ccro => {
-            let replica = ccro::Replica::new(options.ccro(n), OpaqueLog::default());
+            let new = if lost { ccro::Replica::recovering } else { ccro::Replica::new };
+            let replica = new(options.ccro(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::CcroPaper => {
-            let replica = ccro::paper::Replica::new(&options.pbft(n), OpaqueLog::default());
+            let new = if lost { ccro::paper::Replica::recovering } else { ccro::paper::Replica::new };
+            let replica = new(&options.pbft(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
     }

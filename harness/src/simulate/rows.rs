@@ -8,11 +8,12 @@ use kernel::ReplicaId;
 use super::run::{NodeRun, Run};
 use crate::audit;
 use crate::load::{Answer, Decision, LoadResult, Sample};
-use crate::observe::{Counters, LogRow, NodeLog, NodeStatus};
+use crate::observe::{LogRow, NodeLog};
 use crate::plan::Cell;
 use crate::procfs::CpuUse;
 use crate::protocols::Placement;
 use crate::rows::{self, CellRows, Measured, RunId};
+use node::{CounterReport, StatusReport};
 
 /// Requests in flight at most in an open loop: virtual clients are never short.
 const OPEN_LOOP_IN_FLIGHT: usize = 1 << 20;
@@ -23,8 +24,8 @@ pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
     let honest = cell.faults.honest();
     let of_honest: Vec<&NodeLog> = logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
     let audit = audit::compare(&of_honest);
-    let after: Vec<Option<NodeStatus>> =
-        (0..).zip(&run.nodes).map(|(id, node)| Some(status(id, node))).collect();
+    let after: Vec<Option<StatusReport>> =
+        (0..).zip(&run.nodes).map(|(id, node)| Some(status(cell, id, node))).collect();
     let measured = Measured {
         load: LoadResult {
             samples: samples(run),
@@ -36,6 +37,7 @@ pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
         logs,
         audit,
         cpu: CpuUse::default(),
+        events: vec![],
         notes: run.breach.iter().map(|breach| format!("VIOLATION: {breach}")).collect(),
     };
     let clients = rows::clients_column(cell.load, OPEN_LOOP_IN_FLIGHT);
@@ -52,6 +54,8 @@ fn samples(run: &Run) -> Vec<Sample> {
             consensus_us: took_us as f64,
             received_ns: asked_us * 1000,
             replies: run.replies_needed as u64,
+            view: 0,
+            result: outcome.result.clone(),
         };
         answers.insert(outcome.request, (Some(took_us), Answer::Decided(decision)));
     }
@@ -83,24 +87,25 @@ fn log(id: u16, node: &NodeRun) -> NodeLog {
     NodeLog { id, last_executed: node.status.last_executed.0, truncated: false, rows: rows.collect() }
 }
 
-fn status(id: u16, node: &NodeRun) -> NodeStatus {
-    let (status, traffic) = (&node.status, &node.traffic);
-    let is = |role: Option<ReplicaId>| role == Some(ReplicaId(id));
-    let roles =
-        [("commander", is(Some(status.commander))), ("communication_node", is(status.communication_node))];
-    let roles: Vec<&str> = roles.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
-    NodeStatus {
-        role: if roles.is_empty() { "replica".to_string() } else { roles.join("+") },
-        last_executed: status.last_executed.0,
-        commander: status.commander.0,
-        communication_node: status.communication_node.map(|id| id.0),
+fn status(cell: &Cell, id: u16, node: &NodeRun) -> StatusReport {
+    let traffic = &node.traffic;
+    let by_kind = traffic.out_by_kind.iter();
+    StatusReport {
+        id: ReplicaId(id),
+        pid: std::process::id(),
+        protocol: cell.protocol.to_string(),
+        role: node::role(ReplicaId(id), &node.status).to_owned(),
+        nodes: cell.nodes,
+        f: cell.protocol.tolerates(cell.nodes),
+        quorum: 0,
+        replica: node.status.clone(),
         peers_reachable: 0,
-        counters: Counters {
-            messages_out: traffic
-                .out_by_kind
-                .iter()
-                .map(|(kind, volume)| ((*kind).to_string(), volume.messages))
-                .collect(),
+        peers_expected: 0,
+        peers: vec![],
+        faults: vec![],
+        requests_in_flight: 0,
+        counters: CounterReport {
+            messages_out: by_kind.map(|(kind, v)| ((*kind).to_string(), v.messages)).collect(),
             bytes_out: traffic.agreement_out.bytes + traffic.other_out.bytes,
             bytes_in: traffic.agreement_in.bytes + traffic.other_in.bytes,
             agreement_messages_out: traffic.agreement_out.messages,
@@ -113,8 +118,7 @@ fn status(id: u16, node: &NodeRun) -> NodeStatus {
             signatures_checked: node.signatures.1,
             rejected: [("all".to_string(), traffic.rejected)].into(),
             decided_slots: node.slots.iter().filter(|slot| slot.committed_ns.is_some()).count() as u64,
-            cpu_us: None,
-            memory_bytes: None,
+            ..CounterReport::default()
         },
     }
 }
