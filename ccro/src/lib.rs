@@ -40,6 +40,8 @@
 mod config;
 pub mod paper;
 mod replica;
+pub(crate) mod trust;
 
 pub use config::{CommunicationPolicy, Config, ParsePolicyError};
 pub use replica::{Replica, Timer};
+pub use trust::TrustTable;

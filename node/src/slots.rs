@@ -119,6 +119,7 @@ impl SlotLog {
             | Mark::Certified { .. }
             | Mark::FellBack { .. }
             | Mark::Rotated { .. }
+            | Mark::Trusted { .. }
             | Mark::Stable { .. }
             | Mark::LeftFor { .. }
             | Mark::ViewBegan { .. }

@@ -71,6 +71,16 @@ impl<A: Application> Core<A> {
         }
     }
 
+    /// Answers a replica that is stuck in a slot long past: with the proof of the
+    /// stable checkpoint. True if the slot is of that kind.
+    pub fn is_past<P: Speaks>(&self, cx: &mut Context<'_, P>, stuck: ReplicaId, seq: Seq) -> bool {
+        let past = seq < self.oldest_kept();
+        if let Some(proof) = self.checkpoints.proof().filter(|_| past) {
+            cx.send(stuck, Message::Stable(Arc::clone(proof)));
+        }
+        past
+    }
+
     fn collect_garbage<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
         let stable = self.checkpoints.stable();
         cx.mark(Mark::Stable { seq: stable });

@@ -12,6 +12,8 @@
 //! | `queue`, `wires`, `server` | what comes next, when it arrives, who has time for it |
 //! | `clients` | requests, sessions and results; clients that ask by themselves |
 //! | `trace`, `counts`, `digest` | what happened: for judges, in numbers, in one hash |
+//! | [`oracles`] | one property each, judged from a trace |
+//! | [`swarm`] | worlds drawn from seeds, and what is left of those that break a property |
 
 mod clients;
 mod costs;
@@ -23,6 +25,7 @@ mod queue;
 mod regions;
 mod server;
 mod setup;
+pub mod swarm;
 mod trace;
 mod wires;
 mod world;

@@ -73,6 +73,8 @@ pub struct Lifecycle {
     pub replica: ReplicaId,
     /// What.
     pub change: Change,
+    /// How many marks the trace had by then.
+    pub marks: usize,
 }
 
 /// What became of a replica.
@@ -96,7 +98,8 @@ pub struct Executed {
 }
 
 impl Trace {
-    pub(crate) fn new(cluster: Cluster) -> Trace {
+    /// A trace without anything in it.
+    pub fn new(cluster: Cluster) -> Trace {
         Trace {
             cluster,
             submitted: Vec::new(),

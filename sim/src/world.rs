@@ -322,7 +322,8 @@ impl<P: Protocol> World<P> {
 
     fn change(&mut self, replica: ReplicaId, change: Change) {
         let at_us = self.now_us();
-        self.trace.lifecycle.push(Lifecycle { at_us, replica, change });
+        let marks = self.trace.marks.len();
+        self.trace.lifecycle.push(Lifecycle { at_us, replica, change, marks });
     }
 
     /// Replaces a node's behaviours.
@@ -881,7 +882,7 @@ impl<P: Protocol> World<P> {
         let honest = self.nodes.iter().filter(|node| node.replica.behaviours().is_empty());
         let logs: Vec<(u16, &[Executed])> =
             honest.map(|node| (node.signer.id().0, node.log.as_slice())).collect();
-        crate::oracles::agreement::check(&logs)?;
-        crate::oracles::validity::check(self.submitted(), self.accepted())
+        crate::oracles::logs::check(&logs)?;
+        crate::oracles::validity::check_accepted(&self.trace)
     }
 }
