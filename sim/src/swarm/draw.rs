@@ -181,7 +181,9 @@ impl Dice {
 
     fn behaviour(&mut self, scene: &Scene) -> Behaviour {
         let act = self.act(scene);
-        let when = if self.percent(40) { self.condition(scene) } else { String::new() };
+        // A node is two nodes or it is not: no message can tell.
+        let conditional = act != "twins" && self.percent(40);
+        let when = if conditional { self.condition(scene) } else { String::new() };
         format!("{act}{when}").parse().expect("the swarm writes behaviours as people do")
     }
 
