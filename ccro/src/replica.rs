@@ -332,7 +332,7 @@ impl<A: Application> Replica<A> {
         (seq, complaint): (Seq, bool),
         votes: &[Vote],
     ) {
-        if seq < self.core.oldest_kept() || seq > self.core.highest_kept() {
+        if self.core.is_past(cx, from, seq) || seq > self.core.highest_kept() {
             return;
         }
         for vote in votes {

@@ -128,6 +128,11 @@ impl<A: Application> Core<A> {
         self.execution.last()
     }
 
+    /// Digest of log, application and sessions.
+    pub fn state_digest(&self) -> Digest {
+        self.execution.digest()
+    }
+
     /// The oldest slot that is still kept.
     pub fn oldest_kept(&self) -> Seq {
         self.checkpoints.before().min(self.last_executed()).next()

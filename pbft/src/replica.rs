@@ -128,6 +128,9 @@ impl<A: Application> Replica<A> {
     /// Answers a replica that is stuck: with the decision, else, if it is `deep` in
     /// trouble and not only curious, with this replica's own votes.
     fn help(&mut self, cx: &mut Context<'_, Self>, stuck: ReplicaId, seq: Seq, deep: bool) {
+        if self.core.is_past(cx, stuck, seq) {
+            return;
+        }
         let slot = self.core.slot(seq);
         if let Some(certificate) = slot.and_then(|slot| slot.final_certificate(cx.cluster, seq)) {
             cx.send(stuck, Message::Certificate(certificate));
