@@ -152,6 +152,7 @@ impl Cluster {
                 Members::Processes(start_processes(spec, specs).await?)
             }
             Placement::Tasks => Members::Tasks(NodeThreads::start(specs, listeners).await?),
+            Placement::Simulated => bail!("a simulated cluster has no nodes to start"),
         };
         Ok(Cluster { addresses, members })
     }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::{say, warn};
@@ -12,6 +12,7 @@ use crate::limits;
 use crate::machine::Machine;
 use crate::measure::{CellRun, run_cell};
 use crate::plan::{Cell, Plan};
+use crate::protocols::Placement;
 use crate::report;
 use crate::stop::{INTERRUPTED, Stop};
 use crate::store::Store;
@@ -31,6 +32,12 @@ pub struct Experiment {
 impl Experiment {
     /// Checks the plan against itself and the machine, and makes the folder.
     pub fn prepare(plan: Plan, dir: &Path, resume: bool) -> Result<Experiment> {
+        if plan.placement == Placement::Simulated {
+            bail!(
+                "the plan was simulated, not measured; repeat it with the command in its machine.json, or \
+                 measure it with placement = \"processes\""
+            );
+        }
         let cells = plan.cells()?;
         let descriptors = limits::raise_descriptor_limit();
         limits::check(&plan, &cells, descriptors)?;

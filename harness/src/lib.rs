@@ -13,6 +13,7 @@
 //! | [`experiment`], [`store`], [`machine`], [`stop`] | all cells into a folder that can be resumed |
 //! | [`report`] | from raw files to statistics, plots and pages |
 //! | [`console`], [`http`] | printing, and a small HTTP client |
+//! | [`simulate`] | the same in virtual time |
 //! | [`compare`], [`sweep`], [`up`], [`floor`], [`overhead`] | the commands |
 
 pub mod audit;
@@ -37,6 +38,7 @@ pub mod procfs;
 pub mod protocols;
 pub mod report;
 pub mod rows;
+pub mod simulate;
 pub mod stop;
 pub mod store;
 pub mod sweep;
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Up(args) => run(up::run(args.protocol, args.rest, None)),
         Command::Floor(args) => run(async { floor::run(args).await.map(|()| 0) }),
         Command::LoadOverhead(args) => run(overhead::run(args)),
+        Command::Simulate(args) => run(simulate::run(*args)),
         Command::Report(args) => report::build(&args.dir).map(|built| {
             console::say(report::table::render(&built));
             console::say(format_args!("Report: {}", args.dir.join("report.html").display()));

@@ -29,7 +29,7 @@ pub fn raise_descriptor_limit() -> u64 {
 pub fn open_loop_in_flight(plan: &Plan, descriptors: u64) -> usize {
     let nodes = plan.nodes.iter().copied().max().unwrap_or(1).into();
     let sides = match plan.placement {
-        Placement::Processes => 1,
+        Placement::Processes | Placement::Simulated => 1,
         Placement::Tasks => 2,
     };
     let rest = descriptors.saturating_sub(needed(plan.placement, nodes, 0)) / sides;
@@ -45,6 +45,8 @@ fn needed(placement: Placement, nodes: u64, clients: u64) -> u64 {
             let harness = 4 * nodes + clients + BASE;
             node.max(harness)
         }
+        // Nothing is connected.
+        Placement::Simulated => BASE,
         // Every connection has both its ends here, and there is one per ordered
         // pair of nodes.
         Placement::Tasks => 2 * nodes * nodes.saturating_sub(1) + 2 * clients + 8 * nodes + BASE,
@@ -73,7 +75,7 @@ pub fn check_cluster(placement: Placement, nodes: u16, clients: u64, descriptors
              limits.conf), then run `ulimit -n {need}`, or use fewer nodes or clients{}",
             match placement {
                 Placement::Tasks => " or --placement processes",
-                Placement::Processes => "",
+                Placement::Processes | Placement::Simulated => "",
             }
         );
     }

@@ -34,6 +34,9 @@ pub enum Placement {
     Processes,
     /// All in this process, spread over a thread per core.
     Tasks,
+    /// Nowhere: `harness simulate` played it in virtual time.
+    #[value(skip)]
+    Simulated,
 }
 
 /// Who collects CCRO's votes.
@@ -119,6 +122,31 @@ impl ProtocolName {
     }
 }
 
+impl Options {
+    /// PBFT's settings in a cluster of `n` nodes.
+    pub fn pbft(&self, n: u16) -> pbft::Config {
+        let defaults = pbft::Config::for_cluster(n);
+        pbft::Config {
+            batch_max: self.batch_max,
+            window: self.window,
+            resend_after: self.resend_after_us.map_or(defaults.resend_after, Micros),
+            ..defaults
+        }
+    }
+
+    /// CCRO's settings in a cluster of `n` nodes.
+    pub fn ccro(&self, n: u16) -> ccro::Config {
+        let defaults = ccro::Config::for_cluster(n);
+        ccro::Config {
+            pbft: self.pbft(n),
+            fast_path: self.fast_path,
+            fast_wait: self.fast_wait_us.map_or(defaults.fast_wait, Micros),
+            fallback_after: self.fallback_after_us.map_or(defaults.fallback_after, Micros),
+            communication: self.communication.into(),
+        }
+    }
+}
+
 impl fmt::Display for ProtocolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -134,6 +162,7 @@ impl fmt::Display for Placement {
         f.write_str(match self {
             Placement::Processes => "processes",
             Placement::Tasks => "tasks",
+            Placement::Simulated => "simulated",
         })
     }
 }
@@ -209,32 +238,18 @@ pub async fn run_node(
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
     let NodeSpec { protocol, options, behaviours, node: config, .. } = spec;
-    let defaults = pbft::Config::for_cluster(config.cluster.n);
-    let pbft = pbft::Config {
-        batch_max: options.batch_max,
-        window: options.window,
-        resend_after: options.resend_after_us.map_or(defaults.resend_after, Micros),
-        ..defaults
-    };
+    let n = config.cluster.n;
     match protocol {
         ProtocolName::Pbft => {
-            let replica = pbft::Replica::new(pbft, OpaqueLog::default());
+            let replica = pbft::Replica::new(options.pbft(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::Ccro => {
-            let defaults = ccro::Config::for_cluster(config.cluster.n);
-            let ccro = ccro::Config {
-                pbft,
-                fast_path: options.fast_path,
-                fast_wait: options.fast_wait_us.map_or(defaults.fast_wait, Micros),
-                fallback_after: options.fallback_after_us.map_or(defaults.fallback_after, Micros),
-                communication: options.communication.into(),
-            };
-            let replica = ccro::Replica::new(ccro, OpaqueLog::default());
+            let replica = ccro::Replica::new(options.ccro(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::CcroPaper => {
-            let replica = ccro::paper::Replica::new(&pbft, OpaqueLog::default());
+            let replica = ccro::paper::Replica::new(&options.pbft(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
     }

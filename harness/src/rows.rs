@@ -68,6 +68,7 @@ pub fn rows(cell: &Cell, run: RunId, placement: Placement, clients: u64, measure
     let nodes_cpu_us = match placement {
         Placement::Processes => nodes.iter().filter_map(|node| node.cpu_us).reduce(|a, b| a + b),
         Placement::Tasks => measured.cpu.node_threads_us,
+        Placement::Simulated => None,
     };
     let honest = cell.faults.honest();
     let of_honest = nodes.iter().filter(|node| honest.contains(&(node.node as u16)));

@@ -14,7 +14,7 @@ use sim::{Setup, World};
 /// whether they are decided.
 type Scenario = (&'static str, u16, &'static [(u16, &'static str)], u16, bool);
 
-const SCENARIOS: [Scenario; 13] = [
+const SCENARIOS: [Scenario; 14] = [
     ("pbft", 4, &[], 0, true),
     ("pbft", 4, &[(3, "malicious")], 1, true),
     ("pbft", 4, &[(0, "equivocate")], 2, false),
@@ -27,7 +27,8 @@ const SCENARIOS: [Scenario; 13] = [
     ("ccro", 5, &[(1, "partial=0;2")], 4, true),
     ("ccro", 4, &[(0, "offline")], 2, false),
     ("ccro-paper", 6, &[(5, "offline")], 0, true),
-    ("ccro-paper", 6, &[(1, "withhold")], 0, false),
+    ("ccro-paper", 6, &[(1, "withhold")], 0, true),
+    ("ccro-paper", 4, &[(0, "offline")], 2, true),
 ];
 
 fn decided_in_simulation(scenario: &Scenario) -> bool {

@@ -44,5 +44,5 @@ pub use frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode}
 pub use hop::{HopFigures, HopPlan, HopReport, measure_hops};
 pub use replica_host::run;
 pub use server::{CLUSTER_HEADER, FROM_HEADER};
-pub use slots::{LogReport, SLOTS_KEPT, SlotRow};
+pub use slots::{LogReport, SLOTS_KEPT, SlotLog, SlotRow, Tally};
 pub use status::{PeerReport, StatusReport};

@@ -140,6 +140,7 @@ mod tests {
             stable_checkpoint: Seq(0),
             slots_in_flight: 0,
             requests_waiting: 0,
+            trust_milli: vec![],
         };
         let role = |status: Status| role(ReplicaId(1), &status);
         assert_eq!(role(status(1, Some(1))), "commander+communication_node");

@@ -4,7 +4,7 @@
 mod bars;
 mod draw;
 pub mod files;
-mod format;
+pub(crate) mod format;
 pub mod histograms;
 pub mod html;
 pub mod plots;

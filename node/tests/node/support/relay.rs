@@ -192,6 +192,7 @@ impl Protocol for Relay {
             stable_checkpoint: Seq(0),
             slots_in_flight: 0,
             requests_waiting: self.slow.len(),
+            trust_milli: vec![],
         }
     }
 }
