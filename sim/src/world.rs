@@ -132,6 +132,7 @@ pub struct World<P: Protocol> {
     observer: Option<Observer>,
     record: bool,
     costs: Costs,
+    bundle_max: usize,
     patience_ns: u64,
     now_ns: u64,
     load_began_ns: u64,
@@ -184,6 +185,7 @@ impl<P: Protocol> World<P> {
             observer: None,
             record: setup.record,
             costs: setup.costs,
+            bundle_max: setup.bundle_max.max(1),
             patience_ns: setup.patience_us * 1000,
             now_ns: 0,
             load_began_ns: 0,
@@ -433,9 +435,8 @@ impl<P: Protocol> World<P> {
                 self.take_reply(to, &bundle);
             }
             Parcel::Bundle => {
-                let requests = self.clients.take_held(to);
-                if !requests.is_empty() {
-                    self.hand_over(to, requests);
+                for requests in self.clients.take_held(to).chunks(self.bundle_max) {
+                    self.hand_over(to, requests.to_vec());
                 }
             }
             Parcel::Remind(bundle) => self.remind(to, bundle),

@@ -130,6 +130,7 @@ impl Job {
             faults: faults.map(|(id, node)| (id, node.behaviours.clone())).collect(),
             signatures: self.signatures,
             costs: self.costs,
+            bundle_max: self.cell.batch,
             // As a real gateway: once more at half the timeout.
             patience_us: (self.timeout_us / 2).max(1),
             ..Setup::new(cluster, self.seed)
