@@ -47,6 +47,8 @@ pub enum Communication {
     Separate,
     /// Always the commander.
     Collocated,
+    /// The one that the commander trusts most.
+    Trust,
     /// Always this node.
     Fixed(u16),
 }
@@ -188,6 +190,7 @@ impl fmt::Display for Communication {
         match self {
             Communication::Separate => f.write_str("separate"),
             Communication::Collocated => f.write_str("collocated"),
+            Communication::Trust => f.write_str("trust"),
             Communication::Fixed(id) => write!(f, "fixed:{id}"),
         }
     }
@@ -200,8 +203,9 @@ impl FromStr for Communication {
         match (text, text.strip_prefix("fixed:").map(str::parse)) {
             ("separate", _) => Ok(Communication::Separate),
             ("collocated", _) => Ok(Communication::Collocated),
+            ("trust", _) => Ok(Communication::Trust),
             (_, Some(Ok(id))) => Ok(Communication::Fixed(id)),
-            _ => bail!("{text:?} is no communication policy; known: separate, collocated, fixed:ID"),
+            _ => bail!("{text:?} is no communication policy; known: separate, collocated, trust, fixed:ID"),
         }
     }
 }
@@ -279,6 +283,7 @@ impl From<Communication> for ccro::CommunicationPolicy {
         match communication {
             Communication::Separate => ccro::CommunicationPolicy::Separate,
             Communication::Collocated => ccro::CommunicationPolicy::Collocated,
+            Communication::Trust => ccro::CommunicationPolicy::Trust,
             Communication::Fixed(id) => ccro::CommunicationPolicy::Fixed(ReplicaId(id)),
         }
     }

@@ -100,8 +100,8 @@ impl Falsify for Message {
                 state: invented(&proof.state),
                 ..StableCheckpoint::clone(proof)
             })),
-            Message::Progress { executed, view } => {
-                Message::Progress { executed: Seq(executed.0 + 1000), view: View(view.0 + 1000) }
+            Message::Progress { view, executed } => {
+                Message::Progress { view: view.next(), executed: Seq(executed.0 + 1000) }
             }
             Message::Fetched { seq, .. } => Message::Fetched { seq: *seq, batch: Arc::new(Batch::default()) },
             Message::State { seq, total, offset, part } => {
@@ -185,7 +185,7 @@ impl Falsify for Message {
             2 => Message::Fetch { seq: near, digest },
             3 => Message::FetchState { seq: near, offset: 0 },
             4 => Message::Checkpoint(CheckpointVote::sign(cluster, signer, seq, digest)),
-            _ => Message::Progress { executed: seq, view: View(seq.0) },
+            _ => Message::Progress { view: View(choose.below(20)), executed: seq },
         }
     }
 }
