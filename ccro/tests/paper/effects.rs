@@ -184,7 +184,21 @@ fn a_later_attempt_holds_and_an_earlier_one_counts_no_more() {
     let old = Message::Step(statement(&run, 1, Step::Commit, FIRST, d));
     assert_eq!(run.deliver_one(1, 3, old), []);
     assert!(run.logs[3].is_empty());
-    assert_eq!(run.deliver_one(0, 3, request(&run, 0, FIRST, &batch)), []);
+    // Nor is what the earlier attempt was about held against anybody.
+    let other = Arc::new(Batch { bundles: vec![run.bundle(0, b"b")] });
+    assert_eq!(run.deliver_one(0, 3, request(&run, 0, FIRST, &other)), []);
+}
+
+#[test]
+fn a_step_of_one_attempt_is_no_step_of_another() {
+    use kernel::Admission;
+    let run = Hand::new(4);
+    let mut vote = statement(&run, 2, Step::Prepare, FIRST, Digest::of(b"a"));
+    let mut admission = Admission::new(run.cluster.clone(), run.keyring.clone());
+    assert!(admission.admit(ReplicaId(2), Message::Step(vote.clone())).is_ok());
+    vote.attempt = SECOND;
+    let refused = admission.admit(ReplicaId(2), Message::Step(vote)).unwrap_err();
+    assert_eq!(refused.reason, Reason::BadSignature);
 }
 
 #[test]
