@@ -19,6 +19,7 @@
 use kernel::{Cluster, Micros, ReplicaId};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// What every node starts with, in thousandths.
 const START: u16 = 5_000;
@@ -87,6 +88,24 @@ impl TrustTable {
             }
         };
         TrustTable((0..).zip(answers).map(score).collect())
+    }
+
+    /// The table after one node alone was measured, as communication node: its
+    /// answer is placed among the last `times` of all nodes that were.
+    pub(crate) fn updated_for(
+        &self,
+        cluster: &Cluster,
+        times: &BTreeMap<ReplicaId, Micros>,
+        (id, answer): (ReplicaId, Answer),
+    ) -> TrustTable {
+        let given = |other: ReplicaId| {
+            times.get(&other).map_or(Answer::Unobserved, |after| Answer::Given { right: true, after: *after })
+        };
+        let of = |other: ReplicaId| if other == id { answer } else { given(other) };
+        let answers: Vec<Answer> = cluster.replicas().map(of).collect();
+        let mut trust = self.all(cluster);
+        trust[usize::from(id.0)] = self.updated(&answers).of(id);
+        TrustTable(trust)
     }
 
     /// All nodes of the cluster: the highest trust first, among equals the lowest
@@ -163,6 +182,18 @@ mod tests {
         let order = |table: TrustTable| table.ranking(&cluster).iter().map(|id| id.0).collect::<Vec<_>>();
         assert_eq!(order(TrustTable::default()), [0, 1, 2, 3, 4]);
         assert_eq!(order(TrustTable(vec![3_720, 5_000, 8_000, 5_000, 9_000])), [4, 2, 1, 3, 0]);
+    }
+
+    #[test]
+    fn a_node_measured_alone_is_placed_among_the_others_last_times() {
+        let cluster = Cluster::new(ClusterId([0; 16]), "ccro", 3);
+        let start = TrustTable::default();
+        let times = BTreeMap::from([(ReplicaId(0), Micros(10))]);
+        // Slower than the only other one: rank 1 of 2, third quintile.
+        assert_eq!(start.updated_for(&cluster, &times, (ReplicaId(2), given(20))).0, [5_000, 5_000, 6_000]);
+        assert_eq!(start.updated_for(&cluster, &times, (ReplicaId(2), given(5))).0, [5_000, 5_000, 6_480]);
+        let missing = start.updated_for(&cluster, &times, (ReplicaId(0), Answer::Missing));
+        assert_eq!(missing.0, [3_720, 5_000, 5_000]);
     }
 
     #[test]

@@ -119,6 +119,18 @@ fn a_bad_communication_node_costs_one_fallback_and_is_replaced() {
 }
 
 #[test]
+fn with_trust_a_node_that_failed_is_named_again_only_after_all_others() {
+    let mut world = world_of(4, 1, Network::default(), &faulty(&[1], "withhold"), |config| {
+        config.communication = CommunicationPolicy::Trust;
+    });
+    assert_eq!(drive(&mut world, 0, 20), 20);
+    let fallbacks = world.paths().get(&Path::Fallback).copied().unwrap_or(0);
+    assert!((1..=4).contains(&fallbacks), "one slot, at most once a replica: {fallbacks}");
+    let status = world.replica(0).status(&Cluster::new(ClusterId([0; 16]), "ccro", 4));
+    assert_eq!(status.communication_node, Some(ReplicaId(2)));
+}
+
+#[test]
 fn a_fixed_bad_communication_node_costs_a_fallback_each_time() {
     let fixed = CommunicationPolicy::Fixed(ReplicaId(1));
     let mut world = world_of(4, 1, Network::default(), &faulty(&[1], "withhold"), |config| {

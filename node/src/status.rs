@@ -109,7 +109,8 @@ where
     report
 }
 
-fn role(id: ReplicaId, status: &Status) -> &'static str {
+/// The role of a node, by its own word: see [`StatusReport::role`].
+pub fn role(id: ReplicaId, status: &Status) -> &'static str {
     match (status.commander == id, status.communication_node == Some(id)) {
         (true, true) => "commander+communication_node",
         (true, false) => "commander",

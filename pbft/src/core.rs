@@ -246,6 +246,7 @@ impl<A: Application> Core<A> {
     ) -> bool {
         let seq = header.seq;
         if let Err(reason) = self.check_proposal(cx, &header, &batch) {
+            self.resend.note_view(header.view);
             cx.reject(from, Some(seq), reason);
             return false;
         }

@@ -26,6 +26,9 @@ pub(crate) struct Transfer {
     idle: bool,
 }
 
+/// So many states at or below the stable checkpoint are kept: a state on its way
+/// must not be forgotten while the others go on.
+const STATES_KEPT: usize = 4;
 /// Bytes of a state that travel in one message.
 const PART_BYTES: usize = 1 << 20;
 
@@ -68,6 +71,10 @@ impl<A: Application> Core<A> {
     pub(crate) fn take_stable<P: Speaks>(&mut self, cx: &mut Context<'_, P>, proof: Arc<StableCheckpoint>) {
         if self.checkpoints.adopt(proof) {
             self.collect_garbage(cx);
+            if self.transfer.as_ref().is_some_and(|transfer| transfer.received.is_empty()) {
+                self.transfer = None;
+                self.fetch_state(cx); // The one asked for may be gone.
+            }
         }
     }
 
@@ -85,7 +92,9 @@ impl<A: Application> Core<A> {
         let stable = self.checkpoints.stable();
         cx.mark(Mark::Stable { seq: stable });
         self.slots = self.slots.split_off(&self.oldest_kept());
-        self.states = self.states.split_off(&stable);
+        while self.states.range(..=stable).count() > STATES_KEPT {
+            self.states.pop_first();
+        }
         self.stop_recovering_at(cx, stable);
     }
 
@@ -100,7 +109,7 @@ impl<A: Application> Core<A> {
             return;
         };
         if let Some(transfer) = &mut self.transfer
-            && transfer.proof == proof
+            && transfer.proof.seq > self.execution.last()
             && !std::mem::replace(&mut transfer.idle, true)
         {
             return; // Under way.
@@ -112,7 +121,7 @@ impl<A: Application> Core<A> {
             return;
         };
         cx.send(from, Message::FetchState { seq: proof.seq, offset: 0 });
-        self.transfer = Some(Transfer { proof, from, received: Vec::new(), idle: true });
+        self.transfer = Some(Transfer { proof, from, received: Vec::new(), idle: false });
     }
 
     /// Sends a part of the state after the stable checkpoint; for an earlier

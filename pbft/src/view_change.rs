@@ -298,7 +298,11 @@ impl<A: Application> Core<A> {
         let sign = |(seq, digest): &(Seq, Digest)| {
             Vote::sign(cx.cluster, cx.signer, Phase::PrePrepare, (view, *seq, *digest), node)
         };
-        let proposals = outline.slots.iter().map(sign).collect();
+        let proposals: Vec<Vote> = outline.slots.iter().map(sign).collect();
+        for header in &proposals {
+            let Vote { phase, view, seq, digest, .. } = *header;
+            cx.mark(Mark::Voted { phase, view, seq, digest });
+        }
         let new_view = Arc::new(NewView::sign(cx.cluster, cx.signer, view, changes, proposals));
         cx.send_all(Message::NewView(Arc::clone(&new_view)));
         self.install(cx, &outline, new_view)

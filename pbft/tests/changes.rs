@@ -5,6 +5,7 @@ use adversary::Behaviour;
 use apps::OpaqueLog;
 use kernel::{Application as _, Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Status, View};
 use pbft::{Config, Execution, Replica};
+use sim::oracles::check_votes;
 use sim::{Memory, Network, Setup, World};
 
 const SECOND: u64 = 1_000_000;
@@ -137,6 +138,7 @@ fn a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes() {
     submit(&mut world, 1, 3);
     world.run(60 * SECOND);
     world.judge().unwrap();
+    check_votes(world.trace()).unwrap();
     assert_eq!(world.accepted().len(), 26);
     assert!(after(&world) > 0);
     assert!(status(&world, 1).view >= View(2));
@@ -158,6 +160,7 @@ fn every_replica_in_turn_is_killed_and_started_again() {
             world.run(30 * SECOND);
             asked += 10;
             world.judge().unwrap();
+            check_votes(world.trace()).unwrap();
             assert_eq!(world.accepted().len(), asked, "seed {seed}, round {round}");
             assert!(!status(&world, victim.0).recovering, "seed {seed}, round {round}");
         }

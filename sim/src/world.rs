@@ -879,6 +879,9 @@ impl<P: Protocol> World<P> {
 
     /// Judges the run: agreement among replicas without behaviours, validity.
     pub fn judge(&self) -> Result<(), String> {
+        if !self.trace.marks.is_empty() {
+            return crate::oracles::check_results(&self.trace).map_err(|violation| violation.to_string());
+        }
         let honest = self.nodes.iter().filter(|node| node.replica.behaviours().is_empty());
         let logs: Vec<(u16, &[Executed])> =
             honest.map(|node| (node.signer.id().0, node.log.as_slice())).collect();

@@ -101,7 +101,7 @@ impl Falsify for Message {
                 ..StableCheckpoint::clone(proof)
             })),
             Message::Progress { view, executed } => {
-                Message::Progress { view: *view, executed: Seq(executed.0 + 1000) }
+                Message::Progress { view: view.next(), executed: Seq(executed.0 + 1000) }
             }
             Message::Fetched { seq, .. } => Message::Fetched { seq: *seq, batch: Arc::new(Batch::default()) },
             Message::State { seq, total, offset, part } => {
@@ -185,7 +185,7 @@ impl Falsify for Message {
             2 => Message::Fetch { seq: near, digest },
             3 => Message::FetchState { seq: near, offset: 0 },
             4 => Message::Checkpoint(CheckpointVote::sign(cluster, signer, seq, digest)),
-            _ => Message::Progress { view: View(0), executed: seq },
+            _ => Message::Progress { view: View(choose.below(20)), executed: seq },
         }
     }
 }
