@@ -3,8 +3,9 @@
 //! text is `slow` is ordered when a timer runs out.
 
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Context, Digest, Effect, Falsify, Input, Mark, Micros, Path, Phase,
-    Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signature, Signer, Status, View, Wire,
+    Batch, Bundle, Choose, Claim, Class, Cluster, Context, Digest, Effect, Falsify, Forgery, Input, Mark,
+    Micros, Path, Phase, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signature, Signer, Status,
+    Subject, View, Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,6 +89,8 @@ impl Wire for Message {
 }
 
 impl Falsify for Message {
+    const KINDS: &'static [&'static str] = &["request", "order", "vote"];
+
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
         match self {
             Message::Vote { seq, .. } => vote(cluster, signer, *seq, Digest::of(b"lie")),
@@ -97,6 +100,26 @@ impl Falsify for Message {
 
     fn alternative(&self, _cluster: &Cluster, _signer: &Signer) -> Option<Message> {
         None
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
+
+    fn retold(&self, _to: Digest, _heard: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
+        None
+    }
+
+    fn forged(&self, _forgery: Forgery, _cluster: &Cluster, _signer: &Signer) -> Option<Message> {
+        None
+    }
+
+    fn unprovoked(_view: View, _cluster: &Cluster, _signer: &Signer) -> Vec<Message> {
+        vec![]
+    }
+
+    fn noise(near: Seq, _choose: &mut dyn Choose, cluster: &Cluster, signer: &Signer) -> Message {
+        vote(cluster, signer, near, Digest::ZERO)
     }
 }
 
