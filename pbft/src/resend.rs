@@ -107,7 +107,7 @@ impl<A: Application> Core<A> {
         if !has_work && (runs || self.lagging(cx.cluster, cx.id()).is_empty()) {
             return;
         }
-        if runs || !has_work != self.resend.at_ease {
+        if runs || has_work == self.resend.at_ease {
             self.resend.in_vain = 0;
         }
         self.resend.at_ease = !has_work;
