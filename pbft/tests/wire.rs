@@ -3,11 +3,17 @@
 
 use kernel::keys::seeded;
 use kernel::{
-    Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq, SessionId, View,
+    Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq, SessionId,
+    Signature, View,
 };
-use pbft::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
+use pbft::{
+    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
+    ViewChange, Vote,
+};
 use proptest::prelude::*;
 use std::sync::Arc;
+
+const SIGNATURE: Signature = Signature([9; 64]);
 
 fn examples() -> Vec<(&'static str, Message)> {
     let cluster = Cluster::new(ClusterId([7; 16]), "ccro", 4);
@@ -32,11 +38,32 @@ fn examples() -> Vec<(&'static str, Message)> {
         communication_node: node,
         votes: vec![(ReplicaId(0), header.signature), (ReplicaId(1), prepare.signature)],
     };
+    let certificate = Arc::new(certificate);
+    let stable =
+        StableCheckpoint { seq: Seq(8), state: Digest::ZERO, votes: vec![(ReplicaId(0), SIGNATURE)] };
+    let (stable, prepared) = (Some(Arc::new(stable)), vec![Arc::clone(&certificate)]);
+    let voted = vec![prepare.clone()];
+    let change = Arc::new(ViewChange::sign(&cluster, &signers[1], View(1), stable.clone(), prepared, voted));
+    let changes = vec![Arc::clone(&change)];
+    let again = Vote::sign(&cluster, &signers[1], Phase::PrePrepare, (View(1), Seq(9), digest), node);
+    let new_view = NewView::sign(&cluster, &signers[1], View(1), changes.clone(), vec![again]);
+    let asked = (77, ReplicaId(3));
+    let recollection = Recollection::sign(&cluster, &signers[2], asked, stable.clone(), changes);
+    let part = Operation::new(b"part");
     vec![
+        ("stable-checkpoint", Message::Stable(stable.expect("made above"))),
+        ("progress", Message::Progress { view: View(1), executed: Seq(9) }),
+        ("view-change", Message::ViewChange(change)),
+        ("new-view", Message::NewView(Arc::new(new_view))),
+        ("conflict", Message::Conflict { first: header, second: prepare.clone() }),
+        ("fetch-state", Message::FetchState { seq: Seq(8), offset: 300 }),
+        ("state", Message::State { seq: Seq(8), total: 304, offset: 300, part }),
+        ("recover", Message::Recover { nonce: 77 }),
+        ("recollection", Message::Recollection(Arc::new(recollection))),
         ("requests", Message::Requests(bundle)),
         ("pre-prepare", proposal),
         ("prepare", Message::Vote(prepare.clone())),
-        ("certificate", Message::Certificate(Arc::new(certificate))),
+        ("certificate", Message::Certificate(certificate)),
         ("stuck", Message::Stuck { seq: Seq(9), complaint: true, votes: vec![prepare] }),
         (
             "checkpoint",
