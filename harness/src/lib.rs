@@ -16,6 +16,7 @@
 //! | [`compare`], [`sweep`], [`up`], [`floor`], [`overhead`] | the commands |
 
 pub mod audit;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod compare;

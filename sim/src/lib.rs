@@ -4,6 +4,7 @@
 //! The same seed gives the same run, event by event ([`World::digest`]). The
 //! [`oracles`] judge what happened and share no code with what they judge.
 
+pub mod checker;
 pub mod oracles;
 mod world;
 
