@@ -1,44 +1,108 @@
-//! The protocol around a protocol.
+//! The protocol around a protocol: what gets in, which copy of the replica takes
+//! it, and what comes out.
 
-use crate::behaviour::{Behaviour, Equivocation};
+mod copies;
+mod unasked;
+
+use crate::behaviour::{Act, Behaviour};
+use crate::collusion::{Plan, Plots};
+use crate::lies;
+use crate::outgoing::{Means, Outgoing, Speech, carry};
+use crate::trigger::{Moment, Traits};
 use kernel::{
-    Class, Context, Effect, Falsify as _, Input, Micros, Protocol, ReplicaId, ReplyBundle, Status, To,
-    Wire as _,
+    Cluster, Context, Effect, Input, Micros, Protocol, ReplicaId, Status, To, Verified, View, Wire as _,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// A replica with behaviours around it; without any it is the replica itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Adversary<P: Protocol> {
-    inner: P,
+    first: Incarnation<P>,
+    /// `twins`: the other copy.
+    second: Option<Box<Incarnation<P>>>,
+    pristine: Pristine<P>,
     behaviours: Vec<Behaviour>,
-    held: BTreeMap<u64, Speech<P::Message>>,
+    /// Copies of the replica that there have been.
+    lives: u32,
+    held: BTreeMap<u64, Outgoing<P::Message>>,
     next_held: u64,
+    /// Behaviours, by place, whose timer runs or whose one moment is over.
+    begun: BTreeSet<usize>,
+    recorded: Vec<P::Message>,
+    plots: Plots<P::Message>,
 }
 
-/// What a node says to another.
+/// A copy of the replica, numbered so that its timers are its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Speech<M> {
-    Message(To, M),
-    Reply(ReplicaId, ReplyBundle),
+struct Incarnation<P> {
+    life: u32,
+    replica: P,
 }
 
-/// A timer of the replica inside, or the end of a message's delay.
+/// The replica as it was made. It is the same in all states of a node, so it
+/// tells none of them apart.
+#[derive(Clone, Debug)]
+struct Pristine<P>(Arc<P>);
+
+impl<P> PartialEq for Pristine<P> {
+    fn eq(&self, _: &Pristine<P>) -> bool {
+        true
+    }
+}
+
+impl<P> Eq for Pristine<P> {}
+
+impl<P> Hash for Pristine<P> {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+/// Which copy of the replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    First,
+    Second,
+}
+
+/// What a node with behaviours waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer<T> {
-    /// Of the replica inside.
-    Inner(T),
+    /// A timer of the replica inside, in the life in which it was set.
+    Inner {
+        /// Which copy of the replica, counted over all there have been.
+        life: u32,
+        /// Its timer.
+        timer: T,
+    },
     /// The held message of this number may go.
     Release(u64),
+    /// The behaviour in this place acts by itself again.
+    Tick(usize),
 }
 
 impl<P: Protocol> Adversary<P> {
-    /// Puts behaviours around a replica.
+    /// What a host lets expire after it has changed the behaviours, so that those
+    /// which act by themselves need not wait for the next message.
+    pub const ROUSE: Timer<P::Timer> = Timer::Tick(usize::MAX);
+
+    /// Puts behaviours around a replica that has seen nothing yet.
     pub fn new(inner: P, behaviours: Vec<Behaviour>) -> Adversary<P> {
-        Adversary { inner, behaviours, held: BTreeMap::new(), next_held: 0 }
+        Adversary {
+            pristine: Pristine(Arc::new(inner.clone())),
+            first: Incarnation { life: 0, replica: inner },
+            second: None,
+            behaviours,
+            lives: 1,
+            held: BTreeMap::new(),
+            next_held: 0,
+            begun: BTreeSet::new(),
+            recorded: Vec::new(),
+            plots: Plots::default(),
+        }
     }
 
-    /// The behaviours in force.
+    /// The behaviours on the node, in force or not.
     pub fn behaviours(&self) -> &[Behaviour] {
         &self.behaviours
     }
@@ -46,174 +110,288 @@ impl<P: Protocol> Adversary<P> {
     /// Replaces the behaviours; what is held back already stays so.
     pub fn set_behaviours(&mut self, behaviours: Vec<Behaviour>) {
         self.behaviours = behaviours;
+        self.second = None;
+        self.begun.clear();
+        self.recorded.clear();
+        self.plots.clear();
     }
 
-    /// Whether the node hears and says nothing.
-    pub fn is_offline(&self) -> bool {
-        self.behaviours.contains(&Behaviour::Offline)
+    /// Whether the node hears and says nothing at all at this time.
+    pub fn is_offline(&self, cluster: &Cluster, now: Micros) -> bool {
+        !self.behaviours.is_empty() && self.is_cut_off(self.moment(cluster, now))
     }
 
-    /// The replica inside.
+    /// The replica inside; of twins, the first.
     pub fn inner(&self) -> &P {
-        &self.inner
+        &self.first.replica
     }
 
-    /// Steps the replica inside and returns what it wants done.
-    fn step_inner(&mut self, cx: &mut Context<'_, Self>, input: Input<P>) -> Vec<Effect<P>> {
+    fn moment(&self, cluster: &Cluster, now: Micros) -> Moment {
+        // Asking for the view costs something, and few conditions are about it.
+        let asks = self.behaviours.iter().any(|behaviour| behaviour.when.view.is_some());
+        let view = if asks { self.inner().status(cluster).view } else { View(0) };
+        Moment { now, view }
+    }
+
+    fn is_cut_off(&self, moment: Moment) -> bool {
+        self.behaviours.iter().any(|behaviour| {
+            behaviour.act == Act::Offline && behaviour.when.is_about_moments() && behaviour.when.holds(moment)
+        })
+    }
+
+    // ---- What gets in ----
+
+    fn take(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
+        let moment = self.moment(cx.cluster, cx.now);
+        match input {
+            // Start always gets through, so that a node that comes back has its
+            // timers.
+            Input::Start => self.step_copy(cx, Which::First, Input::Start),
+            Input::Submit(_) if self.is_cut_off(moment) => {}
+            Input::Submit(bundle) => {
+                self.step_copy(cx, Which::First, Input::Submit(Arc::clone(&bundle)));
+                if self.second.is_some() {
+                    self.step_copy(cx, Which::Second, Input::Submit(bundle));
+                }
+            }
+            Input::Deliver { from, message } => self.hear(cx, moment, from, message),
+            Input::Expire(Timer::Inner { life, timer }) => {
+                // A timer of a copy that is gone means nothing.
+                if life == self.first.life {
+                    self.step_copy(cx, Which::First, Input::Expire(timer));
+                } else if self.second.as_ref().is_some_and(|second| second.life == life) {
+                    self.step_copy(cx, Which::Second, Input::Expire(timer));
+                }
+            }
+            Input::Expire(Timer::Release(number)) => {
+                if let Some(outgoing) = self.held.remove(&number)
+                    && !self.is_cut_off(moment)
+                {
+                    utter(cx, outgoing);
+                }
+            }
+            Input::Expire(Timer::Tick(place)) => self.tick(cx, moment, place),
+        }
+    }
+
+    fn hear(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        moment: Moment,
+        from: ReplicaId,
+        message: Verified<P::Message>,
+    ) {
+        let traits = Traits { seq: message.get().seq(), kind: message.get().kind() };
+        let is_deaf = |behaviour: &Behaviour| {
+            let when = &behaviour.when;
+            behaviour.act == Act::Offline && when.holds(moment) && when.covers(traits) && when.concerns(from)
+        };
+        if self.behaviours.iter().any(is_deaf) {
+            return;
+        }
+        if self.behaviours.iter().any(|b| matches!(b.act, Act::Replay(_) | Act::Flood(_))) {
+            self.record(cx, message.get());
+        }
+        if !self.overhear(cx, moment, from, message.get()) {
+            return;
+        }
+        let which = match &self.second {
+            Some(_) if self.belongs_to_second(from) => Which::Second,
+            _ => Which::First,
+        };
+        self.step_copy(cx, which, Input::Deliver { from, message });
+    }
+
+    /// Lets those who lie together take note. False if the replica must not see
+    /// the message.
+    fn overhear(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        moment: Moment,
+        from: ReplicaId,
+        message: &P::Message,
+    ) -> bool {
+        let behaviours = std::mem::take(&mut self.behaviours);
+        let mut is_for_replica = true;
+        for (place, behaviour) in behaviours.iter().enumerate() {
+            let Act::Equivocate(equivocation) = &behaviour.act else { continue };
+            if !equivocation.liars.is_empty() && behaviour.when.holds(moment) {
+                let plan = Plan {
+                    equivocation,
+                    cluster: cx.cluster,
+                    signer: cx.signer,
+                    forges: forges(&behaviours),
+                };
+                is_for_replica &= self.plots.hear(&plan, from, message);
+                let overdue = self.plots.overdue(&plan, message);
+                self.bend(cx, moment, &behaviours, place + 1, overdue);
+            }
+        }
+        self.behaviours = behaviours;
+        is_for_replica
+    }
+
+    // ---- Copies of the replica ----
+
+    /// Steps one copy and passes on what it wants done.
+    fn step_copy(&mut self, cx: &mut Context<'_, Self>, which: Which, input: Input<P>) {
+        let copy = match which {
+            Which::First => &mut self.first,
+            Which::Second => self.second.as_mut().expect("only who has a twin steps it"),
+        };
+        let life = copy.life;
         let mut effects = Vec::new();
-        let mut inner_cx = Context::new(cx.cluster, cx.signer, &mut *cx.choose, &mut effects);
-        self.inner.step(&mut inner_cx, input);
-        effects
+        let mut inner_cx = Context::new(cx.cluster, cx.signer, &mut *cx.choose, &mut effects).at(cx.now);
+        copy.replica.step(&mut inner_cx, input);
+        let mut forgets = false;
+        for effect in effects {
+            forgets |= which == Which::First && self.forgets_after(cx, &effect);
+            self.pass_on(cx, which, life, effect);
+        }
+        if forgets {
+            self.first = self.another_copy();
+            self.step_copy(cx, Which::First, Input::Start);
+        }
     }
 
-    fn pass_on(&mut self, cx: &mut Context<'_, Self>, effect: Effect<P>) {
+    // ---- What comes out ----
+
+    fn pass_on(&mut self, cx: &mut Context<'_, Self>, which: Which, life: u32, effect: Effect<P>) {
         match effect {
             Effect::Send { to, message } if self.behaviours.is_empty() => {
                 cx.push(Effect::Send { to, message });
             }
-            Effect::Send { to, message } => self.send(cx, to, message),
-            Effect::Reply { to, bundle } => self.reply(cx, to, bundle),
-            Effect::SetTimer { timer, after } => cx.set_timer(Timer::Inner(timer), after),
-            Effect::CancelTimer(timer) => cx.cancel_timer(Timer::Inner(timer)),
+            Effect::Send { to, message } => self.send(cx, which, Outgoing::message(to, message)),
+            Effect::Reply { to, bundle } if self.behaviours.is_empty() => {
+                cx.push(Effect::Reply { to, bundle });
+            }
+            Effect::Reply { to, bundle } => self.send(cx, which, Outgoing::reply(to, bundle)),
+            Effect::SetTimer { timer, after } => cx.set_timer(Timer::Inner { life, timer }, after),
+            Effect::CancelTimer(timer) => cx.cancel_timer(Timer::Inner { life, timer }),
+            // What a node tells of itself, its first copy tells.
+            Effect::Reject(_) | Effect::Mark(_) if which == Which::Second => {}
             Effect::Reject(rejection) => cx.push(Effect::Reject(rejection)),
             Effect::Mark(mark) => cx.mark(mark),
         }
     }
 
-    /// Runs a message through all behaviours and sends what is left of it.
-    fn send(&mut self, cx: &mut Context<'_, Self>, to: To, message: P::Message) {
-        let mut outgoing = vec![(to, message)];
-        for behaviour in &self.behaviours {
-            outgoing =
-                outgoing.into_iter().flat_map(|(to, message)| apply(behaviour, cx, to, message)).collect();
-        }
-        for (to, message) in outgoing {
-            self.say(cx, Speech::Message(to, message));
-        }
-    }
-
-    /// The same for a reply to a gateway.
-    fn reply(&mut self, cx: &mut Context<'_, Self>, to: ReplicaId, bundle: ReplyBundle) {
-        let lies = self.behaviours.contains(&Behaviour::Malicious);
-        let bundle = if lies { bundle.falsified(cx.cluster, cx.signer) } else { bundle };
-        if to == cx.id() {
-            cx.push(Effect::Reply { to, bundle });
-        } else if !self.behaviours.iter().any(|behaviour| is_dropped(behaviour, cx)) {
-            self.say(cx, Speech::Reply(to, bundle));
-        }
-    }
-
-    /// Says something, after the delays in force.
-    fn say(&mut self, cx: &mut Context<'_, Self>, speech: Speech<P::Message>) {
-        let delays = self.behaviours.iter().filter_map(|behaviour| match behaviour {
-            Behaviour::Delay(by) => Some(by.0),
-            _ => None,
-        });
-        let delay = Micros(delays.sum());
-        if delay == Micros(0) {
-            utter(cx, speech);
-        } else {
-            let number = self.next_held;
-            self.next_held += 1;
-            self.held.insert(number, speech);
-            cx.set_timer(Timer::Release(number), delay);
-        }
-    }
-}
-
-fn utter<P: Protocol>(cx: &mut Context<'_, Adversary<P>>, speech: Speech<P::Message>) {
-    cx.push(match speech {
-        Speech::Message(to, message) => Effect::Send { to, message },
-        Speech::Reply(to, bundle) => Effect::Reply { to, bundle },
-    });
-}
-
-fn is_dropped<P: Protocol>(behaviour: &Behaviour, cx: &mut Context<'_, Adversary<P>>) -> bool {
-    match behaviour {
-        Behaviour::Drop(millionths) => cx.choose.chance(f64::from(*millionths) / 1e6),
-        _ => false,
-    }
-}
-
-/// What one behaviour makes of one outgoing message.
-fn apply<P: Protocol>(
-    behaviour: &Behaviour,
-    cx: &mut Context<'_, Adversary<P>>,
-    to: To,
-    message: P::Message,
-) -> Vec<(To, P::Message)> {
-    let class = message.class();
-    match behaviour {
-        Behaviour::Malicious => match class {
-            Class::Vote | Class::Certificate | Class::Checkpoint => {
-                vec![(to, message.falsified(cx.cluster, cx.signer))]
+    /// Runs something said through all behaviours and says what is left of it.
+    fn send(&mut self, cx: &mut Context<'_, Self>, which: Which, outgoing: Outgoing<P::Message>) {
+        if let Speech::Reply(bundle) = &outgoing.speech
+            && outgoing.to == To::One(cx.id())
+        {
+            // To its own clients a node may lie; nothing comes between them.
+            if which == Which::First {
+                let lies = self.behaviours.iter().any(|behaviour| behaviour.act == Act::Malicious);
+                let bundle = if lies { bundle.falsified(cx.cluster, cx.signer) } else { bundle.clone() };
+                cx.push(Effect::Reply { to: cx.id(), bundle });
             }
-            _ => vec![(to, message)],
-        },
-        Behaviour::Equivocate(whom) => {
-            let lie = match class {
-                Class::Proposal => message.alternative(cx.cluster, cx.signer),
-                Class::Vote | Class::Certificate | Class::Checkpoint => {
-                    Some(message.falsified(cx.cluster, cx.signer))
+            return;
+        }
+        let outgoing = match self.second {
+            None => vec![outgoing],
+            Some(_) => outgoing
+                .to_those(cx.cluster, cx.id(), |id| self.belongs_to_second(id) == (which == Which::Second)),
+        };
+        let moment = self.moment(cx.cluster, cx.now);
+        let behaviours = std::mem::take(&mut self.behaviours);
+        self.bend(cx, moment, &behaviours, 0, outgoing);
+        self.behaviours = behaviours;
+    }
+
+    /// Applies the behaviours from `place` on, then says what they leave.
+    fn bend(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        moment: Moment,
+        behaviours: &[Behaviour],
+        place: usize,
+        mut outgoing: Vec<Outgoing<P::Message>>,
+    ) {
+        for behaviour in behaviours.iter().skip(place).filter(|behaviour| behaviour.when.holds(moment)) {
+            let mut bent = Vec::with_capacity(outgoing.len());
+            for one in outgoing {
+                if !behaviour.when.covers(one.traits()) {
+                    bent.push(one);
+                } else if behaviour.when.to.is_empty() {
+                    bent.extend(self.act(cx, behaviours, &behaviour.act, one));
+                } else {
+                    for single in one.to_those(cx.cluster, cx.id(), |_| true) {
+                        match single.to {
+                            To::One(id) if behaviour.when.concerns(id) => {
+                                bent.extend(self.act(cx, behaviours, &behaviour.act, single));
+                            }
+                            _ => bent.push(single),
+                        }
+                    }
                 }
-                _ => None,
-            };
-            match lie {
-                Some(lie) => split(cx, *whom, to, message, lie),
-                None => vec![(to, message)],
             }
+            outgoing = bent;
         }
-        Behaviour::Withhold => match class {
-            Class::Vote | Class::Certificate | Class::Checkpoint => vec![],
-            _ => vec![(to, message)],
-        },
-        Behaviour::Partial(served) => match class {
-            Class::Proposal | Class::Certificate => recipients(cx, to)
-                .into_iter()
-                .filter(|id| served.contains(id))
-                .map(|id| (To::One(id), message.clone()))
-                .collect(),
-            _ => vec![(to, message)],
-        },
-        Behaviour::Drop(_) => recipients(cx, to)
-            .into_iter()
-            .filter(|_| !is_dropped(behaviour, cx))
-            .map(|id| (To::One(id), message.clone()))
-            .collect(),
-        // Offline never gets here, and a delay is added up by the caller.
-        Behaviour::Offline | Behaviour::Delay(_) => vec![(to, message)],
+        for one in outgoing {
+            self.say(cx, one);
+        }
+    }
+
+    /// What one behaviour makes of one thing said.
+    fn act(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        behaviours: &[Behaviour],
+        act: &Act,
+        outgoing: Outgoing<P::Message>,
+    ) -> Vec<Outgoing<P::Message>> {
+        let (cluster, signer) = (cx.cluster, cx.signer);
+        match act {
+            Act::Malicious => vec![lies::falsify(outgoing, cluster, signer)],
+            Act::Forge(kind) => vec![lies::forge(*kind, outgoing, cluster, signer, cx.choose)],
+            Act::Equivocate(equivocation) if equivocation.liars.is_empty() => {
+                lies::equivocate(equivocation.split, outgoing, cluster, signer)
+            }
+            Act::Equivocate(equivocation) => match outgoing.speech {
+                Speech::Message(message) => {
+                    let plan = Plan { equivocation, cluster, signer, forges: forges(behaviours) };
+                    self.plots.tell(&plan, outgoing.to, message)
+                }
+                Speech::Reply(_) => vec![outgoing],
+            },
+            Act::Replay(millionths) => {
+                let mut both = Vec::new();
+                if !self.recorded.is_empty() && cx.choose.chance(f64::from(*millionths) / 1e6) {
+                    both.push(Outgoing::message(outgoing.to, self.old_message(cx)));
+                }
+                if let Speech::Message(message) = &outgoing.speech {
+                    self.record(cx, message);
+                }
+                both.push(outgoing);
+                both
+            }
+            _ => carry(act, outgoing, Means { cluster, id: signer.id(), choose: cx.choose }),
+        }
+    }
+
+    fn say(&mut self, cx: &mut Context<'_, Self>, outgoing: Outgoing<P::Message>) {
+        if outgoing.hold == Micros(0) {
+            utter(cx, outgoing);
+        } else {
+            let (number, hold) = (self.next_held, outgoing.hold);
+            self.next_held += 1;
+            self.held.insert(number, outgoing);
+            cx.set_timer(Timer::Release(number), hold);
+        }
     }
 }
 
-fn split<P: Protocol>(
-    cx: &Context<'_, Adversary<P>>,
-    whom: Equivocation,
-    to: To,
-    truth: P::Message,
-    lie: P::Message,
-) -> Vec<(To, P::Message)> {
-    let victim = cx.cluster.next(cx.id());
-    let is_lied_to = |id: ReplicaId| match whom {
-        Equivocation::Halves => id.0 % 2 == 1,
-        Equivocation::Victim => id == victim,
-    };
-    let mut audience = recipients(cx, to);
-    if let (To::One(id), Class::Vote) = (to, truth.class()) {
-        // A vote for one collector alone would contradict nothing: the other
-        // story goes to somebody else.
-        let other = cx.cluster.replicas().find(|o| *o != cx.id() && is_lied_to(*o) != is_lied_to(id));
-        audience.extend(other);
-    }
-    audience
-        .into_iter()
-        .map(|id| (To::One(id), if is_lied_to(id) { lie.clone() } else { truth.clone() }))
-        .collect()
+/// Whether what comes out is counterfeited later on.
+fn forges(behaviours: &[Behaviour]) -> bool {
+    behaviours.iter().any(|behaviour| matches!(behaviour.act, Act::Forge(_)))
 }
 
-fn recipients<P: Protocol>(cx: &Context<'_, Adversary<P>>, to: To) -> Vec<ReplicaId> {
-    match to {
-        To::One(id) => vec![id],
-        To::All => cx.cluster.replicas().filter(|id| *id != cx.id()).collect(),
+fn utter<P: Protocol>(cx: &mut Context<'_, Adversary<P>>, outgoing: Outgoing<P::Message>) {
+    match (outgoing.speech, outgoing.to) {
+        (Speech::Message(message), to) => cx.push(Effect::Send { to, message }),
+        (Speech::Reply(bundle), To::One(to)) => cx.push(Effect::Reply { to, bundle }),
+        (Speech::Reply(_), To::All) => {}
     }
 }
 
@@ -222,32 +400,22 @@ impl<P: Protocol> Protocol for Adversary<P> {
     type Timer = Timer<P::Timer>;
 
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
-        let input = match input {
-            Input::Expire(Timer::Release(number)) => {
-                if let Some(speech) = self.held.remove(&number)
-                    && !self.is_offline()
-                {
-                    utter(cx, speech);
-                }
-                return;
+        let is_start = matches!(input, Input::Start);
+        if !self.behaviours.is_empty() && !is_start {
+            let moment = self.moment(cx.cluster, cx.now);
+            self.keep_twin(cx, moment);
+        }
+        self.take(cx, input);
+        if !self.behaviours.is_empty() {
+            if is_start {
+                let moment = self.moment(cx.cluster, cx.now);
+                self.keep_twin(cx, moment);
             }
-            Input::Expire(Timer::Inner(timer)) => Input::Expire(timer),
-            // Start always gets through, so that a node that is switched on
-            // later has its timers.
-            Input::Start => Input::Start,
-            Input::Deliver { .. } | Input::Submit(_) if self.is_offline() => return,
-            Input::Deliver { from, message } => Input::Deliver { from, message },
-            Input::Submit(bundle) => Input::Submit(bundle),
-        };
-        for effect in self.step_inner(cx, input) {
-            let is_speech = matches!(effect, Effect::Send { .. } | Effect::Reply { .. });
-            if !(is_speech && self.is_offline()) {
-                self.pass_on(cx, effect);
-            }
+            self.arm(cx);
         }
     }
 
     fn status(&self, cluster: &kernel::Cluster) -> Status {
-        self.inner.status(cluster)
+        self.inner().status(cluster)
     }
 }

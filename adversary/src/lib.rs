@@ -3,15 +3,34 @@
 //! [`Adversary`] is a protocol around a protocol, with the same messages: it
 //! filters what the honest replica inside gets to see and rewrites what it
 //! wants done. It has its own node's key and no other, so it can do exactly
-//! what a faulty node can. Behaviours combine; they are applied to each
-//! outgoing message in the order of the list, except that `offline` overrides
-//! everything.
+//! what a faulty node can; what it needs to know of a protocol's messages is
+//! [`kernel::Falsify`]. Behaviours combine: they are applied to each outgoing
+//! message in the order of the list. Each may have conditions ([`Trigger`]).
+//!
+//! | who lies, loses or repeats | where |
+//! | --- | --- |
+//! | the text forms, conditions | [`Behaviour`], [`Trigger`] |
+//! | offline, withhold, partial, drop, delay, duplicate, reorder | `outgoing.rs` |
+//! | malicious, equivocate, forge | `lies.rs` |
+//! | equivocate by several with one plan | `collusion.rs` |
+//! | amnesia, twins, replay, flood, view-change-spam | `adversary.rs` |
+//!
+//! Everything is deterministic: chance goes through `Context::choose`, time
+//! comes from `Context::now` and from timers. (Where a host lends no time, as a
+//! checker does not, it is always 0.)
 //!
 //! Faults of the network (delay or loss on every link) are not behaviours: they
 //! are the host's.
 
 mod adversary;
 mod behaviour;
+mod collusion;
+mod lies;
+mod outgoing;
+mod text;
+mod trigger;
 
 pub use adversary::{Adversary, Timer};
-pub use behaviour::{Behaviour, Equivocation, ParseBehaviourError};
+pub use behaviour::{Act, Behaviour, Equivocation, KNOWN, ParseBehaviourError, Split};
+pub use outgoing::REPLY;
+pub use trigger::{Span, Trigger};

@@ -9,13 +9,14 @@ use kernel::{
     Batch, Bundle, Cluster, ClusterId, Operation, Protocol, ReplicaId, Request, Seq, SessionId, View,
 };
 use pbft::Message;
-use sim::{Network, World};
+use sim::{Setup, Signatures, World};
 use std::hint::black_box;
 use std::sync::Arc;
 
-fn world<P: Protocol>(protocol: &str, n: u16, needed: usize, make: impl Fn() -> P) -> World<P> {
+fn world<P: Protocol>(protocol: &str, n: u16, needed: usize, make: impl Fn() -> P + 'static) -> World<P> {
     let cluster = Cluster::new(ClusterId::derive("bench", 1), protocol, n);
-    World::new(cluster, 1, Network::default(), needed, &[], make)
+    let setup = Setup { replies_needed: needed, signatures: Signatures::Ed25519, ..Setup::new(cluster, 1) };
+    World::new(setup, move |_, _| make())
 }
 
 fn decide<P: Protocol>(world: &mut World<P>) {
@@ -30,17 +31,18 @@ fn decisions(c: &mut Criterion) {
     group.sample_size(10);
     for n in [4u16, 16, 64] {
         let weak = kernel::cluster::max_faulty(n) + 1;
-        let mut pbft =
-            world("pbft", n, weak, || pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default()));
+        let mut pbft = world("pbft", n, weak, move || {
+            pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default())
+        });
         group.bench_function(BenchmarkId::new("pbft", n), |b| b.iter(|| decide(&mut pbft)));
         for (name, fast_path) in [("ccro-fast", true), ("ccro-two-phase", false)] {
             let mut config = Config::for_cluster(n);
             config.fast_path = fast_path;
             let mut ccro =
-                world("ccro", n, weak, || ccro::Replica::new(config.clone(), OpaqueLog::default()));
+                world("ccro", n, weak, move || ccro::Replica::new(config.clone(), OpaqueLog::default()));
             group.bench_function(BenchmarkId::new(name, n), |b| b.iter(|| decide(&mut ccro)));
         }
-        let mut published = world("ccro-paper", n, paper::max_faulty(n) + 1, || {
+        let mut published = world("ccro-paper", n, paper::max_faulty(n) + 1, move || {
             paper::Replica::new(&pbft::Config::for_cluster(n), OpaqueLog::default())
         });
         group.bench_function(BenchmarkId::new("ccro-paper", n), |b| b.iter(|| decide(&mut published)));

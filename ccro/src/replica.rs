@@ -2,9 +2,10 @@
 
 use crate::config::Config;
 use kernel::{
-    Application, Batch, Cluster, Context, Input, Mark, Path, Phase, Protocol, Reason, ReplicaId, Seq, Status,
+    Application, Cluster, Context, Input, Mark, Path, Phase, Protocol, ReplicaId, Seq, Status, View,
+    Weakening, weakened,
 };
-use pbft::{Certificate, CertificateKind, Core, Message, Vote};
+use pbft::{Certificate, CertificateKind, Core, Message, Vote, Votes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct Replica<A> {
     config: Config,
     core: Core<A>,
+    /// The view that what follows belongs to.
+    view: View,
     carried: BTreeMap<Seq, Carried>,
     /// As commander, the communication node that it names at present.
     naming: Option<ReplicaId>,
@@ -28,8 +31,14 @@ pub enum Timer {
     FastWait(Seq),
     /// A certificate that decides a slot.
     Fallback(Seq),
-    /// Work at hand, and maybe a message lost.
-    Resend,
+    /// What every replica with PBFT's votes waits for.
+    Pbft(pbft::Timer),
+}
+
+impl From<pbft::Timer> for Timer {
+    fn from(timer: pbft::Timer) -> Timer {
+        Timer::Pbft(timer)
+    }
 }
 
 /// How far a slot got on its way through the communication node.
@@ -56,9 +65,19 @@ enum Wait {
 impl<A: Application> Replica<A> {
     /// A replica that has seen nothing yet.
     pub fn new(config: Config, application: A) -> Replica<A> {
+        Replica::with(Core::new(config.pbft.clone(), Votes::Collected, application), config)
+    }
+
+    /// A replica that lost its memory: it learns from the others before it votes.
+    pub fn recovering(config: Config, application: A) -> Replica<A> {
+        Replica::with(Core::recovering(config.pbft.clone(), Votes::Collected, application), config)
+    }
+
+    fn with(core: Core<A>, config: Config) -> Replica<A> {
         Replica {
-            core: Core::new(config.pbft.clone(), application),
+            core,
             config,
+            view: View(0),
             carried: BTreeMap::new(),
             naming: None,
             absent: BTreeSet::new(),
@@ -72,10 +91,14 @@ impl<A: Application> Replica<A> {
 
     fn deliver(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, message: Message) {
         match message {
-            Message::Requests(bundle) => self.core.take_requests(cx, bundle),
-            Message::PrePrepare { header, batch } => self.take_proposal(cx, from, header, batch),
+            Message::PrePrepare { header, batch } => {
+                let seq = header.seq;
+                if self.core.accept(cx, from, header, batch) {
+                    self.follow_proposal(cx, seq);
+                }
+            }
             Message::Vote(vote) => {
-                if self.core.record(cx, from, &vote) {
+                if self.core.take_vote(cx, from, &vote) {
                     self.welcome_back(vote.seq);
                     self.advance(cx, vote.seq);
                 }
@@ -84,18 +107,24 @@ impl<A: Application> Replica<A> {
             Message::Stuck { seq, complaint, votes } => {
                 self.take_fallback_votes(cx, from, (seq, complaint), &votes);
             }
-            Message::Checkpoint(vote) => self.core.take_checkpoint(cx, vote),
-            Message::Stable(proof) => self.core.take_stable(cx, proof),
-            Message::Progress { executed } => self.core.hear(from, executed),
-            Message::Fetch { seq, digest } => self.core.serve(cx, from, seq, digest),
-            Message::Fetched { seq, batch } => self.core.take_fetched(cx, from, seq, batch),
-            _ => {}
+            other => {
+                for seq in self.core.take_other(cx, from, other) {
+                    self.follow_proposal(cx, seq);
+                }
+            }
         }
     }
 
     // ---- Proposal: PBFT's, and it names the communication node ----
 
     fn propose(&mut self, cx: &mut Context<'_, Self>) {
+        if self.core.may_begin_view(cx) {
+            let node = self.config.communication.first(cx.cluster, cx.id());
+            for seq in self.core.begin_view(cx, Some(node)) {
+                self.follow_proposal(cx, seq);
+            }
+        }
+        self.notice_view();
         while self.core.may_propose(cx) {
             let policy = self.config.communication;
             let node = *self.naming.get_or_insert_with(|| policy.first(cx.cluster, cx.id()));
@@ -105,25 +134,25 @@ impl<A: Application> Replica<A> {
         }
     }
 
-    fn take_proposal(
-        &mut self,
-        cx: &mut Context<'_, Self>,
-        from: ReplicaId,
-        header: Vote,
-        batch: Arc<Batch>,
-    ) {
-        let seq = header.seq;
-        if header.communication_node.is_none() {
-            cx.reject(from, Some(seq), Reason::NotEntitled);
-            return;
+    /// What was carried in an earlier view is of no use in the next.
+    fn notice_view(&mut self) {
+        if self.view != self.core.view() {
+            self.view = self.core.view();
+            self.carried.clear();
+            self.absent.clear();
+            self.naming = None;
         }
-        if self.core.accept(cx, from, header, batch) {
-            if !self.core.is_committed(seq) {
-                cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
-            }
-            self.vote(cx, Phase::Prepare, seq);
-            self.advance(cx, seq);
+    }
+
+    /// A proposal was accepted, from the commander or from a NEW-VIEW.
+    fn follow_proposal(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        self.notice_view();
+        if !self.core.is_committed(seq) {
+            cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
         }
+        // A commander's proposal is its vote already: there this does nothing.
+        self.vote(cx, Phase::Prepare, seq);
+        self.advance(cx, seq);
     }
 
     /// Casts a vote and sends it where this slot's votes go.
@@ -150,12 +179,13 @@ impl<A: Application> Replica<A> {
             self.certify(cx, seq);
         }
         let prepared = self.core.round(seq).is_some_and(|round| round.is_prepared(cx.cluster));
+        let prepared = prepared || weakened(Weakening::CommitWithoutPrepared);
         if self.has_fallen_back(seq) && prepared {
             self.vote(cx, Phase::Commit, seq);
         }
-        if let Some(digest) = self.core.digest_with_commit_quorum(cx.cluster, seq) {
+        if let Some(decision) = self.core.commit_quorum(cx.cluster, seq) {
             let path = if self.has_fallen_back(seq) { Path::Fallback } else { Path::TwoPhase };
-            self.core.commit(cx, seq, digest, path);
+            self.core.commit(cx, seq, decision, path);
             self.settle(cx, seq);
         }
     }
@@ -165,14 +195,14 @@ impl<A: Application> Replica<A> {
         let Some(round) = self.core.round(seq) else {
             return;
         };
-        let (accepting, all) = (round.accepting(), usize::from(cx.cluster.n));
-        let committing = self.core.digest_with_commit_quorum(cx.cluster, seq).is_some();
+        let (accepting, all) = (round.accepting(), Certificate::fast_votes(cx.cluster));
+        let committing = round.commits.decided(cx.cluster.quorum()).is_some();
         let sent_prepared = self.carried.get(&seq).is_some_and(|carried| carried.prepared.is_some());
         if sent_prepared {
             if committing {
                 self.send_certificate(cx, CertificateKind::Committed, seq);
             }
-        } else if self.config.fast_path && accepting == all {
+        } else if self.config.fast_path && accepting >= all {
             self.send_certificate(cx, CertificateKind::Fast, seq);
         } else if accepting >= cx.cluster.quorum() {
             if self.waits_for_more(cx, seq) {
@@ -302,7 +332,7 @@ impl<A: Application> Replica<A> {
         (seq, complaint): (Seq, bool),
         votes: &[Vote],
     ) {
-        if seq < self.core.oldest_kept() || seq > self.core.highest_kept() {
+        if self.core.is_past(cx, from, seq) || seq > self.core.highest_kept() {
             return;
         }
         for vote in votes {
@@ -310,6 +340,9 @@ impl<A: Application> Replica<A> {
         }
         if let Some(certificate) = self.highest_certificate(cx.cluster, seq) {
             cx.send(from, Message::Certificate(certificate));
+        }
+        if votes.is_empty() && !complaint {
+            return; // It only asks whether the slot is decided.
         }
         if votes.is_empty() {
             // It knows nothing of the slot: it needs the proposal.
@@ -368,13 +401,14 @@ impl<A: Application> Replica<A> {
                 }
             }
             Timer::Fallback(seq) => {
-                if !self.core.is_committed(seq) {
+                if !self.core.is_committed(seq) && !weakened(Weakening::FallbackNeverTriggered) {
                     self.fall_back(cx, seq, true);
                     self.rotate(cx, seq);
                     self.advance(cx, seq);
                 }
             }
-            Timer::Resend => self.resend(cx),
+            Timer::Pbft(pbft::Timer::Resend) => self.resend(cx),
+            Timer::Pbft(pbft::Timer::View) => self.core.expire_view(cx),
         }
     }
 
@@ -407,13 +441,13 @@ impl<A: Application> Protocol for Replica<A> {
 
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         match input {
-            Input::Start => {}
+            Input::Start => self.core.start(cx),
             Input::Submit(bundle) => self.core.submit(cx, bundle),
             Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
             Input::Expire(timer) => self.expire(cx, timer),
         }
         self.propose(cx);
-        self.core.watch(cx, Timer::Resend);
+        self.core.watch(cx);
     }
 
     fn status(&self, cluster: &Cluster) -> Status {

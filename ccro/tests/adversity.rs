@@ -8,7 +8,7 @@ use kernel::{
     Protocol, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, View,
 };
 use pbft::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
-use sim::{Network, World};
+use sim::{Network, Setup, Signatures, World};
 use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000;
@@ -29,17 +29,20 @@ fn pbft_world(
 ) -> World<Pbft> {
     let cluster = Cluster::new(ClusterId::derive("test", seed), "pbft", n);
     let config = pbft::Config { checkpoint_interval: interval, ..pbft::Config::for_cluster(n) };
-    let network = Network { loss, ..Network::default() };
-    World::new(cluster, seed, network, needed, faults, move || {
-        pbft::Replica::new(config.clone(), OpaqueLog::default())
-    })
+    let setup = Setup {
+        network: Network::default().with_loss(loss),
+        replies_needed: needed,
+        faults: faults.to_vec(),
+        signatures: Signatures::Ed25519,
+        ..Setup::new(cluster, seed)
+    };
+    World::new(setup, move |_, _| pbft::Replica::new(config.clone(), OpaqueLog::default()))
 }
 
 fn ccro_world(faults: &[(u16, Vec<Behaviour>)]) -> World<Ccro> {
     let cluster = Cluster::new(ClusterId::derive("test", 1), "ccro", 4);
-    World::new(cluster, 1, Network::default(), 2, faults, || {
-        ccro::Replica::new(ccro::Config::for_cluster(4), OpaqueLog::default())
-    })
+    let setup = Setup { faults: faults.to_vec(), signatures: Signatures::Ed25519, ..Setup::new(cluster, 1) };
+    World::new(setup, |_, _| ccro::Replica::new(ccro::Config::for_cluster(4), OpaqueLog::default()))
 }
 
 /// The keys of [`pbft_world`] and [`ccro_world`] with seed 1.

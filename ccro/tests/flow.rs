@@ -4,7 +4,7 @@ use adversary::Behaviour;
 use apps::OpaqueLog;
 use ccro::{CommunicationPolicy, Config, Replica, paper};
 use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId};
-use sim::{Network, World};
+use sim::{Network, Setup, World};
 
 const SECOND: u64 = 1_000_000;
 
@@ -16,12 +16,10 @@ fn world_of(
     tune: impl Fn(&mut Config),
 ) -> World<Replica<OpaqueLog>> {
     let cluster = Cluster::new(ClusterId::derive("test", seed), "ccro", n);
-    let needed = cluster.weak_quorum();
+    let setup = Setup { network, faults: faults.to_vec(), ..Setup::new(cluster, seed) };
     let mut config = Config::for_cluster(n);
     tune(&mut config);
-    World::new(cluster, seed, network, needed, faults, move || {
-        Replica::new(config.clone(), OpaqueLog::default())
-    })
+    World::new(setup, move |_, _| Replica::new(config.clone(), OpaqueLog::default()))
 }
 
 fn world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<Replica<OpaqueLog>> {
@@ -30,9 +28,9 @@ fn world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<Replica<OpaqueLog>> 
 
 fn paper_world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<paper::Replica<OpaqueLog>> {
     let cluster = Cluster::new(ClusterId::derive("test", 1), "ccro-paper", n);
-    World::new(cluster, 1, Network::default(), paper::max_faulty(n) + 1, faults, || {
-        paper::Replica::new(&pbft::Config::for_cluster(n), OpaqueLog::default())
-    })
+    let replies_needed = paper::max_faulty(n) + 1;
+    let setup = Setup { replies_needed, faults: faults.to_vec(), ..Setup::new(cluster, 1) };
+    World::new(setup, move |_, _| paper::Replica::new(&pbft::Config::for_cluster(n), OpaqueLog::default()))
 }
 
 fn faulty(ids: &[u16], behaviour: &str) -> Vec<(u16, Vec<Behaviour>)> {
@@ -174,8 +172,7 @@ fn more_than_f_silent_replicas_stop_it() {
 fn seeds_with_loss_reordering_and_a_liar_agree_and_finish() {
     for seed in 0..60 {
         let behaviour = ["malicious", "equivocate", "withhold", "partial=0;3", "drop=0.5"][seed as usize % 5];
-        let network =
-            Network { most_us: 3_000, loss: if seed % 2 == 0 { 0.1 } else { 0.0 }, ..Network::default() };
+        let network = Network::uniform(100, 3_000).with_loss(if seed % 2 == 0 { 0.1 } else { 0.0 });
         let liar = 1 + (seed / 5) as u16 % 3;
         let mut world = world_of(4, seed, network, &faulty(&[liar], behaviour), |_| {});
         for i in 0..6u8 {

@@ -87,6 +87,21 @@ Examples:
         after_help = "Examples:\n  harness load-overhead\n  harness load-overhead --clients 1,64,512 --payload 1000"
     )]
     LoadOverhead(OverheadArgs),
+    /// Explore every interleaving of small scopes
+    ///
+    /// The replicas that run on nodes, with a network that delivers anything at any time or never, and a faulty
+    /// one that says anything it can sign. Prints for each scope whether it was exhausted or what bounded it, and
+    /// for a violation the run that leads to it.
+    #[command(after_help = "\
+Examples:
+  harness check                                    all scopes, within the limits for each
+  harness check --list
+  harness check --scope ccro --seconds 600         all scopes whose names begin with ccro
+  harness check --scope paper-colluding --example docs/ccro-paper-disagreement.md
+
+Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected;
+2 unusable input; 130 interrupted.")]
+    Check(CheckArgs),
     /// Run one node; reads its configuration as a line of JSON and ends with its input
     #[command(hide = true)]
     Node,
@@ -96,12 +111,18 @@ Examples:
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
-    /// Faults: KIND[=ARG]:COUNT, KIND[=ARG]@ID,ID or none
+    /// Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none
     ///
-    /// KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial=ID;ID, delay=5ms, drop=0.1 or
-    /// crash (SIGKILL after the warm-up). COUNT nodes are drawn by --seed; the count f stands for what PBFT
-    /// tolerates. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by a
-    /// letter, starts a further scenario.
+    /// KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial=ID;ID, delay=5ms, drop=0.1,
+    /// duplicate[=0.5], reorder[=10ms], replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia,
+    /// twins[=ID;ID], view-change-spam[=50ms], flood[=MESSAGES_PER_SECOND] or crash (SIGKILL after the warm-up).
+    /// COUNT nodes are drawn by --seed; the count f stands for what PBFT tolerates. Several nodes that equivocate
+    /// share one plan. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by
+    /// a letter, starts a further scenario.
+    ///
+    /// WHEN is any of [after=2s], [until=5s] (since the node began), [view=1..], [seq=10..20] (slots; the end is
+    /// not part of it), [to=1;2] (what passes between the node and these), [kind=commit;prepare] (kinds of
+    /// messages), each in brackets of its own; all given must hold: drop=0.5[seq=10..20][to=1;2]:1
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
     /// Seed of keys, payloads, drawn faults and the order of cells
@@ -298,6 +319,36 @@ pub struct OverheadArgs {
     /// Requests for each number of clients
     #[arg(long, value_name = "N", default_value = "50000")]
     pub requests: u64,
+}
+
+/// Flags of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Scopes, by the beginning of their names [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub scope: Vec<String>,
+    /// Name all scopes and end
+    #[arg(long)]
+    pub list: bool,
+    /// Most distinct states of a scope
+    #[arg(long, value_name = "N", default_value = "5000000", value_parser = parse_at_least_one)]
+    pub states: usize,
+    /// Most seconds for a scope
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seconds: u64,
+    /// Most memory of the whole process, MiB
+    #[arg(long, value_name = "MIB", default_value = "4096", value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
+    pub memory_mib: u64,
+    /// Write the disagreement found as a sequence chart
+    #[arg(long, value_name = "FILE")]
+    pub example: Option<PathBuf>,
+}
+
+fn parse_at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a whole number from 1".to_owned()),
+    }
 }
 
 fn parse_encoding(text: &str) -> Result<node::Encoding, String> {

@@ -422,7 +422,7 @@ pub fn pin_to(core: usize) -> Result<()> {
 pub fn nodes_up(faults: &Assignment) -> BTreeSet<u16> {
     (0u16..)
         .zip(&faults.nodes)
-        .filter(|(_, node)| !node.behaviours.contains(&adversary::Behaviour::Offline))
+        .filter(|(_, node)| !node.behaviours.contains(&adversary::Act::Offline.into()))
         .map(|(id, _)| id)
         .collect()
 }

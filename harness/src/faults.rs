@@ -1,12 +1,13 @@
 //! Which nodes are faulty, and how: the text forms of the command line and of
 //! plans, and the draw that picks the nodes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use adversary::Behaviour;
+use adversary::{Act, Behaviour};
 use anyhow::{Result, anyhow, bail};
-use kernel::{Digest, SeededChoice};
+use kernel::{Digest, Falsify as _, ReplicaId, SeededChoice};
 use serde::{Deserialize, Serialize};
 
 /// What a faulty node does.
@@ -71,8 +72,8 @@ pub struct Assignment {
 
 impl Kind {
     fn strikes_commander_first(&self) -> bool {
-        // Only a commander has something to equivocate about.
-        matches!(self, Kind::Behaviour(behaviour) if behaviour.to_string().starts_with("equivocate"))
+        // A commander has most to equivocate about.
+        matches!(self, Kind::Behaviour(Behaviour { act: Act::Equivocate(_) | Act::Twins(_), .. }))
     }
 }
 
@@ -255,6 +256,7 @@ impl Scenario {
                 Kind::Behaviour(behaviour) => node.behaviours.push(behaviour),
             }
         }
+        conspire(&mut assigned);
         Ok(Assignment { text, nodes: assigned })
     }
 
@@ -268,10 +270,10 @@ impl Scenario {
     ) -> Result<Vec<(Kind, u16)>> {
         let mut drawn = Vec::new();
         for fault in faults {
-            if let Kind::Behaviour(Behaviour::Partial(served)) = &fault.kind
-                && let Some(outside) = served.iter().find(|id| id.0 >= nodes)
+            if let Kind::Behaviour(behaviour) = &fault.kind
+                && let Some(problem) = behaviour.problem(nodes, &message_kinds())
             {
-                bail!("{fault} serves node {outside}, but {nodes} nodes have the ids 0 to {}", nodes - 1);
+                bail!("{fault} among {nodes} nodes: {problem}");
             }
             let Target::Ids(ids) = &fault.target else { continue };
             if let Some(outside) = ids.iter().find(|id| **id >= nodes) {
@@ -310,6 +312,37 @@ impl Scenario {
         }
         Ok(drawn)
     }
+}
+
+/// Nodes that are all to equivocate in the same way share one plan, unless the
+/// fault names the liars itself.
+fn conspire(nodes: &mut [NodeFaults]) {
+    let acts_alone = |behaviour: &Behaviour| match &behaviour.act {
+        Act::Equivocate(plan) if plan.liars.is_empty() => Some(behaviour.to_string()),
+        _ => None,
+    };
+    let mut conspirators: BTreeMap<String, Vec<ReplicaId>> = BTreeMap::new();
+    for (id, node) in (0u16..).zip(nodes.iter()) {
+        for text in node.behaviours.iter().filter_map(acts_alone) {
+            conspirators.entry(text).or_default().push(ReplicaId(id));
+        }
+    }
+    for behaviour in nodes.iter_mut().flat_map(|node| &mut node.behaviours) {
+        let liars = acts_alone(behaviour).and_then(|text| conspirators.get(&text).cloned());
+        if let (Act::Equivocate(plan), Some(liars)) = (&mut behaviour.act, liars)
+            && liars.len() > 1
+        {
+            plan.liars = liars;
+        }
+    }
+}
+
+/// The kinds of messages that conditions can name: those of any flow.
+fn message_kinds() -> Vec<&'static str> {
+    let mut kinds = [pbft::Message::KINDS, ccro::paper::Message::KINDS, &[adversary::REPLY]].concat();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }
 
 impl NodeFaults {
@@ -368,6 +401,10 @@ mod tests {
             "equivocate=victim@0",
             "offline:f",
             "offline:1+malicious@3",
+            "drop=0.5[seq=10..20][to=1;2]:2",
+            "equivocate=0;1@0;1",
+            "partial=2[kind=fast-certificate]@1",
+            "twins[after=2000ms]:f",
         ] {
             assert_eq!(text.parse::<Scenario>().unwrap().to_string(), text);
         }
@@ -386,6 +423,10 @@ mod tests {
             texts(&["offline:1,crash:1", "drop=0.1:1"]),
             ["offline:1+drop=0.1:1", "crash:1+drop=0.1:1"]
         );
+        assert_eq!(
+            texts(&["forge=short[seq=2..4]@1,2,delay=1ms[to=0]:1"]),
+            ["forge=short[seq=2..4]@1;2", "delay=1ms[to=0]:1"]
+        );
     }
 
     #[test]
@@ -399,6 +440,23 @@ mod tests {
         assert!(failure("offline:3+malicious:2", 4).contains("more faulty nodes than there are"));
         assert!(failure("none+offline:1", 4).contains("cannot be combined"));
         assert!(failure("", 4).contains("write none"));
+        assert!(failure("partial=1;4@0", 4).contains("no node 4"));
+        assert!(failure("drop=1[to=9]:1", 4).contains("no node 9"));
+        assert!(failure("drop=1[kind=commits]:1", 4).contains("known: block-request, checkpoint, commit,"));
+        assert!(failure("drop=1[seq=3..]", 4).contains("KIND:COUNT"));
+    }
+
+    #[test]
+    fn those_who_equivocate_in_the_same_way_do_so_together() {
+        let described = |text| -> Vec<String> {
+            let faulty = assign(text, 7, 1);
+            faulty.faulty().iter().map(|id| faulty.nodes[usize::from(*id)].describe()).collect()
+        };
+        assert_eq!(described("equivocate@0"), ["equivocate"]);
+        assert_eq!(described("equivocate@0,3"), ["equivocate=0;3", "equivocate=0;3"]);
+        assert_eq!(described("equivocate@0+equivocate@1"), ["equivocate=0;1", "equivocate=0;1"]);
+        assert_eq!(described("equivocate=victim@0+equivocate@1"), ["equivocate=victim", "equivocate"]);
+        assert_eq!(described("equivocate=0;5@0,1"), ["equivocate=0;5", "equivocate=0;5"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use apps::OpaqueLog;
 use kernel::keys::seeded;
 use kernel::{Claim, Cluster, ClusterId, Digest, Protocol, ReplicaId};
 use node::{HopPlan, HopReport, measure_hops};
-use sim::{Network, World};
+use sim::{Setup, Signatures, World};
 
 use crate::cli::FloorArgs;
 use crate::console::say;
@@ -269,31 +269,39 @@ fn work(protocol: ProtocolName, n: u16) -> Work {
     let config = pbft::Config::for_cluster(n);
     let app = OpaqueLog::default;
     match protocol {
-        ProtocolName::Pbft => count(protocol, n, || pbft::Replica::new(config.clone(), app())),
-        ProtocolName::Ccro => count(protocol, n, || ccro::Replica::new(ccro::Config::for_cluster(n), app())),
-        ProtocolName::CcroPaper => count(protocol, n, || ccro::paper::Replica::new(&config, app())),
+        ProtocolName::Pbft => count(protocol, n, move || pbft::Replica::new(config.clone(), app())),
+        ProtocolName::Ccro => {
+            count(protocol, n, move || ccro::Replica::new(ccro::Config::for_cluster(n), app()))
+        }
+        ProtocolName::CcroPaper => count(protocol, n, move || ccro::paper::Replica::new(&config, app())),
     }
 }
 
-fn count<P: Protocol>(protocol: ProtocolName, n: u16, make: impl Fn() -> P) -> Work {
+fn count<P: Protocol>(protocol: ProtocolName, n: u16, make: impl Fn() -> P + 'static) -> Work {
     const DECISIONS: usize = 4;
     let cluster = Cluster::new(ClusterId::derive("floor", 1), &protocol.to_string(), n);
-    let needed = protocol.tolerates(n) + 1;
-    let mut world = World::new(cluster, 1, Network::default(), needed, &[], make);
+    // Real signatures, so that each node remembers what it has checked itself.
+    let setup = Setup {
+        replies_needed: protocol.tolerates(n) + 1,
+        signatures: Signatures::Ed25519,
+        ..Setup::new(cluster, 1)
+    };
+    let mut world = World::new(setup, move |_, _| make());
     for _ in 0..DECISIONS {
         world.submit(ReplicaId(0), b"request");
         // Long enough for the decision, and too short for anybody's timer.
         world.run(10_000);
     }
     let per_decision = |total: u64| total as f64 / DECISIONS as f64;
-    let (signed, checked) = world.signatures();
+    let (signed, checked) =
+        (0..n).map(|id| world.signatures(id)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     let carriers = ["pre-prepare", "block-request", "store"].map(|kind| match (kind, protocol) {
         // In the published flow PRE-PREPARE carries no block.
         ("pre-prepare", ProtocolName::CcroPaper) => 0,
         _ => world.messages().get(kind).copied().unwrap_or(0),
     });
     Work {
-        messages: per_decision(world.messages().values().sum()) + f64::from(n - 1),
+        messages: per_decision(world.messages().values().sum()),
         large: per_decision(carriers.iter().sum()),
         signed: per_decision(signed),
         checked: per_decision(checked),

@@ -12,6 +12,7 @@
 //! | [`measure`], [`rows`] | one run of one cell, and its rows |
 //! | [`experiment`], [`store`], [`machine`], [`stop`] | all cells into a folder that can be resumed |
 //! | [`report`] | from raw files to statistics, plots and pages |
+//! | [`check`] | every interleaving of small scopes |
 //! | [`console`], [`http`] | printing, and a small HTTP client |
 //! | [`compare`], [`sweep`], [`up`], [`floor`], [`overhead`] | the commands |
 
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     finish(match cli.command {
         Command::Node => node_command::run(),
+        Command::Check(args) => run(check::run(args)),
         Command::Compare(args) => run(compare::run(*args)),
         Command::Sweep(args) => run(sweep::run(args)),
         Command::Up(args) => run(up::run(args.protocol, args.rest, None)),

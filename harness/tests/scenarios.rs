@@ -8,7 +8,7 @@ use apps::OpaqueLog;
 use harness::report::files::read_rows;
 use harness::report::schema::{Outcome, SampleRow};
 use kernel::{Cluster, ClusterId, Protocol, ReplicaId};
-use sim::{Network, World};
+use sim::{Setup, World};
 
 /// A flow, its size, what is wrong with which node, where requests go in, and
 /// whether they are decided.
@@ -44,12 +44,17 @@ fn decided_in_simulation(scenario: &Scenario) -> bool {
     }
 }
 
-fn simulate<P: Protocol>((flow, n, faults, gateway, _): &Scenario, make: impl Fn(u16) -> P) -> bool {
+fn simulate<P: Protocol>(
+    (flow, n, faults, gateway, _): &Scenario,
+    make: impl Fn(u16) -> P + 'static,
+) -> bool {
     let cluster = Cluster::new(ClusterId::derive("scenario", 1), flow, *n);
     let f = if *flow == "ccro-paper" { ccro::paper::max_faulty(*n) } else { cluster.f() };
     let faults: Vec<(u16, Vec<Behaviour>)> =
         faults.iter().map(|(id, fault)| (*id, vec![fault.parse().unwrap()])).collect();
-    let mut world = World::new(cluster, 1, Network::default(), f + 1, &faults, || make(*n));
+    let n = *n;
+    let setup = Setup { replies_needed: f + 1, faults, ..Setup::new(cluster, 1) };
+    let mut world = World::new(setup, move |_, _| make(n));
     for operation in 0..3u8 {
         world.submit(ReplicaId(*gateway), &[operation]);
         world.run(1_000_000);

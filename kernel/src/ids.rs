@@ -33,6 +33,13 @@ pub struct SessionId {
     pub number: u64,
 }
 
+impl View {
+    /// The view after this one.
+    pub fn next(self) -> View {
+        View(self.0 + 1)
+    }
+}
+
 impl Seq {
     /// The sequence number after this one.
     pub fn next(self) -> Seq {

@@ -44,4 +44,4 @@ pub use reply::{Reply, ReplyBundle, ReplyCollector};
 pub use request::{Batch, Bundle, Operation, Request};
 pub use votes::{Tallied, VoteSet};
 pub use weakening::{Weakening, weakened};
-pub use wire::{Admission, Class, Falsify, Reason, Rejection, Verified, Wire};
+pub use wire::{Admission, Class, Falsify, Forgery, Reason, Rejection, Subject, Verified, Wire};

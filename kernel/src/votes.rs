@@ -2,16 +2,26 @@
 
 use crate::ids::{Digest, ReplicaId};
 use crate::keys::Signature;
-use std::collections::BTreeMap;
 
 /// The votes of one phase of one slot in one view: at most one per replica, the
 /// first that came.
+///
+/// A thousand replicas keep a thousand votes each, so a vote takes no more than
+/// its signature and one byte, and is found by its author's number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VoteSet {
-    votes: BTreeMap<ReplicaId, (Digest, Signature)>,
+    /// By author: the place of the digest in `counts`, from 1; 0 for no vote.
+    choices: Vec<u8>,
+    /// By author; zeros where there is no vote.
+    signatures: Vec<Signature>,
     // Nearly always one entry: honest replicas vote for one digest.
     counts: Vec<(Digest, usize)>,
+    voters: usize,
 }
+
+/// Digests of one set at most. Only faulty replicas vote for others than one or
+/// two; the votes beyond are not counted.
+const MOST_DIGESTS: usize = u8::MAX as usize;
 
 /// What became of a vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +37,26 @@ pub enum Tallied {
 impl VoteSet {
     /// Adds a vote.
     pub fn insert(&mut self, author: ReplicaId, digest: Digest, signature: Signature) -> Tallied {
-        if let Some((earlier, _)) = self.votes.get(&author) {
+        if let Some((earlier, _)) = self.get(author) {
             return if *earlier == digest { Tallied::Duplicate } else { Tallied::Contradiction };
         }
-        self.votes.insert(author, (digest, signature));
-        match self.counts.iter_mut().find(|(counted, _)| *counted == digest) {
+        let known = self.counts.iter().position(|(counted, _)| *counted == digest);
+        let place = known.unwrap_or(self.counts.len());
+        if place == MOST_DIGESTS {
+            return Tallied::Contradiction;
+        }
+        match self.counts.get_mut(place) {
             Some((_, count)) => *count += 1,
             None => self.counts.push((digest, 1)),
         }
+        let author = usize::from(author.0);
+        if author >= self.choices.len() {
+            self.choices.resize(author + 1, 0);
+            self.signatures.resize(author + 1, NO_SIGNATURE);
+        }
+        self.choices[author] = place as u8 + 1;
+        self.signatures[author] = signature;
+        self.voters += 1;
         Tallied::New
     }
 
@@ -45,7 +67,7 @@ impl VoteSet {
 
     /// Distinct replicas that voted at all.
     pub fn voters(&self) -> usize {
-        self.votes.len()
+        self.voters
     }
 
     /// The digest that at least `quorum` replicas voted for. At most one can
@@ -56,18 +78,23 @@ impl VoteSet {
 
     /// The votes for `digest` in order of their authors.
     pub fn of(&self, digest: &Digest) -> Vec<(ReplicaId, Signature)> {
-        self.votes
-            .iter()
-            .filter(|(_, (voted, _))| voted == digest)
-            .map(|(author, (_, signature))| (*author, *signature))
-            .collect()
+        let Some(place) = self.counts.iter().position(|(counted, _)| counted == digest) else {
+            return vec![];
+        };
+        let voted = |(_, (choice, _)): &(u16, (&u8, &Signature))| usize::from(**choice) == place + 1;
+        let votes = (0..).zip(self.choices.iter().zip(&self.signatures));
+        votes.filter(voted).map(|(author, (_, signature))| (ReplicaId(author), *signature)).collect()
     }
 
     /// The vote of `author`.
-    pub fn get(&self, author: ReplicaId) -> Option<&(Digest, Signature)> {
-        self.votes.get(&author)
+    pub fn get(&self, author: ReplicaId) -> Option<(&Digest, &Signature)> {
+        let author = usize::from(author.0);
+        let place = usize::from(*self.choices.get(author)?).checked_sub(1)?;
+        Some((&self.counts[place].0, &self.signatures[author]))
     }
 }
+
+const NO_SIGNATURE: Signature = Signature([0; 64]);
 
 #[cfg(test)]
 mod tests {
@@ -87,5 +114,20 @@ mod tests {
         assert_eq!(votes.decided(2), Some(a));
         assert_eq!(votes.decided(3), None);
         assert_eq!(votes.of(&a).iter().map(|v| v.0.0).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!((votes.voters(), votes.get(ReplicaId(2))), (3, Some((&b, &signature))));
+        assert_eq!((votes.get(ReplicaId(3)), votes.of(&Digest::ZERO)), (None, vec![]));
+    }
+
+    #[test]
+    fn more_digests_than_anyone_honest_votes_for_are_not_counted() {
+        let mut votes = VoteSet::default();
+        let of = |id: u16| (ReplicaId(id), Digest::of(&id.to_le_bytes()), Signature([1; 64]));
+        for (author, digest, signature) in (0..255).map(of) {
+            assert_eq!(votes.insert(author, digest, signature), Tallied::New);
+        }
+        let (author, digest, signature) = of(255);
+        assert_eq!(votes.insert(author, digest, signature), Tallied::Contradiction);
+        assert_eq!(votes.insert(author, of(7).1, signature), Tallied::New);
+        assert_eq!((votes.count(&of(7).1), votes.get(author).map(|vote| vote.0)), (2, Some(&of(7).1)));
     }
 }

@@ -1,8 +1,9 @@
 //! Canonical bytes, and admission: the one place where signatures are checked.
 
+use crate::choose::Choose;
 use crate::cluster::Cluster;
-use crate::ids::{ReplicaId, Seq};
-use crate::keys::{Claim, Keyring, Signer};
+use crate::ids::{Digest, ReplicaId, Seq, View};
+use crate::keys::{Claim, Keyring, Signature, Signer};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Debug;
@@ -51,15 +52,82 @@ impl Class {
     }
 }
 
-/// How a message can be made to lie, with nothing but the liar's own key.
+/// How a message can be made to lie, with nothing but the liar's own key. It is
+/// all that an adversary needs to know of a protocol.
 pub trait Falsify: Wire {
+    /// Every kind that [`Wire::kind`] can return.
+    const KINDS: &'static [&'static str];
+
     /// The same message about another value, signed by `signer` where it is
     /// `signer`'s to sign.
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Self;
 
     /// For a proposal: another batch for the same slot that would be accepted
-    /// as well. None for every other message.
+    /// as well, never one whose own alternative is this. None for every other
+    /// message.
     fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Self>;
+
+    /// What the message is about, if it proposes a value, votes for one or
+    /// proves one decided.
+    fn subject(&self) -> Option<Subject>;
+
+    /// The same message about the value `digest`. What `signer` cannot sign or
+    /// carry by itself, others' votes in a certificate or a batch, is taken from
+    /// the messages `heard`. None if there is no such message; a certificate may
+    /// come out too short.
+    fn retold(&self, digest: Digest, heard: &[Self], cluster: &Cluster, signer: &Signer) -> Option<Self>;
+
+    /// The same message, counterfeit. None if this kind of counterfeit makes no
+    /// sense for it.
+    fn forged(&self, forgery: Forgery, cluster: &Cluster, signer: &Signer) -> Option<Self>;
+
+    /// Demands to leave `view` without any cause.
+    fn unprovoked(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Self>;
+
+    /// A message that costs its receiver work and is of no use, near the slot
+    /// that the sender has reached.
+    fn noise(near: Seq, choose: &mut dyn Choose, cluster: &Cluster, signer: &Signer) -> Self;
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject {
+    /// The view.
+    pub view: View,
+    /// The slot.
+    pub seq: Seq,
+    /// The value.
+    pub digest: Digest,
+}
+
+/// A way in which a message can be counterfeit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Forgery {
+    /// A signature that does not hold.
+    Signature,
+    /// Another replica's name over one's own signature.
+    Name,
+    /// A certificate or proof of one vote too few.
+    Short,
+    /// A certificate or proof that counts one voter several times.
+    Repeated,
+    /// A certificate or proof with votes that are not for what it says.
+    Mixed,
+}
+
+impl Forgery {
+    /// All of them.
+    pub const ALL: [Forgery; 5] =
+        [Forgery::Signature, Forgery::Name, Forgery::Short, Forgery::Repeated, Forgery::Mixed];
+}
+
+impl Signature {
+    /// The same signature with a bit of it changed.
+    pub fn spoilt(&self) -> Signature {
+        let mut bytes = self.0;
+        bytes[0] ^= 1;
+        Signature(bytes)
+    }
 }
 
 /// Why a peer's message was not let in or not acted upon.

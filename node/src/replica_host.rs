@@ -14,8 +14,8 @@ use adversary::{Adversary, Timer};
 use anyhow::Context as _;
 use bytes::Bytes;
 use kernel::{
-    Admission, Bundle, Choose as _, Context, Effect, Falsify, Input, Mark, Protocol, Reason, Rejection,
-    ReplicaId, ReplyBundle, SeededChoice, Signer, To, Verified, Wire,
+    Admission, Bundle, Choose as _, Context, Effect, Falsify, Input, Mark, Micros, Protocol, Reason,
+    Rejection, ReplicaId, ReplyBundle, SeededChoice, Signer, To, Verified, Wire,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -48,6 +48,22 @@ where
     pub(crate) wake: Notify,
     /// Bytes of frames that have begun to come in, over all peer links.
     pub(crate) unfinished: Cell<usize>,
+    /// The behaviours were changed: those that act by themselves must begin.
+    pub(crate) roused: Cell<bool>,
+    /// When this node began, for conditions and measurements of time.
+    started_ns: u64,
+}
+
+impl<P: Protocol> Shared<P> {
+    /// Time since the node began.
+    pub(crate) fn elapsed(&self) -> Micros {
+        Micros(now_ns().saturating_sub(self.started_ns) / 1000)
+    }
+
+    /// Whether the node is cut off by fault injection.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.replica.borrow().is_offline(&self.config.cluster, self.elapsed())
+    }
 }
 
 /// Runs one node until `shutdown` completes. `listener` is bound already;
@@ -83,6 +99,8 @@ where
         inbox: Inbox::new(),
         wake: Notify::new(),
         unfinished: Cell::new(0),
+        roused: Cell::new(false),
+        started_ns: now_ns(),
         config,
     });
     let mut tasks = JoinSet::new();
@@ -186,8 +204,11 @@ where
         }
         let incoming = self.shared.inbox.take(FRAMES_PER_TURN);
         // A node that is offline does not even look at what it is sent.
-        if !self.shared.replica.borrow().is_offline() {
+        if !self.shared.is_offline() {
             self.receive(incoming);
+        }
+        if self.shared.roused.take() {
+            self.step(Input::Expire(Adversary::<P>::ROUSE));
         }
         self.submit();
         self.release_delayed(now);
@@ -274,7 +295,8 @@ where
     fn step(&mut self, input: Input<Adversary<P>>) {
         let mut effects = std::mem::take(&mut self.effects);
         let shared = Rc::clone(&self.shared);
-        let mut cx = Context::new(&shared.config.cluster, &shared.signer, &mut self.choose, &mut effects);
+        let mut cx = Context::new(&shared.config.cluster, &shared.signer, &mut self.choose, &mut effects)
+            .at(shared.elapsed());
         shared.replica.borrow_mut().step(&mut cx, input);
         for effect in effects.drain(..) {
             self.carry_out(effect);

@@ -9,7 +9,7 @@ use crate::inbox::Incoming;
 use crate::replica_host::Shared;
 use crate::slots::LogReport;
 use crate::{fetch, status};
-use adversary::Behaviour;
+use adversary::{Behaviour, KNOWN, REPLY};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming as IncomingBody};
@@ -239,7 +239,7 @@ async fn preprepare<P: Protocol>(
 where
     P::Message: Falsify,
 {
-    if shared.replica.borrow().is_offline() {
+    if shared.is_offline() {
         return Err(offline());
     }
     let is_minimal = has(request.headers(), &PREFER, "return=minimal");
@@ -343,7 +343,7 @@ fn log<P: Protocol>(shared: &Shared<P>, request: &Request<IncomingBody>) -> Resu
 where
     P::Message: Falsify,
 {
-    if request.headers().contains_key(FROM_HEADER) && shared.replica.borrow().is_offline() {
+    if request.headers().contains_key(FROM_HEADER) && shared.is_offline() {
         return Err(offline());
     }
     let (mut from, mut to) = (0, u64::MAX);
@@ -395,20 +395,17 @@ where
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad(format!(
             "{error}; send JSON such as {{\"faults\": [\"malicious\", \"delay=5ms\"]}}, and [] for an honest node; \
-             known: offline, malicious, equivocate[=halves|victim], withhold, partial=ID;ID, delay=TIME, drop=PROBABILITY"
+             known: {KNOWN}"
         ))
     })?;
     for fault in &wanted.faults {
-        if let Behaviour::Partial(ids) = fault
-            && let Some(stranger) = ids.iter().find(|id| !shared.config.cluster.contains(**id))
-        {
-            let last = shared.config.cluster.n - 1;
-            return Err(Refusal::bad(format!(
-                "fault \"{fault}\": there is no node {stranger}; ids run from 0 to {last}"
-            )));
+        let kinds: Vec<&str> = P::Message::KINDS.iter().copied().chain([REPLY]).collect();
+        if let Some(problem) = fault.problem(shared.config.cluster.n, &kinds) {
+            return Err(Refusal::bad(format!("fault \"{fault}\": {problem}")));
         }
     }
     shared.replica.borrow_mut().set_behaviours(wanted.faults);
+    shared.roused.set(true);
     shared.wake.notify_one();
     Ok(faults(shared))
 }

@@ -17,22 +17,30 @@ pub struct Config {
     /// A checkpoint also after so many payload bytes, whatever the slots: so
     /// that large requests do not fill the memory.
     pub checkpoint_bytes: usize,
+    /// The request timer: how long a replica waits for the execution of a request
+    /// that it knows of before it asks for another commander.
+    pub request_after: Micros,
     /// How long nothing may be executed, with work at hand, before a replica
     /// sends its votes again.
     pub resend_after: Micros,
 }
 
 impl Config {
-    /// Defaults for `n` replicas on one machine. The wait grows with `n`, because
-    /// all replicas share its cores.
+    /// Defaults for `n` replicas on one machine. The waits grow with `n`, because
+    /// all replicas share its cores. The request timer is several times what a
+    /// decision takes through every fallback, and small enough that a new commander
+    /// of four replicas serves within a second. Checkpoints come more often in large
+    /// clusters, as a NEW-VIEW carries up to `2K` certificates of each of `q` replicas.
     pub fn for_cluster(n: u16) -> Config {
+        let n = u64::from(n);
         Config {
             batch_max: 256,
             batch_bytes_max: 8 << 20,
             window: 4,
-            checkpoint_interval: 128,
+            checkpoint_interval: (2048 / n).clamp(16, 128),
             checkpoint_bytes: 16 << 20,
-            resend_after: Micros(100_000 + 20_000 * u64::from(n)),
+            request_after: Micros(200_000 + 50_000 * n),
+            resend_after: Micros(100_000 + 20_000 * n),
         }
     }
 }

@@ -5,96 +5,91 @@
 use crate::checkpoint::Checkpoints;
 use crate::config::Config;
 use crate::execution::Execution;
-use crate::message::{Certificate, CertificateKind, CheckpointVote, Message, StableCheckpoint, Vote};
+use crate::message::{Certificate, CertificateKind, Message, Vote};
+use crate::recovery::Recovery;
+use crate::requests::Requests;
+use crate::resend::Resend;
 use crate::slot::{Round, Slot};
+use crate::transfer::Transfer;
+use crate::view_change::Views;
 use kernel::{
-    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Micros, Path, Phase, Protocol,
-    Reason, ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View,
+    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Path, Phase, Protocol, Reason,
+    ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, Weakening, weakened,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What every replica with PBFT's votes waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Work at hand, and maybe a message lost.
+    Resend,
+    /// In a view: the oldest request not executed. Leaving one: the NEW-VIEW.
+    View,
+}
+
 /// A protocol that speaks PBFT's messages.
-pub trait Speaks: Protocol<Message = Message> {}
-impl<P: Protocol<Message = Message>> Speaks for P {}
+pub trait Speaks: Protocol<Message = Message, Timer: From<Timer>> {}
+impl<P: Protocol<Message = Message, Timer: From<Timer>>> Speaks for P {}
+
+/// How a flow's votes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Votes {
+    /// To all (PBFT).
+    ToAll,
+    /// Through a communication node that the proposal names, with a fast path
+    /// (CCRO): so a VIEW-CHANGE reports votes as well.
+    Collected,
+}
 
 /// The state that every flow with PBFT's votes has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Core<A> {
-    config: Config,
-    view: View,
+    pub(crate) config: Config,
+    pub(crate) votes: Votes,
+    pub(crate) views: Views,
     /// As commander, the last slot proposed.
-    last_proposed: Seq,
-    slots: BTreeMap<Seq, Slot>,
-    execution: Execution<A>,
-    /// As commander, bundles waiting for a slot, and how many requests of each
-    /// gateway are in them.
-    waiting: VecDeque<Arc<Bundle>>,
-    waiting_of: BTreeMap<ReplicaId, usize>,
-    waiting_bytes: usize,
-    /// As commander, bundles waiting or proposed and not executed.
-    known: BTreeSet<Digest>,
-    /// As gateway, bundles handed over and not executed.
-    submitted: BTreeMap<Digest, Submitted>,
-    submitted_bytes: usize,
-    checkpoints: Checkpoints,
+    pub(crate) last_proposed: Seq,
+    /// As commander, null requests are proposed up to this slot while nothing
+    /// else waits, for the sake of a replica that lost its memory.
+    pub(crate) null_until: Seq,
+    pub(crate) slots: BTreeMap<Seq, Slot>,
+    pub(crate) execution: Execution<A>,
+    pub(crate) requests: Requests,
+    pub(crate) checkpoints: Checkpoints,
     /// Payload executed since this replica's last checkpoint.
-    bytes_since_checkpoint: usize,
-    resend: Resend,
-    /// How far peers say that they have executed.
-    heard: BTreeMap<ReplicaId, Seq>,
-    /// What this replica told its peers last.
-    told: Seq,
+    pub(crate) bytes_since_checkpoint: usize,
+    /// The states after this replica's checkpoints, from the stable one on.
+    pub(crate) states: BTreeMap<Seq, Arc<Execution<A>>>,
+    pub(crate) resend: Resend,
+    pub(crate) transfer: Option<Transfer>,
+    pub(crate) recovery: Recovery,
 }
-
-/// A bundle of this node's own gateway on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Submitted {
-    bundle: Arc<Bundle>,
-    /// The resend timer ran out once since it was handed over.
-    waited: bool,
-}
-
-/// When what may be lost is sent again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Resend {
-    /// What was executed when the timer was started, if it runs.
-    since: Option<Seq>,
-    /// How often it ran out in a row without progress; the wait doubles each time.
-    in_vain: u32,
-}
-
-/// The resend timer doubles at most so often.
-const MOST_DOUBLINGS: u32 = 5;
-/// Requests of one gateway that wait at a commander at most.
-const MOST_WAITING: usize = 65_536;
-/// Bytes of requests that wait at a commander, or that a gateway has on the way,
-/// at most.
-const MOST_WAITING_BYTES: usize = 256 << 20;
-/// Slots that a replica asks for at once when it is behind.
-const SLOTS_ASKED: usize = 32;
 
 impl<A: Application> Core<A> {
     /// A replica that has seen nothing yet.
-    pub fn new(config: Config, application: A) -> Core<A> {
+    pub fn new(config: Config, votes: Votes, application: A) -> Core<A> {
         Core {
             config,
-            view: View(0),
+            votes,
+            views: Views::default(),
             last_proposed: Seq(0),
+            null_until: Seq(0),
             slots: BTreeMap::new(),
             execution: Execution::new(application),
-            waiting: VecDeque::new(),
-            waiting_of: BTreeMap::new(),
-            waiting_bytes: 0,
-            known: BTreeSet::new(),
-            submitted: BTreeMap::new(),
-            submitted_bytes: 0,
+            requests: Requests::default(),
             checkpoints: Checkpoints::default(),
             bytes_since_checkpoint: 0,
+            states: BTreeMap::new(),
             resend: Resend::default(),
-            heard: BTreeMap::new(),
-            told: Seq(0),
+            transfer: None,
+            recovery: Recovery::default(),
         }
+    }
+
+    /// A replica that lost its memory (see [`crate::recovery`]).
+    pub fn recovering(config: Config, votes: Votes, application: A) -> Core<A> {
+        Core { recovery: Recovery::begin(), ..Core::new(config, votes, application) }
     }
 
     /// The settings.
@@ -102,9 +97,10 @@ impl<A: Application> Core<A> {
         &self.config
     }
 
-    /// The current view.
+    /// The view that this replica takes part in. It may have left it already, and
+    /// then only learns in it.
     pub fn view(&self) -> View {
-        self.view
+        self.views.active
     }
 
     /// What is known of a slot.
@@ -114,7 +110,7 @@ impl<A: Application> Core<A> {
 
     /// What is known of a slot in the current view.
     pub fn round(&self, seq: Seq) -> Option<&Round> {
-        self.slots.get(&seq)?.rounds.get(&self.view)
+        self.slots.get(&seq)?.rounds.get(&self.views.active)
     }
 
     /// Whether the slot is decided here.
@@ -132,9 +128,20 @@ impl<A: Application> Core<A> {
         self.execution.last()
     }
 
+    /// Digest of log, application and sessions.
+    pub fn state_digest(&self) -> Digest {
+        self.execution.digest()
+    }
+
     /// The oldest slot that is still kept.
     pub fn oldest_kept(&self) -> Seq {
         self.checkpoints.before().min(self.last_executed()).next()
+    }
+
+    /// Whether this replica takes part in its view: it has not left it, and its
+    /// memory is whole.
+    pub fn may_vote(&self) -> bool {
+        !self.views.is_changing() && self.recovery.may_vote_in(self.views.active)
     }
 
     // ---- Requests (OSDI §4.1) ----
@@ -144,78 +151,75 @@ impl<A: Application> Core<A> {
     /// has executed it replies again.
     pub fn submit<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
         let executed = self.execution.replies_again(&bundle).is_some();
-        if executed || self.known.contains(&bundle.digest()) || self.submitted.contains_key(&bundle.digest())
-        {
+        let digest = bundle.digest();
+        if executed || self.requests.is_known(&digest) || self.requests.is_watched(&digest) {
             cx.send_all(Message::Requests(Arc::clone(&bundle)));
         }
-        let bytes = self.submitted_bytes + bundle.payload_bytes();
-        if bytes > MOST_WAITING_BYTES {
+        if !executed && self.requests.watch(&bundle).is_err() {
             cx.reject(cx.id(), None, Reason::Overloaded);
             return;
         }
-        let known = self.submitted.contains_key(&bundle.digest());
-        if !executed && !known && cx.cluster.commander(self.view) != cx.id() {
-            self.submitted_bytes = bytes;
-            let submitted = Submitted { bundle: Arc::clone(&bundle), waited: false };
-            self.submitted.insert(bundle.digest(), submitted);
-        }
-        self.take_requests(cx, bundle);
+        self.take_requests(cx, cx.id(), bundle);
     }
 
-    /// Takes a bundle that a gateway sent. What is executed already is answered
-    /// from the session table; else a commander queues it, once, and any other
-    /// replica passes it on.
-    pub fn take_requests<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
-        let commander = cx.cluster.commander(self.view);
-        if let Some((seq, replies)) = self.execution.replies_again(&bundle) {
-            self.reply_again(cx, bundle.gateway(), seq, replies);
-        } else if commander == cx.id() {
-            self.enqueue(cx, bundle);
-        } else {
-            cx.send(commander, Message::Requests(bundle));
-        }
-    }
-
-    fn enqueue<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
+    /// Takes a bundle that a peer sent. What is executed already is answered from
+    /// the session table; else a commander queues it, once, and any other replica
+    /// passes it on. A gateway that sends its bundle to others than the commander
+    /// has waited for long: then all watch over it.
+    pub fn take_requests<P: Speaks>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        bundle: Arc<Bundle>,
+    ) {
         let gateway = bundle.gateway();
-        let waiting = self.waiting_of.get(&gateway).copied().unwrap_or(0) + bundle.requests().len();
-        let bytes = self.waiting_bytes + bundle.payload_bytes();
-        if waiting > MOST_WAITING || bytes > MOST_WAITING_BYTES {
+        if let Some((seq, replies)) = self.execution.replies_again(&bundle) {
+            return self.reply_again(cx, gateway, seq, replies);
+        }
+        let commander = cx.cluster.commander(self.views.wanted);
+        let watched = from != gateway || commander == cx.id() || self.requests.watch(&bundle).is_ok();
+        let taken = if commander == cx.id() {
+            self.requests.enqueue(bundle).is_ok()
+        } else {
+            if from == gateway {
+                cx.send(commander, Message::Requests(bundle));
+            }
+            true
+        };
+        if !(watched && taken) {
             cx.reject(gateway, None, Reason::Overloaded);
-        } else if self.known.insert(bundle.digest()) {
-            self.waiting_bytes = bytes;
-            self.waiting_of.insert(gateway, waiting);
-            self.waiting.push_back(bundle);
         }
     }
 
     fn reply_again<P: Speaks>(&self, cx: &mut Context<'_, P>, to: ReplicaId, seq: Seq, replies: Vec<Reply>) {
         if !replies.is_empty() {
-            let bundle = ReplyBundle::sign(cx.cluster, cx.signer, self.view, seq, to, replies);
+            let bundle = ReplyBundle::sign(cx.cluster, cx.signer, self.view(), seq, to, replies);
             cx.push(Effect::Reply { to, bundle });
         }
     }
 
     // ---- Proposing and accepting (OSDI §4.2) ----
 
-    /// Whether this replica is commander, has requests waiting and may open
+    /// Whether this replica is commander, has something to propose and may open
     /// another slot.
     pub fn may_propose<P: Speaks>(&self, cx: &Context<'_, P>) -> bool {
-        cx.cluster.commander(self.view) == cx.id()
-            && !self.waiting.is_empty()
+        cx.cluster.commander(self.view()) == cx.id()
+            && self.may_vote()
+            && (self.requests.any_waiting() || self.last_proposed < self.null_until)
             && self.last_proposed.0 < self.last_executed().0 + self.config.window
             && self.last_proposed < self.highest_kept()
     }
 
-    /// Proposes the next batch of waiting requests and returns its slot.
+    /// Proposes the next batch of waiting requests, a null request if none wait,
+    /// and returns its slot.
     pub fn propose<P: Speaks>(&mut self, cx: &mut Context<'_, P>, node: Option<ReplicaId>) -> Seq {
         let seq = self.last_proposed.next();
         self.last_proposed = seq;
-        let batch = Arc::new(self.next_batch());
-        let requests = batch.requests();
+        let batch = self.requests.next_batch(self.config.batch_max, self.config.batch_bytes_max);
+        let (requests, batch) = (batch.requests(), Arc::new(batch));
         let (header, message) =
-            Message::propose(cx.cluster, cx.signer, self.view, seq, Arc::clone(&batch), node);
-        let round = self.open(seq);
+            Message::propose(cx.cluster, cx.signer, self.view(), seq, Arc::clone(&batch), node);
+        let round = self.open(self.view(), seq);
         round.record(&header);
         round.accepted = true;
         self.keep_batch(seq, header.digest, batch);
@@ -230,27 +234,9 @@ impl<A: Application> Core<A> {
         seq
     }
 
-    fn next_batch(&mut self) -> Batch {
-        let (mut requests, mut bytes) = (0, 0);
-        let mut batch = Batch::default();
-        while let Some(bundle) = self.waiting.front() {
-            requests += bundle.requests().len();
-            bytes += bundle.payload_bytes();
-            let full = requests > self.config.batch_max || bytes > self.config.batch_bytes_max;
-            if full && !batch.bundles.is_empty() {
-                break;
-            }
-            if let Some(waiting) = self.waiting_of.get_mut(&bundle.gateway()) {
-                *waiting -= bundle.requests().len();
-            }
-            self.waiting_bytes -= bundle.payload_bytes();
-            batch.bundles.extend(self.waiting.pop_front());
-        }
-        batch
-    }
-
     /// Takes a commander's proposal. True if it is accepted: this replica may
-    /// then vote for it.
+    /// then vote for it. One that may not vote yet, or not any more, keeps it to
+    /// learn of the decision.
     pub fn accept<P: Speaks>(
         &mut self,
         cx: &mut Context<'_, P>,
@@ -263,26 +249,32 @@ impl<A: Application> Core<A> {
             cx.reject(from, Some(seq), reason);
             return false;
         }
-        if self.round(seq).is_some_and(|round| round.accepted) {
-            let same = self.round(seq).and_then(|round| round.header.as_ref()) == Some(&header);
-            if !same {
-                cx.reject(from, Some(seq), Reason::ConflictingProposal);
-            }
+        let first = self.slots.get(&seq).and_then(|slot| slot.rounds.get(&header.view)?.header.clone());
+        let same = first.as_ref() == Some(&header);
+        if !same && !self.record(cx, from, &header) && !weakened(Weakening::SecondProposalAccepted) {
             return false;
         }
-        if !self.record(cx, from, &header) {
-            // Refused, unless the header was seen already without its batch.
-            let known = self.round(seq).and_then(|round| round.header.as_ref()) == Some(&header);
-            if !known {
-                return false;
-            }
+        let held = self.slot(seq).is_some_and(|slot| slot.batches.contains_key(&header.digest));
+        if same && held {
+            cx.reject(from, Some(seq), Reason::Duplicate);
+            return false;
         }
-        self.open(seq).accepted = true;
-        cx.mark(Mark::Accepted { seq, digest: header.digest });
         self.keep_batch(seq, header.digest, batch);
+        let accepted = self.may_vote() && header.view == self.view();
+        if accepted {
+            if weakened(Weakening::SecondProposalAccepted) {
+                self.open(header.view, seq).header = Some(header.clone());
+            }
+            self.mark_accepted(cx, seq, header.digest);
+        }
         // The slot may have been decided by a certificate that came first.
         self.execute(cx);
-        true
+        accepted
+    }
+
+    pub(crate) fn mark_accepted<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq, digest: Digest) {
+        self.open(self.view(), seq).accepted = true;
+        cx.mark(Mark::Accepted { seq, digest });
     }
 
     fn check_proposal<P: Speaks>(
@@ -291,14 +283,18 @@ impl<A: Application> Core<A> {
         header: &Vote,
         batch: &Batch,
     ) -> Result<(), Reason> {
-        if header.view != self.view {
+        if !self.views.takes_votes_of(header.view) {
             return Err(Reason::WrongView);
         }
         if header.author == cx.id() {
             return Err(Reason::NotEntitled);
         }
+        if header.communication_node.is_some() != (self.votes == Votes::Collected) {
+            return Err(Reason::NotEntitled);
+        }
         // Below the stable checkpoint, but not executed here yet: still welcome.
-        if header.seq < self.oldest_kept() || header.seq > self.highest_kept() {
+        let ahead = header.seq > self.highest_kept() && !weakened(Weakening::WatermarkIgnored);
+        if header.seq < self.oldest_kept() || ahead {
             return Err(Reason::OutsideWindow);
         }
         if batch.bundles.len() > 1 && batch.requests() > self.config.batch_max {
@@ -316,26 +312,31 @@ impl<A: Application> Core<A> {
         Seq(high_watermark.min(self.last_executed().0 + 4 * interval))
     }
 
-    fn open(&mut self, seq: Seq) -> &mut Round {
-        let view = self.view;
+    pub(crate) fn open(&mut self, view: View, seq: Seq) -> &mut Round {
         self.slots.entry(seq).or_default().rounds.entry(view).or_default()
     }
 
-    fn keep_batch(&mut self, seq: Seq, digest: Digest, batch: Arc<Batch>) {
+    pub(crate) fn keep_batch(&mut self, seq: Seq, digest: Digest, batch: Arc<Batch>) {
         self.slots.entry(seq).or_default().batches.insert(digest, batch);
     }
 
     // ---- Votes ----
 
     /// Casts this replica's vote for the proposal that it accepted, records it,
-    /// and returns it for the flow to send. None if it voted already.
+    /// and returns it for the flow to send. None if it voted already or must not.
     pub fn cast<P: Speaks>(&mut self, cx: &mut Context<'_, P>, phase: Phase, seq: Seq) -> Option<Vote> {
-        let digest = self.round(seq)?.accepted_header()?.digest;
-        let vote = Vote::sign(cx.cluster, cx.signer, phase, (self.view, seq, digest), None);
-        if self.open(seq).record(&vote) != Tallied::New {
+        if !self.may_vote() {
             return None;
         }
-        cx.mark(Mark::Voted { phase, view: self.view, seq, digest });
+        let view = self.view();
+        let digest = self.round(seq)?.accepted_header()?.digest;
+        let vote = Vote::sign(cx.cluster, cx.signer, phase, (view, seq, digest), None);
+        let tallied = self.open(view, seq).record(&vote);
+        let again = weakened(Weakening::SecondProposalAccepted) && tallied == Tallied::Contradiction;
+        if tallied != Tallied::New && !again {
+            return None;
+        }
+        cx.mark(Mark::Voted { phase, view, seq, digest });
         Some(vote)
     }
 
@@ -345,18 +346,25 @@ impl<A: Application> Core<A> {
         if seq < self.oldest_kept() {
             return false; // An echo of what is long decided: no one's fault.
         }
-        if vote.view != self.view {
+        if !self.views.takes_votes_of(vote.view) {
+            self.resend.note_view(vote.view);
             cx.reject(from, Some(seq), Reason::WrongView);
             return false;
         }
-        if seq > self.highest_kept() {
+        if seq > self.highest_kept() && !weakened(Weakening::WatermarkIgnored) {
             cx.reject(from, Some(seq), Reason::OutsideWindow);
             return false;
         }
         if vote.author == cx.id() {
             return false; // Our own vote in another's envelope.
         }
-        let tallied = self.open(seq).record(vote);
+        let round = self.open(vote.view, seq);
+        let tallied = round.record(vote);
+        let first = round.header.clone();
+        if tallied == Tallied::Contradiction && vote.phase == Phase::PrePrepare {
+            self.accuse(cx, from, first, vote);
+            return false;
+        }
         if tallied != Tallied::Duplicate {
             cx.mark(Mark::VoteReceived {
                 seq,
@@ -369,35 +377,77 @@ impl<A: Application> Core<A> {
         tallied == Tallied::New
     }
 
+    /// Takes a vote that came alone: one that was here before is counted as
+    /// repeated, be it sent again or replayed.
+    pub fn take_vote<P: Speaks>(&mut self, cx: &mut Context<'_, P>, from: ReplicaId, vote: &Vote) -> bool {
+        let votes = self.slots.get(&vote.seq).and_then(|slot| slot.rounds.get(&vote.view));
+        let votes =
+            votes.map(|round| if vote.phase == Phase::Commit { &round.commits } else { &round.prepares });
+        let known = votes.and_then(|votes| votes.get(vote.author));
+        if known.is_some_and(|(digest, _)| *digest == vote.digest) {
+            cx.reject(from, Some(vote.seq), Reason::Duplicate);
+            return false;
+        }
+        self.record(cx, from, vote)
+    }
+
     /// Records every vote of a certificate.
     pub fn record_certificate<P: Speaks>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
-        certificate: &Certificate,
+        certificate: &Arc<Certificate>,
     ) {
-        if certificate.view == self.view {
+        let seq = certificate.seq;
+        if self.views.takes_votes_of(certificate.view) {
             for vote in certificate.to_votes(cx.cluster) {
                 self.record(cx, from, &vote);
             }
+        } else if certificate.view < self.view()
+            && certificate.kind != CertificateKind::Committed
+            && seq >= self.oldest_kept()
+            && seq <= self.highest_kept()
+        {
+            self.slots.entry(seq).or_default().note_prepared(Arc::clone(certificate));
         }
     }
 
-    /// The digest that a quorum sent COMMIT for.
-    pub fn digest_with_commit_quorum(&self, cluster: &Cluster, seq: Seq) -> Option<Digest> {
-        self.round(seq)?.commits.decided(cluster.quorum())
+    /// The digest that a quorum sent COMMIT for, and in which view.
+    pub fn commit_quorum(&self, cluster: &Cluster, seq: Seq) -> Option<(View, Digest)> {
+        let rounds = &self.slots.get(&seq)?.rounds;
+        rounds.iter().find_map(|(view, round)| Some((*view, round.commits.decided(cluster.quorum())?)))
     }
 
     /// This replica's votes for a slot in the current view.
     pub fn own_votes(&self, id: ReplicaId, seq: Seq) -> Vec<Vote> {
-        self.round(seq).map_or_else(Vec::new, |round| round.votes_of(id, (self.view, seq)))
+        self.round(seq).map_or_else(Vec::new, |round| round.votes_of(id, (self.view(), seq)))
+    }
+
+    /// This replica's own proposal of a slot, to be sent again.
+    pub fn own_proposal(&self, id: ReplicaId, seq: Seq) -> Option<Message> {
+        let slot = self.slot(seq)?;
+        let header = self.round(seq)?.accepted_header().filter(|header| header.author == id)?;
+        let batch = Arc::clone(slot.batches.get(&header.digest)?);
+        Some(Message::PrePrepare { header: header.clone(), batch })
+    }
+
+    /// The communication node that the newest accepted proposal names (CCRO).
+    pub fn last_named(&self) -> Option<ReplicaId> {
+        let newest = self.slots.values().rev().filter_map(|slot| slot.rounds.get(&self.view()));
+        newest.into_iter().find_map(|round| round.accepted_header()?.communication_node)
     }
 
     // ---- Deciding and executing ----
 
     /// The slot is decided by the votes received: `q` COMMITs for `digest`.
-    pub fn commit<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq, digest: Digest, path: Path) {
-        self.decide(cx, (self.view, seq, digest), path, None);
+    pub fn commit<P: Speaks>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        seq: Seq,
+        (view, digest): (View, Digest),
+        path: Path,
+    ) {
+        self.decide(cx, (view, seq, digest), path, None);
     }
 
     /// The slot is decided by a final certificate (fast or committed), of any
@@ -431,6 +481,9 @@ impl<A: Application> Core<A> {
         let slot = self.slots.entry(seq).or_default();
         slot.committed = Some((view, digest));
         slot.proof = proof;
+        if digest == Batch::default().digest() {
+            slot.batches.entry(digest).or_default();
+        }
         cx.mark(Mark::Committed { view, seq, digest, path });
         // Where nothing was accepted yet, the proposal is most likely still on its
         // way; if it is not, the resend timer asks for the batch.
@@ -442,7 +495,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Executes all slots that are decided, in order, without a gap.
-    fn execute<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    pub(crate) fn execute<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
         loop {
             let seq = self.last_executed().next();
             let Some(slot) = self.slots.get(&seq) else {
@@ -451,11 +504,12 @@ impl<A: Application> Core<A> {
             let (Some((_, digest)), Some(batch)) = (slot.committed, slot.decided_batch().cloned()) else {
                 break;
             };
-            for bundle in self.execution.execute(cx, self.view, seq, digest, &batch) {
+            for bundle in self.execution.execute(cx, self.views.active, seq, digest, &batch) {
                 let to = bundle.gateway;
                 cx.push(Effect::Reply { to, bundle });
             }
-            self.forget_requests(&batch);
+            self.requests.executed(&batch);
+            self.views.progressed();
             // All replicas execute the same bytes, so all reach the same checkpoints.
             self.bytes_since_checkpoint += batch.payload_bytes();
             if seq.0.is_multiple_of(self.config.checkpoint_interval)
@@ -466,203 +520,107 @@ impl<A: Application> Core<A> {
         }
     }
 
-    fn forget_requests(&mut self, batch: &Batch) {
-        for bundle in &batch.bundles {
-            let digest = bundle.digest();
-            self.known.remove(&digest);
-            if self.submitted.remove(&digest).is_some() {
-                self.submitted_bytes -= bundle.payload_bytes();
-            }
-        }
-    }
-
-    // ---- Batches that a certificate names and that are missing ----
+    // ---- Batches that a certificate or a NEW-VIEW names and that are missing ----
 
     /// Answers a fetch.
-    pub fn serve<P: Speaks>(&self, cx: &mut Context<'_, P>, from: ReplicaId, seq: Seq, digest: Digest) {
+    pub(crate) fn serve<P: Speaks>(
+        &self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        seq: Seq,
+        digest: Digest,
+    ) {
         if let Some(batch) = self.slot(seq).and_then(|slot| slot.batches.get(&digest)) {
             let batch = Arc::clone(batch);
             cx.send(from, Message::Fetched { seq, batch });
         }
     }
 
-    /// Takes the answer to a fetch, if it is what was asked for.
-    pub fn take_fetched<P: Speaks>(
+    /// Takes the answer to a fetch, if it is what was asked for. The slot is
+    /// returned if its proposal can be accepted now.
+    pub(crate) fn take_fetched<P: Speaks>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
         seq: Seq,
         batch: Arc<Batch>,
-    ) {
-        let wanted = self
-            .slot(seq)
-            .filter(|slot| slot.decided_batch().is_none())
-            .and_then(|slot| slot.committed)
-            .map(|(_, digest)| digest);
-        match wanted {
-            // Another peer answered first.
-            None => {}
-            Some(digest) if batch.digest() == digest => {
-                self.keep_batch(seq, digest, batch);
-                self.execute(cx);
+    ) -> Option<Seq> {
+        let digest = batch.digest();
+        let proposed =
+            self.round(seq).filter(|round| !round.accepted).and_then(|round| round.header.as_ref());
+        let proposed = proposed.map(|header| header.digest);
+        let slot = self.slot(seq).filter(|slot| !slot.batches.contains_key(&digest))?;
+        let decided = slot.committed.map(|(_, digest)| digest);
+        if decided != Some(digest) && proposed != Some(digest) {
+            let asked_for = decided.is_some_and(|decided| !slot.batches.contains_key(&decided));
+            if asked_for {
+                cx.reject(from, None, Reason::DigestMismatch);
             }
-            Some(_) => cx.reject(from, None, Reason::DigestMismatch),
+            return None;
         }
+        self.keep_batch(seq, digest, batch);
+        let accepted = proposed == Some(digest) && self.may_vote();
+        if accepted {
+            self.mark_accepted(cx, seq, digest);
+        }
+        self.execute(cx);
+        accepted.then_some(seq)
     }
 
-    // ---- Checkpoints (OSDI §4.3) ----
+    // ---- Messages that are the same in every flow ----
 
-    fn checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq) {
-        self.bytes_since_checkpoint = 0;
-        let vote = CheckpointVote::sign(cx.cluster, cx.signer, seq, self.execution.digest());
-        cx.send_all(Message::Checkpoint(vote.clone()));
-        self.take_checkpoint(cx, vote);
-    }
-
-    /// Counts a checkpoint; when it becomes stable, what is below is forgotten.
-    /// Whoever asks for one that is stable here already gets the proof.
-    pub fn take_checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, vote: CheckpointVote) {
-        if vote.seq <= self.checkpoints.stable() {
-            if let Some(proof) = self.checkpoints.proof().filter(|_| vote.author != cx.id()) {
-                let proof = Arc::clone(proof);
-                cx.send(vote.author, Message::Stable(proof));
+    /// Takes a message that is not about who carries the votes. Returns the slots
+    /// whose proposals it made acceptable: the flow votes for them.
+    pub fn take_other<P: Speaks>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        message: Message,
+    ) -> Vec<Seq> {
+        match message {
+            // OSDI §4.1
+            Message::Requests(bundle) => self.take_requests(cx, from, bundle),
+            // OSDI §4.3
+            Message::Checkpoint(vote) => self.take_checkpoint(cx, vote),
+            Message::Stable(proof) => self.take_stable(cx, proof),
+            Message::FetchState { seq, offset } => self.serve_state(cx, from, seq, offset),
+            Message::State { seq, total, offset, part } => {
+                self.take_state(cx, from, seq, (total, offset), &part);
             }
-            return;
-        }
-        // Far-off numbers, which only a faulty replica sends yet, would fill the
-        // memory. An honest one is never further ahead than a window.
-        if vote.seq.0 > self.highest_kept().0 + 2 * self.config.checkpoint_interval {
-            return;
-        }
-        let stable = self.checkpoints.stable();
-        if self.checkpoints.count(&vote, cx.cluster.quorum()) == Tallied::Contradiction {
-            cx.reject(vote.author, None, Reason::ConflictingVote);
-        }
-        if self.checkpoints.stable() != stable {
-            self.collect_garbage(cx);
-        }
-    }
-
-    /// Takes the proof of a stable checkpoint.
-    pub fn take_stable<P: Speaks>(&mut self, cx: &mut Context<'_, P>, proof: Arc<StableCheckpoint>) {
-        if self.checkpoints.adopt(proof) {
-            self.collect_garbage(cx);
-        }
-    }
-
-    fn collect_garbage<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
-        cx.mark(Mark::Stable { seq: self.checkpoints.stable() });
-        self.slots = self.slots.split_off(&self.oldest_kept());
-    }
-
-    // ---- What got lost is sent again ----
-
-    /// A peer says how far it has executed.
-    pub fn hear(&mut self, from: ReplicaId, executed: Seq) {
-        let heard = self.heard.entry(from).or_default();
-        *heard = executed.max(*heard);
-    }
-
-    /// The slot that at least one honest peer has executed.
-    fn executed_by_peers(&self, cluster: &Cluster) -> Seq {
-        let mut heard: Vec<Seq> = self.heard.values().copied().collect();
-        heard.sort_unstable_by(|a, b| b.cmp(a));
-        let executed = heard.get(cluster.f()).copied().unwrap_or_default();
-        executed.min(self.highest_kept())
-    }
-
-    /// The last slot that is begun for sure.
-    fn last_begun(&self, cluster: &Cluster) -> Seq {
-        let weak = cluster.weak_quorum();
-        let by_peers = self.executed_by_peers(cluster);
-        let begun = self.slots.iter().rev().find(|(_, slot)| slot.is_begun(weak));
-        begun.map_or(by_peers, |(seq, _)| by_peers.max(*seq))
-    }
-
-    /// Whether anything is begun and not finished: requests, slots, checkpoints.
-    fn has_work(&self, cluster: &Cluster, id: ReplicaId) -> bool {
-        !self.submitted.is_empty()
-            || self.last_begun(cluster) > self.last_executed()
-            || !self.checkpoints.unstable_votes_of(id).is_empty()
-            || self.told < self.last_executed()
-    }
-
-    /// Starts the resend timer, if there is work at hand and it does not run.
-    pub fn watch<P: Speaks>(&mut self, cx: &mut Context<'_, P>, timer: P::Timer) {
-        if self.resend.since.is_none() && self.has_work(cx.cluster, cx.id()) {
-            self.resend.since = Some(self.last_executed());
-            let after = self.config.resend_after.0 << self.resend.in_vain.min(MOST_DOUBLINGS);
-            cx.set_timer(timer, Micros(after));
-        }
-    }
-
-    /// The resend timer ran out. Sends this gateway's requests again that have
-    /// waited that long. If nothing was executed either: sends checkpoints again,
-    /// asks again for missing batches, and returns the slots that are stuck.
-    pub fn stuck<P: Speaks>(&mut self, cx: &mut Context<'_, P>) -> Vec<Seq> {
-        self.submit_again(cx);
-        let executed = self.last_executed();
-        let progressed = self.resend.since.take() != Some(executed);
-        self.resend.in_vain = if progressed { 0 } else { self.resend.in_vain + 1 };
-        let is_behind = self.executed_by_peers(cx.cluster).0 > executed.0 + self.config.window;
-        if progressed && !is_behind {
-            return vec![];
-        }
-        if self.told < executed {
-            // Quiet again: whoever missed the last slots learns of them.
-            self.told = executed;
-            cx.send_all(Message::Progress { executed });
-        }
-        for vote in self.checkpoints.unstable_votes_of(cx.id()) {
-            cx.send_all(Message::Checkpoint(vote));
-        }
-        let first = self.last_executed().next();
-        let last = self.last_begun(cx.cluster);
-        let slots: Vec<Seq> = (first.0..=last.0).take(SLOTS_ASKED).map(Seq).collect();
-        for seq in &slots {
-            if let Some((_, digest)) = self.slot(*seq).and_then(|slot| slot.committed) {
-                cx.send_all(Message::Fetch { seq: *seq, digest });
+            // OSDI §4.4
+            Message::ViewChange(change) => self.take_view_change(cx, from, change),
+            Message::NewView(new_view) => return self.take_new_view(cx, from, &new_view),
+            Message::Conflict { first, .. } => self.take_conflict(cx, first.view),
+            // What got lost
+            Message::Progress { view, executed } => self.hear(cx, from, view, executed),
+            Message::Fetch { seq, digest } => self.serve(cx, from, seq, digest),
+            Message::Fetched { seq, batch } => {
+                return self.take_fetched(cx, from, seq, batch).into_iter().collect();
             }
+            Message::Recover { nonce } => self.answer_recovery(cx, from, nonce),
+            Message::Recollection(answer) => self.take_recollection(cx, &answer),
+            // The flow's own.
+            Message::PrePrepare { .. }
+            | Message::Vote(_)
+            | Message::Certificate(_)
+            | Message::Stuck { .. } => {}
         }
-        slots.into_iter().filter(|seq| !self.is_committed(*seq)).collect()
-    }
-
-    fn submit_again<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
-        let commander = cx.cluster.commander(self.view);
-        for submitted in self.submitted.values_mut() {
-            if std::mem::replace(&mut submitted.waited, true) {
-                cx.send(commander, Message::Requests(Arc::clone(&submitted.bundle)));
-            }
-        }
-    }
-
-    /// This replica's own proposal of a slot, to be sent again.
-    pub fn own_proposal(&self, id: ReplicaId, seq: Seq) -> Option<Message> {
-        let slot = self.slot(seq)?;
-        let header = self.round(seq)?.accepted_header().filter(|header| header.author == id)?;
-        let batch = Arc::clone(slot.batches.get(&header.digest)?);
-        Some(Message::PrePrepare { header: header.clone(), batch })
-    }
-
-    /// The communication node that the newest accepted proposal names (CCRO).
-    pub fn last_named(&self) -> Option<ReplicaId> {
-        let newest = self.slots.values().rev().filter_map(|slot| slot.rounds.get(&self.view));
-        newest.into_iter().find_map(|round| round.accepted_header()?.communication_node)
+        vec![]
     }
 
     /// What a person wants to know.
     pub fn status(&self, cluster: &Cluster) -> Status {
         let begun = self.slots.range(self.last_executed().next()..).count();
         Status {
-            view: self.view,
-            changing_view: false,
-            recovering: false,
-            commander: cluster.commander(self.view),
+            view: self.views.wanted,
+            changing_view: self.views.is_changing(),
+            recovering: self.recovery.is_pending(),
+            commander: cluster.commander(self.views.wanted),
             communication_node: None,
             last_executed: self.last_executed(),
             stable_checkpoint: self.checkpoints.stable(),
             slots_in_flight: begun,
-            requests_waiting: self.waiting.iter().map(|bundle| bundle.requests().len()).sum(),
+            requests_waiting: self.requests.waiting(),
         }
     }
 }

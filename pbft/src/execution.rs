@@ -5,7 +5,7 @@ use kernel::{
     Application, Batch, Bundle, Context, Digest, Mark, Operation, Protocol, ReplicaId, Reply, ReplyBundle,
     Seq, View,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A gateway has at most so many sessions; beyond, its oldest is forgotten, on
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const MOST_SESSIONS: usize = 65_536;
 
 /// The last request of a session, and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Answer {
     counter: u64,
     seq: Seq,
@@ -46,6 +46,29 @@ impl<A: Application> Execution<A> {
     pub fn digest(&self) -> Digest {
         let sessions = postcard::to_stdvec(&self.sessions).expect("sessions are plain data");
         self.chain.chain(&self.application.digest()).chain(&Digest::of(&sessions))
+    }
+
+    /// The chain over all executed digests.
+    pub fn chain(&self) -> Digest {
+        self.chain
+    }
+
+    /// The whole state as bytes.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let fields = (self.last, self.chain, self.application.snapshot(), &self.sessions);
+        postcard::to_stdvec(&fields).expect("a state is plain data")
+    }
+
+    /// The state that a snapshot holds; none if it is not one.
+    pub fn restore(snapshot: &[u8]) -> Option<Execution<A>> {
+        let (last, chain, application, sessions): (Seq, Digest, Vec<u8>, _) =
+            postcard::from_bytes(snapshot).ok()?;
+        Some(Execution { last, chain, application: A::restore(&application)?, sessions })
+    }
+
+    /// What a deliberate weakening does: every client's past is forgotten.
+    pub(crate) fn forget_sessions(&mut self) {
+        self.sessions.clear();
     }
 
     /// Executes the next slot. Returns the replies, one bundle per gateway.

@@ -59,15 +59,21 @@ mod core;
 mod execution;
 mod falsify;
 mod message;
+pub mod new_view;
+pub mod recovery;
 mod replica;
+mod requests;
+mod resend;
 mod slot;
+pub mod transfer;
+pub mod view_change;
 
-pub use crate::core::{Core, Speaks};
+pub use crate::core::{Core, Speaks, Timer, Votes};
 pub use config::Config;
 pub use execution::Execution;
 pub use message::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
     ViewChange, Vote,
 };
-pub use replica::{Replica, Timer};
+pub use replica::Replica;
 pub use slot::{Round, Slot};

@@ -164,6 +164,8 @@ pub enum Message {
     Stable(Arc<StableCheckpoint>),
     /// How far the sender has executed; sent when it has come to rest.
     Progress {
+        /// The view that it takes part in.
+        view: View,
         /// The last slot executed.
         executed: Seq,
     },

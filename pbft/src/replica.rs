@@ -1,9 +1,11 @@
 //! PBFT proper: every vote goes to everyone.
 
 use crate::config::Config;
-use crate::core::Core;
-use crate::message::{Certificate, CertificateKind, Message, Vote};
-use kernel::{Application, Cluster, Context, Input, Path, Phase, Protocol, ReplicaId, Seq, Status};
+use crate::core::{Core, Timer, Votes};
+use crate::message::{Certificate, CertificateKind, Message};
+use kernel::{
+    Application, Cluster, Context, Input, Path, Phase, Protocol, ReplicaId, Seq, Status, Weakening, weakened,
+};
 use std::sync::Arc;
 
 /// A PBFT replica.
@@ -12,17 +14,15 @@ pub struct Replica<A> {
     core: Core<A>,
 }
 
-/// What a PBFT replica waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Timer {
-    /// Work at hand, and maybe a message lost.
-    Resend,
-}
-
 impl<A: Application> Replica<A> {
     /// A replica that has seen nothing yet.
     pub fn new(config: Config, application: A) -> Replica<A> {
-        Replica { core: Core::new(config, application) }
+        Replica { core: Core::new(config, Votes::ToAll, application) }
+    }
+
+    /// A replica that lost its memory: it learns from the others before it votes.
+    pub fn recovering(config: Config, application: A) -> Replica<A> {
+        Replica { core: Core::recovering(config, Votes::ToAll, application) }
     }
 
     /// The replica's state.
@@ -32,38 +32,39 @@ impl<A: Application> Replica<A> {
 
     fn deliver(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, message: Message) {
         match message {
-            // OSDI §4.1
-            Message::Requests(bundle) => self.core.take_requests(cx, bundle),
             // OSDI §4.2: a backup that accepts a proposal multicasts PREPARE.
             Message::PrePrepare { header, batch } => {
                 let seq = header.seq;
                 if self.core.accept(cx, from, header, batch) {
-                    self.vote(cx, Phase::Prepare, seq);
-                    self.advance(cx, seq);
+                    self.follow(cx, seq);
                 }
             }
-            Message::Vote(vote) => self.take_vote(cx, from, &vote),
+            Message::Vote(vote) => {
+                if self.core.take_vote(cx, from, &vote) {
+                    self.advance(cx, vote.seq);
+                }
+            }
             Message::Certificate(certificate) => self.take_certificate(cx, from, certificate),
-            Message::Stuck { seq, votes, .. } => {
+            Message::Stuck { seq, complaint, votes } => {
                 for vote in &votes {
-                    self.take_vote(cx, from, vote);
+                    if self.core.record(cx, from, vote) {
+                        self.advance(cx, seq);
+                    }
                 }
-                self.help(cx, from, seq);
+                self.help(cx, from, seq, complaint || !votes.is_empty());
             }
-            // OSDI §4.3
-            Message::Checkpoint(vote) => self.core.take_checkpoint(cx, vote),
-            Message::Stable(proof) => self.core.take_stable(cx, proof),
-            Message::Progress { executed } => self.core.hear(from, executed),
-            Message::Fetch { seq, digest } => self.core.serve(cx, from, seq, digest),
-            Message::Fetched { seq, batch } => self.core.take_fetched(cx, from, seq, batch),
-            _ => {}
+            other => {
+                for seq in self.core.take_other(cx, from, other) {
+                    self.follow(cx, seq);
+                }
+            }
         }
     }
 
-    fn take_vote(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, vote: &Vote) {
-        if self.core.record(cx, from, vote) {
-            self.advance(cx, vote.seq);
-        }
+    /// A proposal was accepted. (A commander's proposal is its vote already.)
+    fn follow(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        self.vote(cx, Phase::Prepare, seq);
+        self.advance(cx, seq);
     }
 
     fn take_certificate(
@@ -82,12 +83,14 @@ impl<A: Application> Replica<A> {
 
     /// OSDI §4.2: prepared, so COMMIT; a quorum of COMMITs, so decided.
     fn advance(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
-        let prepared = self.core.round(seq).is_some_and(|round| round.is_prepared(cx.cluster));
+        let prepared = self.core.round(seq).is_some_and(|round| {
+            round.is_prepared(cx.cluster) || (round.accepted && weakened(Weakening::CommitWithoutPrepared))
+        });
         if prepared && !self.core.has_cast_commit(cx.id(), seq) {
             self.vote(cx, Phase::Commit, seq);
         }
-        if let Some(digest) = self.core.digest_with_commit_quorum(cx.cluster, seq) {
-            self.core.commit(cx, seq, digest, Path::Direct);
+        if let Some(decision) = self.core.commit_quorum(cx.cluster, seq) {
+            self.core.commit(cx, seq, decision, Path::Direct);
         }
     }
 
@@ -98,6 +101,12 @@ impl<A: Application> Replica<A> {
     }
 
     fn propose(&mut self, cx: &mut Context<'_, Self>) {
+        // OSDI §4.4: with a quorum of VIEW-CHANGEs, the new commander begins.
+        if self.core.may_begin_view(cx) {
+            for seq in self.core.begin_view(cx, None) {
+                self.follow(cx, seq);
+            }
+        }
         while self.core.may_propose(cx) {
             let seq = self.core.propose(cx, None);
             self.advance(cx, seq);
@@ -116,12 +125,18 @@ impl<A: Application> Replica<A> {
         }
     }
 
-    /// Answers a replica that is stuck: with the decision, else with this
-    /// replica's own votes.
-    fn help(&mut self, cx: &mut Context<'_, Self>, stuck: ReplicaId, seq: Seq) {
+    /// Answers a replica that is stuck: with the decision, else, if it is `deep` in
+    /// trouble and not only curious, with this replica's own votes.
+    fn help(&mut self, cx: &mut Context<'_, Self>, stuck: ReplicaId, seq: Seq, deep: bool) {
+        if self.core.is_past(cx, stuck, seq) {
+            return;
+        }
         let slot = self.core.slot(seq);
         if let Some(certificate) = slot.and_then(|slot| slot.final_certificate(cx.cluster, seq)) {
             cx.send(stuck, Message::Certificate(certificate));
+            return;
+        }
+        if !deep {
             return;
         }
         if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
@@ -141,13 +156,14 @@ impl<A: Application> Protocol for Replica<A> {
 
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         match input {
-            Input::Start => {}
+            Input::Start => self.core.start(cx),
             Input::Submit(bundle) => self.core.submit(cx, bundle),
             Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
             Input::Expire(Timer::Resend) => self.resend(cx),
+            Input::Expire(Timer::View) => self.core.expire_view(cx),
         }
         self.propose(cx);
-        self.core.watch(cx, Timer::Resend);
+        self.core.watch(cx);
     }
 
     fn status(&self, cluster: &Cluster) -> Status {

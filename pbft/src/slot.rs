@@ -1,15 +1,21 @@
 //! One sequence number and all that a replica knows of it.
 
 use crate::message::{Certificate, CertificateKind, Vote};
-use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Tallied, View, VoteSet};
+use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Tallied, View, VoteSet, Weakening, weakened};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// All that is known of one sequence number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Slot {
-    /// By view.
+    /// By view: the view that this replica takes part in, and the one it wants.
     pub rounds: BTreeMap<View, Round>,
+    /// Of the rounds that are gone: the prepared or fast certificate of the
+    /// highest view that this replica ever held (an entry of `P`).
+    pub prepared: Option<Arc<Certificate>>,
+    /// Of the rounds that are gone: the last vote to accept that this replica
+    /// cast (an entry of `Q`).
+    pub voted: Option<Vote>,
     /// The batches that proposals or certificates for this slot name.
     pub batches: BTreeMap<Digest, Arc<Batch>>,
     /// The decision: view and digest.
@@ -86,7 +92,7 @@ impl Round {
     ) -> Option<Certificate> {
         let (votes, needed) = match kind {
             CertificateKind::Prepared => (&self.prepares, cluster.quorum()),
-            CertificateKind::Fast => (&self.prepares, usize::from(cluster.n)),
+            CertificateKind::Fast => (&self.prepares, Certificate::fast_votes(cluster)),
             CertificateKind::Committed => (&self.commits, cluster.quorum()),
         };
         let header = self.header.as_ref().filter(|header| header.digest == digest);
@@ -112,6 +118,18 @@ impl Round {
         })
     }
 
+    /// The certificate that `q` replicas accepted the commander's proposal.
+    fn prepared_certificate(&self, cluster: &Cluster, view: View, seq: Seq) -> Option<Certificate> {
+        let digest = self.header.as_ref()?.digest;
+        self.certificate(cluster, CertificateKind::Prepared, (view, seq, digest))
+    }
+
+    /// The vote by which `author` accepted: its PREPARE, or as commander its
+    /// proposal.
+    fn vote_to_accept(&self, author: ReplicaId, view: View, seq: Seq) -> Option<Vote> {
+        self.votes_of(author, (view, seq)).into_iter().find(|vote| vote.phase != Phase::Commit)
+    }
+
     /// The votes that `author` cast in this round.
     pub fn votes_of(&self, author: ReplicaId, (view, seq): (View, Seq)) -> Vec<Vote> {
         let proposal = self.header.iter().filter(|header| header.author == author).cloned();
@@ -132,6 +150,51 @@ impl Round {
 }
 
 impl Slot {
+    /// Takes note of a certificate of an earlier view.
+    pub(crate) fn note_prepared(&mut self, certificate: Arc<Certificate>) {
+        if self.prepared.as_ref().is_none_or(|known| known.view < certificate.view) {
+            self.prepared = Some(certificate);
+        }
+    }
+
+    /// Forgets the rounds of all views but `kept`; what a later view change must
+    /// know of them stays (PROTOCOLS §8: `P` and `Q` survive view changes).
+    pub(crate) fn forget_rounds(&mut self, cluster: &Cluster, id: ReplicaId, seq: Seq, kept: &[View]) {
+        let (kept, gone) = std::mem::take(&mut self.rounds).into_iter().partition(|(v, _)| kept.contains(v));
+        self.rounds = kept;
+        let gone: BTreeMap<View, Round> = gone;
+        for (view, round) in gone {
+            if let Some(certificate) = round.prepared_certificate(cluster, view, seq)
+                && !weakened(Weakening::PreparedForgotten)
+            {
+                self.note_prepared(Arc::new(certificate));
+            }
+            if let Some(vote) = round.vote_to_accept(id, view, seq) {
+                self.voted = Some(vote);
+            }
+            if let Some((decided, digest)) = self.committed
+                && decided == view
+                && self.proof.is_none()
+            {
+                let about = (view, seq, digest);
+                self.proof = round.certificate(cluster, CertificateKind::Committed, about).map(Arc::new);
+            }
+        }
+    }
+
+    /// This replica's entry of `P`: the prepared certificate of the highest view.
+    pub(crate) fn highest_prepared(&self, cluster: &Cluster, seq: Seq) -> Option<Arc<Certificate>> {
+        let newest = self.rounds.iter().rev();
+        let of_rounds = newest.filter_map(|(view, round)| round.prepared_certificate(cluster, *view, seq));
+        of_rounds.map(Arc::new).next().or_else(|| self.prepared.clone())
+    }
+
+    /// This replica's entry of `Q`: the last vote to accept that it cast.
+    pub(crate) fn last_vote(&self, id: ReplicaId, seq: Seq) -> Option<Vote> {
+        let newest = self.rounds.iter().rev();
+        newest.filter_map(|(view, round)| round.vote_to_accept(id, *view, seq)).next().or(self.voted.clone())
+    }
+
     /// Whether the slot is begun for sure: decided, proposed to this replica, or
     /// known to `weak_quorum` replicas, of which one is honest. A single vote
     /// may be anyone's invention.

@@ -135,7 +135,7 @@ fn a_backup_goes_through_the_three_phases() {
         panic!("{:?}", effects[4]);
     };
     assert_eq!((*to, bundle.replica, bundle.replies.len()), (ReplicaId(2), ReplicaId(1), 1));
-    assert_eq!(effects.len(), 4);
+    assert_eq!(effects.len(), 5);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_vote_counts_once() {
     bench.deliver(0, bench.proposal(1, &batch));
     bench.deliver(2, Message::Vote(bench.vote(2, Phase::Commit, batch.digest())));
     let again = bench.deliver(3, Message::Vote(bench.vote(2, Phase::Commit, batch.digest())));
-    assert_eq!(again, []);
+    assert_eq!(again, rejected(3, 1, Reason::Duplicate));
     assert!(!bench.replica.core().is_committed(Seq(1)));
 }
 
@@ -154,9 +154,22 @@ fn a_second_proposal_for_a_slot_is_refused() {
     let mut bench = bench(1);
     let (one, other) = (bench.batch(b"one"), bench.batch(b"other"));
     bench.deliver(0, bench.proposal(1, &one));
+    let again = bench.deliver(0, bench.proposal(1, &one));
+    assert_eq!(again, rejected(0, 1, Reason::Duplicate), "the same again is no offence");
+
+    // The second one goes to all as proof, and its commander is left.
     let effects = bench.deliver(0, bench.proposal(1, &other));
-    assert_eq!(effects, rejected(0, 1, Reason::ConflictingProposal));
-    assert_eq!(bench.deliver(0, bench.proposal(1, &one)), [], "the same again is no offence");
+    assert_eq!(effects[..1], rejected(0, 1, Reason::ConflictingProposal));
+    let Effect::Send { to: To::All, message: Message::Conflict { first, second } } = &effects[1] else {
+        panic!("{:?}", effects[1]);
+    };
+    assert_eq!((first.digest, second.digest), (one.digest(), other.digest()));
+    let left = Effect::Mark(Mark::LeftFor { view: View(1) });
+    assert!(effects.contains(&left), "{effects:?}");
+    let Some(Effect::Send { to: To::All, message: Message::ViewChange(change) }) = effects.last() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((change.view, change.author), (View(1), ReplicaId(1)));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Messages of the published round.
 
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Digest, Falsify, Reason, ReplicaId, ReplyBundle, Seq, Signature,
-    Signer, Wire,
+    Batch, Bundle, Claim, Class, Cluster, Digest, Reason, ReplicaId, ReplyBundle, Seq, Signature, Signer,
+    Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -79,15 +79,6 @@ impl Statement {
 
     fn claim(&self, cluster: &Cluster) -> Claim {
         Claim { author: self.author, bytes: self.bytes(cluster), signature: self.signature }
-    }
-
-    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Statement {
-        let digest = Digest::of(&self.digest.0);
-        if self.author == signer.id() {
-            Statement::sign(cluster, signer, self.step, self.seq, digest)
-        } else {
-            Statement { digest, ..self.clone() }
-        }
     }
 }
 
@@ -166,39 +157,6 @@ impl Wire for Message {
                 let replies = bundles.iter().map(|bundle| bundle.claim(cluster));
                 Ok(replies.chain([header.claim(cluster)]).collect())
             }
-        }
-    }
-}
-
-impl Falsify for Message {
-    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
-        match self {
-            Message::Step(statement) => Message::Step(statement.falsified(cluster, signer)),
-            Message::Reply { header, bundles } => Message::Reply {
-                header: header.falsified(cluster, signer),
-                bundles: bundles.iter().map(|bundle| bundle.falsified(cluster, signer)).collect(),
-            },
-            other => other.clone(),
-        }
-    }
-
-    fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Message> {
-        match self {
-            Message::Block { header, batch }
-                if header.step == Step::Request
-                    && header.author == signer.id()
-                    && !batch.bundles.is_empty() =>
-            {
-                let mut other = Batch::default();
-                if batch.bundles.len() > 1 {
-                    other.bundles = batch.bundles.iter().rev().cloned().collect();
-                }
-                Some(Message::Block {
-                    header: Statement::sign(cluster, signer, Step::Request, header.seq, other.digest()),
-                    batch: Arc::new(other),
-                })
-            }
-            _ => None,
         }
     }
 }

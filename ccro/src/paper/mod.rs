@@ -36,6 +36,7 @@
 //! some and, with a commander that equivocates, another to others makes honest
 //! nodes execute different blocks.
 
+mod falsify;
 mod message;
 mod replica;
 

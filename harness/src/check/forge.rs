@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Signature, Signer, View};
-use pbft::{Certificate, CertificateKind, Message, Vote};
+use pbft::new_view::Outline;
+use pbft::{Certificate, CertificateKind, Message, NewView, ViewChange, Vote};
 use sim::checker::{Lie, signers};
 
 /// The alphabet of a liar.
@@ -21,6 +22,8 @@ pub struct Alphabet {
     pub names: Vec<Option<ReplicaId>>,
     /// Whether it makes certificates of the votes it knows.
     pub certificates: bool,
+    /// Views that it asks for, and begins as their commander.
+    pub new_views: Vec<View>,
 }
 
 /// Makes a liar's messages.
@@ -49,17 +52,24 @@ impl Forger {
         let signer = signers(cluster).remove(usize::from(liar.0));
         let mut forger = Forger { cluster: cluster.clone(), signer, alphabet, own: Vec::new() };
         forger.own = forger.proposals_and_votes();
+        let rest = forger.rest();
+        forger.own.extend(rest);
         forger
     }
 
     /// All that it may say now.
     pub fn forge(&self, heard: &[&Message]) -> Vec<Lie<Message>> {
         let mut said = self.own.clone();
+        let mut known = Known::default();
+        heard.iter().copied().chain(&self.own).for_each(|message| known.learn(message));
         if self.alphabet.certificates {
-            let mut known = Known::default();
-            heard.iter().copied().chain(&self.own).for_each(|message| known.learn(message));
             said.extend(self.relays(heard));
             said.extend(self.certificates(&known));
+        }
+        for view in &self.alphabet.new_views {
+            let changes = self.view_changes(&known, *view);
+            said.extend(self.new_views(heard, &changes, *view));
+            said.extend(changes.into_iter().map(Message::ViewChange));
         }
         let from = self.signer.id();
         said.into_iter().map(|message| Lie { from, to: None, message }).collect()
@@ -80,6 +90,116 @@ impl Forger {
                 messages.push(self.vote(Phase::Prepare, about));
             }
             messages.push(self.vote(Phase::Commit, about));
+        }
+        messages
+    }
+
+    /// What needs nothing that others said, beside proposals and votes.
+    fn rest(&self) -> Vec<Message> {
+        let Alphabet { batches, slots, views, .. } = &self.alphabet;
+        let mut messages = Vec::new();
+        for seq in slots {
+            // A batch needs no signature of its own; who lacks one may get it.
+            let fetched =
+                batches.iter().map(|batch| Message::Fetched { seq: *seq, batch: Arc::clone(batch) });
+            messages.extend(fetched);
+            for view in views {
+                let headers: Vec<&Vote> = self.own.iter().filter_map(|m| header(m, *view, *seq)).collect();
+                let Some((first, others)) = headers.split_first() else {
+                    continue;
+                };
+                // A header with another's batch: admission must refuse it.
+                let swapped = batches.iter().filter(|batch| batch.digest() != first.digest).take(1);
+                messages.extend(
+                    swapped.map(|batch| Message::PrePrepare {
+                        header: (*first).clone(),
+                        batch: Arc::clone(batch),
+                    }),
+                );
+                // Proof of its own misbehaviour: makes anybody leave at any moment.
+                let second = others.iter().find(|other| other.digest != first.digest);
+                messages.extend(
+                    second.map(|second| Message::Conflict {
+                        first: (*first).clone(),
+                        second: (*second).clone(),
+                    }),
+                );
+            }
+        }
+        messages
+    }
+
+    /// Its own VIEW-CHANGEs for `view`: with nothing, with each vote it may report,
+    /// with each certificate that it can make.
+    fn view_changes(&self, known: &Known, view: View) -> Vec<Arc<ViewChange>> {
+        let id = self.signer.id();
+        let own = self.own.iter().filter_map(|message| match message {
+            Message::PrePrepare { header, .. } => Some(header),
+            Message::Vote(vote) => Some(vote),
+            _ => None,
+        });
+        let reports = own.filter(|vote| vote.phase != Phase::Commit && vote.view < view && vote.author == id);
+        let reports = [vec![]].into_iter().chain(reports.map(|vote| vec![vote.clone()]));
+        let reports: Vec<Vec<Vote>> =
+            if self.cluster.protocol == "ccro" { reports.collect() } else { vec![vec![]] };
+        let prepared: Vec<Vec<Arc<Certificate>>> = [vec![]]
+            .into_iter()
+            .chain(self.one_certificate_each(known, view).into_iter().map(|certificate| vec![certificate]))
+            .collect();
+        let pairs = prepared.iter().flat_map(|p| reports.iter().map(move |q| (p.clone(), q.clone())));
+        let sign = |(p, q)| Arc::new(ViewChange::sign(&self.cluster, &self.signer, view, None, p, q));
+        pairs.map(sign).collect()
+    }
+
+    /// For everything that a quorum is known to have accepted before `view`, one
+    /// certificate.
+    fn one_certificate_each(&self, known: &Known, view: View) -> Vec<Arc<Certificate>> {
+        let mut certificates = Vec::new();
+        for (about, votes) in known.prepares.iter().filter(|(about, _)| about.0 < view) {
+            let commander = self.cluster.commander(about.0);
+            let Some((node, header)) = known.naming.get(about).and_then(|named| named.first()) else {
+                continue;
+            };
+            let mut votes = votes.clone();
+            votes.insert(commander, *header);
+            let made = bundles(CertificateKind::Prepared, *about, *node, &votes, self.cluster.quorum());
+            let with_commander = made.into_iter().find_map(|message| match message {
+                Message::Certificate(made) if made.votes.iter().any(|v| v.0 == commander) => Some(made),
+                _ => None,
+            });
+            certificates.extend(with_commander);
+        }
+        certificates
+    }
+
+    /// As commander of `view`: NEW-VIEWs of every quorum of VIEW-CHANGEs, with what
+    /// they demand and with every batch for the first slot instead.
+    fn new_views(&self, heard: &[&Message], own: &[Arc<ViewChange>], view: View) -> Vec<Message> {
+        if self.cluster.commander(view) != self.signer.id() {
+            return vec![];
+        }
+        let others = heard.iter().filter_map(|message| match message {
+            Message::ViewChange(change) if change.view == view => Some(Arc::clone(change)),
+            _ => None,
+        });
+        let changes: Vec<Arc<ViewChange>> = others.chain(own.iter().cloned()).collect();
+        let name = self.alphabet.names.first().copied().flatten();
+        let mut messages = Vec::new();
+        for mut quorum in choose(&changes, self.cluster.quorum()) {
+            quorum.sort_by_key(|change| change.author);
+            if quorum.windows(2).any(|pair| pair[0].author == pair[1].author) {
+                continue;
+            }
+            let demanded = Outline::of(&self.cluster, &quorum).slots;
+            let others = self.alphabet.batches.iter().map(|batch| vec![(Seq(1), batch.digest())]);
+            for slots in [demanded].into_iter().chain(others) {
+                let sign = |(seq, digest)| {
+                    Vote::sign(&self.cluster, &self.signer, Phase::PrePrepare, (view, seq, digest), name)
+                };
+                let proposals = slots.into_iter().map(sign).collect();
+                let new_view = NewView::sign(&self.cluster, &self.signer, view, quorum.clone(), proposals);
+                messages.push(Message::NewView(Arc::new(new_view)));
+            }
         }
         messages
     }
@@ -170,13 +290,27 @@ fn bundles(
     size: usize,
 ) -> Vec<Message> {
     let votes: Vec<_> = votes.iter().map(|(author, signature)| (*author, *signature)).collect();
-    let chosen = (0u32..1 << votes.len()).filter(|set| set.count_ones() as usize == size);
-    chosen
-        .map(|set| {
-            let inside = votes.iter().enumerate().filter(|(i, _)| set & (1 << i) != 0);
-            let votes = inside.map(|(_, vote)| *vote).collect();
-            let certificate = Certificate { kind, view, seq, digest, communication_node, votes };
-            Message::Certificate(Arc::new(certificate))
-        })
-        .collect()
+    let certificate = |votes| {
+        let certificate = Certificate { kind, view, seq, digest, communication_node, votes };
+        Message::Certificate(Arc::new(certificate))
+    };
+    choose(&votes, size).into_iter().map(certificate).collect()
+}
+
+/// Every choice of `size` of `from`, in order.
+fn choose<T: Clone>(from: &[T], size: usize) -> Vec<Vec<T>> {
+    let chosen = (0u32..1 << from.len()).filter(|set| set.count_ones() as usize == size);
+    let pick = |set: u32| {
+        let inside = from.iter().enumerate().filter(move |(i, _)| set & (1 << i) != 0);
+        inside.map(|(_, one)| one.clone()).collect()
+    };
+    chosen.map(pick).collect()
+}
+
+/// The header of a proposal for this slot.
+fn header(message: &Message, view: View, seq: Seq) -> Option<&Vote> {
+    match message {
+        Message::PrePrepare { header, .. } if header.view == view && header.seq == seq => Some(header),
+        _ => None,
+    }
 }

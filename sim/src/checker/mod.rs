@@ -62,6 +62,9 @@
 //!
 //! # What a result means
 //!
+//! A scope may begin in the middle of a run ([`Scope::openings`]): then it is every
+//! continuation of that beginning that is explored.
+//!
 //! *Exhausted* means that every state of the scope was seen, up to the 64-bit
 //! fingerprints by which stateright tells states apart. It says nothing about
 //! more slots, more expirations, other messages of liars than the forger knows, or
@@ -79,5 +82,5 @@ pub use chart::Chart;
 pub use history::{History, agree, is_valid};
 pub use model::Search;
 pub use run::{Progress, Report, check};
-pub use scope::{Around, Checkable, Forger, Lie, Names, Node, Scope, requests_of, signers};
+pub use scope::{Around, Checkable, Forger, Lie, Names, Node, Opening, Scope, requests_of, signers};
 pub use table::Reach;

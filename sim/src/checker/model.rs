@@ -41,7 +41,8 @@ impl<P: Checkable> World<P> {
     pub(crate) fn new(scope: Scope<P>, search: Search) -> World<P> {
         let nodes = scope.nodes.len();
         let mut table = Table::new(scope);
-        let initial: Cut = (0..nodes).map(|node| table.start(node)).collect();
+        let mut initial: Cut = (0..nodes).map(|node| table.start(node)).collect();
+        table.open(&mut initial);
         World { table: Mutex::new(table), search, initial, halted: Arc::default() }
     }
 
@@ -102,8 +103,12 @@ impl<P: Checkable> Model for World<P> {
 
     fn properties(&self) -> Vec<Property<World<P>>> {
         vec![
-            Property::always(AGREEMENT, |world, cut: &Cut| world.table().judge(cut).agree),
-            Property::always(VALIDITY, |world, cut: &Cut| world.table().judge(cut).are_valid),
+            Property::always(AGREEMENT, |world, cut: &Cut| {
+                !world.table().breaks_first(cut, |verdict| verdict.agree)
+            }),
+            Property::always(VALIDITY, |world, cut: &Cut| {
+                !world.table().breaks_first(cut, |verdict| verdict.are_valid)
+            }),
         ]
     }
 }

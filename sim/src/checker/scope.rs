@@ -50,6 +50,15 @@ pub struct Lie<M> {
 /// All that faulty replicas may say, given the messages that reached them.
 pub type Forger<M> = Box<dyn FnMut(&[&M]) -> Vec<Lie<M>> + Send>;
 
+/// A delivery that happens before the search begins: the first message in the
+/// node's inbox that fits.
+pub struct Opening<M> {
+    /// To which of the running nodes.
+    pub node: usize,
+    /// Which message.
+    pub fits: Box<dyn Fn(&M) -> bool + Send>,
+}
+
 /// Runs one step of a replica; tests switch a rule off around it.
 pub type Around = Box<dyn Fn(&mut dyn FnMut()) + Send>;
 
@@ -78,6 +87,8 @@ pub struct Scope<P: Checkable> {
     pub names: Names,
     /// How a message reads in a sequence chart.
     pub describe: fn(&P::Message, &Names) -> String,
+    /// What has happened before the search begins, in this order.
+    pub openings: Vec<Opening<P::Message>>,
     /// See [`Around`].
     pub around: Around,
 }
@@ -99,6 +110,7 @@ impl<P: Checkable> Scope<P> {
             asked,
             names: Names::default(),
             describe: |message, _| kernel::Wire::kind(message).to_owned(),
+            openings: Vec::new(),
             around: Box::new(|step| step()),
         }
     }

@@ -129,6 +129,8 @@ pub(crate) struct Table<P: Checkable> {
     seen_as: Vec<(u32, u32)>,
     /// By the histories of all nodes.
     verdicts: HashMap<Box<[u32]>, Verdict>,
+    /// The first state that was found to break a property.
+    broken: Option<Box<[LocalId]>>,
     /// Hashes of the looks of all nodes.
     sights: HashSet<u64>,
     /// By letter; none if admission refused it.
@@ -154,6 +156,7 @@ impl<P: Checkable> Table<P> {
             histories: Interned::new(),
             seen_as: Vec::new(),
             verdicts: HashMap::new(),
+            broken: None,
             sights: HashSet::new(),
             admitted: Vec::new(),
             steps: HashMap::new(),
@@ -196,6 +199,19 @@ impl<P: Checkable> Table<P> {
             self.take(&mut local, input);
         }
         self.intern(local)
+    }
+
+    /// Plays the openings of the scope.
+    pub(crate) fn open(&mut self, cut: &mut [LocalId]) {
+        for opening in std::mem::take(&mut self.scope.openings) {
+            let node = opening.node;
+            let inbox = self.inbox(cut, node);
+            let fits = |letter: &&LetterId| (opening.fits)(&self.letter(**letter).message);
+            let letter = *inbox.iter().find(fits).expect("an opening's message was sent or can be forged");
+            let next = self.step(cut[node], Event::Deliver(letter));
+            assert_ne!(next, cut[node], "an opening's message changes its receiver");
+            cut[node] = next;
+        }
     }
 
     fn intern(&mut self, local: Local<P>) -> LocalId {
@@ -372,6 +388,15 @@ impl<P: Checkable> Table<P> {
     /// Timers that expired on the way to `at`.
     pub(crate) fn expirations(&self, at: LocalId) -> u32 {
         self.local(at).expired.values().map(|count| u32::from(*count)).sum()
+    }
+
+    /// Whether this is the first state in which `holds` does not. Stateright keeps
+    /// the last one that it comes by, which need not be the nearest.
+    pub(crate) fn breaks_first(&mut self, cut: &[LocalId], holds: fn(Verdict) -> bool) -> bool {
+        if holds(self.judge(cut)) {
+            return false;
+        }
+        **self.broken.get_or_insert_with(|| cut.into()) == *cut
     }
 
     /// What everybody else can tell of the replica, by number.

@@ -1,57 +1,78 @@
-//! Agreement and total order: no two honest replicas execute different batches
-//! for one sequence number, and each executes 1, 2, 3, … without a gap.
+//! Agreement: one digest per slot among all honest replicas, whether they say
+//! that it is committed or execute it, and one history behind every slot.
 
-use crate::world::Executed;
+use crate::trace::Trace;
+use kernel::{Digest, Mark, ReplicaId};
+use std::collections::HashMap;
 
-/// Judges the logs of the honest replicas. The error names the first breach.
-pub fn check(logs: &[(u16, &[Executed])]) -> Result<(), String> {
-    for (replica, log) in logs {
-        for (place, entry) in log.iter().enumerate() {
-            let expected = place as u64 + 1;
-            if entry.seq != expected {
-                return Err(format!(
-                    "replica {replica} executed slot {} where {expected} was due",
-                    entry.seq
-                ));
+/// Judges a run. The error names the first breach.
+pub fn check(trace: &Trace) -> Result<(), String> {
+    let (mut decided, mut chains) = (HashMap::new(), HashMap::new());
+    for stamped in trace.honest_marks() {
+        let replica = stamped.replica;
+        match stamped.mark {
+            Mark::Committed { seq, digest, .. } => agree(&mut decided, seq.0, digest, replica, "batches")?,
+            Mark::Executed { seq, digest, chain, .. } => {
+                agree(&mut decided, seq.0, digest, replica, "batches")?;
+                agree(&mut chains, seq.0, chain, replica, "histories")?;
             }
-        }
-    }
-    for (i, (one, log)) in logs.iter().enumerate() {
-        for (other, other_log) in &logs[i + 1..] {
-            for (a, b) in log.iter().zip(other_log.iter()) {
-                if a.digest != b.digest {
-                    return Err(format!(
-                        "slot {}: replica {one} executed {}, replica {other} executed {}",
-                        a.seq,
-                        &a.digest[..12],
-                        &b.digest[..12]
-                    ));
-                }
-            }
+            Mark::StateAdopted { seq, chain } => agree(&mut chains, seq.0, chain, replica, "histories")?,
+            _ => {}
         }
     }
     Ok(())
 }
 
+fn agree(
+    first: &mut HashMap<u64, (Digest, ReplicaId)>,
+    slot: u64,
+    digest: Digest,
+    replica: ReplicaId,
+    what: &str,
+) -> Result<(), String> {
+    let (other, holder) = *first.entry(slot).or_insert((digest, replica));
+    if other == digest {
+        return Ok(());
+    }
+    Err(format!(
+        "slot {slot}: replicas {holder} and {replica} have different {what}, {other:?} and {digest:?}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::check;
+    use crate::oracles::testing::trace;
+    use kernel::Path;
 
-    fn log(entries: &[(u64, &str)]) -> Vec<Executed> {
-        entries
-            .iter()
-            .map(|(seq, digest)| Executed { seq: *seq, digest: format!("{digest:0<12}"), requests: 1 })
-            .collect()
+    #[test]
+    fn the_same_everywhere_is_agreement() {
+        let run = trace(4).execute(0, 1, "a", "a").execute(1, 1, "a", "a").execute(0, 2, "b", "ab");
+        let run = run.adopt(2, 2, "ab").commit(3, Path::Fast, 0, 2, "b");
+        assert_eq!(check(&run), Ok(()));
     }
 
     #[test]
-    fn finds_a_disagreement_and_a_gap_and_nothing_else() {
-        let long = log(&[(1, "aa"), (2, "bb")]);
-        let short = log(&[(1, "aa")]);
-        let other = log(&[(1, "aa"), (2, "cc")]);
-        let gap = log(&[(2, "bb")]);
-        assert_eq!(check(&[(0, &long), (1, &short)]), Ok(()));
-        assert!(check(&[(0, &long), (1, &short), (2, &other)]).unwrap_err().starts_with("slot 2"));
-        assert!(check(&[(0, &gap)]).unwrap_err().contains("where 1 was due"));
+    fn two_batches_or_two_histories_for_one_slot_are_none() {
+        let other = trace(4).execute(0, 1, "a", "a").execute(1, 1, "b", "b");
+        assert!(check(&other).unwrap_err().starts_with("slot 1: replicas 0 and 1 have different batches"));
+        let committed = trace(4).execute(0, 1, "a", "a").commit(1, Path::Direct, 3, 1, "b");
+        assert!(check(&committed).is_err());
+        let history = trace(4).execute(0, 2, "a", "xa").execute(1, 2, "a", "ya");
+        assert!(check(&history).unwrap_err().contains("histories"));
+        let adopted = trace(4).execute(0, 2, "a", "xa").adopt(1, 2, "ya");
+        assert!(check(&adopted).unwrap_err().contains("histories"));
+    }
+
+    #[test]
+    fn what_a_faulty_replica_says_counts_for_nothing() {
+        let run = trace(4).faulty(&[1]).execute(0, 1, "a", "a").execute(1, 1, "b", "b");
+        assert_eq!(check(&run), Ok(()));
+    }
+
+    #[test]
+    fn a_replica_disagrees_with_itself_after_a_restart_too() {
+        let run = trace(4).execute(0, 1, "a", "a").restart(0).execute(0, 1, "b", "b");
+        assert!(check(&run).is_err());
     }
 }

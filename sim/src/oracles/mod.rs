@@ -1,5 +1,118 @@
 //! Each oracle restates one property in its own words and calls nothing of what
-//! it judges.
+//! it judges: no quorum, vote set or digest of production code, only the marks
+//! that replicas left.
+//!
+//! | oracle | property |
+//! | --- | --- |
+//! | [`agreement`] | one digest and one history per slot |
+//! | [`total_order`] | slots without a gap, the same requests in each |
+//! | [`validity`] | only what was asked for, at most once; answers to what was applied |
+//! | [`certificates`] | enough votes behind every decision and every COMMIT |
+//! | [`votes`] | an honest replica votes once, and never below a view that it left for |
+//! | [`checkpoints`] | a quorum behind every stable checkpoint; no invented state |
+//! | [`bounded`] | watermarks hold; what is kept is bounded |
+//! | [`liveness`] | after healing all is answered and all logs are equal |
+//! | [`logs`] | agreement and order of logs alone, where no marks were recorded |
+//! | [`messages`] | messages per decision, fault-free |
 
 pub mod agreement;
+pub mod bounded;
+pub mod certificates;
+pub mod checkpoints;
+pub mod liveness;
+pub mod logs;
+pub mod messages;
+mod moments;
+#[cfg(test)]
+mod testing;
+pub mod total_order;
 pub mod validity;
+pub mod votes;
+
+pub use moments::Moment;
+
+use crate::trace::Trace;
+use std::fmt;
+
+/// What an oracle watches over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Property {
+    /// [`agreement`].
+    Agreement,
+    /// [`total_order`].
+    TotalOrder,
+    /// [`validity`].
+    Validity,
+    /// [`certificates`].
+    Certificates,
+    /// [`votes`].
+    Votes,
+    /// [`checkpoints`].
+    Checkpoints,
+    /// [`bounded`].
+    BoundedState,
+    /// [`liveness`].
+    Liveness,
+    /// [`messages`].
+    Messages,
+    /// No assertion of the replicas' own fails.
+    Assertions,
+}
+
+/// A property that a run broke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub property: Property,
+    /// The first breach.
+    pub breach: String,
+}
+
+impl Property {
+    /// Makes a breach of this property a violation.
+    pub fn judge(self, verdict: Result<(), String>) -> Result<(), Violation> {
+        verdict.map_err(|breach| Violation { property: self, breach })
+    }
+
+    /// Whether a breach is one of safety; else it is one of liveness.
+    pub fn is_safety(self) -> bool {
+        self != Property::Liveness
+    }
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Property::Agreement => "agreement",
+            Property::TotalOrder => "total order",
+            Property::Validity => "validity",
+            Property::Certificates => "certificate soundness",
+            Property::Votes => "one vote",
+            Property::Checkpoints => "checkpoint agreement",
+            Property::BoundedState => "bounded state",
+            Property::Liveness => "liveness",
+            Property::Messages => "messages per decision",
+            Property::Assertions => "assertions",
+        })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.property, self.breach)
+    }
+}
+
+/// What must hold of every run of every flow with at most `f` faulty replicas.
+pub fn check_results(trace: &Trace) -> Result<(), Violation> {
+    Property::Agreement.judge(agreement::check(trace))?;
+    Property::TotalOrder.judge(total_order::check(trace))?;
+    Property::Validity.judge(validity::check(trace))
+}
+
+/// What must hold, beyond that, of the flows that are made of PBFT's votes.
+pub fn check_votes(trace: &Trace) -> Result<(), Violation> {
+    Property::Votes.judge(votes::check(trace))?;
+    Property::Certificates.judge(certificates::check(trace))?;
+    Property::Checkpoints.judge(checkpoints::check(trace))
+}

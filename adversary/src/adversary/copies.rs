@@ -1,0 +1,64 @@
+//! `amnesia` and `twins`: more than one copy of the replica, one after the other
+//! or side by side.
+
+use super::{Adversary, Incarnation, Which};
+use crate::behaviour::{Act, Behaviour};
+use crate::trigger::{Moment, Traits};
+use kernel::{Class, Context, Effect, Input, Protocol, ReplicaId, To, Wire as _};
+
+impl<P: Protocol> Adversary<P> {
+    pub(super) fn another_copy(&mut self) -> Incarnation<P> {
+        let life = self.lives;
+        self.lives += 1;
+        Incarnation { life, replica: P::clone(&self.pristine.0) }
+    }
+
+    /// `amnesia`: whether this vote is the last thing that the replica remembers.
+    pub(super) fn forgets_after(&mut self, cx: &Context<'_, Self>, effect: &Effect<P>) -> bool {
+        let Effect::Send { to, message } = effect else {
+            return false;
+        };
+        if self.behaviours.is_empty() || message.class() != Class::Vote {
+            return false;
+        }
+        let moment = self.moment(cx.cluster, cx.now);
+        let traits = Traits { seq: message.seq(), kind: message.kind() };
+        let forgets = |(place, behaviour): &(usize, &Behaviour)| {
+            let when = &behaviour.when;
+            let concerns = match to {
+                To::All => true,
+                To::One(id) => when.concerns(*id),
+            };
+            let is_due = when.holds(moment) && when.covers(traits) && concerns;
+            behaviour.act == Act::Amnesia && is_due && !self.begun.contains(place)
+        };
+        let place = self.behaviours.iter().enumerate().find(forgets).map(|(place, _)| place);
+        place.is_some_and(|place| self.begun.insert(place))
+    }
+
+    /// `twins`: the peers of the second copy.
+    pub(super) fn belongs_to_second(&self, peer: ReplicaId) -> bool {
+        let mut twins = self.behaviours.iter().filter_map(|behaviour| match &behaviour.act {
+            Act::Twins(peers) => Some(peers),
+            _ => None,
+        });
+        twins.next().is_some_and(|peers| match &peers[..] {
+            [] => peer.0 % 2 == 1,
+            peers => peers.contains(&peer),
+        })
+    }
+
+    /// `twins`: starts or stops the second copy.
+    pub(super) fn keep_twin(&mut self, cx: &mut Context<'_, Self>, moment: Moment) {
+        let wanted = self
+            .behaviours
+            .iter()
+            .any(|behaviour| matches!(behaviour.act, Act::Twins(_)) && behaviour.when.holds(moment));
+        if !wanted {
+            self.second = None;
+        } else if self.second.is_none() {
+            self.second = Some(Box::new(self.another_copy()));
+            self.step_copy(cx, Which::Second, Input::Start);
+        }
+    }
+}

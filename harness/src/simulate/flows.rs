@@ -1,0 +1,73 @@
+//! The flows as the swarm plays them.
+
+use apps::OpaqueLog;
+use kernel::{Application, Micros, Seq};
+use sim::Memory;
+use sim::swarm::{Flow, Settings};
+
+/// PBFT.
+pub type Pbft = pbft::Replica<OpaqueLog>;
+/// CCRO with certificates.
+pub type Ccro = ccro::Replica<OpaqueLog>;
+/// CCRO as published.
+pub type CcroPaper = ccro::paper::Replica<OpaqueLog>;
+
+/// PBFT for the swarm.
+pub const PBFT: Flow<Pbft> = Flow {
+    name: "pbft",
+    make: |settings, n, memory| Pbft::new(pbft_config(settings, n), OpaqueLog::default()),
+    kept: |replica| kept(replica.core()),
+    tolerates: kernel::cluster::max_faulty,
+    withstands_faults: true,
+};
+
+/// CCRO for the swarm.
+pub const CCRO: Flow<Ccro> = Flow {
+    name: "ccro",
+    make: |settings, n, memory| Ccro::new(ccro_config(settings, n), OpaqueLog::default()),
+    kept: |replica| kept(replica.core()),
+    tolerates: kernel::cluster::max_faulty,
+    withstands_faults: true,
+};
+
+/// The published flow for the swarm: it promises something only where nothing
+/// fails.
+pub const CCRO_PAPER: Flow<CcroPaper> = Flow {
+    name: "ccro-paper",
+    make: |settings, n, _| CcroPaper::new(&pbft_config(settings, n), OpaqueLog::default()),
+    kept: |_| (0, 0),
+    tolerates: ccro::paper::max_faulty,
+    withstands_faults: false,
+};
+
+fn pbft_config(settings: &Settings, n: u16) -> pbft::Config {
+    pbft::Config {
+        batch_max: settings.batch_max,
+        window: settings.window,
+        checkpoint_interval: settings.checkpoint_interval,
+        resend_after: Micros(settings.resend_after_us),
+        ..pbft::Config::for_cluster(n)
+    }
+}
+
+fn ccro_config(settings: &Settings, n: u16) -> ccro::Config {
+    ccro::Config {
+        pbft: pbft_config(settings, n),
+        fast_path: settings.fast_path,
+        fast_wait: Micros(settings.fast_wait_us),
+        fallback_after: Micros(settings.fallback_after_us),
+        communication: settings.communication.parse().unwrap_or_default(),
+    }
+}
+
+/// Slots that are kept, and votes in them.
+fn kept<A: Application>(core: &pbft::Core<A>) -> (usize, usize) {
+    // Far beyond every watermark: what is kept there is found, too.
+    let beyond = core.highest_kept().0 + 16 * core.config().checkpoint_interval;
+    let slots = (0..=beyond).filter_map(|seq| core.slot(Seq(seq)));
+    slots.fold((0, 0), |(slots, votes), slot| {
+        let of_slot: usize =
+            slot.rounds.values().map(|round| round.prepares.voters() + round.commits.voters()).sum();
+        (slots + 1, votes + of_slot)
+    })
+}

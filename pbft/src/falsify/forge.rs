@@ -1,0 +1,232 @@
+//! Counterfeits: bad signatures, borrowed names, certificates that prove nothing.
+
+use crate::message::{
+    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
+    ViewChange, Vote,
+};
+use kernel::{Cluster, Digest, Forgery, Phase, ReplicaId, Seq, Signature, Signer, View};
+use std::sync::Arc;
+
+type Votes = Vec<(ReplicaId, Signature)>;
+
+pub(super) fn forged(
+    message: &Message,
+    forgery: Forgery,
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Option<Message> {
+    match message {
+        Message::PrePrepare { header, batch } => {
+            let header = forged_vote(header, forgery, cluster)?;
+            Some(Message::PrePrepare { header, batch: Arc::clone(batch) })
+        }
+        Message::Vote(vote) => forged_vote(vote, forgery, cluster).map(Message::Vote),
+        Message::Stuck { seq, complaint, votes } => {
+            let forged: Option<_> = votes.iter().map(|vote| forged_vote(vote, forgery, cluster)).collect();
+            let votes = forged.filter(|votes: &Vec<Vote>| !votes.is_empty())?;
+            Some(Message::Stuck { seq: *seq, complaint: *complaint, votes })
+        }
+        Message::Certificate(certificate) => {
+            let forged = forged_certificate(certificate, forgery, cluster, signer)?;
+            Some(Message::Certificate(Arc::new(forged)))
+        }
+        Message::Checkpoint(vote) => forged_checkpoint(vote, forgery, cluster).map(Message::Checkpoint),
+        Message::Stable(proof) => {
+            let forged = forged_proof(proof, forgery, cluster, signer)?;
+            Some(Message::Stable(Arc::new(forged)))
+        }
+        Message::ViewChange(change) => {
+            let forged = forged_view_change(change, forgery, cluster, signer)?;
+            Some(Message::ViewChange(Arc::new(forged)))
+        }
+        Message::NewView(new_view) => {
+            let forged = forged_new_view(new_view, forgery, cluster, signer)?;
+            Some(Message::NewView(Arc::new(forged)))
+        }
+        Message::Recollection(answer) => {
+            let forged = forged_recollection(answer, forgery, cluster, signer)?;
+            Some(Message::Recollection(Arc::new(forged)))
+        }
+        Message::Conflict { first, second } => {
+            let second = forged_vote(second, forgery, cluster)?;
+            Some(Message::Conflict { first: first.clone(), second })
+        }
+        _ => None,
+    }
+}
+
+fn forged_vote(vote: &Vote, forgery: Forgery, cluster: &Cluster) -> Option<Vote> {
+    match forgery {
+        Forgery::Signature => Some(Vote { signature: vote.signature.spoilt(), ..vote.clone() }),
+        Forgery::Name => Some(Vote { author: cluster.next(vote.author), ..vote.clone() }),
+        Forgery::Short | Forgery::Repeated | Forgery::Mixed => None,
+    }
+}
+
+fn forged_checkpoint(vote: &CheckpointVote, forgery: Forgery, cluster: &Cluster) -> Option<CheckpointVote> {
+    match forgery {
+        Forgery::Signature => Some(CheckpointVote { signature: vote.signature.spoilt(), ..vote.clone() }),
+        Forgery::Name => Some(CheckpointVote { author: cluster.next(vote.author), ..vote.clone() }),
+        Forgery::Short | Forgery::Repeated | Forgery::Mixed => None,
+    }
+}
+
+/// Spoils, shortens or pads the votes of a proof that takes `needed`; `keep` is
+/// the author whose vote it cannot do without.
+fn forge_votes(
+    mut votes: Votes,
+    forgery: Forgery,
+    needed: usize,
+    keep: Option<ReplicaId>,
+    cluster: &Cluster,
+) -> Option<Votes> {
+    let first = *votes.first()?;
+    let removable = |votes: &Votes| votes.iter().rposition(|(author, _)| Some(*author) != keep);
+    match forgery {
+        Forgery::Signature => votes[0].1 = first.1.spoilt(),
+        Forgery::Name => votes[0].0 = cluster.next(first.0),
+        Forgery::Short | Forgery::Repeated => {
+            while votes.len() >= needed
+                && let Some(last) = removable(&votes)
+            {
+                votes.remove(last);
+            }
+            while forgery == Forgery::Repeated && votes.len() < needed {
+                votes.push(votes[0]);
+            }
+            votes.sort_by_key(|(author, _)| *author);
+        }
+        Forgery::Mixed => return None,
+    }
+    Some(votes)
+}
+
+fn forged_certificate(
+    certificate: &Certificate,
+    forgery: Forgery,
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Option<Certificate> {
+    let mut forged = certificate.clone();
+    let needed = match certificate.kind {
+        CertificateKind::Fast => Certificate::fast_votes(cluster),
+        CertificateKind::Prepared | CertificateKind::Committed => cluster.quorum(),
+    };
+    match forgery {
+        // Votes to accept, passed off as COMMITs.
+        Forgery::Mixed if certificate.kind == CertificateKind::Prepared => {
+            forged.kind = CertificateKind::Committed;
+        }
+        Forgery::Mixed => {
+            let own = forged.votes.iter_mut().find(|(author, _)| *author == signer.id())?;
+            let about = (certificate.view, certificate.seq, Digest::of(&certificate.digest.0));
+            own.1 = Vote::sign(cluster, signer, Phase::Commit, about, None).signature;
+        }
+        _ => {
+            let keep = Some(cluster.commander(certificate.view));
+            forged.votes = forge_votes(forged.votes, forgery, needed, keep, cluster)?;
+        }
+    }
+    Some(forged)
+}
+
+fn forged_proof(
+    proof: &StableCheckpoint,
+    forgery: Forgery,
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Option<StableCheckpoint> {
+    let mut forged = proof.clone();
+    if forgery == Forgery::Mixed {
+        let own = forged.votes.iter_mut().find(|(author, _)| *author == signer.id())?;
+        own.1 = CheckpointVote::sign(cluster, signer, proof.seq, Digest::of(&proof.state.0)).signature;
+    } else {
+        forged.votes = forge_votes(forged.votes, forgery, cluster.quorum(), None, cluster)?;
+    }
+    Some(forged)
+}
+
+/// A certificate of one's own making, when there is none to work on: for a
+/// digest that nobody proposed, with one's own vote alone.
+fn invented_certificate(view: View, h: Seq, cluster: &Cluster, signer: &Signer) -> Certificate {
+    let view = View(view.0.saturating_sub(1));
+    let (seq, digest) = (h.next(), Digest::of(&h.0.to_le_bytes()));
+    let is_commander = cluster.commander(view) == signer.id();
+    let phase = if is_commander { Phase::PrePrepare } else { Phase::Prepare };
+    let vote = Vote::sign(cluster, signer, phase, (view, seq, digest), None);
+    let votes = vec![(signer.id(), vote.signature)];
+    Certificate { kind: CertificateKind::Prepared, view, seq, digest, communication_node: None, votes }
+}
+
+fn forged_view_change(
+    change: &ViewChange,
+    forgery: Forgery,
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Option<ViewChange> {
+    match forgery {
+        Forgery::Signature => {
+            return Some(ViewChange { signature: change.signature.spoilt(), ..change.clone() });
+        }
+        Forgery::Name => return Some(ViewChange { author: cluster.next(change.author), ..change.clone() }),
+        Forgery::Short | Forgery::Repeated | Forgery::Mixed => {}
+    }
+    let mut prepared = change.prepared.clone();
+    if prepared.is_empty() {
+        let h = change.low_watermark();
+        prepared.push(Arc::new(invented_certificate(change.view, h, cluster, signer)));
+    }
+    prepared[0] = Arc::new(forged_certificate(&prepared[0], forgery, cluster, signer)?);
+    let stable = match &change.stable {
+        Some(proof) => Some(Arc::new(forged_proof(proof, forgery, cluster, signer)?)),
+        None => None,
+    };
+    Some(ViewChange::sign(cluster, signer, change.view, stable, prepared, change.voted.clone()))
+}
+
+fn forged_new_view(
+    new_view: &NewView,
+    forgery: Forgery,
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Option<NewView> {
+    let mut changes = new_view.view_changes.clone();
+    let mut proposals = new_view.proposals.clone();
+    match forgery {
+        Forgery::Signature => {
+            return Some(NewView { signature: new_view.signature.spoilt(), ..new_view.clone() });
+        }
+        Forgery::Name => {
+            let first = changes.first()?;
+            let renamed = ViewChange { author: cluster.next(first.author), ..ViewChange::clone(first) };
+            changes[0] = Arc::new(renamed);
+        }
+        Forgery::Short => drop(changes.pop()?),
+        Forgery::Repeated => {
+            let first = Arc::clone(changes.first()?);
+            *changes.last_mut()? = first;
+        }
+        Forgery::Mixed => {
+            let header = proposals.first_mut()?;
+            *header = header.about(Digest::of(&header.digest.0), cluster, signer);
+        }
+    }
+    Some(NewView::sign(cluster, signer, new_view.view, changes, proposals))
+}
+
+fn forged_recollection(
+    answer: &Recollection,
+    forgery: Forgery,
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Option<Recollection> {
+    match forgery {
+        Forgery::Signature => Some(Recollection { signature: answer.signature.spoilt(), ..answer.clone() }),
+        Forgery::Name => Some(Recollection { author: cluster.next(answer.author), ..answer.clone() }),
+        Forgery::Short | Forgery::Repeated | Forgery::Mixed => {
+            let stable = Arc::new(forged_proof(answer.stable.as_ref()?, forgery, cluster, signer)?);
+            let asked = (answer.nonce, answer.asker);
+            Some(Recollection::sign(cluster, signer, asked, Some(stable), answer.view_changes.clone()))
+        }
+    }
+}

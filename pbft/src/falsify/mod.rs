@@ -1,0 +1,191 @@
+//! How a faulty replica's messages lie, with nothing but its own key.
+
+mod forge;
+mod retell;
+
+use crate::message::{
+    Certificate, CheckpointVote, Message, NewView, Recollection, StableCheckpoint, ViewChange, Vote,
+};
+use kernel::{
+    Batch, Choose, Cluster, Digest, Falsify, Forgery, Operation, Phase, Seq, Signer, Subject, View,
+};
+use std::sync::Arc;
+
+/// A digest that nobody proposed.
+fn invented(digest: &Digest) -> Digest {
+    Digest::of(&digest.0)
+}
+
+impl Vote {
+    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Vote {
+        self.about(invented(&self.digest), cluster, signer)
+    }
+
+    /// The same vote for another digest; it holds if it is `signer`'s own.
+    fn about(&self, digest: Digest, cluster: &Cluster, signer: &Signer) -> Vote {
+        if self.author != signer.id() {
+            return Vote { digest, ..self.clone() };
+        }
+        let about = (self.view, self.seq, digest);
+        Vote::sign(cluster, signer, self.phase, about, self.communication_node)
+    }
+}
+
+impl ViewChange {
+    /// Conceals what was prepared and reports votes never cast.
+    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> ViewChange {
+        let voted = self.voted.iter().map(|vote| vote.falsified(cluster, signer)).collect();
+        ViewChange::sign(cluster, signer, self.view, self.stable.clone(), vec![], voted)
+    }
+}
+
+impl NewView {
+    /// Proposes other digests than those that follow from the VIEW-CHANGEs.
+    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> NewView {
+        let proposals = self.proposals.iter().map(|header| header.falsified(cluster, signer)).collect();
+        NewView::sign(cluster, signer, self.view, self.view_changes.clone(), proposals)
+    }
+}
+
+/// Bytes that are not these.
+fn corrupted(part: &Operation) -> Operation {
+    Operation(part.0.iter().map(|byte| byte ^ 1).collect())
+}
+
+impl Falsify for Message {
+    const KINDS: &'static [&'static str] = &[
+        "request",
+        "pre-prepare",
+        "prepare",
+        "commit",
+        "prepared-certificate",
+        "fast-certificate",
+        "committed-certificate",
+        "stuck",
+        "checkpoint",
+        "stable-checkpoint",
+        "progress",
+        "fetch",
+        "fetched",
+        "view-change",
+        "new-view",
+        "conflict",
+        "fetch-state",
+        "state",
+        "recover",
+        "recollection",
+    ];
+
+    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
+        match self {
+            Message::Vote(vote) => Message::Vote(vote.falsified(cluster, signer)),
+            Message::Certificate(certificate) => Message::Certificate(Arc::new(Certificate {
+                digest: invented(&certificate.digest),
+                ..Certificate::clone(certificate)
+            })),
+            // Its proposals are left alone, here too: another one would make a
+            // commander that only lies in votes equivocate.
+            Message::Stuck { seq, complaint, votes } => {
+                let lie = |vote: &Vote| match vote.phase {
+                    Phase::PrePrepare => vote.clone(),
+                    Phase::Prepare | Phase::Commit => vote.falsified(cluster, signer),
+                };
+                let votes = votes.iter().map(lie).collect();
+                Message::Stuck { seq: *seq, complaint: *complaint, votes }
+            }
+            Message::Checkpoint(vote) => {
+                Message::Checkpoint(CheckpointVote::sign(cluster, signer, vote.seq, invented(&vote.state)))
+            }
+            Message::Stable(proof) => Message::Stable(Arc::new(StableCheckpoint {
+                state: invented(&proof.state),
+                ..StableCheckpoint::clone(proof)
+            })),
+            Message::Progress { view, executed } => {
+                Message::Progress { view: view.next(), executed: Seq(executed.0 + 1000) }
+            }
+            Message::Fetched { seq, .. } => Message::Fetched { seq: *seq, batch: Arc::new(Batch::default()) },
+            Message::State { seq, total, offset, part } => {
+                Message::State { seq: *seq, total: *total, offset: *offset, part: corrupted(part) }
+            }
+            Message::ViewChange(change) if change.author == signer.id() => {
+                Message::ViewChange(Arc::new(change.falsified(cluster, signer)))
+            }
+            Message::NewView(new_view) if cluster.commander(new_view.view) == signer.id() => {
+                Message::NewView(Arc::new(new_view.falsified(cluster, signer)))
+            }
+            // It saw nothing, it says.
+            Message::Recollection(answer) => Message::Recollection(Arc::new(Recollection::sign(
+                cluster,
+                signer,
+                (answer.nonce, answer.asker),
+                None,
+                vec![],
+            ))),
+            other => other.clone(),
+        }
+    }
+
+    fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Message> {
+        let Message::PrePrepare { header, batch } = self else {
+            return None;
+        };
+        // All bundles but the last: authentic as well, and shorter, so that this
+        // one is no alternative to it.
+        let (_, kept) = batch.bundles.split_last()?;
+        let other = Arc::new(Batch { bundles: kept.to_vec() });
+        let node = header.communication_node;
+        Some(Message::propose(cluster, signer, header.view, header.seq, other, node).1)
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        match self {
+            Message::PrePrepare { header, .. } => Some(retell::of_vote(header)),
+            Message::Vote(vote) => Some(retell::of_vote(vote)),
+            Message::Stuck { votes, .. } => votes.first().map(retell::of_vote),
+            Message::Certificate(certificate) => {
+                let Certificate { view, seq, digest, .. } = **certificate;
+                Some(Subject { view, seq, digest })
+            }
+            _ => None,
+        }
+    }
+
+    fn retold(
+        &self,
+        digest: Digest,
+        heard: &[Message],
+        cluster: &Cluster,
+        signer: &Signer,
+    ) -> Option<Message> {
+        retell::retold(self, digest, heard, cluster, signer)
+    }
+
+    fn forged(&self, forgery: Forgery, cluster: &Cluster, signer: &Signer) -> Option<Message> {
+        forge::forged(self, forgery, cluster, signer)
+    }
+
+    fn unprovoked(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Message> {
+        let demand = |ahead: u64| {
+            let target = View(view.0 + ahead);
+            let change = ViewChange::sign(cluster, signer, target, None, vec![], vec![]);
+            Message::ViewChange(Arc::new(change))
+        };
+        vec![demand(1), demand(2)]
+    }
+
+    fn noise(near: Seq, choose: &mut dyn Choose, cluster: &Cluster, signer: &Signer) -> Message {
+        let seq = Seq(near.0 + 1 + choose.below(600));
+        let digest = Digest::of(&seq.0.to_le_bytes());
+        match choose.below(6) {
+            0 => {
+                let about = (View(0), seq, digest);
+                Message::Vote(Vote::sign(cluster, signer, Phase::Commit, about, None))
+            }
+            1 => Message::Stuck { seq, complaint: true, votes: vec![] },
+            2 => Message::Fetch { seq: near, digest },
+            3 => Message::FetchState { seq: near, offset: 0 },
+            4 => Message::Checkpoint(CheckpointVote::sign(cluster, signer, seq, digest)),
+            _ => Message::Progress { view: View(choose.below(20)), executed: seq },
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The other story: what a replica says to those who were told of another batch.
+
+use crate::message::{Certificate, CertificateKind, Message, Vote};
+use kernel::{Cluster, Digest, Phase, ReplicaId, Signature, Signer, Subject};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) fn of_vote(vote: &Vote) -> Subject {
+    Subject { view: vote.view, seq: vote.seq, digest: vote.digest }
+}
+
+pub(super) fn retold(
+    message: &Message,
+    digest: Digest,
+    heard: &[Message],
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Option<Message> {
+    match message {
+        Message::Vote(vote) if vote.author == signer.id() => {
+            Some(Message::Vote(vote.about(digest, cluster, signer)))
+        }
+        Message::PrePrepare { header, .. } => {
+            let wanted = Subject { digest, ..of_vote(header) };
+            let is_it = |other: &Message| matches!(other, Message::PrePrepare { header, .. } if of_vote(header) == wanted);
+            heard.iter().find(|other| is_it(other)).cloned()
+        }
+        Message::Stuck { seq, complaint, votes } => {
+            let votes = votes.iter().map(|vote| vote.about(digest, cluster, signer)).collect();
+            Some(Message::Stuck { seq: *seq, complaint: *complaint, votes })
+        }
+        Message::Certificate(certificate) => {
+            let retold = collect(certificate, digest, heard, cluster, signer);
+            Some(Message::Certificate(Arc::new(retold)))
+        }
+        _ => None,
+    }
+}
+
+/// A certificate of the same kind for `digest`, of all the votes at hand.
+fn collect(
+    model: &Certificate,
+    digest: Digest,
+    heard: &[Message],
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Certificate {
+    let about = (model.view, model.seq, digest);
+    let commander = cluster.commander(model.view);
+    let phase_of = |author: ReplicaId| match model.kind {
+        CertificateKind::Committed => Phase::Commit,
+        _ if author == commander => Phase::PrePrepare,
+        _ => Phase::Prepare,
+    };
+    let mut votes: BTreeMap<ReplicaId, Signature> = BTreeMap::new();
+    let mut communication_node = model.communication_node;
+    let mut take = |vote: &Vote| {
+        if (vote.view, vote.seq, vote.digest) == about && vote.phase == phase_of(vote.author) {
+            votes.entry(vote.author).or_insert(vote.signature);
+            if vote.phase == Phase::PrePrepare {
+                communication_node = vote.communication_node;
+            }
+        }
+    };
+    for message in heard {
+        match message {
+            Message::PrePrepare { header, .. } => take(header),
+            Message::Vote(vote) => take(vote),
+            Message::Stuck { votes, .. } => votes.iter().for_each(&mut take),
+            Message::Certificate(other) => other.to_votes(cluster).for_each(|vote| take(&vote)),
+            _ => {}
+        }
+    }
+    let own = phase_of(signer.id());
+    if own != Phase::PrePrepare {
+        take(&Vote::sign(cluster, signer, own, about, None));
+    }
+    Certificate { digest, communication_node, votes: votes.into_iter().collect(), ..model.clone() }
+}

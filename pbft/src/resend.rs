@@ -1,0 +1,158 @@
+//! What got lost is sent again: votes and proposals of slots that are stuck,
+//! requests, checkpoints, VIEW-CHANGEs, and how far this replica has come.
+
+use crate::core::{Core, Speaks, Timer};
+use crate::message::Message;
+use kernel::{Application, Cluster, Context, Micros, ReplicaId, Seq, View, Weakening, weakened};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// When what may be lost is sent again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Resend {
+    /// What was executed when the timer was started, if it runs.
+    since: Option<Seq>,
+    /// How often it ran out in a row without progress; the wait doubles each time.
+    in_vain: u32,
+    /// How far peers say that they have executed.
+    heard: BTreeMap<ReplicaId, Seq>,
+    /// What this replica told its peers last.
+    told: Seq,
+    /// The highest view that a vote was seen of which this replica knows nothing.
+    unknown_view: View,
+}
+
+impl Resend {
+    /// A view begins: whatever is lost in it is sent again soon.
+    pub(crate) fn begin_anew(&mut self) {
+        self.in_vain = 0;
+    }
+
+    /// A vote of a view that this replica is not in.
+    pub(crate) fn note_view(&mut self, view: View) {
+        self.unknown_view = self.unknown_view.max(view);
+    }
+}
+
+/// The resend timer doubles at most so often.
+const MOST_DOUBLINGS: u32 = 5;
+/// Slots that a replica asks for at once when it is behind.
+const SLOTS_ASKED: usize = 32;
+
+impl<A: Application> Core<A> {
+    /// A peer says in which view it is and how far it has executed. One that is in
+    /// an earlier view gets what began this one.
+    pub(crate) fn hear<P: Speaks>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        view: View,
+        executed: Seq,
+    ) {
+        let heard = self.resend.heard.entry(from).or_default();
+        *heard = executed.max(*heard);
+        self.resend.note_view(view);
+        self.bring_into_view(cx, from, view);
+    }
+
+    /// The slot that at least one honest peer has executed.
+    fn executed_by_peers(&self, cluster: &Cluster) -> Seq {
+        let mut heard: Vec<Seq> = self.resend.heard.values().copied().collect();
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        let executed = heard.get(cluster.f()).copied().unwrap_or_default();
+        executed.min(self.highest_kept())
+    }
+
+    /// The last slot that is begun for sure.
+    fn last_begun(&self, cluster: &Cluster) -> Seq {
+        let weak = cluster.weak_quorum();
+        let by_peers = self.executed_by_peers(cluster);
+        let begun = self.slots.iter().rev().find(|(_, slot)| slot.is_begun(weak));
+        begun.map_or(by_peers, |(seq, _)| by_peers.max(*seq))
+    }
+
+    /// Whether anything is begun and not finished: requests, slots, checkpoints,
+    /// a view change, a recovery, the way out of being behind.
+    fn has_work(&self, cluster: &Cluster, id: ReplicaId) -> bool {
+        self.requests.any_watched()
+            || self.views.is_changing()
+            || self.resend.unknown_view > self.views.wanted
+            || self.recovery.is_pending()
+            || self.checkpoints.stable() > self.last_executed()
+            || self.last_begun(cluster) > self.last_executed()
+            || !self.checkpoints.unstable_votes_of(id).is_empty()
+            || self.resend.told < self.last_executed()
+    }
+
+    /// Starts the timers that have a reason to run and do not.
+    pub fn watch<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+        self.watch_requests(cx);
+        if self.resend.since.is_none()
+            && self.has_work(cx.cluster, cx.id())
+            && !weakened(Weakening::NothingSentAgain)
+        {
+            self.resend.since = Some(self.last_executed());
+            // Replicas that leave a view must find each other before timers grow.
+            let doublings =
+                if self.views.is_changing() { 0 } else { self.resend.in_vain.min(MOST_DOUBLINGS) };
+            let after = self.config.resend_after.0 << doublings;
+            cx.set_timer(Timer::Resend.into(), Micros(after));
+        }
+    }
+
+    /// The resend timer ran out. Sends this gateway's requests again that have
+    /// waited that long. If nothing was executed either: sends everything again
+    /// that its peers may lack, asks again for what it lacks itself, and returns
+    /// the slots that are stuck.
+    pub fn stuck<P: Speaks>(&mut self, cx: &mut Context<'_, P>) -> Vec<Seq> {
+        let executed = self.last_executed();
+        let progressed = self.resend.since.take() != Some(executed);
+        self.resend.in_vain = if progressed { 0 } else { self.resend.in_vain + 1 };
+        self.submit_again(cx);
+        self.recover_again(cx);
+        let is_behind = self.executed_by_peers(cx.cluster).0 > executed.0 + self.config.window;
+        let is_elsewhere = self.views.is_changing() || self.resend.unknown_view > self.views.wanted;
+        if progressed && !is_behind && !is_elsewhere {
+            return vec![];
+        }
+        self.change_view_again(cx);
+        self.fetch_state(cx);
+        if self.resend.told < executed || self.resend.unknown_view > self.views.wanted {
+            // Quiet again: whoever missed the last slots learns of them, and whoever
+            // is in a later view brings this replica there.
+            self.resend.told = executed;
+            self.resend.unknown_view = View(0);
+            cx.send_all(Message::Progress { view: self.view(), executed });
+        }
+        for vote in self.checkpoints.unstable_votes_of(cx.id()) {
+            cx.send_all(Message::Checkpoint(vote));
+        }
+        self.fetch_again(cx);
+        let first = executed.next();
+        let last = self.last_begun(cx.cluster);
+        let slots = (first.0..=last.0).take(SLOTS_ASKED).map(Seq);
+        slots.filter(|seq| !self.is_committed(*seq)).collect()
+    }
+
+    /// Asks again for batches that are decided or proposed and not here.
+    fn fetch_again<P: Speaks>(&self, cx: &mut Context<'_, P>) {
+        for (seq, slot) in self.slots.range(self.last_executed().next()..).take(SLOTS_ASKED) {
+            let proposed =
+                self.round(*seq).and_then(|round| round.header.as_ref()).map(|header| header.digest);
+            let decided = slot.committed.map(|(_, digest)| digest);
+            let missing = decided.or(proposed).filter(|digest| !slot.batches.contains_key(digest));
+            if let Some(digest) = missing {
+                cx.send_all(Message::Fetch { seq: *seq, digest });
+            }
+        }
+    }
+
+    fn submit_again<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+        let commander = cx.cluster.commander(self.views.wanted);
+        for bundle in self.requests.overdue() {
+            if bundle.gateway() == cx.id() {
+                cx.send(commander, Message::Requests(Arc::clone(&bundle)));
+            }
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Leaving a view and beginning the next (OSDI §4.4).
+//!
+//! | upon | condition | a replica does |
+//! | --- | --- | --- |
+//! | half the request timer | its oldest request is not executed | send it to all, who then watch over it too |
+//! | the request timer | still not | VIEW-CHANGE for the next view to all |
+//! | two proposals of the commander for one slot | – | the proof to all, VIEW-CHANGE |
+//! | `f+1` VIEW-CHANGEs for later views | – | join the smallest of them |
+//! | `q` VIEW-CHANGEs for the view it wants or later ones | – | start the NEW-VIEW timer, doubled for each view that failed |
+//! | the NEW-VIEW timer | the view did not begin | VIEW-CHANGE for the view after |
+//! | `q` VIEW-CHANGEs for one view | commander of it | NEW-VIEW to all |
+//! | NEW-VIEW | every VIEW-CHANGE in it valid, proposals as computed here | the view begins: PREPARE for what is proposed |
+//! | VIEW-CHANGE for a view that began here, or a sign of life from an earlier one | – | answer with the NEW-VIEW |
+//! | the view begins | a slot of it is not decided here | ask all for what they know: who has decided it answers with the certificate |
+//!
+//! From the moment that a replica sends VIEW-CHANGE it casts no vote below the view
+//! that it wants. It still *learns* in the view that it left: who suspects a live
+//! commander alone would otherwise fall behind until the others follow.
+//!
+//! Two deviations from the paper. The NEW-VIEW timer starts on `q` VIEW-CHANGEs for
+//! the wanted view *or later ones*: a replica that may vote only in later views
+//! (see [`crate::recovery`]) then does not keep the others waiting. And a replica
+//! that has decided a slot does not vote for it again in the new view: it answers
+//! with the final certificate, which is worth more.
+
+use crate::core::{Core, Speaks, Timer, Votes};
+use crate::message::{Message, NewView, ViewChange, Vote};
+use crate::new_view::Outline;
+use kernel::{
+    Application, Batch, Context, Digest, Mark, Micros, Phase, Reason, ReplicaId, Seq, Tallied, View,
+    Weakening, weakened,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Which view a replica is in, and what it knows of later ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Views {
+    /// The last view that began here.
+    pub(crate) active: View,
+    /// The view that this replica wants; `active` unless it has left that one.
+    pub(crate) wanted: View,
+    /// The VIEW-CHANGE for the highest view of each replica.
+    changes: BTreeMap<ReplicaId, Arc<ViewChange>>,
+    /// What began the active view; none in view 0.
+    began_by: Option<Arc<NewView>>,
+    /// Views in a row that did not begin or brought no progress.
+    failed: u32,
+    /// What the view timer waits for, if it runs.
+    waits_for: Option<Wait>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Wait {
+    /// The execution of this bundle, in halves of the request timer.
+    Execution { bundle: Digest, halves: u8 },
+    /// The beginning of this view.
+    NewView(View),
+}
+
+impl Views {
+    /// Whether this replica has left the active view.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.wanted != self.active
+    }
+
+    /// Whether votes of `view` are recorded: those of the view it is in, and of
+    /// the view it wants.
+    pub(crate) fn takes_votes_of(&self, view: View) -> bool {
+        view == self.active || view == self.wanted
+    }
+
+    /// Something was executed: the timers return to their base.
+    pub(crate) fn progressed(&mut self) {
+        if !self.is_changing() {
+            self.failed = 0;
+        }
+    }
+
+    /// Replicas that want `view`, or with `later` a later one as well.
+    fn wanting(&self, view: View, later: bool) -> usize {
+        self.changes.values().filter(|change| change.view == view || (later && change.view > view)).count()
+    }
+
+    /// The VIEW-CHANGEs of `f+1` replicas for the highest views that so many want.
+    pub(crate) fn highest_weak_quorum(&self, needed: usize) -> Vec<Arc<ViewChange>> {
+        let mut changes: Vec<_> = self.changes.values().cloned().collect();
+        changes.sort_by_key(|change| (std::cmp::Reverse(change.view), change.author));
+        if changes.len() < needed {
+            return vec![];
+        }
+        changes.truncate(needed);
+        changes.sort_by_key(|change| change.author);
+        changes
+    }
+}
+
+/// The view timer doubles at most so often.
+const MOST_DOUBLINGS: u32 = 6;
+
+impl<A: Application> Core<A> {
+    // ---- The timer ----
+
+    /// Keeps the request timer on the oldest request that is not executed.
+    pub(crate) fn watch_requests<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+        if self.views.is_changing() {
+            return;
+        }
+        let oldest = self.requests.oldest().map(|bundle| bundle.digest());
+        let watched = match self.views.waits_for {
+            Some(Wait::Execution { bundle, .. }) => Some(bundle),
+            _ => None,
+        };
+        if oldest == watched {
+            return;
+        }
+        self.views.waits_for = oldest.map(|bundle| Wait::Execution { bundle, halves: 0 });
+        match oldest {
+            Some(_) => cx.set_timer(Timer::View.into(), Micros(self.view_timer().0 / 2)),
+            None => cx.cancel_timer(Timer::View.into()),
+        }
+    }
+
+    fn view_timer(&self) -> Micros {
+        let doublings = if weakened(Weakening::TimerNeverDoubled) { 0 } else { self.views.failed };
+        Micros(self.config.request_after.0 << doublings.min(MOST_DOUBLINGS))
+    }
+
+    /// The view timer ran out.
+    pub fn expire_view<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+        match self.views.waits_for.take() {
+            None => {}
+            Some(Wait::NewView(_)) => {
+                self.views.failed += 1;
+                self.leave_for(cx, self.views.wanted.next());
+            }
+            Some(Wait::Execution { bundle, halves }) => {
+                self.stop_watching_executed();
+                let Some(oldest) = self.requests.oldest().filter(|oldest| oldest.digest() == bundle) else {
+                    return; // Executed in another bundle: the next one is watched.
+                };
+                if halves > 0 {
+                    self.leave_for(cx, self.views.wanted.next());
+                    return;
+                }
+                cx.send_all(Message::Requests(Arc::clone(oldest)));
+                self.views.waits_for = Some(Wait::Execution { bundle, halves: 1 });
+                cx.set_timer(Timer::View.into(), Micros(self.view_timer().0 / 2));
+            }
+        }
+    }
+
+    /// Requests may have been executed as part of another bundle, or by a state
+    /// that was taken over.
+    pub(crate) fn stop_watching_executed(&mut self) {
+        for bundle in self.requests.all_watched() {
+            if self.execution.replies_again(&bundle).is_some() {
+                self.requests.stop_watching(&bundle);
+            }
+        }
+    }
+
+    // ---- Leaving ----
+
+    /// The commander made two proposals for one slot.
+    pub(crate) fn accuse<P: Speaks>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        first: Option<Vote>,
+        second: &Vote,
+    ) {
+        cx.reject(from, Some(second.seq), Reason::ConflictingProposal);
+        let Some(first) = first.filter(|_| !weakened(Weakening::SecondProposalAccepted)) else {
+            return;
+        };
+        if second.view == self.views.wanted {
+            cx.send_all(Message::Conflict { first, second: second.clone() });
+            self.leave_for(cx, self.views.wanted.next());
+        }
+    }
+
+    /// A peer proves that a commander made two proposals for one slot.
+    pub(crate) fn take_conflict<P: Speaks>(&mut self, cx: &mut Context<'_, P>, view: View) {
+        if view == self.views.wanted {
+            self.leave_for(cx, view.next());
+        }
+    }
+
+    /// Sends VIEW-CHANGE for `view`, or for the first later one that this replica
+    /// may vote in.
+    fn leave_for<P: Speaks>(&mut self, cx: &mut Context<'_, P>, view: View) {
+        let Some(view) = self.recovery.may_want(view) else {
+            return;
+        };
+        let earlier = std::mem::replace(&mut self.views.wanted, view);
+        if earlier != self.views.active {
+            self.forget_rounds(cx);
+        }
+        self.views.waits_for = None;
+        cx.cancel_timer(Timer::View.into());
+        cx.mark(Mark::LeftFor { view });
+        let change = Arc::new(self.view_change(cx));
+        cx.send_all(Message::ViewChange(Arc::clone(&change)));
+        self.views.changes.insert(cx.id(), change);
+        self.await_new_view(cx);
+    }
+
+    fn view_change<P: Speaks>(&self, cx: &Context<'_, P>) -> ViewChange {
+        let (mut prepared, mut voted) = (Vec::new(), Vec::new());
+        for (seq, slot) in self.slots.range(self.checkpoints.stable().next()..) {
+            prepared.extend(slot.highest_prepared(cx.cluster, *seq));
+            if self.votes == Votes::Collected {
+                let vote = slot.last_vote(cx.id(), *seq);
+                let left_out = weakened(Weakening::CommanderNotReported);
+                voted.extend(vote.filter(|vote| !(left_out && vote.phase == Phase::PrePrepare)));
+            }
+        }
+        let stable = self.checkpoints.proof().cloned();
+        ViewChange::sign(cx.cluster, cx.signer, self.views.wanted, stable, prepared, voted)
+    }
+
+    /// Takes a peer's VIEW-CHANGE.
+    pub(crate) fn take_view_change<P: Speaks>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        change: Arc<ViewChange>,
+    ) {
+        if !change.is_within(self.config.checkpoint_interval) {
+            cx.reject(from, None, Reason::MalformedViewChange);
+            return;
+        }
+        if change.view <= self.views.active {
+            self.bring_into_view(cx, change.author, View(change.view.0 - 1));
+            return;
+        }
+        let known = self.views.changes.get(&change.author);
+        if known.is_some_and(|known| known.view >= change.view) {
+            return; // Sent again, or overtaken by a later one.
+        }
+        self.views.changes.insert(change.author, change);
+        let later = self.views.changes.values().map(|change| change.view);
+        let mut later: Vec<View> = later.filter(|view| *view > self.views.wanted).collect();
+        later.sort_unstable();
+        if later.len() >= cx.cluster.weak_quorum() {
+            self.leave_for(cx, later[0]);
+        } else {
+            self.await_new_view(cx);
+        }
+    }
+
+    /// Starts the NEW-VIEW timer once a quorum wants this view or a later one.
+    fn await_new_view<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+        let wanted = self.views.wanted;
+        let quorum = self.views.wanting(wanted, true) >= cx.cluster.quorum();
+        if self.views.is_changing() && quorum && self.views.waits_for.is_none() {
+            self.views.waits_for = Some(Wait::NewView(wanted));
+            cx.set_timer(Timer::View.into(), self.view_timer());
+        }
+    }
+
+    /// Sends this replica's VIEW-CHANGE again while the view has not begun.
+    pub(crate) fn change_view_again<P: Speaks>(&self, cx: &mut Context<'_, P>) {
+        if let Some(change) = self.views.changes.get(&cx.id()).filter(|_| self.views.is_changing()) {
+            cx.send_all(Message::ViewChange(Arc::clone(change)));
+        }
+    }
+
+    /// A peer is in `view`: if that is an earlier one, it gets what began this one.
+    pub(crate) fn bring_into_view<P: Speaks>(&self, cx: &mut Context<'_, P>, peer: ReplicaId, view: View) {
+        if let Some(new_view) = self.views.began_by.as_ref().filter(|new_view| new_view.view > view) {
+            cx.send(peer, Message::NewView(Arc::clone(new_view)));
+        }
+    }
+
+    // ---- Beginning ----
+
+    /// Whether this replica is commander of the view that it wants, and a quorum
+    /// wants the same.
+    pub fn may_begin_view<P: Speaks>(&self, cx: &Context<'_, P>) -> bool {
+        let wanted = self.views.wanted;
+        self.views.is_changing()
+            && cx.cluster.commander(wanted) == cx.id()
+            && self.views.wanting(wanted, false) >= cx.cluster.quorum()
+    }
+
+    /// As commander: begins the view, with `node` as communication node of what is
+    /// proposed again. Returns the slots that the flow votes for.
+    pub fn begin_view<P: Speaks>(&mut self, cx: &mut Context<'_, P>, node: Option<ReplicaId>) -> Vec<Seq> {
+        let view = self.views.wanted;
+        let same = self.views.changes.values().filter(|change| change.view == view).cloned();
+        let mut changes: Vec<_> = same.collect();
+        changes.sort_by_key(|change| (change.author != cx.id(), change.author));
+        changes.truncate(cx.cluster.quorum());
+        changes.sort_by_key(|change| change.author);
+        let outline = Outline::of(cx.cluster, &changes);
+        let sign = |(seq, digest): &(Seq, Digest)| {
+            Vote::sign(cx.cluster, cx.signer, Phase::PrePrepare, (view, *seq, *digest), node)
+        };
+        let proposals = outline.slots.iter().map(sign).collect();
+        let new_view = Arc::new(NewView::sign(cx.cluster, cx.signer, view, changes, proposals));
+        cx.send_all(Message::NewView(Arc::clone(&new_view)));
+        self.install(cx, &outline, new_view)
+    }
+
+    /// Takes a NEW-VIEW. Returns the slots that the flow votes for.
+    pub(crate) fn take_new_view<P: Speaks>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        new_view: &Arc<NewView>,
+    ) -> Vec<Seq> {
+        let view = new_view.view;
+        if view <= self.views.active || view < self.views.wanted {
+            return vec![]; // Known, or too late.
+        }
+        let outline = Outline::of(cx.cluster, &new_view.view_changes);
+        if !self.is_sound(new_view, &outline) {
+            cx.reject(from, None, Reason::MalformedViewChange);
+            return vec![];
+        }
+        self.install(cx, &outline, Arc::clone(new_view))
+    }
+
+    /// Whether a NEW-VIEW proposes what its VIEW-CHANGEs demand, the naming of
+    /// communication nodes apart.
+    fn is_sound(&self, new_view: &NewView, outline: &Outline) -> bool {
+        let interval = self.config.checkpoint_interval;
+        let names = |header: &Vote| header.communication_node.is_some() == (self.votes == Votes::Collected);
+        let proposed: Vec<(Seq, Digest)> = new_view.proposals.iter().map(|h| (h.seq, h.digest)).collect();
+        new_view.view_changes.iter().all(|change| change.is_within(interval))
+            && new_view.proposals.iter().all(names)
+            && (proposed == outline.slots || weakened(Weakening::NewViewNotRecomputed))
+    }
+
+    fn install<P: Speaks>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        outline: &Outline,
+        new_view: Arc<NewView>,
+    ) -> Vec<Seq> {
+        let view = new_view.view;
+        let earlier = self.views.active;
+        self.views.wanted = view;
+        self.views.active = view;
+        self.views.waits_for = None;
+        for change in &new_view.view_changes {
+            self.views.changes.entry(change.author).or_insert_with(|| Arc::clone(change));
+        }
+        self.views.changes.retain(|_, change| change.view >= view);
+        self.views.began_by = Some(Arc::clone(&new_view));
+        self.resend.begin_anew();
+        cx.cancel_timer(Timer::View.into());
+        self.forget_rounds(cx);
+        cx.mark(Mark::ViewBegan { view });
+        if earlier < view && weakened(Weakening::SessionsLost) {
+            self.execution.forget_sessions();
+        }
+        if let Some(stable) = &outline.stable {
+            self.take_stable(cx, Arc::clone(stable));
+        }
+        let low = outline.stable.as_ref().map_or(Seq(0), |stable| stable.seq);
+        self.last_proposed = outline.slots.last().map_or(low, |(seq, _)| *seq);
+        let accepted = self.adopt_proposals(cx, &new_view.proposals);
+        self.hand_over_requests(cx);
+        accepted
+    }
+
+    fn forget_rounds<P: Speaks>(&mut self, cx: &Context<'_, P>) {
+        let kept = [self.views.active, self.views.wanted];
+        for (seq, slot) in &mut self.slots {
+            slot.forget_rounds(cx.cluster, cx.id(), *seq, &kept);
+        }
+    }
+
+    /// Takes over the proposals of a NEW-VIEW, and those that came before it.
+    fn adopt_proposals<P: Speaks>(&mut self, cx: &mut Context<'_, P>, proposals: &[Vote]) -> Vec<Seq> {
+        let mut slots = Vec::new();
+        for header in proposals {
+            let seq = header.seq;
+            if seq < self.oldest_kept() || seq > self.highest_kept() {
+                continue;
+            }
+            let round = self.open(header.view, seq);
+            let first = round.header.clone();
+            if round.record(header) == Tallied::Contradiction {
+                self.accuse(cx, header.author, first, header);
+                return vec![];
+            }
+            slots.push(seq);
+        }
+        let early = self.slots.range(self.last_proposed.next()..);
+        let has_header = |seq: &Seq| self.round(*seq).is_some_and(|round| round.header.is_some());
+        slots.extend(early.map(|(seq, _)| *seq).filter(has_header));
+        slots.retain(|seq| !self.is_committed(*seq));
+        for seq in &slots {
+            // Whoever has decided the slot answers with the certificate.
+            cx.send_all(Message::Stuck { seq: *seq, complaint: false, votes: vec![] });
+        }
+        slots.retain(|seq| self.is_acceptable(cx, *seq));
+        if !self.may_vote() {
+            return vec![];
+        }
+        for seq in &slots {
+            if let Some(digest) = self.round(*seq).and_then(|round| Some(round.header.as_ref()?.digest)) {
+                self.mark_accepted(cx, *seq, digest);
+            }
+        }
+        slots
+    }
+
+    /// Whether a proposal's batch is here; if it is not, all are asked for it.
+    fn is_acceptable<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq) -> bool {
+        let Some(digest) = self.round(seq).and_then(|round| Some(round.header.as_ref()?.digest)) else {
+            return false;
+        };
+        let batches = &mut self.slots.entry(seq).or_default().batches;
+        if digest == Batch::default().digest() {
+            batches.entry(digest).or_default();
+        }
+        let held = batches.contains_key(&digest);
+        if !held {
+            cx.send_all(Message::Fetch { seq, digest });
+        }
+        held
+    }
+
+    /// Requests go to the new commander.
+    fn hand_over_requests<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+        let commander = cx.cluster.commander(self.views.active);
+        if commander != cx.id() {
+            self.requests.forget_waiting();
+            for bundle in self.requests.all_watched() {
+                cx.send(commander, Message::Requests(bundle));
+            }
+            return;
+        }
+        let waiting = self.requests.take_waiting();
+        self.requests.forget_waiting();
+        let view = self.views.active;
+        for slot in self.slots.range(self.last_executed().next()..).map(|(_, slot)| slot) {
+            let header = slot.rounds.get(&view).and_then(|round| round.header.as_ref());
+            if let Some(batch) = header.and_then(|header| slot.batches.get(&header.digest)) {
+                self.requests.note_proposed(batch);
+            }
+        }
+        for bundle in self.requests.all_watched().into_iter().chain(waiting) {
+            // What does not fit is sent again by its gateway.
+            let _ = self.requests.enqueue(bundle);
+        }
+    }
+}

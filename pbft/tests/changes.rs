@@ -1,0 +1,178 @@
+//! Commanders that fail, replicas that were away, replicas that lost their
+//! memory: in the simulated world.
+
+use adversary::Behaviour;
+use apps::OpaqueLog;
+use kernel::{Application as _, Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Status, View};
+use pbft::{Config, Execution, Replica};
+use sim::oracles::check_votes;
+use sim::{Memory, Network, Setup, World};
+
+const SECOND: u64 = 1_000_000;
+type Pbft = Replica<OpaqueLog>;
+
+fn world(n: u16, seed: u64, faults: &[(u16, &str)], network: Network) -> World<Pbft> {
+    let cluster = Cluster::new(ClusterId::derive("changes", seed), "pbft", n);
+    let behaviour = |text: &&str| -> Vec<Behaviour> { vec![text.parse().unwrap()] };
+    let faults = faults.iter().map(|(id, text)| (*id, behaviour(text))).collect();
+    let setup = Setup { network, faults, record: true, ..Setup::new(cluster, seed) };
+    let config = Config { checkpoint_interval: 8, ..Config::for_cluster(n) };
+    World::new(setup, move |_, memory| match memory {
+        Memory::Fresh => Replica::new(config.clone(), OpaqueLog::default()),
+        Memory::Lost => Replica::recovering(config.clone(), OpaqueLog::default()),
+    })
+}
+
+fn status(world: &World<Pbft>, id: u16) -> Status {
+    world.replica(id).status(&world.trace().cluster)
+}
+
+fn submit(world: &mut World<Pbft>, gateway: u16, requests: usize) {
+    for i in 0..requests {
+        world.submit(ReplicaId(gateway), &i.to_le_bytes());
+        world.run(SECOND / 20);
+    }
+}
+
+#[test]
+fn a_dead_commander_is_replaced_and_the_next_ones_too() {
+    for (n, dead) in [(4, vec![0]), (5, vec![0]), (6, vec![0]), (7, vec![0, 1]), (13, vec![0, 1, 2, 3])] {
+        let mut world = world(n, 1, &[], Network::default());
+        submit(&mut world, n - 1, 3);
+        for id in &dead {
+            world.crash(ReplicaId(*id));
+        }
+        submit(&mut world, n - 1, 3);
+        world.run(60 * SECOND);
+        world.judge().unwrap();
+        assert_eq!(world.accepted().len(), 6, "n = {n}");
+        let view = status(&world, n - 1).view;
+        assert_eq!(view, View(dead.len() as u64), "n = {n}: one view for each dead commander");
+        for id in dead.len() as u16..n {
+            assert_eq!(world.log(id), world.log(n - 1), "n = {n}, replica {id}");
+        }
+    }
+}
+
+#[test]
+fn service_is_back_within_two_request_timers() {
+    let mut world = world(4, 1, &[], Network::default());
+    submit(&mut world, 2, 3);
+    world.crash(ReplicaId(0));
+    let killed = world.trace().accepted.len();
+    world.submit(ReplicaId(2), b"after");
+    let timer = Config::for_cluster(4).request_after.0;
+    assert!(world.run_until(|world| world.accepted().len() > killed, 2 * timer));
+}
+
+#[test]
+fn what_was_decided_before_the_view_change_stays_decided() {
+    // The commander's COMMITs reach one replica only, then it dies: that replica
+    // alone has decided. Many seeds, with messages overtaking each other.
+    for seed in 0..60 {
+        let network = Network::uniform(50, 2_000);
+        let mut world = world(4, seed, &[(0, "partial=1;2")], network);
+        for i in 0..6u8 {
+            world.submit(ReplicaId(u16::from(i) % 3 + 1), &[i]);
+            world.run(1_500 + seed * 37);
+        }
+        world.crash(ReplicaId(0));
+        world.run(30 * SECOND);
+        world.judge().unwrap();
+        assert_eq!(world.accepted().len(), 6, "seed {seed}");
+    }
+}
+
+#[test]
+fn loss_and_a_dead_commander_together_only_take_time() {
+    for seed in 0..20 {
+        let mut world = world(4, seed, &[], Network::uniform(100, 900).with_loss(0.2));
+        world.crash(ReplicaId(0));
+        submit(&mut world, 3, 5);
+        world.run(120 * SECOND);
+        world.judge().unwrap();
+        assert_eq!(world.accepted().len(), 5, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_replica_that_was_cut_off_for_long_takes_over_the_state() {
+    let mut world = world(4, 3, &[(3, "offline")], Network::default());
+    submit(&mut world, 1, 50);
+    world.set_behaviours(ReplicaId(3), vec![]);
+    submit(&mut world, 1, 2);
+    world.run(20 * SECOND);
+    let adopted = world.trace().marks.iter().filter(|stamped| stamped.replica == ReplicaId(3));
+    assert!(adopted.clone().any(|stamped| matches!(stamped.mark, Mark::StateAdopted { .. })));
+    assert_eq!(status(&world, 3).last_executed, Seq(52));
+    assert_eq!(world.replica(3).core().state_digest(), world.replica(1).core().state_digest());
+    // It is a full member again: without another one, it is needed.
+    world.crash(ReplicaId(2));
+    submit(&mut world, 1, 3);
+    world.run(20 * SECOND);
+    assert_eq!(world.accepted().len(), 55);
+}
+
+#[test]
+fn a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes() {
+    let mut world = world(4, 3, &[], Network::default());
+    submit(&mut world, 1, 20);
+    world.crash(ReplicaId(3));
+    submit(&mut world, 1, 3);
+    world.restart(ReplicaId(3));
+    world.run(SECOND / 100);
+    assert!(status(&world, 3).recovering);
+    world.run(20 * SECOND);
+    assert!(!status(&world, 3).recovering, "null requests bring it to its checkpoint");
+    assert!(status(&world, 3).stable_checkpoint >= Seq(16 + 32));
+    let spoke =
+        |mark: &Mark| matches!(mark, Mark::Voted { .. } | Mark::LeftFor { .. } | Mark::Proposed { .. });
+    let after = |world: &World<Pbft>| {
+        let marks =
+            world.trace().marks.iter().rev().take_while(|s| !matches!(s.mark, Mark::Recovered { .. }));
+        marks.filter(|s| s.replica == ReplicaId(3) && spoke(&s.mark)).count()
+    };
+    assert_eq!(after(&world), 0, "in view 0 it does not vote");
+    // With another one dead, the others go on to a view in which it votes.
+    world.crash(ReplicaId(0));
+    submit(&mut world, 1, 3);
+    world.run(60 * SECOND);
+    world.judge().unwrap();
+    check_votes(world.trace()).unwrap();
+    assert_eq!(world.accepted().len(), 26);
+    assert!(after(&world) > 0);
+    assert!(status(&world, 1).view >= View(2));
+}
+
+#[test]
+fn every_replica_in_turn_is_killed_and_started_again() {
+    for seed in 0..5 {
+        let mut world = world(4, seed, &[], Network::uniform(50, 500));
+        let mut asked = 0;
+        for round in 0..8u16 {
+            let victim = ReplicaId(round % 4);
+            world.crash(victim);
+            let gateway = (round + 1) % 4;
+            submit(&mut world, gateway, 5);
+            world.run(10 * SECOND);
+            world.restart(victim);
+            submit(&mut world, gateway, 5);
+            world.run(30 * SECOND);
+            asked += 10;
+            world.judge().unwrap();
+            check_votes(world.trace()).unwrap();
+            assert_eq!(world.accepted().len(), asked, "seed {seed}, round {round}");
+            assert!(!status(&world, victim.0).recovering, "seed {seed}, round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_state_is_the_one_that_its_digest_names() {
+    let execution = Execution::new(OpaqueLog::default());
+    let restored = Execution::<OpaqueLog>::restore(&execution.snapshot()).unwrap();
+    assert_eq!((restored.digest(), restored.last()), (execution.digest(), Seq(0)));
+    assert_eq!(restored, execution);
+    assert!(Execution::<OpaqueLog>::restore(b"no state").is_none());
+    assert!(OpaqueLog::restore(b"no log").is_none());
+}

@@ -1,0 +1,68 @@
+//! What a world is made of.
+
+use crate::costs::Costs;
+use crate::network::Network;
+use adversary::Behaviour;
+use kernel::Cluster;
+
+/// What a world is made of; [`Setup::new`] has the defaults.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// What happens to messages on their way.
+    pub network: Network,
+    /// Matching replies on which a client accepts a result.
+    pub replies_needed: usize,
+    /// Replicas that misbehave from the start, and how.
+    pub faults: Vec<(u16, Vec<Behaviour>)>,
+    /// What signatures are made of.
+    pub signatures: Signatures,
+    /// What work costs.
+    pub costs: Costs,
+    /// Whether all marks are kept in the trace.
+    pub record: bool,
+    /// How long clients wait before their gateway hands their requests over once
+    /// more, in microseconds.
+    pub patience_us: u64,
+}
+
+/// What signatures are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signatures {
+    /// Keyed hashes: unforgeable here, because nobody is lent another's key.
+    #[default]
+    Symbolic,
+    /// The real ones.
+    Ed25519,
+}
+
+/// How a replica begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// For the first time.
+    Fresh,
+    /// Again, without what it knew.
+    Lost,
+}
+
+impl Setup {
+    /// No faults, a network with a constant delay of 100 microseconds, symbolic
+    /// signatures, work that costs nothing, no record; a client accepts on `f+1`
+    /// replies.
+    pub fn new(cluster: Cluster, seed: u64) -> Setup {
+        Setup {
+            replies_needed: cluster.weak_quorum(),
+            cluster,
+            seed,
+            network: Network::default(),
+            faults: Vec::new(),
+            signatures: Signatures::default(),
+            costs: Costs::default(),
+            record: false,
+            patience_us: 1_000_000,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! A schedule from a seed: which combinations come up, and how often.
+
+use super::schedule::{Client, Crash, Fault, Schedule, Settings};
+use crate::network::{Delay, LinkRule, Network, Partition};
+use adversary::Behaviour;
+use kernel::{Choose as _, SeededChoice};
+
+/// Draws the schedule of a seed for a flow that tolerates `tolerates(n)` faulty
+/// nodes among `n`. The same seed draws the same, everywhere.
+pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
+    let mut dice = Dice(SeededChoice::new(seed ^ 0x5eed_0f5c_4ed0_1e55));
+    let nodes = dice.nodes(if protocol == "ccro-paper" { 3 } else { 1 });
+    let heal_us = 1000 * dice.between(50, 1500);
+    let f = tolerates(nodes);
+    let faulty = dice.one_of(&[0, 1, f, f]).min(f);
+    let scene = Scene { protocol, nodes, heal_us, targets: dice.targets(nodes, faulty) };
+    Schedule {
+        protocol: protocol.to_owned(),
+        seed,
+        nodes,
+        heal_us,
+        reform: dice.percent(25),
+        patience_us: 300_000_000,
+        settings: dice.settings(nodes),
+        network: dice.network(nodes, heal_us),
+        faults: scene.targets.iter().flat_map(|node| dice.faults(*node, &scene)).collect(),
+        crashes: if f > 0 && dice.percent(35) { dice.crashes(nodes, heal_us) } else { vec![] },
+        clients: dice.clients(nodes, heal_us),
+    }
+}
+
+/// What a behaviour is drawn for.
+struct Scene<'a> {
+    protocol: &'a str,
+    nodes: u16,
+    heal_us: u64,
+    /// The faulty nodes.
+    targets: Vec<u16>,
+}
+
+struct Dice(SeededChoice);
+
+impl Dice {
+    /// A number from `least` to `most`.
+    fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.0.below(most - least + 1)
+    }
+
+    fn percent(&mut self, chance: u64) -> bool {
+        self.0.below(100) < chance
+    }
+
+    fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.0.below(choices.len() as u64) as usize].clone()
+    }
+
+    fn node(&mut self, nodes: u16) -> u16 {
+        self.0.below(u64::from(nodes)) as u16
+    }
+
+    /// In hundredths, up to `most`.
+    fn probability(&mut self, most: u64) -> f64 {
+        self.between(1, most) as f64 / 100.0
+    }
+
+    fn nodes(&mut self, least: u16) -> u16 {
+        let sizes = [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 7, 8, 8, 10, 13, 1, 2, 3, 9];
+        self.one_of(&sizes).max(least)
+    }
+
+    fn settings(&mut self, nodes: u16) -> Settings {
+        let communication = match self.between(0, 9) {
+            0 | 1 => "collocated".to_owned(),
+            2 => format!("fixed:{}", self.node(nodes)),
+            3 => "trust".to_owned(),
+            _ => "separate".to_owned(),
+        };
+        let checkpoint_interval = self.one_of(&[4, 4, 5, 6, 8, 16]);
+        let fallback_after_us = 1000 * self.between(5, 30);
+        Settings {
+            window: self.between(1, 8),
+            batch_max: self.one_of(&[1, 1, 2, 4, 16]),
+            checkpoint_interval,
+            resend_after_us: 1000 * self.between(10, 60),
+            // Longer than the fallback and PBFT's phases together.
+            request_timer_us: fallback_after_us + 1000 * self.between(20, 100),
+            fast_path: self.percent(75),
+            fast_wait_us: 1000 * self.between(1, 5),
+            fallback_after_us,
+            communication,
+        }
+    }
+
+    // ---- The network ----
+
+    fn delay(&mut self) -> Delay {
+        match self.between(0, 4) {
+            0 => Delay::Constant(100.0),
+            1 => Delay::Uniform(50.0, 200.0),
+            2 => Delay::Uniform(100.0, self.between(1000, 20_000) as f64),
+            3 => Delay::LogNormal { median_us: 300.0, sigma: 1.0 },
+            _ => Delay::LogNormal { median_us: 1000.0, sigma: 1.5 },
+        }
+    }
+
+    fn network(&mut self, nodes: u16, heal_us: u64) -> Network {
+        let mut network = Network { name: "swarm".into(), delay: self.delay(), ..Network::default() };
+        if self.percent(40) {
+            network.loss = self.probability(25);
+        }
+        if self.percent(25) {
+            network.duplication = self.probability(20);
+        }
+        if self.percent(25) {
+            network.reordering = self.probability(30);
+            network.reordering_us = self.between(1000, 50_000) as f64;
+        }
+        for _ in 0..self.one_of(&[0, 0, 0, 1, 1, 2]) {
+            network.partitions.push(self.partition(nodes, heal_us));
+        }
+        if self.percent(20) {
+            network.links.push(self.link(nodes));
+        }
+        network
+    }
+
+    fn partition(&mut self, nodes: u16, heal_us: u64) -> Partition {
+        let from_us = self.0.below(heal_us);
+        let until_us = from_us + 1 + self.0.below(heal_us - from_us);
+        let ends = self.0.draw((0..nodes).collect(), usize::from(nodes) / 2);
+        let size = 1 + self.0.below(ends.len().max(1) as u64) as usize;
+        let mut group = ends;
+        group.truncate(size);
+        if group.is_empty() {
+            group.push(0);
+        }
+        Partition { groups: vec![group], from_us, until_us }
+    }
+
+    fn link(&mut self, nodes: u16) -> LinkRule {
+        let mut rule = LinkRule { from: vec![self.node(nodes)], ..LinkRule::default() };
+        if self.percent(50) {
+            rule.to = vec![self.node(nodes)];
+        }
+        if self.percent(50) {
+            rule.delay = Some(Delay::Constant(self.between(1000, 100_000) as f64));
+        } else {
+            rule.loss = Some(self.probability(100));
+        }
+        rule
+    }
+
+    // ---- Faults ----
+
+    /// Nodes that will be faulty: those with the first roles more often.
+    fn targets(&mut self, nodes: u16, faulty: usize) -> Vec<u16> {
+        let mut targets = Vec::new();
+        if faulty > 0 && self.percent(60) {
+            targets.push(self.one_of(&[0, 0, 1, 2]).min(nodes - 1));
+        }
+        let rest = (0..nodes).filter(|node| !targets.contains(node)).collect();
+        targets.extend(self.0.draw(rest, faulty - targets.len()));
+        targets
+    }
+
+    fn faults(&mut self, node: u16, scene: &Scene) -> Vec<Fault> {
+        let heal_us = scene.heal_us;
+        let from_us = if self.percent(60) { 0 } else { self.0.below(heal_us) };
+        let mut faults = vec![Fault { node, behaviours: self.behaviours(scene), from_us }];
+        if self.percent(20) {
+            let from_us = from_us + self.0.below(heal_us - from_us);
+            faults.push(Fault { node, behaviours: self.behaviours(scene), from_us: from_us + 1 });
+        }
+        faults
+    }
+
+    fn behaviours(&mut self, scene: &Scene) -> Vec<Behaviour> {
+        let count = self.one_of(&[1, 1, 1, 2, 2, 3]);
+        (0..count).map(|_| self.behaviour(scene)).collect()
+    }
+
+    fn behaviour(&mut self, scene: &Scene) -> Behaviour {
+        let act = self.act(scene);
+        let when = if self.percent(40) { self.condition(scene) } else { String::new() };
+        format!("{act}{when}").parse().expect("the swarm writes behaviours as people do")
+    }
+
+    fn act(&mut self, scene: &Scene) -> String {
+        let liars = scene.targets.iter().map(u16::to_string).collect::<Vec<_>>().join(";");
+        match self.between(0, 18) {
+            0 => "offline".to_owned(),
+            1 => "malicious".to_owned(),
+            2 => "equivocate".to_owned(),
+            3 => "equivocate=victim".to_owned(),
+            4 | 5 => format!("equivocate={liars}"),
+            6 => format!("equivocate=victim;{liars}"),
+            7 => "withhold".to_owned(),
+            8 => format!("partial={}", self.some(scene.nodes)),
+            9 => format!("delay={}us", self.between(100, 60_000)),
+            10 => format!("drop={}", self.probability(60)),
+            11 => format!("duplicate={}", self.probability(100)),
+            12 => format!("reorder={}us", self.between(100, 30_000)),
+            13 => format!("replay={}", self.probability(50)),
+            14 => "forge".to_owned(),
+            15 => "amnesia".to_owned(),
+            16 => "twins".to_owned(),
+            17 => format!("view-change-spam={}ms", self.between(10, 200)),
+            _ => format!("flood={}", self.between(50, 1000)),
+        }
+    }
+
+    /// When a behaviour is in force.
+    fn condition(&mut self, scene: &Scene) -> String {
+        match self.between(0, 4) {
+            0 => format!("[seq={}..{}]", self.between(1, 6), self.between(7, 30)),
+            1 => format!("[view={}..{}]", self.between(0, 2), self.between(3, 6)),
+            2 => format!("[to={}]", self.some(scene.nodes)),
+            3 => format!("[until={}us]", 1 + self.0.below(scene.heal_us)),
+            _ => {
+                let votes = ["prepare", "commit", "pre-prepare"];
+                let certificates = ["prepared-certificate", "fast-certificate", "committed-certificate"];
+                let changes = ["view-change", "new-view", "checkpoint", "state"];
+                let kinds: &[&str] = match scene.protocol {
+                    "ccro" => &[votes.as_slice(), &certificates, &changes].concat(),
+                    "pbft" => &[votes.as_slice(), &changes].concat(),
+                    _ => &["pre-prepare", "prepare", "commit"],
+                };
+                format!("[kind={}]", self.one_of(kinds))
+            }
+        }
+    }
+
+    /// Some nodes, at least one, as behaviours take them.
+    fn some(&mut self, nodes: u16) -> String {
+        let count = 1 + self.0.below(u64::from(nodes)) as usize;
+        let some = self.0.draw((0..nodes).collect(), count);
+        some.iter().map(u16::to_string).collect::<Vec<_>>().join(";")
+    }
+
+    fn crashes(&mut self, nodes: u16, heal_us: u64) -> Vec<Crash> {
+        let mut at_us = 0;
+        let mut crashes = Vec::new();
+        for _ in 0..self.between(1, 4) {
+            at_us += self.0.below(heal_us - at_us);
+            let restart_us = at_us + 1 + self.0.below(heal_us - at_us);
+            crashes.push(Crash { node: self.node(nodes), at_us, restart_us });
+        }
+        crashes
+    }
+
+    // ---- Load ----
+
+    fn clients(&mut self, nodes: u16, heal_us: u64) -> Vec<Client> {
+        let count = self.between(1, 4);
+        (0..count)
+            .map(|_| Client {
+                gateway: self.node(nodes),
+                begins_us: if self.percent(50) { 0 } else { self.0.below(heal_us) },
+                pause_us: if self.percent(50) { 0 } else { self.0.below(heal_us / 4) },
+                sessions: self.one_of(&[1, 1, 1, 2, 3]),
+                requests: self.between(1, 12),
+            })
+            .collect()
+    }
+}

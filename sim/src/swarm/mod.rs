@@ -1,0 +1,55 @@
+//! The swarm: from a seed it draws a cluster, its settings, faults within `f`,
+//! a network and clients; runs them; heals the network; and demands that nothing
+//! went wrong and that everything comes to an end.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`schedule`] | all that one run is made of, as a file |
+//! | [`draw`] | a schedule from a seed |
+//! | [`play`] | runs a schedule and judges it |
+//! | [`shrink`] | a smaller schedule that breaks the same property |
+//! | [`hunt`] | many seeds on many threads |
+
+pub mod draw;
+pub mod hunt;
+pub mod play;
+pub mod schedule;
+pub mod shrink;
+
+pub use draw::draw;
+pub use hunt::{Finding, Hunt};
+pub use play::{Verdict, play};
+pub use schedule::{BadSchedule, Schedule, Settings};
+pub use shrink::shrink;
+
+use crate::setup::Memory;
+
+/// What the swarm needs to know of a flow, and may not depend on.
+pub struct Flow<P> {
+    /// Its name.
+    pub name: &'static str,
+    /// Makes a replica of a cluster of this size.
+    pub make: fn(&Settings, u16, Memory) -> P,
+    /// Slots that a replica keeps, and votes in them.
+    pub kept: fn(&P) -> (usize, usize),
+    /// Faulty nodes that it tolerates among so many.
+    pub tolerates: fn(u16) -> usize,
+    /// Whether it promises to keep its word whatever those nodes do. Else it
+    /// promises something only where nothing fails at all.
+    pub withstands_faults: bool,
+}
+
+impl<P> Clone for Flow<P> {
+    fn clone(&self) -> Flow<P> {
+        *self
+    }
+}
+
+impl<P> Copy for Flow<P> {}
+
+impl<P> Flow<P> {
+    /// Whether this flow's promises cover a schedule.
+    pub fn must_hold(&self, schedule: &Schedule) -> bool {
+        self.withstands_faults || schedule.is_benign()
+    }
+}

@@ -1,0 +1,269 @@
+//! Plays a schedule in a world and has the oracles judge it.
+
+use super::Flow;
+use super::schedule::{Client, Schedule};
+use crate::network::Network;
+use crate::oracles::{self, Property, Violation, bounded::Kept};
+use crate::setup::Setup;
+use crate::world::World;
+use kernel::{Cluster, ClusterId, Digest, Protocol, ReplicaId};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What became of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The property that it broke, if any.
+    pub violation: Option<Violation>,
+    /// Digest of the whole run; zero if it was cut short by an assertion.
+    pub digest: Digest,
+    /// Requests submitted and answered.
+    pub requests: (usize, usize),
+    /// Virtual time at its end.
+    pub ended_us: u64,
+}
+
+/// How often the end is looked for after healing, virtual microseconds.
+const SLICE_US: u64 = 20_000;
+
+/// Plays a schedule. An assertion of the replicas' own that fails is a violation,
+/// too.
+pub fn play<P: Protocol + 'static>(flow: &Flow<P>, schedule: &Schedule) -> Verdict {
+    catch_unwind(AssertUnwindSafe(|| Player::new(flow, schedule).play())).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+        let violation = Violation { property: Property::Assertions, breach: message.to_owned() };
+        Verdict { violation: Some(violation), digest: Digest::ZERO, requests: (0, 0), ended_us: 0 }
+    })
+}
+
+/// Something that happens at a given time.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Misbehave(usize),
+    Crash(u16),
+    Restart(u16),
+}
+
+/// How far the clients of one entry are.
+struct Progress {
+    client: Client,
+    asked: u64,
+    /// The first request of the bundle on its way.
+    waits_for: Option<usize>,
+    due_us: u64,
+}
+
+struct Player<'a, P: Protocol> {
+    flow: &'a Flow<P>,
+    schedule: &'a Schedule,
+    world: World<P>,
+    timeline: Vec<(u64, Action)>,
+    clients: Vec<Progress>,
+    answered: BTreeSet<usize>,
+    seen: usize,
+    down: BTreeSet<u16>,
+    kept: Vec<Kept>,
+}
+
+impl<'a, P: Protocol + 'static> Player<'a, P> {
+    fn new(flow: &'a Flow<P>, schedule: &'a Schedule) -> Player<'a, P> {
+        let (n, make, settings) = (schedule.nodes, flow.make, schedule.settings.clone());
+        let cluster = Cluster::new(ClusterId::derive("swarm", schedule.seed), flow.name, n);
+        let mut setup = Setup::new(cluster, schedule.seed);
+        setup.network = schedule.network.clone();
+        setup.replies_needed = (flow.tolerates)(n) + 1;
+        setup.record = true;
+        let at_once = schedule.faults.iter().filter(|fault| fault.from_us == 0);
+        setup.faults = at_once.map(|fault| (fault.node, fault.behaviours.clone())).collect();
+        let clients = schedule.clients.iter().map(|client| Progress {
+            client: *client,
+            asked: 0,
+            waits_for: None,
+            due_us: client.begins_us,
+        });
+        Player {
+            flow,
+            schedule,
+            world: World::new(setup, move |_, memory| make(&settings, n, memory)),
+            timeline: timeline(schedule),
+            clients: clients.collect(),
+            answered: BTreeSet::new(),
+            seen: 0,
+            down: BTreeSet::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    fn play(mut self) -> Verdict {
+        for (at_us, action) in std::mem::take(&mut self.timeline) {
+            self.run_to(at_us);
+            self.act(action);
+        }
+        self.run_to(self.schedule.heal_us);
+        self.heal();
+        let deadline_us = self.schedule.heal_us + self.schedule.patience_us;
+        while self.world.now_us() < deadline_us && !self.is_done() {
+            self.run_to(deadline_us.min(self.world.now_us() + SLICE_US));
+        }
+        let violation = self.judge(deadline_us).err();
+        Verdict {
+            violation,
+            digest: self.world.digest(),
+            requests: (self.world.trace().submitted.len(), self.world.trace().accepted.len()),
+            ended_us: self.world.now_us(),
+        }
+    }
+
+    fn judge(&self, deadline_us: u64) -> Result<(), Violation> {
+        let trace = self.world.trace();
+        oracles::check_results(trace)?;
+        if self.flow.withstands_faults {
+            oracles::check_votes(trace)?;
+            let interval = self.schedule.settings.checkpoint_interval;
+            Property::BoundedState.judge(oracles::bounded::check(trace, interval, &self.kept))?;
+        }
+        Property::Liveness.judge(oracles::liveness::check(trace, deadline_us))
+    }
+
+    /// Runs until a time, handing over what clients ask for on the way.
+    fn run_to(&mut self, end_us: u64) {
+        loop {
+            self.ask();
+            let due = |progress: &Progress| progress.waits_for.is_none() && !progress.is_over();
+            let next = self.clients.iter().filter(|p| due(p)).map(|progress| progress.due_us).min();
+            let until_us = next.map_or(end_us, |next| next.min(end_us));
+            let seen = self.seen;
+            let at_most_us = until_us - self.world.now_us();
+            self.world.run_until(|world| world.accepted().len() > seen, at_most_us);
+            self.listen();
+            if self.world.now_us() >= end_us {
+                break;
+            }
+        }
+        self.probe();
+    }
+
+    /// Hands over the requests that are due.
+    fn ask(&mut self) {
+        let now_us = self.world.now_us();
+        for (number, progress) in self.clients.iter_mut().enumerate() {
+            if progress.waits_for.is_some() || progress.is_over() || progress.due_us > now_us {
+                continue;
+            }
+            progress.asked += 1;
+            let gateway = ReplicaId(progress.client.gateway);
+            let operations: Vec<[u8; 3]> = (0..progress.client.sessions)
+                .map(|index| [number as u8, index as u8, progress.asked as u8])
+                .collect();
+            let operations: Vec<&[u8]> = operations.iter().map(<[u8; 3]>::as_slice).collect();
+            progress.waits_for = Some(self.world.submit_again(gateway, &operations));
+        }
+    }
+
+    /// Notes new answers: who has all of its own may go on.
+    fn listen(&mut self) {
+        let accepted = self.world.accepted();
+        if accepted.len() == self.seen {
+            return;
+        }
+        self.answered.extend(accepted[self.seen..].iter().map(|outcome| outcome.request));
+        self.seen = accepted.len();
+        let now_us = self.world.now_us();
+        for progress in &mut self.clients {
+            let Some(first) = progress.waits_for else {
+                continue;
+            };
+            let mut bundle = first..first + usize::from(progress.client.sessions);
+            if bundle.all(|request| self.answered.contains(&request)) {
+                progress.waits_for = None;
+                progress.due_us = now_us + progress.client.pause_us;
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Misbehave(place) => {
+                let fault = &self.schedule.faults[place];
+                self.world.set_behaviours(ReplicaId(fault.node), fault.behaviours.clone());
+            }
+            Action::Crash(node) if self.may_crash(node) => {
+                self.down.insert(node);
+                self.world.crash(ReplicaId(node));
+            }
+            Action::Crash(_) => {}
+            Action::Restart(node) => {
+                if self.down.remove(&node) {
+                    self.world.restart(ReplicaId(node));
+                }
+            }
+        }
+    }
+
+    /// Whether at most `f` nodes are faulty, down or without memory if one more
+    /// crashes.
+    fn may_crash(&self, node: u16) -> bool {
+        let faulty = self.schedule.faulty();
+        if faulty.contains(&node) {
+            return false;
+        }
+        let cluster = &self.world.trace().cluster;
+        let lacking = cluster.replicas().filter(|id| {
+            id.0 == node
+                || faulty.contains(&id.0)
+                || self.down.contains(&id.0)
+                || self.world.replica(id.0).status(cluster).recovering
+        });
+        lacking.count() <= (self.flow.tolerates)(self.schedule.nodes)
+    }
+
+    fn heal(&mut self) {
+        self.world.set_network(&Network::constant(100));
+        for node in std::mem::take(&mut self.down) {
+            self.world.restart(ReplicaId(node));
+        }
+        if self.schedule.reform {
+            for node in self.schedule.faulty() {
+                self.world.set_behaviours(ReplicaId(node), vec![]);
+            }
+        }
+    }
+
+    /// Whether everything that is demanded has come about.
+    fn is_done(&self) -> bool {
+        let trace = self.world.trace();
+        let honest = |progress: &&Progress| trace.is_honest(ReplicaId(progress.client.gateway));
+        let over = |progress: &Progress| progress.is_over() && progress.waits_for.is_none();
+        let executed = |id: &ReplicaId| self.world.replica(id.0).status(&trace.cluster).last_executed;
+        let mut logs = trace.honest().into_iter().map(|id| executed(&id));
+        let first = logs.next();
+        self.clients.iter().filter(honest).all(over) && logs.all(|log| Some(log) == first)
+    }
+
+    fn probe(&mut self) {
+        let at_us = self.world.now_us();
+        for replica in self.world.trace().cluster.replicas() {
+            let (slots, votes) = (self.flow.kept)(self.world.replica(replica.0));
+            self.kept.push(Kept { replica, at_us, slots, votes });
+        }
+    }
+}
+
+impl Progress {
+    fn is_over(&self) -> bool {
+        self.asked == self.client.requests
+    }
+}
+
+fn timeline(schedule: &Schedule) -> Vec<(u64, Action)> {
+    let later = schedule.faults.iter().enumerate().filter(|(_, fault)| fault.from_us > 0);
+    let faults = later.map(|(place, fault)| (fault.from_us, Action::Misbehave(place)));
+    let crashes = schedule.crashes.iter().flat_map(|crash| {
+        [(crash.at_us, Action::Crash(crash.node)), (crash.restart_us, Action::Restart(crash.node))]
+    });
+    let mut timeline: Vec<(u64, Action)> = faults.chain(crashes).collect();
+    timeline.retain(|(at_us, _)| *at_us < schedule.heal_us);
+    timeline.sort_by_key(|(at_us, _)| *at_us);
+    timeline
+}
