@@ -65,10 +65,6 @@ pub fn two(cluster: &Cluster) -> Two {
     Two { names: Names(named.chain([null]).collect()), bundles, batches }
 }
 
-fn pbft_replica(n: u16) -> Pbft {
-    pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default())
-}
-
 /// What every scope's network loses: upkeep, and questions. Their answers are
 /// among the lies where they matter.
 fn is_upkeep(message: &Message) -> bool {
