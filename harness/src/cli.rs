@@ -140,6 +140,21 @@ Regions: dallas, toronto, washington, frankfurt, london, madrid, osaka, sydney, 
 Exit codes: 0 held; 1 honest nodes disagreed although at most f were faulty; 3 a request was never decided
 although at most f were faulty and the network was healthy in the end; 2 unusable input; 130 interrupted.")]
     Simulate(Box<crate::simulate::args::SimulateArgs>),
+    /// Explore every interleaving of small scopes
+    ///
+    /// The replicas that run on nodes, with a network that delivers anything at any time or never, and a faulty
+    /// one that says anything it can sign. Prints for each scope whether it was exhausted or what bounded it, and
+    /// for a violation the run that leads to it.
+    #[command(after_help = "\
+Examples:
+  harness check                                    all scopes, within the limits for each
+  harness check --list
+  harness check --scope ccro --seconds 600         all scopes whose names begin with ccro
+  harness check --scope paper-colluding --example docs/ccro-paper-disagreement.md
+
+Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected;
+2 unusable input; 130 interrupted.")]
+    Check(CheckArgs),
     /// Run one node; reads its configuration as a line of JSON and ends with its input
     #[command(hide = true)]
     Node,
@@ -444,6 +459,36 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
             false => arg,
         })
         .mut_subcommands(with_negative_numbers)
+}
+
+/// Flags of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Scopes, by the beginning of their names [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub scope: Vec<String>,
+    /// Name all scopes and end
+    #[arg(long)]
+    pub list: bool,
+    /// Most distinct states of a scope
+    #[arg(long, value_name = "N", default_value = "5000000", value_parser = parse_at_least_one)]
+    pub states: usize,
+    /// Most seconds for a scope
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seconds: u64,
+    /// Most memory of the whole process, MiB
+    #[arg(long, value_name = "MIB", default_value = "4096", value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
+    pub memory_mib: u64,
+    /// Write the disagreement found as a sequence chart
+    #[arg(long, value_name = "FILE")]
+    pub example: Option<PathBuf>,
+}
+
+fn parse_at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a whole number from 1".to_owned()),
+    }
 }
 
 fn parse_encoding(text: &str) -> Result<node::Encoding, String> {

@@ -13,11 +13,13 @@
 //! | [`experiment`], [`store`], [`machine`], [`stop`] | all cells into a folder that can be resumed |
 //! | [`outage`] | kills, restarts and cuts under load, and what clients see of them |
 //! | [`report`] | from raw files to statistics, plots and pages |
+//! | [`check`] | every interleaving of small scopes |
 //! | [`console`], [`http`] | printing, and a small HTTP client |
 //! | [`simulate`] | the same in virtual time |
 //! | [`compare`], [`sweep`], [`up`], [`floor`], [`overhead`] | the commands |
 
 pub mod audit;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod compare;
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
     let cli = cli::read::<Cli>();
     finish(match cli.command {
         Command::Node => node_command::run(),
+        Command::Check(args) => run(check::run(args)),
         Command::Compare(args) => run(compare::run(*args)),
         Command::Sweep(args) => run(sweep::run(args)),
         Command::Outage(args) => run(outage::command::run_outage(args)),

@@ -13,8 +13,10 @@
 //! | `clients` | requests, sessions and results; clients that ask by themselves |
 //! | `trace`, `counts`, `digest` | what happened: for judges, in numbers, in one hash |
 //! | [`oracles`] | one property each, judged from a trace |
+//! | [`checker`] | every interleaving of small scopes |
 //! | [`swarm`] | worlds drawn from seeds, and what is left of those that break a property |
 
+pub mod checker;
 mod clients;
 mod costs;
 mod counts;

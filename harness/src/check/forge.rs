@@ -1,0 +1,316 @@
+//! What a faulty replica of PBFT and CCRO may say: everything that its key can
+//! sign over a small alphabet, and everything that can be made of what it heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Signature, Signer, View};
+use pbft::new_view::Outline;
+use pbft::{Certificate, CertificateKind, Message, NewView, ViewChange, Vote};
+use sim::checker::{Lie, signers};
+
+/// The alphabet of a liar.
+#[derive(Clone, Debug)]
+pub struct Alphabet {
+    /// Batches that it proposes and votes for.
+    pub batches: Vec<Arc<Batch>>,
+    /// Slots that it lies about.
+    pub slots: Vec<Seq>,
+    /// Views that it lies in.
+    pub views: Vec<View>,
+    /// Communication nodes that its proposals name.
+    pub names: Vec<Option<ReplicaId>>,
+    /// Whether it makes certificates of the votes it knows.
+    pub certificates: bool,
+    /// Views that it asks for, and begins as their commander.
+    pub new_views: Vec<View>,
+}
+
+/// Makes a liar's messages.
+pub struct Forger {
+    cluster: Cluster,
+    signer: Signer,
+    alphabet: Alphabet,
+    own: Vec<Message>,
+}
+
+/// What votes are for.
+type About = (View, Seq, Digest);
+
+/// Votes that a liar knows: for each phase and content, by author. PREPAREs and
+/// the proposal that they stand for are in one.
+#[derive(Default)]
+struct Known {
+    prepares: BTreeMap<About, BTreeMap<ReplicaId, Signature>>,
+    commits: BTreeMap<About, BTreeMap<ReplicaId, Signature>>,
+    naming: BTreeMap<About, BTreeSet<(Option<ReplicaId>, Signature)>>,
+}
+
+impl Forger {
+    /// The forger of `liar`.
+    pub fn new(cluster: &Cluster, liar: ReplicaId, alphabet: Alphabet) -> Forger {
+        let signer = signers(cluster).remove(usize::from(liar.0));
+        let mut forger = Forger { cluster: cluster.clone(), signer, alphabet, own: Vec::new() };
+        forger.own = forger.proposals_and_votes();
+        let rest = forger.rest();
+        forger.own.extend(rest);
+        forger
+    }
+
+    /// All that it may say now.
+    pub fn forge(&self, heard: &[&Message]) -> Vec<Lie<Message>> {
+        let mut said = self.own.clone();
+        let mut known = Known::default();
+        heard.iter().copied().chain(&self.own).for_each(|message| known.learn(message));
+        if self.alphabet.certificates {
+            said.extend(self.relays(heard));
+            said.extend(self.certificates(&known));
+        }
+        for view in &self.alphabet.new_views {
+            let changes = self.view_changes(&known, *view);
+            said.extend(self.new_views(heard, &changes, *view));
+            said.extend(changes.into_iter().map(Message::ViewChange));
+        }
+        let from = self.signer.id();
+        said.into_iter().map(|message| Lie { from, to: None, message }).collect()
+    }
+
+    fn proposals_and_votes(&self) -> Vec<Message> {
+        let Alphabet { batches, slots, views, names, .. } = &self.alphabet;
+        let mut messages = Vec::new();
+        let places = views.iter().flat_map(|view| slots.iter().map(move |seq| (*view, *seq)));
+        for ((view, seq), batch) in places.flat_map(|place| batches.iter().map(move |batch| (place, batch))) {
+            let about = (view, seq, batch.digest());
+            let is_commander = self.cluster.commander(view) == self.signer.id();
+            if is_commander {
+                messages.extend(names.iter().map(|name| {
+                    Message::propose(&self.cluster, &self.signer, view, seq, Arc::clone(batch), *name).1
+                }));
+            } else {
+                messages.push(self.vote(Phase::Prepare, about));
+            }
+            messages.push(self.vote(Phase::Commit, about));
+        }
+        messages
+    }
+
+    /// What needs nothing that others said, beside proposals and votes.
+    fn rest(&self) -> Vec<Message> {
+        let Alphabet { batches, slots, views, .. } = &self.alphabet;
+        let mut messages = Vec::new();
+        for seq in slots {
+            // A batch needs no signature of its own; who lacks one may get it.
+            let fetched =
+                batches.iter().map(|batch| Message::Fetched { seq: *seq, batch: Arc::clone(batch) });
+            messages.extend(fetched);
+            for view in views {
+                let headers: Vec<&Vote> = self.own.iter().filter_map(|m| header(m, *view, *seq)).collect();
+                let Some((first, others)) = headers.split_first() else {
+                    continue;
+                };
+                // A header with another's batch: admission must refuse it.
+                let swapped = batches.iter().filter(|batch| batch.digest() != first.digest).take(1);
+                messages.extend(
+                    swapped.map(|batch| Message::PrePrepare {
+                        header: (*first).clone(),
+                        batch: Arc::clone(batch),
+                    }),
+                );
+                // Proof of its own misbehaviour: makes anybody leave at any moment.
+                let second = others.iter().find(|other| other.digest != first.digest);
+                messages.extend(
+                    second.map(|second| Message::Conflict {
+                        first: (*first).clone(),
+                        second: (*second).clone(),
+                    }),
+                );
+            }
+        }
+        messages
+    }
+
+    /// Its own VIEW-CHANGEs for `view`: with nothing, with each vote it may report,
+    /// with each certificate that it can make.
+    fn view_changes(&self, known: &Known, view: View) -> Vec<Arc<ViewChange>> {
+        let id = self.signer.id();
+        let own = self.own.iter().filter_map(|message| match message {
+            Message::PrePrepare { header, .. } => Some(header),
+            Message::Vote(vote) => Some(vote),
+            _ => None,
+        });
+        let reports = own.filter(|vote| vote.phase != Phase::Commit && vote.view < view && vote.author == id);
+        let reports = [vec![]].into_iter().chain(reports.map(|vote| vec![vote.clone()]));
+        let reports: Vec<Vec<Vote>> =
+            if self.cluster.protocol == "ccro" { reports.collect() } else { vec![vec![]] };
+        let prepared: Vec<Vec<Arc<Certificate>>> = [vec![]]
+            .into_iter()
+            .chain(self.one_certificate_each(known, view).into_iter().map(|certificate| vec![certificate]))
+            .collect();
+        let pairs = prepared.iter().flat_map(|p| reports.iter().map(move |q| (p.clone(), q.clone())));
+        let sign = |(p, q)| Arc::new(ViewChange::sign(&self.cluster, &self.signer, view, None, p, q));
+        pairs.map(sign).collect()
+    }
+
+    /// For everything that a quorum is known to have accepted before `view`, one
+    /// certificate.
+    fn one_certificate_each(&self, known: &Known, view: View) -> Vec<Arc<Certificate>> {
+        let mut certificates = Vec::new();
+        for (about, votes) in known.prepares.iter().filter(|(about, _)| about.0 < view) {
+            let commander = self.cluster.commander(about.0);
+            let Some((node, header)) = known.naming.get(about).and_then(|named| named.first()) else {
+                continue;
+            };
+            let mut votes = votes.clone();
+            votes.insert(commander, *header);
+            let made = bundles(CertificateKind::Prepared, *about, *node, &votes, self.cluster.quorum());
+            let with_commander = made.into_iter().find_map(|message| match message {
+                Message::Certificate(made) if made.votes.iter().any(|v| v.0 == commander) => Some(made),
+                _ => None,
+            });
+            certificates.extend(with_commander);
+        }
+        certificates
+    }
+
+    /// As commander of `view`: NEW-VIEWs of every quorum of VIEW-CHANGEs, with what
+    /// they demand and with every batch for the first slot instead.
+    fn new_views(&self, heard: &[&Message], own: &[Arc<ViewChange>], view: View) -> Vec<Message> {
+        if self.cluster.commander(view) != self.signer.id() {
+            return vec![];
+        }
+        let others = heard.iter().filter_map(|message| match message {
+            Message::ViewChange(change) if change.view == view => Some(Arc::clone(change)),
+            _ => None,
+        });
+        let changes: Vec<Arc<ViewChange>> = others.chain(own.iter().cloned()).collect();
+        let name = self.alphabet.names.first().copied().flatten();
+        let mut messages = Vec::new();
+        for mut quorum in choose(&changes, self.cluster.quorum()) {
+            quorum.sort_by_key(|change| change.author);
+            if quorum.windows(2).any(|pair| pair[0].author == pair[1].author) {
+                continue;
+            }
+            let demanded = Outline::of(&self.cluster, &quorum).slots;
+            let others = self.alphabet.batches.iter().map(|batch| vec![(Seq(1), batch.digest())]);
+            for slots in [demanded].into_iter().chain(others) {
+                let sign = |(seq, digest)| {
+                    Vote::sign(&self.cluster, &self.signer, Phase::PrePrepare, (view, seq, digest), name)
+                };
+                let proposals = slots.into_iter().map(sign).collect();
+                let new_view = NewView::sign(&self.cluster, &self.signer, view, quorum.clone(), proposals);
+                messages.push(Message::NewView(Arc::new(new_view)));
+            }
+        }
+        messages
+    }
+
+    fn vote(&self, phase: Phase, about: About) -> Message {
+        Message::Vote(Vote::sign(&self.cluster, &self.signer, phase, about, None))
+    }
+
+    /// Votes that were sent to it alone go to whomever it likes.
+    fn relays(&self, heard: &[&Message]) -> Vec<Message> {
+        let mut votes: Vec<Message> = Vec::new();
+        for message in heard {
+            match message {
+                Message::Vote(_) | Message::PrePrepare { .. } | Message::Certificate(_) => {
+                    votes.push((*message).clone());
+                }
+                Message::Stuck { votes: inside, .. } => {
+                    let single = inside.iter().filter(|vote| vote.phase != Phase::PrePrepare);
+                    votes.extend(single.cloned().map(Message::Vote));
+                }
+                _ => {}
+            }
+        }
+        votes
+    }
+
+    /// Every certificate with just enough votes, and every one with a vote less,
+    /// which nobody may believe.
+    fn certificates(&self, known: &Known) -> Vec<Message> {
+        let quorum = self.cluster.quorum();
+        let all = usize::from(self.cluster.n);
+        let mut messages = Vec::new();
+        for (about, votes) in &known.prepares {
+            let nodes: BTreeSet<_> = known.naming.get(about).into_iter().flatten().collect();
+            for (node, header) in nodes {
+                let mut votes = votes.clone();
+                votes.insert(self.cluster.commander(about.0), *header);
+                for size in [quorum - 1, quorum] {
+                    messages.extend(bundles(CertificateKind::Prepared, *about, *node, &votes, size));
+                }
+                for size in [all - 1, all] {
+                    messages.extend(bundles(CertificateKind::Fast, *about, *node, &votes, size));
+                }
+            }
+        }
+        for (about, votes) in &known.commits {
+            for size in [quorum - 1, quorum] {
+                messages.extend(bundles(CertificateKind::Committed, *about, None, votes, size));
+            }
+        }
+        messages
+    }
+}
+
+impl Known {
+    fn learn(&mut self, message: &Message) {
+        match message {
+            Message::PrePrepare { header, .. } => self.learn_vote(header),
+            Message::Vote(vote) => self.learn_vote(vote),
+            Message::Stuck { votes, .. } => votes.iter().for_each(|vote| self.learn_vote(vote)),
+            _ => {}
+        }
+    }
+
+    fn learn_vote(&mut self, vote: &Vote) {
+        let about = (vote.view, vote.seq, vote.digest);
+        match vote.phase {
+            Phase::PrePrepare => {
+                self.prepares.entry(about).or_default();
+                self.naming.entry(about).or_default().insert((vote.communication_node, vote.signature));
+            }
+            Phase::Prepare => {
+                self.prepares.entry(about).or_default().insert(vote.author, vote.signature);
+            }
+            Phase::Commit => {
+                self.commits.entry(about).or_default().insert(vote.author, vote.signature);
+            }
+        }
+    }
+}
+
+/// Certificates of every `size` of `votes`.
+fn bundles(
+    kind: CertificateKind,
+    (view, seq, digest): About,
+    communication_node: Option<ReplicaId>,
+    votes: &BTreeMap<ReplicaId, Signature>,
+    size: usize,
+) -> Vec<Message> {
+    let votes: Vec<_> = votes.iter().map(|(author, signature)| (*author, *signature)).collect();
+    let certificate = |votes| {
+        let certificate = Certificate { kind, view, seq, digest, communication_node, votes };
+        Message::Certificate(Arc::new(certificate))
+    };
+    choose(&votes, size).into_iter().map(certificate).collect()
+}
+
+/// Every choice of `size` of `from`, in order.
+fn choose<T: Clone>(from: &[T], size: usize) -> Vec<Vec<T>> {
+    let chosen = (0u32..1 << from.len()).filter(|set| set.count_ones() as usize == size);
+    let pick = |set: u32| {
+        let inside = from.iter().enumerate().filter(move |(i, _)| set & (1 << i) != 0);
+        inside.map(|(_, one)| one.clone()).collect()
+    };
+    chosen.map(pick).collect()
+}
+
+/// The header of a proposal for this slot.
+fn header(message: &Message, view: View, seq: Seq) -> Option<&Vote> {
+    match message {
+        Message::PrePrepare { header, .. } if header.view == view && header.seq == seq => Some(header),
+        _ => None,
+    }
+}

@@ -1,0 +1,108 @@
+//! The scopes by name.
+
+use sim::checker::{Around, Checkable, Progress, Report, Scope, Search, check};
+
+use super::paper::{Liars, paper};
+use super::scopes;
+
+/// What a scope must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finds {
+    /// Nothing.
+    Nothing,
+    /// Honest nodes that disagree.
+    Disagreement,
+}
+
+/// Asked now and then; a reason ends the search.
+pub type Stop<'a> = &'a mut dyn FnMut(Progress) -> Option<String>;
+
+/// A scope with a name.
+pub struct Named {
+    /// By which it is asked for.
+    pub name: &'static str,
+    /// What it explores.
+    pub about: &'static str,
+    /// What it must find.
+    pub finds: Finds,
+    explore: fn(Around, Stop<'_>) -> Report,
+}
+
+impl Named {
+    /// Explores the scope.
+    pub fn run(&self, around: Around, stop: Stop<'_>) -> Report {
+        (self.explore)(around, stop)
+    }
+
+    /// Whether the scope found what it must.
+    pub fn is_as_expected(&self, report: &Report) -> bool {
+        report.violation.is_some() == (self.finds == Finds::Disagreement) || report.stopped.is_some()
+    }
+}
+
+fn explore<P: Checkable>(mut scope: Scope<P>, search: Search, around: Around, stop: Stop<'_>) -> Report {
+    scope.around = around;
+    check(scope, search, stop)
+}
+
+/// The scope of this name.
+pub fn named(name: &str) -> Option<&'static Named> {
+    NAMED.iter().find(|named| named.name == name)
+}
+
+macro_rules! named {
+    ($($name:literal $finds:ident $search:ident $scope:expr, $about:literal;)*) => {
+        &[$(Named {
+            name: $name,
+            about: $about,
+            finds: Finds::$finds,
+            explore: |around, stop| explore($scope, Search::$search, around, stop),
+        }),*]
+    };
+}
+
+/// All of them; n = 4 and one slot where nothing else is said.
+pub const NAMED: &[Named] = named! {
+    "pbft-lying-backup" Nothing Lazy scopes::pbft_lying_backup(4, 1),
+        "view 0, one request, honest commander, a backup that votes for anything";
+    "pbft-lying-backup-2" Nothing OneQuorum scopes::pbft_lying_backup(4, 2),
+        "view 0, two requests in two slots, honest commander, a backup that votes for anything";
+    "pbft-equivocating" Nothing Lazy scopes::pbft_equivocating(4, &[1]),
+        "view 0, a commander that proposes two batches for a slot and votes for both";
+    "pbft-twins" Nothing OneQuorum scopes::pbft_twins(4),
+        "view 0, a commander that runs twice, each copy with a request of its own";
+    "pbft-view-change" Nothing OneQuorum scopes::pbft_view_change(4, 1, 0),
+        "an equivocating commander that can be proved guilty at any moment; one view change";
+    "pbft-after-a-decision" Nothing OneQuorum scopes::pbft_after_a_decision(1),
+        "the same from where one replica alone has decided; one view change";
+    "pbft-unprepared" Nothing OneQuorum scopes::pbft_unprepared(),
+        "the same from where two replicas have accepted and none is prepared; one view change";
+    "pbft-view-change-2" Nothing OneQuorum scopes::pbft_view_change(4, 2, 2),
+        "an equivocating commander, up to two view changes, up to two expirations";
+    "ccro-lying-communication-node" Nothing OneQuorum scopes::ccro_lying_communication_node(4, 1),
+        "view 0, one request, a communication node that sends any certificate it can make; one expiration";
+    "ccro-equivocating" Nothing OneQuorum scopes::ccro_equivocating(4, &[0], 0),
+        "view 0, a commander that equivocates and is its own communication node";
+    "ccro-twins" Nothing OneQuorum scopes::ccro_twins(4, 1),
+        "view 0, a commander that runs twice, each copy with a request of its own; one expiration";
+    "ccro-after-the-fast-path" Nothing OneQuorum scopes::ccro_after_the_fast_path(0, 1, 1),
+        "from where one replica alone holds the FastCertificate of A; one view change, one expiration";
+    "ccro-after-the-fast-path-b" Nothing OneQuorum scopes::ccro_after_the_fast_path(1, 1, 1),
+        "the same with B, whose digest compares the other way";
+    "ccro-after-two-phases" Nothing OneQuorum scopes::ccro_after_two_phases(0, 1),
+        "from where A is decided at one replica and B was given to another; one view change, one expiration";
+    "ccro-after-an-honest-fast-path" Nothing OneQuorum scopes::ccro_after_an_honest_fast_path(3),
+        "from where one replica alone holds the FastCertificate of an honest commander; one view change";
+    "ccro-view-change" Nothing OneQuorum scopes::ccro_view_change(4, 1, 0),
+        "an equivocating commander that is its own communication node; one view change";
+    "ccro-view-change-2" Nothing OneQuorum scopes::ccro_view_change(4, 2, 2),
+        "an equivocating commander, up to two view changes, up to two expirations";
+    "paper-communication-node" Nothing Lazy paper(4, Liars::CommunicationNode),
+        "the published flow, one round, a communication node that announces anything, alone";
+    "paper-commander" Disagreement Lazy paper(4, Liars::Commander),
+        "the published flow, one round, a commander that hands out and stores two blocks, alone";
+    "paper-colluding" Disagreement Lazy paper(4, Liars::Both),
+        "the published flow, one round, a commander and a communication node that collude";
+    "paper-colluding-6" Disagreement Lazy paper(6, Liars::Both),
+        "the same with n = 6, the least that the flow itself counts f = 1 for";
+};

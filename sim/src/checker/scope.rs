@@ -1,0 +1,129 @@
+//! What is to be explored.
+
+use kernel::{Bundle, Cluster, Digest, Protocol, ReplicaId, SessionId, Signer};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A protocol that can be checked: its parts may go to the checker's thread.
+pub trait Checkable:
+    Protocol<Message: Send + Sync + 'static, Timer: Send + Sync + 'static> + Send + Sync + 'static
+{
+}
+impl<P> Checkable for P where
+    P: Protocol<Message: Send + Sync + 'static, Timer: Send + Sync + 'static> + Send + Sync + 'static
+{
+}
+
+/// One running replica.
+pub struct Node<P> {
+    /// Its identity; twins share one.
+    pub id: ReplicaId,
+    /// The replica, before it was started.
+    pub replica: P,
+    /// Whether it is one of those that must agree.
+    pub honest: bool,
+    /// What its gateway hands over, in this order, at the beginning.
+    pub submits: Vec<Arc<Bundle>>,
+}
+
+/// Short names of digests.
+#[derive(Clone, Debug, Default)]
+pub struct Names(pub BTreeMap<Digest, String>);
+
+impl Names {
+    /// The name of a digest, or its beginning.
+    pub fn of(&self, digest: &Digest) -> String {
+        self.0.get(digest).cloned().unwrap_or_else(|| format!("{digest:?}"))
+    }
+}
+
+/// A message that a faulty replica makes up.
+pub struct Lie<M> {
+    /// The faulty replica that says it.
+    pub from: ReplicaId,
+    /// Whom to; none for everybody.
+    pub to: Option<ReplicaId>,
+    /// What it says.
+    pub message: M,
+}
+
+/// All that faulty replicas may say, given the messages that reached them.
+pub type Forger<M> = Box<dyn FnMut(&[&M]) -> Vec<Lie<M>> + Send>;
+
+/// A delivery that happens before the search begins: the first message in the
+/// node's inbox that fits.
+pub struct Opening<M> {
+    /// To which of the running nodes.
+    pub node: usize,
+    /// Which message.
+    pub fits: Box<dyn Fn(&M) -> bool + Send>,
+}
+
+/// Runs one step of a replica; tests switch a rule off around it.
+pub type Around = Box<dyn Fn(&mut dyn FnMut()) + Send>;
+
+/// A small world: who runs, who lies and how, what may expire.
+pub struct Scope<P: Checkable> {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The replicas that run. Faulty ones that only lie are not among them.
+    pub nodes: Vec<Node<P>>,
+    /// Identities that lie, and all that they may say.
+    pub liars: BTreeSet<ReplicaId>,
+    /// See [`Forger`].
+    pub forge: Forger<P::Message>,
+    /// How often one timer of one replica may expire.
+    pub patience: fn(&P::Timer) -> u8,
+    /// How many timers may expire in one run, over all replicas.
+    pub expirations: u8,
+    /// Messages that the network of this scope always loses.
+    pub lost: fn(&P::Message) -> bool,
+    /// A message without the composition of the quorums in it; what
+    /// [`Search::OneQuorum`](super::Search::OneQuorum) goes by.
+    pub gist: fn(&P::Message) -> P::Message,
+    /// Requests that exist.
+    pub asked: BTreeSet<(SessionId, u64)>,
+    /// What batches are called in a sequence chart.
+    pub names: Names,
+    /// How a message reads in a sequence chart.
+    pub describe: fn(&P::Message, &Names) -> String,
+    /// What has happened before the search begins, in this order.
+    pub openings: Vec<Opening<P::Message>>,
+    /// See [`Around`].
+    pub around: Around,
+}
+
+impl<P: Checkable> Scope<P> {
+    /// A scope without liars, timers or losses.
+    pub fn new(cluster: Cluster, nodes: Vec<Node<P>>) -> Scope<P> {
+        let bundles = nodes.iter().flat_map(|node| &node.submits);
+        let asked = bundles.flat_map(|bundle| requests_of(bundle)).collect();
+        Scope {
+            cluster,
+            nodes,
+            liars: BTreeSet::new(),
+            forge: Box::new(|_| vec![]),
+            patience: |_| 0,
+            expirations: 0,
+            lost: |_| false,
+            gist: P::Message::clone,
+            asked,
+            names: Names::default(),
+            describe: |message, _| kernel::Wire::kind(message).to_owned(),
+            openings: Vec::new(),
+            around: Box::new(|step| step()),
+        }
+    }
+}
+
+/// The requests of a bundle.
+pub fn requests_of(bundle: &Bundle) -> impl Iterator<Item = (SessionId, u64)> {
+    bundle.requests().iter().map(|request| (request.session, request.counter))
+}
+
+/// The signers of a checked cluster; a forger takes those of its liars.
+pub fn signers(cluster: &Cluster) -> Vec<Signer> {
+    kernel::keys::symbolic(KEY_SEED, cluster.n).0
+}
+
+pub(crate) const KEY_SEED: u64 = 0;
