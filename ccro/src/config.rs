@@ -72,9 +72,9 @@ impl CommunicationPolicy {
                 if next == commander { cluster.next(next) } else { next }
             }
             // Trust has its own say: see the replica.
-            CommunicationPolicy::Trust
-            | CommunicationPolicy::Collocated
-            | CommunicationPolicy::Fixed(_) => failed,
+            CommunicationPolicy::Trust | CommunicationPolicy::Collocated | CommunicationPolicy::Fixed(_) => {
+                failed
+            }
         }
     }
 }

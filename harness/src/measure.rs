@@ -76,7 +76,7 @@ fn failed_to_start(cell: &Cell, error: &str) -> Measured {
         audit: audit::Audit::default(),
         cpu: CpuUse::default(),
         events: Vec::new(),
-        notes: vec![format!("the cluster did not start: {error}")],
+        notes: vec![format!("the run failed: {error}")],
     }
 }
 

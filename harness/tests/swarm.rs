@@ -133,7 +133,7 @@ fn without_faults_every_flow_sends_what_its_formula_says() {
                 .unwrap_or_else(|breach| panic!("{name} n = {n}: {breach}"));
         };
         let log = apps::OpaqueLog::default;
-        let pbft = || pbft::Config::for_cluster(n);
+        let pbft = move || pbft::Config::for_cluster(n);
         judge("pbft", Path::Direct, false, sent("pbft", n, move || Pbft::new(pbft(), log())));
         for (fast_path, path) in [(true, Path::Fast), (false, Path::TwoPhase)] {
             for policy in ["separate", "collocated"] {

@@ -13,7 +13,7 @@ pub fn answered(trace: &Trace, deadline_us: u64) -> Result<(), String> {
         trace.accepted.iter().map(|outcome| (outcome.request, outcome.at_us)).collect();
     for request in trace.submitted.iter().filter(|request| trace.is_honest(request.gateway)) {
         let (number, gateway, since) = (request.request, request.gateway, request.at_us);
-        if !accepted.get(&number).is_some_and(|at_us| *at_us <= deadline_us) {
+        if accepted.get(&number).is_none_or(|at_us| *at_us > deadline_us) {
             return Err(format!(
                 "request {number} of gateway {gateway}, submitted at {since} us, has no answer at {deadline_us} us"
             ));
