@@ -65,11 +65,13 @@ pub fn whole(cell: &Cell, run: &Run, resolved: &Resolved) {
     ));
     say(format_args!("{}", kinds(run)));
     say(format_args!("{}", roles(run)));
-    let seconds = run.took.as_secs_f64();
+    // Per second of CPU: what others do on the machine is not the simulator's speed.
+    let cpu_s = run.cpu.as_secs_f64();
     say(format_args!(
-        "  simulated in {seconds:.2} s: {} messages delivered, {} per second",
+        "  simulated in {:.2} s ({cpu_s:.2} s of CPU): {} messages delivered, {} per second of CPU",
+        run.took.as_secs_f64(),
         digits(run.delivered as f64),
-        digits(run.delivered as f64 / seconds.max(1e-9))
+        digits(run.delivered as f64 / cpu_s.max(1e-9))
     ));
     say(format_args!("digest {}", run.digest));
 }

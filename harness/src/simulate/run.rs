@@ -16,6 +16,7 @@ use sim::{
 
 use super::args::Resolved;
 use crate::plan::{self, Cell};
+use crate::procfs::this_thread_cpu_us;
 use crate::protocols::{Gateway, Options, ProtocolName};
 
 /// What is to be played.
@@ -65,6 +66,8 @@ pub struct Run {
     pub lasted_us: u64,
     /// Real time.
     pub took: Duration,
+    /// CPU time.
+    pub cpu: Duration,
     /// How the honest nodes broke a promise, if they did.
     pub breach: Option<String>,
     /// Whether the network was healthy when the run ended.
@@ -163,7 +166,7 @@ pub fn play(job: Job, stopped: &AtomicBool) -> Run {
 }
 
 fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P + 'static) -> Run {
-    let began = Instant::now();
+    let (began, cpu_began_us) = (Instant::now(), this_thread_cpu_us().unwrap_or(0));
     let mut world = World::new(job.setup(), move |_, _| make());
     let notes = Rc::new(RefCell::new(Notes::new(job.cell.nodes)));
     let told = Rc::clone(&notes);
@@ -191,6 +194,7 @@ fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P 
     run.healthy_at_end = healthy_at_end;
     run.interrupted = stopped.load(Ordering::Relaxed);
     run.took = began.elapsed();
+    run.cpu = Duration::from_micros(this_thread_cpu_us().unwrap_or(0) - cpu_began_us);
     run
 }
 
@@ -237,6 +241,7 @@ fn gather<P: Protocol>(job: &Job, world: &World<P>, notes: &Notes) -> Run {
         delivered: world.delivered(),
         lasted_us: 0,
         took: Duration::ZERO,
+        cpu: Duration::ZERO,
         breach: world.judge().err(),
         healthy_at_end: true,
         interrupted: false,
