@@ -47,9 +47,11 @@
 //!    one state that look alike from outside (same messages but for which votes
 //!    make up the quorums in them ([`Scope::gist`]), same decisions, same timers
 //!    expired), the first is kept. They differ in the votes that the replica has
-//!    counted. *Why nothing should be lost:* the votes of the other moves are
-//!    still there to be delivered, a threshold that is passed is not passed
-//!    again, and nothing in PBFT or CCRO is done because a vote is not there.
+//!    counted. Nor does a move combine votes for different things ([`Scope::topic`]).
+//!    *Why nothing should be lost:* the votes of the other moves are still there to
+//!    be delivered, a threshold that is passed is not passed again, thresholds count
+//!    votes for one thing each, and nothing in PBFT or CCRO is done because a vote
+//!    is not there.
 //!    This is an argument about these protocols and not computed; where a scope
 //!    is small enough, a test compares it with the full search.
 //!
