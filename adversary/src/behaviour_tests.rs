@@ -43,9 +43,9 @@ fn every_text_form_reads_back_as_itself() {
     ] {
         assert_eq!(text.parse::<Behaviour>().unwrap().to_string(), text);
     }
-    assert_eq!("delay=1s".parse(), Ok(Act::Delay(Micros(1_000_000)).into()));
+    assert_eq!("delay=1s".parse(), Ok(Behaviour::from(Act::Delay(Micros(1_000_000)))));
     let halves = Act::Equivocate(Equivocation::default());
-    assert_eq!("equivocate=halves".parse(), Ok(halves.into()));
+    assert_eq!("equivocate=halves".parse(), Ok(Behaviour::from(halves)));
     assert_eq!("equivocate=halves;1;0".parse::<Behaviour>().unwrap().to_string(), "equivocate=0;1");
 }
 

@@ -138,7 +138,9 @@ impl<M: Falsify> Plots<M> {
             return self.tell_alone(plan, to, message);
         };
         if message.class() == Class::Proposal {
-            let Some(alternative) = message.alternative(plan.cluster, plan.signer) else {
+            let alternative = message.alternative(plan.cluster, plan.signer);
+            let is_own = |proposal: &M| proposal.claims(plan.signer.id(), plan.cluster).is_ok();
+            let Some(alternative) = alternative.filter(is_own) else {
                 return vec![Outgoing::message(to, message)];
             };
             let plot = self.open(subject);

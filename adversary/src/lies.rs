@@ -29,7 +29,10 @@ pub(crate) fn equivocate<M: Falsify>(
         return vec![outgoing];
     };
     let lie = match message.class() {
-        Class::Proposal => message.alternative(cluster, signer),
+        // None that it may sign, if it passes on another's proposal.
+        Class::Proposal => message
+            .alternative(cluster, signer)
+            .filter(|proposal| proposal.claims(signer.id(), cluster).is_ok()),
         Class::Vote | Class::Certificate | Class::Checkpoint | Class::ViewChange => {
             Some(message.falsified(cluster, signer))
         }

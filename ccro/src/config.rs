@@ -31,6 +31,9 @@ pub enum CommunicationPolicy {
     Separate,
     /// Always the commander itself.
     Collocated,
+    /// The one that this commander trusts most, of those that are not the
+    /// commander (CCRO paper §3.1; see [`crate::trust`]).
+    Trust,
     /// Always this one.
     Fixed(ReplicaId),
 }
@@ -55,7 +58,7 @@ impl CommunicationPolicy {
     /// The node that `commander` names first.
     pub(crate) fn first(self, cluster: &Cluster, commander: ReplicaId) -> ReplicaId {
         match self {
-            CommunicationPolicy::Separate => cluster.next(commander),
+            CommunicationPolicy::Separate | CommunicationPolicy::Trust => cluster.next(commander),
             CommunicationPolicy::Collocated => commander,
             CommunicationPolicy::Fixed(id) => id,
         }
@@ -68,7 +71,10 @@ impl CommunicationPolicy {
                 let next = cluster.next(failed);
                 if next == commander { cluster.next(next) } else { next }
             }
-            CommunicationPolicy::Collocated | CommunicationPolicy::Fixed(_) => failed,
+            // Trust has its own say: see the replica.
+            CommunicationPolicy::Trust | CommunicationPolicy::Collocated | CommunicationPolicy::Fixed(_) => {
+                failed
+            }
         }
     }
 }
@@ -80,7 +86,7 @@ pub struct ParsePolicyError(String);
 impl fmt::Display for ParsePolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = &self.0;
-        write!(f, "unknown policy {text:?}; known: separate, collocated, fixed:ID (such as fixed:2)")
+        write!(f, "unknown policy {text:?}; known: separate, collocated, trust, fixed:ID (such as fixed:2)")
     }
 }
 
@@ -93,6 +99,7 @@ impl FromStr for CommunicationPolicy {
         match text {
             "separate" => Ok(CommunicationPolicy::Separate),
             "collocated" => Ok(CommunicationPolicy::Collocated),
+            "trust" => Ok(CommunicationPolicy::Trust),
             _ => text
                 .strip_prefix("fixed:")
                 .and_then(|id| id.parse().ok())
@@ -107,6 +114,7 @@ impl fmt::Display for CommunicationPolicy {
         match self {
             CommunicationPolicy::Separate => f.write_str("separate"),
             CommunicationPolicy::Collocated => f.write_str("collocated"),
+            CommunicationPolicy::Trust => f.write_str("trust"),
             CommunicationPolicy::Fixed(id) => write!(f, "fixed:{id}"),
         }
     }
@@ -131,7 +139,7 @@ mod tests {
 
     #[test]
     fn policies_read_back() {
-        for text in ["separate", "collocated", "fixed:3"] {
+        for text in ["separate", "collocated", "trust", "fixed:3"] {
             assert_eq!(text.parse::<CommunicationPolicy>().unwrap().to_string(), text);
         }
         assert!("fixed:x".parse::<CommunicationPolicy>().unwrap_err().to_string().contains("separate"));

@@ -34,12 +34,15 @@
 //! view every step of PBFT's argument (see [`pbft`]) therefore holds with
 //! "received in a certificate" for "received". A FastCertificate holds the votes
 //! of all honest replicas: no other digest can gather `q` votes in that view.
-//! What a fast-committed digest needs of the *next* view belongs to the view
-//! change, which is not part of this version.
+//! Across views, VIEW-CHANGEs report votes beside certificates, because a
+//! fast-committed digest may have no prepared certificate anywhere: rule (b) of
+//! [`pbft::new_view`], with the whole induction.
 
 mod config;
 pub mod paper;
 mod replica;
+pub(crate) mod trust;
 
 pub use config::{CommunicationPolicy, Config, ParsePolicyError};
 pub use replica::{Replica, Timer};
+pub use trust::TrustTable;

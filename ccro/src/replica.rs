@@ -1,8 +1,9 @@
 //! `ccro`: PBFT's votes through one communication node.
 
-use crate::config::Config;
+use crate::config::{CommunicationPolicy, Config};
+use crate::trust::{Answer, TrustTable};
 use kernel::{
-    Application, Cluster, Context, Input, Mark, Path, Phase, Protocol, ReplicaId, Seq, Status, View,
+    Application, Cluster, Context, Input, Mark, Micros, Path, Phase, Protocol, ReplicaId, Seq, Status, View,
     Weakening, weakened,
 };
 use pbft::{Certificate, CertificateKind, Core, Message, Vote, Votes};
@@ -19,6 +20,10 @@ pub struct Replica<A> {
     carried: BTreeMap<Seq, Carried>,
     /// As commander, the communication node that it names at present.
     naming: Option<ReplicaId>,
+    /// As commander with policy `trust`: what it thinks of communication nodes, and
+    /// how long each took last, from the proposal to the decision.
+    trust: TrustTable,
+    times: BTreeMap<ReplicaId, Micros>,
     /// As communication node, replicas that let `fast_wait` run out: not waited
     /// for again until a vote of theirs comes (ADR 0004).
     absent: BTreeSet<ReplicaId>,
@@ -52,6 +57,8 @@ struct Carried {
     fell_back: bool,
     /// Replicas whose own fallback timer ran out.
     complaints: BTreeSet<ReplicaId>,
+    /// As commander with policy `trust`, when it proposed the slot.
+    proposed_at: Option<Micros>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -80,6 +87,8 @@ impl<A: Application> Replica<A> {
             view: View(0),
             carried: BTreeMap::new(),
             naming: None,
+            trust: TrustTable::default(),
+            times: BTreeMap::new(),
             absent: BTreeSet::new(),
         }
     }
@@ -129,6 +138,9 @@ impl<A: Application> Replica<A> {
             let policy = self.config.communication;
             let node = *self.naming.get_or_insert_with(|| policy.first(cx.cluster, cx.id()));
             let seq = self.core.propose(cx, Some(node));
+            if policy == CommunicationPolicy::Trust {
+                self.carried.entry(seq).or_default().proposed_at = Some(cx.now);
+            }
             cx.set_timer(Timer::Fallback(seq), self.config.fallback_after);
             self.advance(cx, seq);
         }
@@ -303,6 +315,7 @@ impl<A: Application> Replica<A> {
     /// A decided slot waits for nothing any more.
     fn settle(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
         if self.core.is_committed(seq) {
+            self.judge_node(cx, seq);
             cx.cancel_timer(Timer::Fallback(seq));
             cx.cancel_timer(Timer::FastWait(seq));
             self.carried = self.carried.split_off(&self.core.oldest_kept());
@@ -384,11 +397,37 @@ impl<A: Application> Replica<A> {
             return;
         }
         let from = failed.expect("checked above");
-        let to = self.config.communication.after(cx.cluster, cx.id(), from);
+        let to = match self.config.communication {
+            CommunicationPolicy::Trust => {
+                self.trust = self.trust.updated_for(cx.cluster, &self.times, (from, Answer::Missing));
+                self.most_trusted(cx)
+            }
+            policy => policy.after(cx.cluster, cx.id(), from),
+        };
         if to != from {
             self.naming = Some(to);
             cx.mark(Mark::Rotated { from, to });
         }
+    }
+
+    /// With policy `trust`: a node that delivered is scored by how long it took.
+    fn judge_node(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+        let node = self.communication_node(seq);
+        let Some(carried) = self.carried.get_mut(&seq).filter(|carried| !carried.fell_back) else {
+            return;
+        };
+        if let (Some(at), Some(node)) = (carried.proposed_at.take(), node) {
+            let after = Micros(cx.now.0.saturating_sub(at.0));
+            self.times.insert(node, after);
+            let answer = Answer::Given { right: true, after };
+            self.trust = self.trust.updated_for(cx.cluster, &self.times, (node, answer));
+            self.naming = Some(self.most_trusted(cx));
+        }
+    }
+
+    fn most_trusted(&self, cx: &Context<'_, Self>) -> ReplicaId {
+        let ranking = self.trust.ranking(cx.cluster);
+        ranking.into_iter().find(|id| *id != cx.id()).unwrap_or(cx.id())
     }
 
     fn expire(&mut self, cx: &mut Context<'_, Self>, timer: Timer) {

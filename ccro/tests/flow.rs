@@ -2,7 +2,7 @@
 
 use adversary::Behaviour;
 use apps::OpaqueLog;
-use ccro::{CommunicationPolicy, Config, Replica, paper};
+use ccro::{CommunicationPolicy, Config, Replica};
 use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId};
 use sim::{Network, Setup, World};
 
@@ -24,13 +24,6 @@ fn world_of(
 
 fn world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<Replica<OpaqueLog>> {
     world_of(n, 1, Network::default(), faults, |_| {})
-}
-
-fn paper_world(n: u16, faults: &[(u16, Vec<Behaviour>)]) -> World<paper::Replica<OpaqueLog>> {
-    let cluster = Cluster::new(ClusterId::derive("test", 1), "ccro-paper", n);
-    let replies_needed = paper::max_faulty(n) + 1;
-    let setup = Setup { replies_needed, faults: faults.to_vec(), ..Setup::new(cluster, 1) };
-    World::new(setup, move |_, _| paper::Replica::new(&pbft::Config::for_cluster(n), OpaqueLog::default()))
 }
 
 fn faulty(ids: &[u16], behaviour: &str) -> Vec<(u16, Vec<Behaviour>)> {
@@ -69,18 +62,6 @@ fn a_decision_costs_the_messages_of_the_formulas() {
             config.fast_path = false;
         });
         assert_eq!(both.0, 5 * (n - 1));
-    }
-}
-
-#[test]
-fn the_published_flow_costs_5n_minus_9_and_its_storage() {
-    for n in [3, 4, 5, 6, 7, 10, 12, 18] {
-        let mut world = paper_world(n, &[]);
-        assert_eq!(drive(&mut world, 0, 3), 3, "n = {n}");
-        let n = u64::from(n);
-        assert_eq!(world.agreement_messages(), 3 * (5 * n - 9), "n = {n}");
-        assert_eq!(world.messages()["store"], 3 * (n - 1));
-        assert_eq!(world.paths()[&Path::Direct], 3 * n);
     }
 }
 
@@ -138,6 +119,18 @@ fn a_bad_communication_node_costs_one_fallback_and_is_replaced() {
 }
 
 #[test]
+fn with_trust_a_node_that_failed_is_named_again_only_after_all_others() {
+    let mut world = world_of(4, 1, Network::default(), &faulty(&[1], "withhold"), |config| {
+        config.communication = CommunicationPolicy::Trust;
+    });
+    assert_eq!(drive(&mut world, 0, 20), 20);
+    let fallbacks = world.paths().get(&Path::Fallback).copied().unwrap_or(0);
+    assert!((1..=4).contains(&fallbacks), "one slot, at most once a replica: {fallbacks}");
+    let status = world.replica(0).status(&Cluster::new(ClusterId([0; 16]), "ccro", 4));
+    assert_eq!(status.communication_node, Some(ReplicaId(2)));
+}
+
+#[test]
 fn a_fixed_bad_communication_node_costs_a_fallback_each_time() {
     let fixed = CommunicationPolicy::Fixed(ReplicaId(1));
     let mut world = world_of(4, 1, Network::default(), &faulty(&[1], "withhold"), |config| {
@@ -188,12 +181,4 @@ fn seeds_with_loss_reordering_and_a_liar_agree_and_finish() {
             assert_eq!(executed, 6, "seed {seed}, {behaviour}@{liar}, replica {id}");
         }
     }
-}
-
-#[test]
-fn the_published_flow_stops_with_its_communication_node() {
-    let mut silent = paper_world(7, &faulty(&[1], "withhold"));
-    assert_eq!(drive(&mut silent, 0, 1), 0);
-    let mut fine = paper_world(7, &faulty(&[6], "offline"));
-    assert_eq!(drive(&mut fine, 0, 2), 2);
 }

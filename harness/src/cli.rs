@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::faults::CommanderDraw;
+use crate::outage::{Partition, Victim};
 use crate::protocols::{Communication, Gateway, Placement, ProtocolName};
 
 /// Compares Byzantine consensus protocols on real HTTP nodes on this machine.
@@ -59,6 +60,31 @@ Examples:
   harness sweep harness/plans/ccro-paper.toml --out results/paper
   harness sweep harness/plans/ccro-paper.toml --out results/paper --resume")]
     Sweep(SweepArgs),
+    /// Measure what clients see of a killed node or of a partition
+    ///
+    /// Open-loop load (times count from when a request was due) on a fresh cluster; at --at the victim's process is
+    /// killed, and started again without its memory after --restart-after. The load goes to the other nodes: clients
+    /// of a killed gateway are lost with it, whatever the protocol does. Reports the longest time without an answer,
+    /// late and undecided requests, and when the killed node took part again. Exit code 1 if an acknowledged request
+    /// was lost or doubled, 3 if a node did not come back.
+    #[command(after_help = "\
+Examples:
+  harness outage                                          the commander is killed, pbft and ccro, n = 4
+  harness outage --kill node:2 --stay-down --rate 1000
+  harness outage --kill communication-node --protocol ccro --nodes 7
+  harness outage --partition '0,1|2,3:2..5' --duration 10
+  harness outage --partition '0|1,2,3:2..4' --out results/isolated-commander")]
+    Outage(OutageArgs),
+    /// Kill f nodes in turn and start them again, under load, for minutes
+    ///
+    /// The next f nodes are killed as soon as the last are back. At the end every node must serve, all logs must be
+    /// equal, and every acknowledged request must have its own place in them; exit code 1 if not, 3 if a node did
+    /// not come back.
+    #[command(after_help = "\
+Examples:
+  harness soak
+  harness soak --duration 20 --protocol ccro --nodes 7 --rate 100")]
+    Soak(SoakArgs),
     /// Start a cluster that stays up until Ctrl-C
     ///
     /// Prints where the nodes are, what is wrong with which of them, and the curl lines to try.
@@ -102,6 +128,33 @@ Examples:
 Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected;
 2 unusable input; 130 interrupted.")]
     Check(CheckArgs),
+    /// Play a cluster in virtual time
+    ///
+    /// The replicas of the real nodes with the same faults around them, in one thread, on a network that is
+    /// described: thousands of nodes, five continents, partitions. The same seed gives the same run, and the same
+    /// digest, on every machine. Waits that are not given suit the cluster's size and the network.
+    #[command(mut_arg("placement", |arg| arg.hide(true)))]
+    #[command(mut_arg("encoding", |arg| arg.hide(true)))]
+    #[command(mut_arg("pin", |arg| arg.hide(true)))]
+    #[command(after_help = "\
+Examples:
+  harness simulate --nodes 100 --requests 50
+  harness simulate --protocol pbft,ccro,ccro-paper --nodes 1000 --requests 10 --network five-continents
+  harness simulate --protocol ccro --nodes 7 --fault withhold@1 --network my-network.toml
+  harness simulate --nodes 4,7,10 --network localhost --costs measured --clients 8 --out results/predicted
+  harness simulate --nodes 4 --fault malicious:1 --seeds 0..100
+  harness simulate --swarm --protocol pbft,ccro --seeds 0..10000
+
+The network file is TOML: delay = { constant_us = 100 } | { uniform_us = [80, 120] } |
+{ log_normal = { median_us = 100, sigma = 0.3 } }; loss, duplication, reordering (probabilities), reordering_us;
+bandwidth_mbit_s (of each node's line); regions = [\"frankfurt\", \"tokyo\"] (nodes by turns), jitter;
+[[link]] from = [0] to = [1] and any of delay, loss, duplication, reordering, bandwidth_mbit_s;
+[[partition]] groups = [[0, 1], [2]] from_us = 1000000 until_us = 3000000.
+Regions: dallas, toronto, washington, frankfurt, london, madrid, osaka, sydney, tokyo, sao-paulo.
+
+Exit codes: 0 held; 1 honest nodes disagreed although at most f were faulty; 3 a request was never decided
+although at most f were faulty and the network was healthy in the end; 2 unusable input; 130 interrupted.")]
+    Simulate(Box<crate::simulate::args::SimulateArgs>),
     /// Run one node; reads its configuration as a line of JSON and ends with its input
     #[command(hide = true)]
     Node,
@@ -143,6 +196,9 @@ pub struct ClusterArgs {
     /// After how long a CCRO replica sends its votes to all, milliseconds
     #[arg(long, value_name = "MS")]
     pub fallback_after_ms: Option<f64>,
+    /// How long a replica waits for a request before it asks for another commander, milliseconds
+    #[arg(long, value_name = "MS")]
+    pub request_timer_ms: Option<f64>,
     /// After how long without progress a replica sends its votes again, milliseconds
     #[arg(long, value_name = "MS")]
     pub resend_after_ms: Option<f64>,
@@ -251,6 +307,73 @@ pub struct SweepArgs {
     pub resume: bool,
 }
 
+/// Flags of `outage`.
+#[derive(Clone, Debug, Args)]
+pub struct OutageArgs {
+    /// Who is killed: commander, communication-node or node:ID [default: commander, without a --partition]
+    #[arg(long, value_name = "WHO")]
+    pub kill: Option<Victim>,
+    /// When, in seconds since the load began
+    #[arg(long, value_name = "SECONDS", default_value = "2")]
+    pub at: f64,
+    /// How long after the kill the node is started again, seconds
+    #[arg(long, value_name = "SECONDS", default_value = "2")]
+    pub restart_after: f64,
+    /// Do not start the killed node again
+    #[arg(long)]
+    pub stay_down: bool,
+    /// Cut links between groups of nodes for a while, such as 0,1|2,3:2..5 (seconds); can be repeated
+    #[arg(long, value_name = "GROUPS:FROM..UNTIL")]
+    pub partition: Vec<Partition>,
+    /// An answer that takes longer than so many milliseconds is late
+    #[arg(long, value_name = "MS", default_value = "100")]
+    pub late_ms: f64,
+    /// The load.
+    #[command(flatten)]
+    pub load: OutageLoad,
+}
+
+/// Flags of `soak`.
+#[derive(Clone, Debug, Args)]
+pub struct SoakArgs {
+    /// How long killed nodes stay down, seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub down: f64,
+    /// An answer that takes longer than so many milliseconds is late
+    #[arg(long, value_name = "MS", default_value = "100")]
+    pub late_ms: f64,
+    /// The load.
+    #[command(flatten)]
+    pub load: OutageLoad,
+}
+
+/// Flags of `outage` and `soak` about what runs meanwhile.
+#[derive(Clone, Debug, Args)]
+pub struct OutageLoad {
+    /// Protocols: pbft, ccro, ccro-paper
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "pbft,ccro")]
+    pub protocol: Vec<ProtocolName>,
+    /// Numbers of nodes
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "4")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub nodes: Vec<u16>,
+    /// Requests due per second
+    #[arg(long, value_name = "PER_SECOND", default_value = "500")]
+    pub rate: f64,
+    /// How long requests keep coming, seconds [default: 8, soak 120]
+    #[arg(long, value_name = "SECONDS")]
+    pub duration: Option<f64>,
+    /// How often [default: 3, soak 1]
+    #[arg(long, value_name = "N")]
+    pub repetitions: Option<u32>,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
 /// Flags of `up`.
 #[derive(Clone, Debug, Args)]
 pub struct UpArgs {
@@ -351,6 +474,23 @@ fn parse_at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads the command line; on one that is not understood, says why and exits.
+pub fn read<C: Parser>() -> C {
+    let found = with_negative_numbers(C::command()).try_get_matches();
+    found.and_then(|found| C::from_arg_matches(&found)).unwrap_or_else(|error| error.exit())
+}
+
+/// Takes `-4` behind a flag as the flag's value, so that the refusal names the
+/// flag instead of calling `-4` an unknown one.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        })
+        .mut_subcommands(with_negative_numbers)
+}
+
 fn parse_encoding(text: &str) -> Result<node::Encoding, String> {
     match text {
         "binary" => Ok(node::Encoding::Binary),
@@ -366,7 +506,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        with_negative_numbers(Cli::command()).debug_assert();
     }
 
     #[test]
@@ -377,6 +517,26 @@ mod tests {
         assert_eq!(args.protocol, [ProtocolName::Pbft, ProtocolName::Ccro]);
         for bad in [["--nodes", "0"], ["--nodes", "x"], ["--protocol", "raft"], ["--placement", "moon"]] {
             let error = Cli::try_parse_from(["harness", "compare"].into_iter().chain(bad)).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_negative_number_is_refused_under_the_name_of_its_flag() {
+        for (command, flag) in [
+            ("compare", "--nodes"),
+            ("compare", "--payload"),
+            ("compare", "--seed"),
+            ("compare", "--window"),
+            ("compare", "--gateway"),
+            ("up", "--port"),
+            ("floor", "--payload"),
+            ("load-overhead", "--requests"),
+        ] {
+            let typed = ["harness", command, flag, "-4"];
+            let error = with_negative_numbers(Cli::command()).try_get_matches_from(typed).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(&format!("invalid value '-4' for '{flag}")), "{typed:?}: {text}");
             assert_eq!(error.exit_code(), 2);
         }
     }

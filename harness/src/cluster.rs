@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,10 +19,11 @@ use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_blocking};
 
 use crate::faults::Assignment;
+use crate::limits;
 use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Plan};
 use crate::ports;
 use crate::procfs::NODE_THREADS;
-use crate::protocols::{NodeSpec, Options, Placement, ProtocolName, run_node};
+use crate::protocols::{Memory, NodeSpec, Options, Placement, ProtocolName, run_node};
 
 /// All that is needed to start a cluster.
 #[derive(Clone, Debug)]
@@ -62,7 +63,11 @@ impl ClusterSpec {
             faults: cell.faults.clone(),
             options: plan.options(cell.batch),
             timeout_us: plan.timeout_us(),
-            link: LinkConditions { delay_us: cell.link_delay_us, loss: cell.link_loss },
+            link: LinkConditions {
+                delay_us: cell.link_delay_us,
+                loss: cell.link_loss,
+                ..LinkConditions::default()
+            },
             encoding: plan.encoding,
             seed: plan.seed,
             placement: plan.placement,
@@ -82,6 +87,7 @@ impl ClusterSpec {
         let spec_of = |(id, (secret, _)): (u16, &(kernel::keys::SecretKey, _))| NodeSpec {
             protocol: self.protocol,
             options: self.options.clone(),
+            memory: Memory::Fresh,
             behaviours: self.faults.nodes[usize::from(id)].behaviours.clone(),
             pin: self.pin.then(|| usize::from(id) % cores),
             node: NodeConfig {
@@ -93,10 +99,12 @@ impl ClusterSpec {
                 faulty_tolerated: self.protocol.tolerates(self.nodes),
                 batch_max: self.options.batch_max,
                 timeout_us: self.timeout_us,
-                link: self.link,
+                link: self.link.clone(),
                 encoding: self.encoding,
                 seed: self.seed,
                 max_data_bytes: MAX_PAYLOAD_BYTES,
+                max_clients: limits::max_clients(self.placement, self.nodes, limits::descriptor_limit()),
+                read_limit_us: node::DEFAULT_READ_LIMIT_US,
                 shares_process: self.placement == Placement::Tasks,
             },
         };
@@ -111,7 +119,7 @@ pub struct Cluster {
 }
 
 enum Members {
-    Processes(Vec<NodeProcess>),
+    Processes(NodeProcesses),
     Tasks(NodeThreads),
 }
 
@@ -149,9 +157,10 @@ impl Cluster {
         let members = match spec.placement {
             Placement::Processes => {
                 drop(listeners);
-                Members::Processes(start_processes(spec, specs).await?)
+                Members::Processes(NodeProcesses::start(&spec.executable, specs).await?)
             }
             Placement::Tasks => Members::Tasks(NodeThreads::start(specs, listeners).await?),
+            Placement::Simulated => bail!("a simulated cluster has no nodes to start"),
         };
         Ok(Cluster { addresses, members })
     }
@@ -164,21 +173,39 @@ impl Cluster {
     /// The processes of the nodes.
     pub fn pids(&self) -> Vec<u32> {
         match &self.members {
-            Members::Processes(nodes) => nodes.iter().map(|node| node.child.id()).collect(),
+            Members::Processes(nodes) => nodes.running.iter().map(|node| node.child.id()).collect(),
             Members::Tasks(_) => Vec::new(),
         }
     }
 
     /// Kills one node's process with SIGKILL, as an experiment.
-    pub fn crash(&mut self, id: u16) -> Result<()> {
-        match &mut self.members {
-            Members::Processes(nodes) => {
-                let node = &mut nodes[usize::from(id)];
-                node.asked_to_die = true;
-                node.child.kill().with_context(|| format!("cannot kill node {id}"))?;
-                node.child.wait()?;
-                Ok(())
+    pub fn kill(&mut self, id: u16) -> Result<()> {
+        let node = &mut self.processes()?.running[usize::from(id)];
+        node.asked_to_die = true;
+        node.child.kill().with_context(|| format!("cannot kill node {id}"))?;
+        node.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts a killed node again, on its port and without its memory. The
+    /// future ends when the node listens; its peers come back by themselves.
+    pub fn restart(&mut self, id: u16) -> Result<impl Future<Output = Result<()>> + use<>> {
+        let NodeProcesses { executable, specs, running } = self.processes()?;
+        let spec = &mut specs[usize::from(id)];
+        spec.memory = Memory::Lost;
+        let (process, ready) = NodeProcess::spawn(executable, spec)?;
+        running[usize::from(id)] = process;
+        Ok(async move {
+            match tokio::time::timeout(START_LIMIT, ready).await {
+                Ok(Ok(true)) => Ok(()),
+                _ => bail!("node {id} did not start again"),
             }
+        })
+    }
+
+    fn processes(&mut self) -> Result<&mut NodeProcesses> {
+        match &mut self.members {
+            Members::Processes(nodes) => Ok(nodes),
             Members::Tasks(_) => bail!("with the placement tasks no node has a process to kill"),
         }
     }
@@ -186,7 +213,9 @@ impl Cluster {
     /// Nodes that are gone since the last call, and their last words.
     pub fn newly_dead(&mut self) -> Vec<String> {
         match &mut self.members {
-            Members::Processes(nodes) => nodes.iter_mut().filter_map(NodeProcess::newly_dead).collect(),
+            Members::Processes(nodes) => {
+                nodes.running.iter_mut().filter_map(NodeProcess::newly_dead).collect()
+            }
             Members::Tasks(threads) => {
                 threads.failure.lock().ok().and_then(|mut f| f.take()).into_iter().collect()
             }
@@ -196,7 +225,7 @@ impl Cluster {
     /// Whether a node is gone that should be there, and its last words.
     pub fn died(&mut self) -> Option<String> {
         match &mut self.members {
-            Members::Processes(nodes) => nodes.iter_mut().find_map(NodeProcess::died),
+            Members::Processes(nodes) => nodes.running.iter_mut().find_map(NodeProcess::died),
             Members::Tasks(threads) => threads.failure.lock().ok()?.clone(),
         }
     }
@@ -216,9 +245,10 @@ struct NodeProcess {
 }
 
 impl NodeProcess {
-    fn spawn(spec: &ClusterSpec, node: &NodeSpec) -> Result<(NodeProcess, ChildStdout)> {
+    /// The process, and whether it said that it listens before its output ended.
+    fn spawn(executable: &Path, node: &NodeSpec) -> Result<(NodeProcess, Ready)> {
         let log = tempfile::tempfile().context("cannot make a temporary file for a node's log")?;
-        let mut child = Command::new(&spec.executable)
+        let mut child = Command::new(executable)
             .arg0("harness")
             .arg("node")
             .stdin(Stdio::piped())
@@ -227,7 +257,7 @@ impl NodeProcess {
             // Ctrl-C in a terminal is for the harness, which ends the nodes.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("cannot start {} as a node", spec.executable.display()))?;
+            .with_context(|| format!("cannot start {} as a node", executable.display()))?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().context("a node without output")?;
         let mut node_process =
@@ -242,7 +272,11 @@ impl NodeProcess {
                 node_process.last_words()
             );
         }
-        Ok((node_process, stdout))
+        let ready = spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).is_ok_and(|_| line.trim() == "ready")
+        });
+        Ok((node_process, ready))
     }
 
     fn died(&mut self) -> Option<String> {
@@ -283,30 +317,39 @@ impl Drop for NodeProcess {
     }
 }
 
-async fn start_processes(spec: &ClusterSpec, specs: Vec<NodeSpec>) -> Result<Vec<NodeProcess>> {
-    let mut processes = Vec::new();
-    let mut waiting = Vec::new();
-    for node in &specs {
-        let (process, stdout) = NodeProcess::spawn(spec, node)?;
-        processes.push(process);
-        waiting.push(spawn_blocking(move || {
-            let mut line = String::new();
-            BufReader::new(stdout).read_line(&mut line).map(|_| line.trim() == "ready")
-        }));
-    }
-    for (waiting, process) in waiting.into_iter().zip(&mut processes) {
-        match tokio::time::timeout(START_LIMIT, waiting).await {
-            Ok(Ok(Ok(true))) => {}
-            Ok(_) => {
-                // Its end is near; the exit status comes a moment later.
-                let _ = process.child.kill();
-                let _ = process.child.wait();
-                bail!("node {} did not start{}", process.id, process.last_words());
-            }
-            Err(_) => bail!("node {} did not listen within {START_LIMIT:?}", process.id),
+/// Nodes as processes, and what it takes to start one of them again.
+struct NodeProcesses {
+    executable: PathBuf,
+    specs: Vec<NodeSpec>,
+    running: Vec<NodeProcess>,
+}
+
+/// Whether a node says that it listens.
+type Ready = tokio::task::JoinHandle<bool>;
+
+impl NodeProcesses {
+    async fn start(executable: &Path, specs: Vec<NodeSpec>) -> Result<NodeProcesses> {
+        let mut running = Vec::new();
+        let mut waiting = Vec::new();
+        for node in &specs {
+            let (process, ready) = NodeProcess::spawn(executable, node)?;
+            running.push(process);
+            waiting.push(ready);
         }
+        for (ready, process) in waiting.into_iter().zip(&mut running) {
+            match tokio::time::timeout(START_LIMIT, ready).await {
+                Ok(Ok(true)) => {}
+                Ok(_) => {
+                    // Its end is near; the exit status comes a moment later.
+                    let _ = process.child.kill();
+                    let _ = process.child.wait();
+                    bail!("node {} did not start{}", process.id, process.last_words());
+                }
+                Err(_) => bail!("node {} did not listen within {START_LIMIT:?}", process.id),
+            }
+        }
+        Ok(NodeProcesses { executable: executable.to_path_buf(), specs, running })
     }
-    Ok(processes)
 }
 
 /// Nodes as tasks, spread over a thread per core.

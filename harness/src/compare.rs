@@ -58,14 +58,12 @@ pub fn plan_of(args: &CompareArgs) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Short where that is possible, because every undecided request costs as much
-/// time; longer where all nodes together need more CPU for one decision.
+/// Long enough that a request outlives a dead commander, whose successor serves
+/// within two request timers; not longer, because every undecided request costs
+/// as much time.
 fn default_timeout_s(nodes: &[u16]) -> f64 {
-    match nodes.iter().max() {
-        Some(0..=13) | None => 0.4,
-        Some(14..=31) => 2.0,
-        Some(_) => 10.0,
-    }
+    let largest = nodes.iter().max().copied().unwrap_or(4);
+    3.0 * pbft::Config::for_cluster(largest).request_after.0 as f64 / 1e6
 }
 
 fn replace<T: Clone>(list: &mut Vec<T>, given: &[T]) {
@@ -82,6 +80,7 @@ pub fn apply(args: &ClusterArgs, plan: &mut Plan) {
     plan.window = args.window.unwrap_or(plan.window);
     plan.fast_wait_ms = args.fast_wait_ms.or(plan.fast_wait_ms);
     plan.fallback_after_ms = args.fallback_after_ms.or(plan.fallback_after_ms);
+    plan.request_timer_ms = args.request_timer_ms.or(plan.request_timer_ms);
     plan.resend_after_ms = args.resend_after_ms.or(plan.resend_after_ms);
     plan.communication = args.communication.unwrap_or(plan.communication);
     plan.fast_path &= !args.no_fast_path;

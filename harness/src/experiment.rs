@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::console::{say, warn};
@@ -12,12 +12,16 @@ use crate::limits;
 use crate::machine::Machine;
 use crate::measure::{CellRun, run_cell};
 use crate::plan::{Cell, Plan};
+use crate::protocols::Placement;
 use crate::report;
 use crate::stop::{INTERRUPTED, Stop};
 use crate::store::Store;
 
-/// Exit code of a run in which honest nodes disagreed with at most `f` faulty.
+/// Exit code of a run in which honest nodes disagreed, or an acknowledged request
+/// was lost or doubled, with at most `f` faulty.
 pub const UNSAFE: u8 = 1;
+/// Exit code of a run in which nodes did not come back after an outage.
+pub const NOT_LIVE: u8 = 3;
 
 /// A plan that was checked, and the folder for it. Nothing has started yet.
 #[derive(Debug)]
@@ -31,6 +35,12 @@ pub struct Experiment {
 impl Experiment {
     /// Checks the plan against itself and the machine, and makes the folder.
     pub fn prepare(plan: Plan, dir: &Path, resume: bool) -> Result<Experiment> {
+        if plan.placement == Placement::Simulated {
+            bail!(
+                "the plan was simulated, not measured; repeat it with the command in its machine.json, or \
+                 measure it with placement = \"processes\""
+            );
+        }
         let cells = plan.cells()?;
         let descriptors = limits::raise_descriptor_limit();
         limits::check(&plan, &cells, descriptors)?;
@@ -75,7 +85,7 @@ impl Experiment {
             None => true,
         };
         self.store.drop_unfinished()?;
-        let unsafe_cells = self.report()?;
+        let code = self.report()?;
         if interrupted {
             say(format_args!(
                 "Interrupted. {} of {total} runs are in {}; the same command with --out {} --resume goes on.",
@@ -85,7 +95,7 @@ impl Experiment {
             ));
             return Ok(INTERRUPTED);
         }
-        Ok(if unsafe_cells { UNSAFE } else { 0 })
+        Ok(code)
     }
 
     fn announcement(&self) -> String {
@@ -129,33 +139,43 @@ impl Experiment {
         Ok(())
     }
 
-    /// Builds and prints the report. Says whether safety was lost although at
-    /// most `f` nodes were faulty.
-    fn report(&self) -> Result<bool> {
+    /// Builds and prints the report. Returns the exit code: whether safety, or
+    /// liveness after an outage, was lost although at most `f` nodes were faulty.
+    fn report(&self) -> Result<u8> {
         if self.store.finished() == 0 {
-            return Ok(false);
+            return Ok(0);
         }
         let built = report::build(self.dir()).context("cannot build the report")?;
         say(report::table::render(&built));
         say(format_args!("Report: {}", self.dir().join("report.html").display()));
         let cells = report::files::read_rows::<report::schema::CellRow>(self.dir())?;
-        let unsafe_runs: Vec<_> = cells
-            .iter()
-            .filter(|row| row.note.contains(VIOLATION) || row.violations > 0)
-            .filter(|row| report::summary::faulty_count(&row.faulty) <= row.f as usize)
-            .collect();
-        for row in &unsafe_runs {
+        let mut code = 0;
+        for row in &cells {
+            if report::summary::faulty_count(&row.faulty) > row.f as usize {
+                continue;
+            }
+            if row.note.contains(NOT_BACK) {
+                warn(format_args!("{} #{}: {}", row.cell, row.repetition, row.note));
+                code = if code == UNSAFE { UNSAFE } else { NOT_LIVE };
+            }
+            if !row.note.contains(VIOLATION) && row.violations == 0 {
+                continue;
+            }
+            code = UNSAFE;
             warn(format_args!(
                 "SAFETY VIOLATED with at most f = {} faulty nodes: {} #{}: {}",
                 row.f, row.cell, row.repetition, row.note
             ));
         }
-        Ok(!unsafe_runs.is_empty())
+        Ok(code)
     }
 }
 
 /// How the note of a cell begins to tell of disagreement.
 pub const VIOLATION: &str = "VIOLATION";
+/// How the note of a cell begins to tell of nodes that stayed behind although at
+/// most `f` were faulty.
+pub const NOT_BACK: &str = "NOT BACK";
 
 /// Progress: a bar on a terminal, lines elsewhere.
 struct Display {

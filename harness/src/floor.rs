@@ -308,7 +308,8 @@ fn count<P: Protocol>(protocol: ProtocolName, n: u16, make: impl Fn() -> P + 'st
     }
 }
 
-fn signature_costs() -> SignatureCosts {
+/// What this machine takes for a signature.
+pub fn signature_costs() -> SignatureCosts {
     const ROUNDS: usize = 400;
     let (signers, keyring) = seeded(1, 16);
     let claims: Vec<Claim> = signers

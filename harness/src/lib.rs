@@ -11,9 +11,11 @@
 //! | [`observe`], [`audit`], [`procfs`] | status, logs and their comparison, CPU time |
 //! | [`measure`], [`rows`] | one run of one cell, and its rows |
 //! | [`experiment`], [`store`], [`machine`], [`stop`] | all cells into a folder that can be resumed |
+//! | [`outage`] | kills, restarts and cuts under load, and what clients see of them |
 //! | [`report`] | from raw files to statistics, plots and pages |
 //! | [`check`] | every interleaving of small scopes |
 //! | [`console`], [`http`] | printing, and a small HTTP client |
+//! | [`simulate`] | the same in virtual time |
 //! | [`compare`], [`sweep`], [`up`], [`floor`], [`overhead`] | the commands |
 
 pub mod audit;
@@ -32,6 +34,7 @@ pub mod machine;
 pub mod measure;
 pub mod node_command;
 pub mod observe;
+pub mod outage;
 pub mod overhead;
 pub mod plan;
 pub mod ports;
@@ -39,6 +42,7 @@ pub mod procfs;
 pub mod protocols;
 pub mod report;
 pub mod rows;
+pub mod simulate;
 pub mod stop;
 pub mod store;
 pub mod sweep;
@@ -58,15 +62,18 @@ const UNUSABLE: u8 = 2;
 
 /// The `harness` command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::read::<Cli>();
     finish(match cli.command {
         Command::Node => node_command::run(),
         Command::Check(args) => run(check::run(args)),
         Command::Compare(args) => run(compare::run(*args)),
         Command::Sweep(args) => run(sweep::run(args)),
+        Command::Outage(args) => run(outage::command::run_outage(args)),
+        Command::Soak(args) => run(outage::command::run_soak(args)),
         Command::Up(args) => run(up::run(args.protocol, args.rest, None)),
         Command::Floor(args) => run(async { floor::run(args).await.map(|()| 0) }),
         Command::LoadOverhead(args) => run(overhead::run(args)),
+        Command::Simulate(args) => run(simulate::run(*args)),
         Command::Report(args) => report::build(&args.dir).map(|built| {
             console::say(report::table::render(&built));
             console::say(format_args!("Report: {}", args.dir.join("report.html").display()));
@@ -90,7 +97,7 @@ pub fn main_of(protocol: ProtocolName) -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("node") {
         return finish(node_command::run());
     }
-    finish(run(up::run(protocol, Fixed::parse().rest, None)))
+    finish(run(up::run(protocol, cli::read::<Fixed>().rest, None)))
 }
 
 fn run(command: impl Future<Output = Result<u8>>) -> Result<u8> {

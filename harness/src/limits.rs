@@ -8,6 +8,8 @@ use crate::protocols::Placement;
 
 /// Requests in flight at most in an open loop, if descriptors allow.
 const OPEN_LOOP_IN_FLIGHT: u64 = 4096;
+/// Connections of clients that a node takes at most, if descriptors allow.
+const CLIENTS: u64 = 100_000;
 /// Descriptors that a process needs for itself.
 const BASE: u64 = 64;
 
@@ -24,27 +26,41 @@ pub fn raise_descriptor_limit() -> u64 {
     }
 }
 
+/// Open descriptors that this process may have now.
+pub fn descriptor_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft)
+}
+
 /// Requests in flight at most in an open loop: each takes one connection, and
 /// one gateway may get them all.
 pub fn open_loop_in_flight(plan: &Plan, descriptors: u64) -> usize {
-    let nodes = plan.nodes.iter().copied().max().unwrap_or(1).into();
-    let sides = match plan.placement {
-        Placement::Processes => 1,
-        Placement::Tasks => 2,
-    };
-    let rest = descriptors.saturating_sub(needed(plan.placement, nodes, 0)) / sides;
-    OPEN_LOOP_IN_FLIGHT.min(rest).max(1) as usize
+    let nodes = plan.nodes.iter().copied().max().unwrap_or(1);
+    max_clients(plan.placement, nodes, descriptors).min(OPEN_LOOP_IN_FLIGHT as usize)
 }
 
-/// Descriptors that the neediest process needs: a connection to and from every
-/// peer, one per client, and in the harness three for each node process.
+/// Connections that clients may have to one node, so that there are descriptors
+/// for all that a node itself needs.
+pub fn max_clients(placement: Placement, nodes: u16, descriptors: u64) -> usize {
+    let sides = match placement {
+        Placement::Processes | Placement::Simulated => 1,
+        Placement::Tasks => 2,
+    };
+    let rest = descriptors.saturating_sub(needed(placement, nodes.into(), 0)) / sides;
+    rest.clamp(1, CLIENTS) as usize
+}
+
+/// Descriptors that the neediest process needs: one connection per client; in a
+/// node those to every peer, from it, to ask it for a log, and the spare ones for
+/// links that come back; in the harness three for each node process.
 fn needed(placement: Placement, nodes: u64, clients: u64) -> u64 {
     match placement {
         Placement::Processes => {
-            let node = 2 * nodes + clients + BASE;
+            let node = 7 * nodes + clients + BASE;
             let harness = 4 * nodes + clients + BASE;
             node.max(harness)
         }
+        // Nothing is connected.
+        Placement::Simulated => BASE,
         // Every connection has both its ends here, and there is one per ordered
         // pair of nodes.
         Placement::Tasks => 2 * nodes * nodes.saturating_sub(1) + 2 * clients + 8 * nodes + BASE,
@@ -73,7 +89,7 @@ pub fn check_cluster(placement: Placement, nodes: u16, clients: u64, descriptors
              limits.conf), then run `ulimit -n {need}`, or use fewer nodes or clients{}",
             match placement {
                 Placement::Tasks => " or --placement processes",
-                Placement::Processes => "",
+                Placement::Processes | Placement::Simulated => "",
             }
         );
     }
@@ -97,7 +113,7 @@ mod tests {
     fn open_loops_take_what_is_left() {
         let plan = Plan::default();
         assert_eq!(open_loop_in_flight(&plan, 1_000_000), 4096);
-        assert_eq!(open_loop_in_flight(&plan, 1024), 1024 - 16 - 64);
+        assert_eq!(open_loop_in_flight(&plan, 1024), 1024 - 28 - 64);
         assert_eq!(open_loop_in_flight(&plan, 0), 1);
     }
 }

@@ -9,6 +9,7 @@
 //! a thread of its own, because the runtime's timers tick in milliseconds.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -81,6 +82,10 @@ pub struct Decision {
     pub received_ns: u64,
     /// Matching replies.
     pub replies: u64,
+    /// The view in which a replica executed it.
+    pub view: u64,
+    /// What the application answered.
+    pub result: String,
 }
 
 /// One request, times in microseconds since the load began.
@@ -116,8 +121,17 @@ pub struct Progress {
     started: Instant,
     last_answer: Cell<Duration>,
     samples: RefCell<Vec<Sample>>,
+    gateways: RefCell<BTreeMap<u16, GatewayLoad>>,
     rule: RefCell<GiveUpRule>,
     cut_short: RefCell<Option<String>>,
+}
+
+/// What one gateway has to do.
+#[derive(Debug, Default)]
+struct GatewayLoad {
+    in_flight: usize,
+    /// It gets no new requests (open loop).
+    is_spared: bool,
 }
 
 /// When to end a cell early: it goes nowhere.
@@ -169,6 +183,7 @@ impl Progress {
             started: Instant::now(),
             last_answer: Cell::default(),
             samples: RefCell::default(),
+            gateways: RefCell::default(),
             rule: RefCell::new(GiveUpRule::new(spec.give_up_after, in_flight as u64)),
             cut_short: RefCell::default(),
         })
@@ -186,6 +201,26 @@ impl Progress {
         LoadResult { samples, elapsed: self.last_answer.get(), cut_short: self.cut_short.take() }
     }
 
+    /// When the load began.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// From now on, this gateway gets no new requests in an open loop, as long
+    /// as there is another; or gets them again.
+    pub fn spare(&self, gateway: u16, is_spared: bool) {
+        self.gateways.borrow_mut().entry(gateway).or_default().is_spared = is_spared;
+    }
+
+    fn is_spared(&self, gateway: u16) -> bool {
+        self.gateways.borrow().get(&gateway).is_some_and(|gateway| gateway.is_spared)
+    }
+
+    /// Requests that this gateway has not answered yet.
+    pub fn in_flight(&self, gateway: u16) -> usize {
+        self.gateways.borrow().get(&gateway).map_or(0, |gateway| gateway.in_flight)
+    }
+
     /// Whether a request came to nothing.
     pub fn has_errors(&self) -> bool {
         self.samples.borrow().iter().any(|sample| matches!(sample.answer, Answer::Error(_)))
@@ -196,6 +231,7 @@ impl Progress {
     }
 
     fn due(&self, gateway: u16, intended_us: Option<u64>) -> usize {
+        self.gateways.borrow_mut().entry(gateway).or_default().in_flight += 1;
         let mut samples = self.samples.borrow_mut();
         let intended_us = intended_us.unwrap_or_else(|| micros(self.started.elapsed()));
         samples.push(Sample {
@@ -217,6 +253,9 @@ impl Progress {
         self.last_answer.set(now);
         let decided = matches!(answer, Answer::Decided(_));
         let sample = &mut self.samples.borrow_mut()[request];
+        if let Some(gateway) = self.gateways.borrow_mut().get_mut(&sample.gateway) {
+            gateway.in_flight -= 1;
+        }
         sample.answer = answer;
         sample.response_us = decided.then(|| micros(now).saturating_sub(sample.intended_us));
         if let Some(reason) = self.rule.borrow_mut().observe(decided) {
@@ -267,7 +306,7 @@ async fn open(spec: &LoadSpec, rate_per_s: f64, sender: Rc<Sender>, progress: &R
     let mut begun = 0;
     while let Some(due_by_now) = due.recv().await {
         while begun < due_by_now && !progress.is_over() {
-            let turn = begun as usize % spec.gateways.len();
+            let turn = next_gateway(&spec.gateways, begun, progress);
             let (gateway, address) = spec.gateways[turn];
             let intended = interval.mul_f64(begun as f64);
             let request = progress.due(gateway, Some(micros(intended)));
@@ -288,6 +327,13 @@ async fn open(spec: &LoadSpec, rate_per_s: f64, sender: Rc<Sender>, progress: &R
         }
     }
     while running.join_next().await.is_some() {}
+}
+
+/// Gateways take turns; one that is spared is passed over.
+fn next_gateway(gateways: &[(u16, SocketAddr)], request: u64, progress: &Progress) -> usize {
+    let turns = (0..gateways.len()).map(|offset| (request as usize + offset) % gateways.len());
+    let mut usable = turns.clone().filter(|turn| !progress.is_spared(gateways[*turn].0));
+    usable.next().unwrap_or(request as usize % gateways.len())
 }
 
 /// A thread that tells how many requests are due by now, whenever more are.

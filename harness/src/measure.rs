@@ -1,5 +1,7 @@
 //! One run of one cell: a fresh cluster, warm-up, load, and what came of it.
 
+use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,8 +9,11 @@ use anyhow::Result;
 
 use crate::audit;
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
+use crate::experiment::VIOLATION;
 use crate::load::{self, Answer, LoadResult, LoadSpec, Progress, Sample};
 use crate::observe::{self, NodeLog};
+use crate::outage::driver::{self, Driver, Seen};
+use crate::outage::{Victim, aftermath, verdict};
 use crate::plan::{Cell, Plan};
 use crate::procfs::{CpuMark, CpuUse};
 use crate::protocols::Gateway;
@@ -70,50 +75,97 @@ fn failed_to_start(cell: &Cell, error: &str) -> Measured {
         logs: vec![None; nodes],
         audit: audit::Audit::default(),
         cpu: CpuUse::default(),
-        notes: vec![format!("the cluster did not start: {error}")],
+        events: Vec::new(),
+        notes: vec![format!("the run failed: {error}")],
     }
 }
 
 async fn measure(plan: &Plan, cell: &Cell, repetition: u32, max_in_flight: usize) -> Result<Measured> {
     let spec = ClusterSpec::of(plan, cell);
-    let mut cluster = Cluster::start(&spec).await?;
+    let cluster = Rc::new(RefCell::new(Cluster::start(&spec).await?));
+    let addresses = cluster.borrow().addresses().to_vec();
     let mut notes = Vec::new();
     let up: Vec<u16> = nodes_up(&cell.faults).into_iter().collect();
-    if !observe::wait_connected(cluster.addresses(), &up, CONNECT_LIMIT).await {
+    if !observe::wait_connected(&addresses, &up, CONNECT_LIMIT).await {
         notes.push(format!("not all nodes were connected after {CONNECT_LIMIT:?}"));
     }
-    let mut load_spec = load_spec(plan, cell, &cluster, max_in_flight);
+    let mut load_spec = load_spec(plan, cell, &addresses, max_in_flight);
     load_spec.seed = plan.seed ^ u64::from(repetition).rotate_left(40);
     if !warm_up(plan, &load_spec).await {
         // It counts as the first of those in a row.
-        load_spec.give_up_after = plan.give_up_after.saturating_sub(1).max(plan.give_up_after.min(1));
+        load_spec.give_up_after =
+            load_spec.give_up_after.saturating_sub(1).max(load_spec.give_up_after.min(1));
     }
 
     let pause = settle_pause(cell);
-    let before = observe::settled(cluster.addresses(), pause, SETTLE_LIMIT).await;
+    let mut before = observe::settled(&addresses, pause, SETTLE_LIMIT).await;
     for (id, faults) in (0u16..).zip(&cell.faults.nodes) {
         if faults.crash {
-            cluster.crash(id)?;
+            cluster.borrow_mut().kill(id)?;
         }
     }
-    let pids = cluster.pids();
+    let pids = cluster.borrow().pids();
     let mark = CpuMark::now(&pids);
-    let load = load_until_done_or_dead(&load_spec, &mut cluster, &mut notes).await;
+    let (load, seen) = load_under_outage(plan, cell, &load_spec, &cluster, &mut notes).await?;
     let cpu = CpuMark::now(&pids).since(&mark);
     notes.extend(load.cut_short.clone());
 
-    let after = observe::settled(cluster.addresses(), pause, SETTLE_LIMIT).await;
-    let logs = observe::logs(cluster.addresses()).await;
     let honest = cell.faults.honest();
-    let honest_logs: Vec<&NodeLog> = logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
+    let mut events = Vec::new();
+    if let Some(outage) = &plan.outage {
+        // Nodes started again count from zero.
+        seen.restarted.iter().for_each(|id| before[usize::from(*id)] = None);
+        let posted = plan.warmup + load.samples.len() as u64;
+        notes.extend(aftermath::check(&load_spec, &addresses, &honest, &seen, &load.samples, posted).await);
+        let late_us = (outage.late_ms * 1e3) as u64;
+        events = verdict::event_rows(cell, repetition, &seen.events, &load.samples, late_us);
+    }
+    let after = observe::settled(&addresses, pause, SETTLE_LIMIT).await;
+    let logs = observe::logs(&addresses).await;
+    let honest_logs = logs.iter().flatten().chain(&seen.logs).filter(|log| honest.contains(&log.id));
+    let honest_logs: Vec<&NodeLog> = honest_logs.collect();
     if honest_logs.iter().any(|log| log.truncated) {
         notes.push("the nodes no longer hold the logs of the first slots".to_string());
     }
     let audit = audit::compare(&honest_logs);
     if let Some(first) = audit.disagreements.values().next() {
-        notes.push(format!("VIOLATION on {} slots, the first: {first}", audit.disagreements.len()));
+        notes.push(format!("{VIOLATION} on {} slots, the first: {first}", audit.disagreements.len()));
     }
-    Ok(Measured { load, before, after, logs, audit, cpu, notes })
+    Ok(Measured { load, before, after, logs, audit, cpu, events, notes })
+}
+
+/// Runs the load, and the plan's outage beside it.
+async fn load_under_outage(
+    plan: &Plan,
+    cell: &Cell,
+    spec: &LoadSpec,
+    cluster: &Rc<RefCell<Cluster>>,
+    notes: &mut Vec<String>,
+) -> Result<(LoadResult, Seen)> {
+    let Some(outage) = &plan.outage else {
+        let progress = Progress::new(spec);
+        let load = async {
+            load::run(spec, &progress).await;
+            Ok(())
+        };
+        return Ok((until_done_or_dead(load, spec, &progress, cluster, notes).await?, Seen::default()));
+    };
+    let honest = cell.faults.honest();
+    let addresses = cluster.borrow().addresses().to_vec();
+    let victim = match outage.kill {
+        Some(Victim::InTurn) | None => None,
+        Some(victim) => Some(driver::find(victim, &honest, &addresses).await?),
+    };
+    let progress = Progress::new(spec);
+    victim.into_iter().for_each(|id| progress.spare(id, true));
+    let load_ends = Duration::from_secs_f64(plan.requests as f64 / cell.rate_per_s().unwrap_or(1.0));
+    let driver = Driver::new(outage, cell, load_ends, cluster, &progress);
+    let both = async {
+        let (_, driven) = tokio::join!(load::run(spec, &progress), driver.run());
+        driven
+    };
+    let load = until_done_or_dead(both, spec, &progress, cluster, notes).await?;
+    Ok((load, driver.finish()))
 }
 
 /// Counters rest when they do not move for longer than a message travels.
@@ -125,7 +177,7 @@ fn settle_pause(cell: &Cell) -> Duration {
 /// the start ends the warm-up: the rest would only cost time. Says whether the
 /// last was decided.
 async fn warm_up(plan: &Plan, load_spec: &LoadSpec) -> bool {
-    let give_up_after = plan.give_up_after.min(1);
+    let give_up_after = load_spec.give_up_after.min(1);
     let spec = LoadSpec { requests: plan.warmup, give_up_after, ..load_spec.clone() };
     let progress = Progress::new(&spec);
     load::run(&spec, &progress).await;
@@ -133,57 +185,67 @@ async fn warm_up(plan: &Plan, load_spec: &LoadSpec) -> bool {
     result.samples.last().is_none_or(|last| matches!(last.answer, Answer::Decided(_)))
 }
 
-fn load_spec(plan: &Plan, cell: &Cell, cluster: &Cluster, max_in_flight: usize) -> LoadSpec {
+fn load_spec(plan: &Plan, cell: &Cell, addresses: &[SocketAddr], max_in_flight: usize) -> LoadSpec {
     let honest = cell.faults.honest();
     let ids = match plan.gateway {
+        Gateway::Auto | Gateway::Spread if honest.is_empty() => vec![0],
+        // The clients of a node that dies would be lost with it: during an
+        // outage the other nodes are asked.
+        Gateway::Auto if plan.outage.is_some() => honest,
         // The commander of view 0 is node 0. Without any honest node, whoever
         // is asked, the experiment is about that.
-        Gateway::Auto => vec![honest.first().copied().unwrap_or(0)],
-        Gateway::Spread if honest.is_empty() => vec![0],
+        Gateway::Auto => vec![honest[0]],
         Gateway::Spread => honest,
         Gateway::Node(id) => vec![id],
     };
     LoadSpec {
-        gateways: ids.into_iter().map(|id| (id, cluster.addresses()[usize::from(id)])).collect(),
+        gateways: ids.into_iter().map(|id| (id, addresses[usize::from(id)])).collect(),
         load: cell.load,
         max_in_flight,
         requests: plan.requests,
         payload_bytes: cell.payload_bytes,
         seed: plan.seed,
         timeout: Duration::from_micros(plan.timeout_us()),
-        give_up_after: plan.give_up_after,
+        // An outage is not given up: its end is what is waited for.
+        give_up_after: if plan.outage.is_some() { 0 } else { plan.give_up_after },
     }
 }
 
-/// Runs the load; when a node dies unasked, what is unanswered is an error.
-async fn load_until_done_or_dead(
+/// Runs a load; when a node dies unasked, what is unanswered is an error.
+async fn until_done_or_dead(
+    load: impl Future<Output = Result<()>>,
     spec: &LoadSpec,
-    cluster: &mut Cluster,
+    progress: &Progress,
+    cluster: &RefCell<Cluster>,
     notes: &mut Vec<String>,
-) -> LoadResult {
-    let progress: Rc<Progress> = Progress::new(spec);
+) -> Result<LoadResult> {
     let death = async {
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
-            if let Some(death) = cluster.died() {
+            let died = cluster.borrow_mut().died();
+            if let Some(death) = died {
                 return death;
             }
         }
     };
     let died = tokio::select! {
-        () = load::run(spec, &progress) => None,
+        done = load => {
+            done?;
+            None
+        }
         death = death => Some(death),
     };
-    let died = match died.or_else(|| cluster.died()) {
+    let now_dead = || cluster.borrow_mut().died();
+    let died = match died.or_else(now_dead) {
         None if progress.has_errors() => {
             // A connection breaks a moment before its process is gone.
             tokio::time::sleep(3 * WATCH_EVERY).await;
-            cluster.died()
+            now_dead()
         }
         died => died,
     };
     let Some(death) = died else {
-        return progress.finish("");
+        return Ok(progress.finish(""));
     };
     let mut result = progress.finish(&death);
     // The death must show in the counts even if no request was in flight.
@@ -198,5 +260,5 @@ async fn load_until_done_or_dead(
         });
     }
     notes.push(death);
-    result
+    Ok(result)
 }

@@ -9,6 +9,7 @@ use kernel::{Choose, SeededChoice};
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Assignment, CommanderDraw, Scenario};
+use crate::outage::Outage;
 use crate::protocols::{Communication, Gateway, Options, Placement, ProtocolName};
 
 /// A grid of cells and how to run them. Every list is one dimension of the
@@ -61,6 +62,10 @@ pub struct Plan {
     /// without it, what suits the cluster's size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_after_ms: Option<f64>,
+    /// How long a replica waits for a request's execution before it asks for
+    /// another commander, milliseconds; without it, what suits the cluster's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_timer_ms: Option<f64>,
     /// After how long without progress a replica sends its votes again,
     /// milliseconds; without it, what suits the cluster's size.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +90,9 @@ pub struct Plan {
     pub skip_too_small: bool,
     /// Leave out faults that a cluster cannot have, instead of refusing the plan.
     pub skip_impossible_faults: bool,
+    /// Kills, restarts and cuts while the load goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outage: Option<Outage>,
 }
 
 impl Default for Plan {
@@ -109,6 +117,7 @@ impl Default for Plan {
             window: pbft::Config::for_cluster(4).window,
             fast_wait_ms: None,
             fallback_after_ms: None,
+            request_timer_ms: None,
             resend_after_ms: None,
             port: None,
             communication: Communication::Separate,
@@ -120,6 +129,7 @@ impl Default for Plan {
             give_up_after: 2,
             skip_too_small: false,
             skip_impossible_faults: false,
+            outage: None,
         }
     }
 }
@@ -199,6 +209,7 @@ impl Plan {
             fast_path: self.fast_path,
             fast_wait_us: self.fast_wait_ms.map(|ms| (ms * 1e3) as u64),
             fallback_after_us: self.fallback_after_ms.map(|ms| (ms * 1e3) as u64),
+            request_after_us: self.request_timer_ms.map(|ms| (ms * 1e3) as u64),
             resend_after_us: self.resend_after_ms.map(|ms| (ms * 1e3) as u64),
             communication: self.communication,
         }
@@ -241,6 +252,9 @@ impl Plan {
         }
         let mut seen = HashSet::new();
         cells.retain(|cell| seen.insert(cell.name.clone()));
+        if let Some(outage) = &self.outage {
+            cells.iter().try_for_each(|cell| outage.check_cell(cell))?;
+        }
         if cells.is_empty() {
             bail!("no combination of the plan can be run; check protocols, nodes and faults");
         }
@@ -350,6 +364,7 @@ impl Plan {
         let longest_s = 86_400.0;
         within("timeout_s (--timeout)", self.timeout_s, 0.001, longest_s)?;
         within("fast_wait_ms", self.fast_wait_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
+        within("request_timer_ms", self.request_timer_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
         within("resend_after_ms", self.resend_after_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
         within("fallback_after_ms", self.fallback_after_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
         for &rate in &self.rate {
@@ -369,6 +384,9 @@ impl Plan {
         }
         for &clients in &self.clients {
             within("clients", clients as f64, 1.0, 65_536.0)?;
+        }
+        if let Some(outage) = &self.outage {
+            outage.check(self)?;
         }
         within("requests", self.requests as f64, 1.0, 1e9)?;
         within("repetitions", f64::from(self.repetitions), 1.0, 1e6)?;

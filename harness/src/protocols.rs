@@ -34,6 +34,9 @@ pub enum Placement {
     Processes,
     /// All in this process, spread over a thread per core.
     Tasks,
+    /// Nowhere: `harness simulate` played it in virtual time.
+    #[value(skip)]
+    Simulated,
 }
 
 /// Who collects CCRO's votes.
@@ -44,6 +47,8 @@ pub enum Communication {
     Separate,
     /// Always the commander.
     Collocated,
+    /// The one that the commander trusts most.
+    Trust,
     /// Always this node.
     Fixed(u16),
 }
@@ -75,11 +80,24 @@ pub struct Options {
     /// After how long a replica sends its votes to all, microseconds; if `None`,
     /// what suits the cluster's size.
     pub fallback_after_us: Option<u64>,
+    /// The request timer, microseconds; if `None`, what suits the cluster's size.
+    pub request_after_us: Option<u64>,
     /// After how long without progress a replica sends its votes again,
     /// microseconds; if `None`, what suits the cluster's size.
     pub resend_after_us: Option<u64>,
     /// Who collects CCRO's votes.
     pub communication: Communication,
+}
+
+/// What a node knows of its own past when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Memory {
+    /// It has none: this is its first start.
+    Fresh,
+    /// It had one and lost it: it was killed and is started again. It must not
+    /// vote until nothing that it may have said before can contradict it.
+    Lost,
 }
 
 /// All that one node needs to know: the line of JSON that `harness node` reads.
@@ -89,6 +107,8 @@ pub struct NodeSpec {
     pub protocol: ProtocolName,
     /// The replica's settings.
     pub options: Options,
+    /// Whether it starts for the first time.
+    pub memory: Memory,
     /// What is wrong with the node from the start.
     pub behaviours: Vec<Behaviour>,
     /// The core to stay on.
@@ -119,6 +139,32 @@ impl ProtocolName {
     }
 }
 
+impl Options {
+    /// PBFT's settings in a cluster of `n` nodes.
+    pub fn pbft(&self, n: u16) -> pbft::Config {
+        let defaults = pbft::Config::for_cluster(n);
+        pbft::Config {
+            batch_max: self.batch_max,
+            window: self.window,
+            request_after: self.request_after_us.map_or(defaults.request_after, Micros),
+            resend_after: self.resend_after_us.map_or(defaults.resend_after, Micros),
+            ..defaults
+        }
+    }
+
+    /// CCRO's settings in a cluster of `n` nodes.
+    pub fn ccro(&self, n: u16) -> ccro::Config {
+        let defaults = ccro::Config::for_cluster(n);
+        ccro::Config {
+            pbft: self.pbft(n),
+            fast_path: self.fast_path,
+            fast_wait: self.fast_wait_us.map_or(defaults.fast_wait, Micros),
+            fallback_after: self.fallback_after_us.map_or(defaults.fallback_after, Micros),
+            communication: self.communication.into(),
+        }
+    }
+}
+
 impl fmt::Display for ProtocolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -134,6 +180,7 @@ impl fmt::Display for Placement {
         f.write_str(match self {
             Placement::Processes => "processes",
             Placement::Tasks => "tasks",
+            Placement::Simulated => "simulated",
         })
     }
 }
@@ -143,6 +190,7 @@ impl fmt::Display for Communication {
         match self {
             Communication::Separate => f.write_str("separate"),
             Communication::Collocated => f.write_str("collocated"),
+            Communication::Trust => f.write_str("trust"),
             Communication::Fixed(id) => write!(f, "fixed:{id}"),
         }
     }
@@ -155,8 +203,9 @@ impl FromStr for Communication {
         match (text, text.strip_prefix("fixed:").map(str::parse)) {
             ("separate", _) => Ok(Communication::Separate),
             ("collocated", _) => Ok(Communication::Collocated),
+            ("trust", _) => Ok(Communication::Trust),
             (_, Some(Ok(id))) => Ok(Communication::Fixed(id)),
-            _ => bail!("{text:?} is no communication policy; known: separate, collocated, fixed:ID"),
+            _ => bail!("{text:?} is no communication policy; known: separate, collocated, trust, fixed:ID"),
         }
     }
 }
@@ -208,33 +257,22 @@ pub async fn run_node(
     ready: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let NodeSpec { protocol, options, behaviours, node: config, .. } = spec;
-    let defaults = pbft::Config::for_cluster(config.cluster.n);
-    let pbft = pbft::Config {
-        batch_max: options.batch_max,
-        window: options.window,
-        resend_after: options.resend_after_us.map_or(defaults.resend_after, Micros),
-        ..defaults
-    };
+    let NodeSpec { protocol, options, memory, behaviours, node: config, .. } = spec;
+    let (n, lost) = (config.cluster.n, memory == Memory::Lost);
     match protocol {
         ProtocolName::Pbft => {
-            let replica = pbft::Replica::new(pbft, OpaqueLog::default());
+            let new = if lost { pbft::Replica::recovering } else { pbft::Replica::new };
+            let replica = new(options.pbft(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::Ccro => {
-            let defaults = ccro::Config::for_cluster(config.cluster.n);
-            let ccro = ccro::Config {
-                pbft,
-                fast_path: options.fast_path,
-                fast_wait: options.fast_wait_us.map_or(defaults.fast_wait, Micros),
-                fallback_after: options.fallback_after_us.map_or(defaults.fallback_after, Micros),
-                communication: options.communication.into(),
-            };
-            let replica = ccro::Replica::new(ccro, OpaqueLog::default());
+            let new = if lost { ccro::Replica::recovering } else { ccro::Replica::new };
+            let replica = new(options.ccro(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::CcroPaper => {
-            let replica = ccro::paper::Replica::new(&pbft, OpaqueLog::default());
+            let new = if lost { ccro::paper::Replica::recovering } else { ccro::paper::Replica::new };
+            let replica = new(&options.pbft(n), OpaqueLog::default());
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
     }
@@ -245,6 +283,7 @@ impl From<Communication> for ccro::CommunicationPolicy {
         match communication {
             Communication::Separate => ccro::CommunicationPolicy::Separate,
             Communication::Collocated => ccro::CommunicationPolicy::Collocated,
+            Communication::Trust => ccro::CommunicationPolicy::Trust,
             Communication::Fixed(id) => ccro::CommunicationPolicy::Fixed(ReplicaId(id)),
         }
     }

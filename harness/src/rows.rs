@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use node::{CounterReport, StatusReport};
+
 use crate::audit::Audit;
 use crate::faults::join_ids;
 use crate::load::{Answer, Decision, LoadResult, Sample};
-use crate::observe::{Counters, LogRow, NodeLog, NodeStatus};
+use crate::observe::{self, LogRow, NodeLog};
 use crate::plan::{Cell, Load};
 use crate::procfs::CpuUse;
 use crate::protocols::Placement;
-use crate::report::schema::{CellRow, CommitPath, NodeRow, Outcome, SampleRow};
+use crate::report::schema::{CellRow, CommitPath, EventRow, NodeRow, Outcome, SampleRow};
 
 /// Which run of which cell.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +30,17 @@ pub struct Measured {
     /// The requests.
     pub load: LoadResult,
     /// Statuses after the warm-up, by id.
-    pub before: Vec<Option<NodeStatus>>,
+    pub before: Vec<Option<StatusReport>>,
     /// Statuses at the end, by id.
-    pub after: Vec<Option<NodeStatus>>,
+    pub after: Vec<Option<StatusReport>>,
     /// Logs at the end, by id.
     pub logs: Vec<Option<NodeLog>>,
     /// The honest nodes' agreement.
     pub audit: Audit,
     /// What the machine did meanwhile.
     pub cpu: CpuUse,
+    /// For `events.csv`.
+    pub events: Vec<EventRow>,
     /// What else is to be said.
     pub notes: Vec<String>,
 }
@@ -50,6 +54,8 @@ pub struct CellRows {
     pub nodes: Vec<NodeRow>,
     /// For `cells.csv`.
     pub cell: CellRow,
+    /// For `events.csv`.
+    pub events: Vec<EventRow>,
 }
 
 /// Requests in flight at most, as the `clients` column has it.
@@ -68,6 +74,7 @@ pub fn rows(cell: &Cell, run: RunId, placement: Placement, clients: u64, measure
     let nodes_cpu_us = match placement {
         Placement::Processes => nodes.iter().filter_map(|node| node.cpu_us).reduce(|a, b| a + b),
         Placement::Tasks => measured.cpu.node_threads_us,
+        Placement::Simulated => None,
     };
     let honest = cell.faults.honest();
     let of_honest = nodes.iter().filter(|node| honest.contains(&(node.node as u16)));
@@ -101,7 +108,7 @@ pub fn rows(cell: &Cell, run: RunId, placement: Placement, clients: u64, measure
         link_loss: cell.link_loss,
         note: measured.notes.join("; "),
     };
-    CellRows { samples, nodes, cell: cell_row }
+    CellRows { samples, nodes, cell: cell_row, events: measured.events.clone() }
 }
 
 /// What all honest nodes' logs together say of a slot.
@@ -118,7 +125,7 @@ struct Slot {
 fn slots(cell: &Cell, measured: &Measured) -> HashMap<u64, Slot> {
     let honest = cell.faults.honest();
     let status = |id: u16| measured.after.get(usize::from(id)).and_then(Option::as_ref);
-    let commander = honest.first().and_then(|id| status(*id)).map(|status| status.commander);
+    let commander = honest.first().and_then(|id| status(*id)).map(|status| status.replica.commander.0);
     let mut slots: HashMap<u64, Slot> = HashMap::new();
     for id in &honest {
         let Some(log) = &measured.logs[usize::from(*id)] else { continue };
@@ -247,15 +254,15 @@ fn node_rows(cell: &Cell, run: RunId, measured: &Measured) -> Vec<NodeRow> {
             // one that was killed on purpose did nothing since the warm-up.
             let killed = cell.faults.nodes[at].crash;
             let after = if killed { after.or(before) } else { Some(after?) };
-            let nothing = Counters::default();
+            let nothing = CounterReport::default();
             let counters = after.map_or(&nothing, |status| &status.counters);
-            let counters = counters.since(before.map_or(&nothing, |status| &status.counters));
+            let counters = observe::since(counters, before.map_or(&nothing, |status| &status.counters));
             Some(node_row(cell, run, id, after.map_or("", |status| &status.role), &counters))
         })
         .collect()
 }
 
-fn node_row(cell: &Cell, run: RunId, id: u16, role: &str, counters: &Counters) -> NodeRow {
+fn node_row(cell: &Cell, run: RunId, id: u16, role: &str, counters: &CounterReport) -> NodeRow {
     NodeRow {
         cell: cell.name.clone(),
         repetition: run.repetition,
@@ -323,7 +330,14 @@ mod tests {
         let honest = cell.faults.honest();
         let honest_logs: Vec<&NodeLog> =
             logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
-        let decision = Decision { seq: 5, consensus_us: 912.6, received_ns: 1_000_000, replies: 2 };
+        let decision = Decision {
+            seq: 5,
+            consensus_us: 912.6,
+            received_ns: 1_000_000,
+            replies: 2,
+            view: 0,
+            result: "1 0".into(),
+        };
         let sample = |answer, response_us| Sample {
             gateway: 0,
             intended_us: 10,
@@ -346,6 +360,7 @@ mod tests {
             after: vec![None; 4],
             logs,
             cpu: CpuUse::default(),
+            events: vec![],
             notes: vec![],
         }
     }

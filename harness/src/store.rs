@@ -1,6 +1,6 @@
 //! The result folder while it is being filled, and how a stopped run goes on.
 //!
-//! After every run of a cell its rows are appended to the three CSV files, these
+//! After every run of a cell its rows are appended to the CSV files, these
 //! are forced to disk, and then one line goes to `progress.log` with the lengths
 //! that the files have now. Whatever lies beyond the last line's lengths belongs
 //! to a run that was not finished, and is cut off when the folder is resumed.
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
-use crate::report::schema::{CellRow, NodeRow, Row, SampleRow};
+use crate::report::schema::{CellRow, EventRow, NodeRow, Row, SampleRow};
 use crate::rows::CellRows;
 
 const PLAN: &str = "plan.toml";
@@ -29,6 +29,8 @@ pub struct Store {
     samples: File,
     nodes: File,
     cells: File,
+    /// Only where the plan has an outage.
+    events: Option<File>,
     progress: File,
     finished: HashSet<(String, u32)>,
 }
@@ -41,6 +43,8 @@ struct Finished {
     samples_bytes: u64,
     nodes_bytes: u64,
     cells_bytes: u64,
+    #[serde(default)]
+    events_bytes: u64,
 }
 
 impl Store {
@@ -66,6 +70,9 @@ impl Store {
         write_new(&dir.join(SampleRow::FILE), &header::<SampleRow>()?)?;
         write_new(&dir.join(NodeRow::FILE), &header::<NodeRow>()?)?;
         write_new(&dir.join(CellRow::FILE), &header::<CellRow>()?)?;
+        if plan.outage.is_some() {
+            write_new(&dir.join(EventRow::FILE), &header::<EventRow>()?)?;
+        }
         write_new(&dir.join(PROGRESS), b"")?;
         let mut store = Store::open(dir)?;
         store.record(START, 0)?;
@@ -93,9 +100,7 @@ impl Store {
             bail!("{} was stopped before it began; delete the folder", dir.display());
         };
         truncate(&dir.join(PROGRESS), whole_bytes)?;
-        truncate(&dir.join(SampleRow::FILE), last.samples_bytes)?;
-        truncate(&dir.join(NodeRow::FILE), last.nodes_bytes)?;
-        truncate(&dir.join(CellRow::FILE), last.cells_bytes)?;
+        last.cut_back(dir)?;
         store.finished = lines
             .into_iter()
             .filter(|line| line.cell != START)
@@ -124,6 +129,7 @@ impl Store {
             samples: open(SampleRow::FILE)?,
             nodes: open(NodeRow::FILE)?,
             cells: open(CellRow::FILE)?,
+            events: dir.join(EventRow::FILE).exists().then(|| open(EventRow::FILE)).transpose()?,
             progress,
             finished: HashSet::new(),
         })
@@ -149,6 +155,7 @@ impl Store {
         let written = append(&mut self.samples, &rows.samples)
             .and_then(|()| append(&mut self.nodes, &rows.nodes))
             .and_then(|()| append(&mut self.cells, std::slice::from_ref(&rows.cell)))
+            .and_then(|()| self.events.as_mut().map_or(Ok(()), |events| append(events, &rows.events)))
             .and_then(|()| self.record(&rows.cell.cell, rows.cell.repetition));
         written.with_context(|| {
             format!(
@@ -168,6 +175,7 @@ impl Store {
             samples_bytes: self.samples.seek(SeekFrom::End(0))?,
             nodes_bytes: self.nodes.seek(SeekFrom::End(0))?,
             cells_bytes: self.cells.seek(SeekFrom::End(0))?,
+            events_bytes: self.events.as_mut().map_or(Ok(0), |events| events.seek(SeekFrom::End(0)))?,
         };
         let mut text = serde_json::to_string(&line)?;
         text.push('\n');
@@ -182,11 +190,20 @@ impl Store {
         let text = fs::read_to_string(self.dir.join(PROGRESS))?;
         let (lines, _) = parse_progress(&text)?;
         if let Some(last) = lines.last() {
-            truncate(&self.dir.join(SampleRow::FILE), last.samples_bytes)?;
-            truncate(&self.dir.join(NodeRow::FILE), last.nodes_bytes)?;
-            truncate(&self.dir.join(CellRow::FILE), last.cells_bytes)?;
+            last.cut_back(&self.dir)?;
         }
         Ok(())
+    }
+}
+
+impl Finished {
+    /// Cuts the files back to what they held then.
+    fn cut_back(&self, dir: &Path) -> Result<()> {
+        truncate(&dir.join(SampleRow::FILE), self.samples_bytes)?;
+        truncate(&dir.join(NodeRow::FILE), self.nodes_bytes)?;
+        truncate(&dir.join(CellRow::FILE), self.cells_bytes)?;
+        let events = dir.join(EventRow::FILE);
+        if events.exists() { truncate(&events, self.events_bytes) } else { Ok(()) }
     }
 }
 
@@ -265,6 +282,7 @@ mod tests {
             logs: vec![None; 4],
             audit: Audit::default(),
             cpu: CpuUse::default(),
+            events: vec![],
             notes: vec![],
         };
         let run = RunId { repetition, order: 0, started_unix_ms: 0 };

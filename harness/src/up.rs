@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use kernel::{ReplicaId, Status, View};
 
 use crate::cli::UpRest;
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
@@ -20,6 +21,8 @@ use crate::stop::{INTERRUPTED, Stop};
 
 /// Clients that the descriptor limit is checked for.
 const CLIENTS: u64 = 64;
+/// How often the nodes are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long nodes may take to connect before the banner comes anyway.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -67,19 +70,23 @@ pub async fn run(protocol: ProtocolName, args: UpRest, executable: Option<PathBu
         _ = observe::wait_connected(cluster.addresses(), &up, CONNECT_LIMIT) => {}
         () = stop.wait() => return Ok(INTERRUPTED),
     }
-    let statuses = observe::statuses(cluster.addresses()).await;
-    let honest = spec.faults.honest();
-    let asked = honest.iter().find_map(|id| statuses[usize::from(*id)].as_ref());
-    let collector = asked.and_then(|status| status.communication_node);
-    say(banner(&spec, &cluster, collector));
+    let mut view = current_view(&spec, &cluster).await;
+    say(banner(&spec, &cluster, view.as_ref()));
     loop {
         tokio::select! {
             () = stop.wait() => break,
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         for death in cluster.newly_dead() {
             say(format_args!("{death}. The others go on."));
         }
+        let now = current_view(&spec, &cluster).await;
+        if let (Some(before), Some(now)) = (&view, &now)
+            && now.view > before.view
+        {
+            say(format_args!("View {} now: node {} is the commander.", now.view, now.commander));
+        }
+        view = now.or(view);
     }
     drop(cluster);
     say(format_args!("\nAll nodes are stopped."));
@@ -87,23 +94,36 @@ pub async fn run(protocol: ProtocolName, args: UpRest, executable: Option<PathBu
     Ok(0)
 }
 
-fn banner(spec: &ClusterSpec, cluster: &Cluster, collector: Option<u16>) -> String {
+/// What an honest node that answers says of the cluster. Usually
+/// the first does.
+async fn current_view(spec: &ClusterSpec, cluster: &Cluster) -> Option<Status> {
+    for id in spec.faults.honest() {
+        let address = cluster.addresses()[usize::from(id)];
+        if let Some(Some(status)) = observe::statuses(&[address]).await.pop() {
+            return Some(status.replica);
+        }
+    }
+    None
+}
+
+fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&Status>) -> String {
     let f = spec.protocol.tolerates(spec.nodes);
     let addresses = cluster.addresses();
     let mut text = format!("{} with {} nodes, {}\n", spec.protocol, spec.nodes, tolerance(f));
     if spec.protocol == ProtocolName::CcroPaper {
         let _ = writeln!(text, "({PAPER_WARNING})");
     }
-    text.push('\n');
+    let _ = writeln!(text, "view {}\n", view.map_or(View(0), |view| view.view));
     for (id, address) in addresses.iter().enumerate() {
         let mut roles = Vec::new();
-        if id == 0 {
+        let id = ReplicaId(id as u16);
+        if view.map_or(id.0 == 0, |view| view.commander == id) {
             roles.push("commander");
         }
-        if collector == Some(id as u16) {
+        if view.and_then(|view| view.communication_node) == Some(id) {
             roles.push("communication node");
         }
-        let faults = spec.faults.nodes[id].describe();
+        let faults = spec.faults.nodes[usize::from(id.0)].describe();
         let faults = if faults == "none" { String::new() } else { format!("FAULTY: {faults}") };
         let _ = writeln!(text, "  node {id:<3} http://{address}  {:<30} {faults}", roles.join(", "));
     }

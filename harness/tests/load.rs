@@ -60,8 +60,7 @@ impl Gateway {
     }
 
     async fn decide(&self, number: u64) -> Result<Response<Full<Bytes>>, std::io::Error> {
-        const DECIDED: &str =
-            r#"{"outcome":"decided","seq":7,"consensus_us":12.5,"received_ns":1,"replies":2}"#;
+        const DECIDED: &str = r#"{"outcome":"decided","seq":7,"view":0,"consensus_us":12.5,"received_ns":1,"replies":2,"result":"7 00"}"#;
         const TIMEOUT: &str = r#"{"outcome":"timeout","error":"nobody","replies":1,"consensus_us":3.0}"#;
         match self.script {
             Script::HoldFromTo { first, last } if number >= first => {

@@ -14,10 +14,10 @@ use sim::{Setup, World};
 /// whether they are decided.
 type Scenario = (&'static str, u16, &'static [(u16, &'static str)], u16, bool);
 
-const SCENARIOS: [Scenario; 13] = [
+const SCENARIOS: [Scenario; 14] = [
     ("pbft", 4, &[], 0, true),
     ("pbft", 4, &[(3, "malicious")], 1, true),
-    ("pbft", 4, &[(0, "equivocate")], 2, false),
+    ("pbft", 4, &[(0, "equivocate")], 2, true),
     ("pbft", 4, &[(0, "equivocate=victim")], 2, true),
     ("pbft", 4, &[(1, "offline"), (2, "offline")], 0, false),
     ("pbft", 6, &[(2, "withhold")], 3, true),
@@ -25,9 +25,10 @@ const SCENARIOS: [Scenario; 13] = [
     ("ccro", 4, &[(1, "withhold")], 0, true),
     ("ccro", 4, &[(1, "equivocate")], 3, true),
     ("ccro", 5, &[(1, "partial=0;2")], 4, true),
-    ("ccro", 4, &[(0, "offline")], 2, false),
+    ("ccro", 4, &[(0, "offline")], 2, true),
     ("ccro-paper", 6, &[(5, "offline")], 0, true),
-    ("ccro-paper", 6, &[(1, "withhold")], 0, false),
+    ("ccro-paper", 6, &[(1, "withhold")], 0, true),
+    ("ccro-paper", 4, &[(0, "offline")], 2, true),
 ];
 
 fn decided_in_simulation(scenario: &Scenario) -> bool {
@@ -79,7 +80,7 @@ fn decided_by_nodes((flow, n, faults, gateway, _): &Scenario) -> bool {
         &gateway.to_string(),
     ]);
     command.args(["--placement", "tasks", "--requests", "3", "--warmup", "0", "--repetitions", "1"]);
-    command.args(["--timeout", "1.5", "--out"]).arg(&out);
+    command.args(["--timeout", "4", "--out"]).arg(&out);
     for (id, fault) in *faults {
         command.arg("--fault").arg(format!("{fault}@{id}"));
     }

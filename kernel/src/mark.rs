@@ -140,6 +140,17 @@ pub enum Mark {
         /// The next one.
         to: ReplicaId,
     },
+    /// The roles of a round follow from the trust in each node (`ccro-paper`).
+    Trusted {
+        /// The round.
+        seq: Seq,
+        /// Its commander, unless it is found down.
+        commander: ReplicaId,
+        /// Its communication node, unless it is found down.
+        communication_node: ReplicaId,
+        /// By id, in thousandths.
+        trust_milli: Vec<u16>,
+    },
     /// A checkpoint became stable.
     Stable {
         /// Its sequence number.

@@ -191,4 +191,8 @@ pub struct Status {
     pub slots_in_flight: usize,
     /// Requests waiting for a slot (commander).
     pub requests_waiting: usize,
+    /// The trust in each node by id, in thousandths, from which roles follow
+    /// (`ccro-paper`); empty in other flows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trust_milli: Vec<u16>,
 }

@@ -1,6 +1,6 @@
 //! What a node is told at start.
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Claim, Cluster, Keyring, ReplicaId, Signer};
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,10 @@ use std::time::Duration;
 
 /// The largest `data` that a node takes unless told otherwise, in bytes.
 pub const DEFAULT_MAX_DATA_BYTES: usize = 8 << 20;
+
+/// How long a client may take to send a request unless told otherwise, in
+/// microseconds.
+pub const DEFAULT_READ_LIMIT_US: u64 = 60_000_000;
 
 /// Everything that one node needs to know.
 #[derive(Serialize, Deserialize, Clone, Debug)]
@@ -29,7 +33,7 @@ pub struct NodeConfig {
     pub batch_max: usize,
     /// How long the gateway waits for a decision, in microseconds.
     pub timeout_us: u64,
-    /// What the network does to every message that leaves this node.
+    /// What the network does to this node's messages, at the start.
     pub link: LinkConditions,
     /// How messages are written on the peer links.
     pub encoding: Encoding,
@@ -37,18 +41,40 @@ pub struct NodeConfig {
     pub seed: u64,
     /// The largest `data` of a request, in bytes.
     pub max_data_bytes: usize,
+    /// Connections that clients may have to this node at a time; the peers' come
+    /// on top.
+    pub max_clients: usize,
+    /// How long a client may take to send a request's head or its body, and how
+    /// long its connection may be idle, in microseconds.
+    pub read_limit_us: u64,
     /// Several nodes share this process, so that its CPU time and memory are not
     /// this node's own and are not reported.
     pub shares_process: bool,
 }
 
-/// Faults of the network, injected on every outgoing peer message.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq)]
+/// Faults of the network, injected on the peer links of one node. What is not
+/// named is not injected.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(default, deny_unknown_fields)]
 pub struct LinkConditions {
-    /// Added to every message's way, in microseconds.
+    /// Added to the way of every message that leaves this node, in microseconds.
     pub delay_us: u64,
-    /// Probability that a message is lost, 0 to 1.
+    /// Probability that a message that leaves this node is lost, 0 to 1.
     pub loss: f64,
+    /// Every message to and from these peers is lost.
+    pub cut: Vec<ReplicaId>,
+}
+
+impl LinkConditions {
+    /// Refuses what no network does.
+    pub(crate) fn check(&self, cluster: &Cluster) -> anyhow::Result<()> {
+        let LinkConditions { loss, cut, .. } = self;
+        ensure!((0.0..=1.0).contains(loss), "link loss {loss} is not a probability; it goes from 0 to 1");
+        if let Some(stranger) = cut.iter().find(|id| !cluster.contains(**id)) {
+            bail!("the link to node {stranger} cannot be cut: ids run from 0 to {}", cluster.n - 1);
+        }
+        Ok(())
+    }
 }
 
 /// How messages are written on the peer links.
@@ -101,12 +127,10 @@ impl NodeConfig {
             self.faulty_tolerated
         );
         ensure!(self.batch_max > 0, "batch_max is 0; a bundle holds at least 1 request");
+        ensure!(self.max_clients > 0, "max_clients is 0; nobody could ask this node for anything");
+        ensure!(self.read_limit_us > 0, "read_limit_us is 0; no request could come in time");
         ensure!(self.timeout_us > 0, "timeout_us is 0; no request could ever be decided in time");
-        ensure!(
-            (0.0..=1.0).contains(&self.link.loss),
-            "link loss {} is not a probability; it goes from 0 to 1",
-            self.link.loss
-        );
+        self.link.check(&self.cluster)?;
         let keyring = Keyring::new(&self.public_keys).context("cannot read the cluster's public keys")?;
         let proof = b"this key is this node's";
         let claim = Claim {
@@ -121,6 +145,11 @@ impl NodeConfig {
             self.public_keys[usize::from(self.id.0)]
         );
         Ok(keyring)
+    }
+
+    /// How long a client may take to send a request.
+    pub(crate) fn read_limit(&self) -> Duration {
+        Duration::from_micros(self.read_limit_us)
     }
 
     /// How long the gateway waits for a decision.

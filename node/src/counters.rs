@@ -177,6 +177,7 @@ mod tests {
         counters.received.count_reply(amount(1, 70));
         counters.refused(Reason::BadSignature);
         counters.refused(Reason::BadSignature);
+        counters.refused(Reason::Duplicate);
         counters.unreadable("truncated frame");
         let report = counters.report();
         assert_eq!(report.messages_out, [("prepare".to_owned(), 6), ("request".to_owned(), 1)].into());
@@ -187,8 +188,8 @@ mod tests {
         assert_eq!(report.bytes_in_by_kind, [("reply".to_owned(), 70)].into());
         assert_eq!((report.agreement_messages_out, report.other_messages_out), (6, 1));
         assert_eq!((report.agreement_messages_in, report.other_messages_in), (0, 1));
-        let rejected = [("bad signature".to_owned(), 2), ("truncated frame".to_owned(), 1)];
-        assert_eq!(report.rejected, rejected.into());
+        let rejected = [("bad signature", 2), ("duplicate", 1), ("truncated frame", 1)];
+        assert_eq!(report.rejected, rejected.map(|(reason, count)| (reason.to_owned(), count)).into());
     }
 
     #[test]

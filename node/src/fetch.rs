@@ -29,7 +29,8 @@ where
     P::Message: Falsify,
 {
     let config = &shared.config;
-    tokio::time::sleep(SETTLE + 4 * Duration::from_micros(config.link.delay_us)).await;
+    let delay_us = shared.link_conditions.borrow().delay_us;
+    tokio::time::sleep(SETTLE + 4 * Duration::from_micros(delay_us)).await;
     let mut asked = JoinSet::new();
     for id in config.cluster.replicas().filter(|id| *id != config.id) {
         let address = config.addresses[usize::from(id.0)];

@@ -17,6 +17,7 @@
 //! | `slots` | the record of each slot, built from marks: times, path, tallies |
 //! | `counters` | messages, bytes, rejections, CPU time, memory |
 //! | `replica_host` | the loop that steps the replica |
+//! | `connections` | connections that come in: limits, and hyper's own refusals explained |
 //! | `server` | the HTTP interface |
 //! | `answer` | what a client is told |
 //! | `hop` | measures one hop of a peer link, and of the way that was not chosen |
@@ -24,6 +25,7 @@
 mod answer;
 mod clock;
 mod config;
+mod connections;
 mod counters;
 mod fetch;
 mod frame;
@@ -38,11 +40,11 @@ mod status;
 mod timers;
 
 pub use clock::now_ns;
-pub use config::{DEFAULT_MAX_DATA_BYTES, Encoding, LinkConditions, NodeConfig};
+pub use config::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
 pub use counters::{CounterReport, process_cpu_us, process_memory_bytes};
 pub use frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode};
 pub use hop::{HopFigures, HopPlan, HopReport, measure_hops};
 pub use replica_host::run;
 pub use server::{CLUSTER_HEADER, FROM_HEADER};
-pub use slots::{LogReport, SLOTS_KEPT, SlotRow};
-pub use status::{PeerReport, StatusReport};
+pub use slots::{LogReport, SLOTS_KEPT, SlotLog, SlotRow, Tally};
+pub use status::{PeerReport, StatusReport, role};

@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 /// Bytes that wait for a connected peer at most; beyond, the newest is dropped.
 const MAX_QUEUED_BYTES: usize = 64 << 20;
@@ -48,6 +49,7 @@ pub(crate) struct LinkTarget {
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     queue: RefCell<Queue>,
+    peer_is_up: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +86,14 @@ impl Link {
         self.queue.borrow().is_connected
     }
 
+    /// The peer has shown that it is there: no use in waiting any longer before
+    /// the next attempt.
+    pub(crate) fn try_now(&self) {
+        if !self.is_connected() {
+            self.peer_is_up.notify_one();
+        }
+    }
+
     /// Messages dropped so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.queue.borrow().dropped
@@ -111,7 +121,10 @@ impl Link {
             if began.elapsed() >= GOOD_CONNECTION {
                 retry = FIRST_RETRY;
             }
-            tokio::time::sleep(retry).await;
+            tokio::select! {
+                () = tokio::time::sleep(retry) => {}
+                () = self.peer_is_up.notified() => {}
+            }
             retry = (retry * 2).min(LAST_RETRY);
         }
     }

@@ -1,7 +1,7 @@
 //! The loop that steps the replica: frames, timers and requests in, effects out.
 
 use crate::clock::now_ns;
-use crate::config::NodeConfig;
+use crate::config::{LinkConditions, NodeConfig};
 use crate::counters::{Amount, Counters};
 use crate::frame::{Frame, encode};
 use crate::gateway::{Gateway, first_session_now};
@@ -43,6 +43,8 @@ where
     pub(crate) slots: RefCell<SlotLog>,
     /// By id; none to itself.
     pub(crate) links: Vec<Option<Rc<Link>>>,
+    /// What the network does to messages now.
+    pub(crate) link_conditions: RefCell<LinkConditions>,
     pub(crate) inbox: Inbox<P::Message>,
     /// Tells the host that there is work.
     pub(crate) wake: Notify,
@@ -63,6 +65,16 @@ impl<P: Protocol> Shared<P> {
     /// Whether the node is cut off by fault injection.
     pub(crate) fn is_offline(&self) -> bool {
         self.replica.borrow().is_offline(&self.config.cluster, self.elapsed())
+    }
+}
+
+impl<P: Protocol> Shared<P>
+where
+    P::Message: Falsify,
+{
+    /// Whether the network lets nothing through to and from this peer.
+    fn is_cut(&self, peer: ReplicaId) -> bool {
+        self.link_conditions.borrow().cut.contains(&peer)
     }
 }
 
@@ -96,6 +108,7 @@ where
         counters: RefCell::new(Counters::default()),
         slots: RefCell::new(SlotLog::new(SLOTS_KEPT)),
         links,
+        link_conditions: RefCell::new(config.link.clone()),
         inbox: Inbox::new(),
         wake: Notify::new(),
         unfinished: Cell::new(0),
@@ -202,7 +215,8 @@ where
         while let Some(timer) = self.timers.pop_due(now) {
             self.step(Input::Expire(timer));
         }
-        let incoming = self.shared.inbox.take(FRAMES_PER_TURN);
+        let mut incoming = self.shared.inbox.take(FRAMES_PER_TURN);
+        incoming.retain(|incoming| !self.shared.is_cut(incoming.from));
         // A node that is offline does not even look at what it is sent.
         if !self.shared.is_offline() {
             self.receive(incoming);
@@ -374,7 +388,10 @@ where
 
     /// One message to one peer, under the injected conditions.
     fn transmit(&mut self, link: &Link, to: ReplicaId, frame: Bytes) {
-        let conditions = self.shared.config.link;
+        let conditions = self.shared.link_conditions.borrow();
+        if conditions.cut.contains(&to) {
+            return;
+        }
         if conditions.loss > 0.0 && self.loss.chance(conditions.loss) {
             return;
         }
@@ -391,6 +408,9 @@ where
             let Some(Delayed { to, frame, .. }) = self.delayed.pop_front() else {
                 return;
             };
+            if self.shared.is_cut(to) {
+                continue;
+            }
             if let Some(Some(link)) = self.shared.links.get(usize::from(to.0)) {
                 link.push(frame);
             }

@@ -2,7 +2,8 @@
 
 use crate::answer::{self, NodeTally};
 use crate::clock::now_ns;
-use crate::config::Encoding;
+use crate::config::{Encoding, LinkConditions};
+use crate::connections::{self, Connections, Explained, Visit};
 use crate::frame::{FrameError, FrameReader, decode};
 use crate::gateway::{Busy, MAX_IN_FLIGHT, Outcome};
 use crate::inbox::Incoming;
@@ -13,11 +14,11 @@ use adversary::{Behaviour, KNOWN, REPLY};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming as IncomingBody};
-use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
 use kernel::{Falsify, Operation, Protocol, ReplicaId, Seq};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -25,7 +26,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// Header of a peer's request: the cluster it belongs to, in hexadecimal.
@@ -39,7 +40,8 @@ const MAX_CONTROL_BODY_BYTES: usize = 64 << 10;
 /// Of a body that is too large, this much more is read before the answer.
 const MAX_DISCARDED_BYTES: usize = 64 << 20;
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PATHS: &str = "GET /status, POST /preprepare, GET /log?from=A&to=B, GET or POST /faults, POST /peer";
+const CROWDED: &str = "this node has as many connections as it takes; close some, or try again later";
+const PATHS: &str = "GET /status, POST /preprepare, GET /log?from=A&to=B, GET or POST /faults, GET or POST /links, POST /peer";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -62,6 +64,8 @@ where
     P: Protocol + 'static,
     P::Message: Falsify,
 {
+    let peers = shared.links.len() - 1;
+    let connections = Connections::new(shared.config.max_clients, peers);
     loop {
         while tasks.try_join_next().is_some() {}
         let stream = match listener.accept().await {
@@ -76,35 +80,63 @@ where
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        let shared = Rc::clone(&shared);
-        tasks.spawn_local(async move {
-            let service = service_fn(|request| {
-                let shared = Rc::clone(&shared);
-                async move { Ok::<_, Infallible>(route(&shared, request).await) }
-            });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
-        });
+        let Some(visit) = connections.admit() else {
+            // Not even listened to: it is told once, if it can be told at once.
+            let _ = stream.try_write(&connections::raw_answer(StatusCode::SERVICE_UNAVAILABLE, CROWDED));
+            continue;
+        };
+        tasks.spawn_local(converse(Rc::clone(&shared), stream, visit));
     }
 }
 
-async fn route<P: Protocol>(shared: &Shared<P>, request: Request<IncomingBody>) -> Answer
+/// One connection, from its first request to its end.
+async fn converse<P: Protocol>(shared: Rc<Shared<P>>, stream: TcpStream, visit: Visit)
+where
+    P::Message: Falsify,
+{
+    let limit = visit.read_limit(shared.config.read_limit());
+    let service = service_fn(|request| {
+        let (shared, visit) = (&shared, &visit);
+        async move { Ok::<_, Infallible>(route(shared, visit, request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limit);
+    let mut connection = http.serve_connection(Explained::new(stream), service);
+    let Err(error) = (&mut connection).await else { return };
+    tracing::debug!(%error, "connection ended");
+    let parts = connection.into_parts();
+    // Whoever has begun a request is told; whoever was idle would take it for
+    // the answer to his next.
+    let late = error.is_timeout() && !parts.read_buf.is_empty();
+    let words = late.then(|| {
+        let error = format!("the request's head did not come within {limit:?}");
+        connections::raw_answer(StatusCode::REQUEST_TIMEOUT, &error)
+    });
+    connections::close(parts.io, words).await;
+}
+
+async fn route<P: Protocol>(shared: &Shared<P>, visit: &Visit, request: Request<IncomingBody>) -> Answer
 where
     P::Message: Falsify,
 {
     let path = request.uri().path();
+    if visit.is_spare() && path != "/peer" {
+        let mut answer = json(StatusCode::SERVICE_UNAVAILABLE, answer::error_json(CROWDED));
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return answer;
+    }
     let answered = match (path, request.method()) {
         ("/preprepare", &Method::POST) => preprepare(shared, request).await,
-        ("/peer", &Method::POST) => peer(shared, request).await,
+        ("/peer", &Method::POST) => peer(shared, visit, request).await,
         ("/status", &Method::GET) => Ok(json_of(&status::report(shared))),
         ("/log", &Method::GET) => log(shared, &request),
         ("/faults", &Method::GET) => Ok(faults(shared)),
         ("/faults", &Method::POST) => set_faults(shared, request).await,
+        ("/links", &Method::GET) => Ok(json_of(&*shared.link_conditions.borrow())),
+        ("/links", &Method::POST) => set_links(shared, request).await,
         ("/preprepare" | "/peer", _) => Ok(wrong_method(&request, "POST")),
         ("/status" | "/log", _) => Ok(wrong_method(&request, "GET")),
-        ("/faults", _) => Ok(wrong_method(&request, "GET, POST")),
+        ("/faults" | "/links", _) => Ok(wrong_method(&request, "GET, POST")),
         _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no {path}; this node has {PATHS}"))),
     };
     answered.unwrap_or_else(|Refusal(status, error)| json(status, answer::error_json(&error)))
@@ -142,8 +174,15 @@ fn has(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(wanted)))
 }
 
-/// The whole body, if it is no larger than `limit` bytes.
-async fn read_body(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal> {
+/// The whole body, if it comes in time and is no larger than `limit` bytes.
+async fn read_body(body: IncomingBody, limit: usize, within: Duration) -> Result<Bytes, Refusal> {
+    tokio::time::timeout(within, read_all(body, limit)).await.unwrap_or_else(|_| {
+        let error = format!("the body did not come within {within:?}");
+        Err(Refusal(StatusCode::REQUEST_TIMEOUT, error))
+    })
+}
+
+async fn read_all(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -250,7 +289,7 @@ where
     if request.body().size_hint().lower() > MAX_DISCARDED_BYTES as u64 {
         return Err(too_large(limit));
     }
-    let body = read_body(request.into_body(), limit).await?;
+    let body = read_body(request.into_body(), limit, shared.config.read_limit()).await?;
     let operation = parse_data(&body, max_data_bytes)?;
     let opened = shared.gateway.borrow_mut().open(operation, now_ns());
     let outcome = opened.map_err(|Busy| {
@@ -391,7 +430,8 @@ where
     struct Wanted {
         faults: Vec<Behaviour>,
     }
-    let body = read_body(request.into_body(), MAX_CONTROL_BODY_BYTES).await?;
+    let within = shared.config.read_limit();
+    let body = read_body(request.into_body(), MAX_CONTROL_BODY_BYTES, within).await?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad(format!(
             "{error}; send JSON such as {{\"faults\": [\"malicious\", \"delay=5ms\"]}}, and [] for an honest node; \
@@ -410,8 +450,30 @@ where
     Ok(faults(shared))
 }
 
+async fn set_links<P: Protocol>(shared: &Shared<P>, request: Request<IncomingBody>) -> Result<Answer, Refusal>
+where
+    P::Message: Falsify,
+{
+    let within = shared.config.read_limit();
+    let body = read_body(request.into_body(), MAX_CONTROL_BODY_BYTES, within).await?;
+    let wanted: LinkConditions = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::bad(format!(
+            "{error}; send JSON such as {{\"cut\": [2, 3], \"delay_us\": 500, \"loss\": 0.1}}; what is left out is \
+             not injected, and {{}} heals the links"
+        ))
+    })?;
+    wanted.check(&shared.config.cluster).map_err(|error| Refusal::bad(error.to_string()))?;
+    let answer = json_of(&wanted);
+    shared.link_conditions.replace(wanted);
+    Ok(answer)
+}
+
 /// A peer link: a stream of frames that ends when either side has had enough.
-async fn peer<P: Protocol>(shared: &Shared<P>, request: Request<IncomingBody>) -> Result<Answer, Refusal>
+async fn peer<P: Protocol>(
+    shared: &Shared<P>,
+    visit: &Visit,
+    request: Request<IncomingBody>,
+) -> Result<Answer, Refusal>
 where
     P::Message: Falsify,
 {
@@ -420,6 +482,13 @@ where
         Refusal::bad(error)
     };
     let (from, encoding) = introduce(shared, request.headers()).map_err(refused)?;
+    let Some(_link) = visit.as_link() else {
+        let error = "this node has more peer links than peers already; close some".to_owned();
+        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
+    };
+    if let Some(Some(back)) = shared.links.get(usize::from(from.0)) {
+        back.try_now();
+    }
     let mut reader = FrameReader::new(encoding);
     let mut unfinished = Unfinished { all: &shared.unfinished, own: 0 };
     let mut body = request.into_body();

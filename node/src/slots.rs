@@ -38,9 +38,11 @@ enum Offence {
 
 /// Votes received, sorted out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) correct: u64,
-    pub(crate) corrupt: u64,
+pub struct Tally {
+    /// For the digest that is right.
+    pub correct: u64,
+    /// All else.
+    pub corrupt: u64,
 }
 
 impl Slot {
@@ -64,7 +66,7 @@ impl Slot {
 
 /// The records of the latest slots.
 #[derive(Debug)]
-pub(crate) struct SlotLog {
+pub struct SlotLog {
     kept: usize,
     first: u64,
     slots: VecDeque<Slot>,
@@ -74,12 +76,12 @@ pub(crate) struct SlotLog {
 
 impl SlotLog {
     /// A log of at most `kept` slots.
-    pub(crate) fn new(kept: usize) -> SlotLog {
+    pub fn new(kept: usize) -> SlotLog {
         SlotLog { kept, first: 1, slots: VecDeque::new(), last_executed: 0, totals: Tally::default() }
     }
 
     /// Takes note of a mark made at `now_ns`.
-    pub(crate) fn note(&mut self, mark: &Mark, now_ns: u64) {
+    pub fn note(&mut self, mark: &Mark, now_ns: u64) {
         match mark {
             Mark::Proposed { seq, digest, requests, .. } => self.update(*seq, |slot| {
                 slot.accepted = Some(*digest);
@@ -119,6 +121,7 @@ impl SlotLog {
             | Mark::Certified { .. }
             | Mark::FellBack { .. }
             | Mark::Rotated { .. }
+            | Mark::Trusted { .. }
             | Mark::Stable { .. }
             | Mark::LeftFor { .. }
             | Mark::ViewBegan { .. }
@@ -127,7 +130,7 @@ impl SlotLog {
     }
 
     /// Takes note of a vote, proposal or certificate that was refused.
-    pub(crate) fn note_refused(&mut self, seq: Seq, from: ReplicaId, reason: Reason) {
+    pub fn note_refused(&mut self, seq: Seq, from: ReplicaId, reason: Reason) {
         self.offended(seq, from, Offence::Refused(reason));
     }
 
@@ -140,7 +143,7 @@ impl SlotLog {
     }
 
     /// All votes received since the start, those of forgotten slots included.
-    pub(crate) fn totals(&self) -> Tally {
+    pub fn totals(&self) -> Tally {
         self.totals
     }
 
@@ -155,7 +158,7 @@ impl SlotLog {
     }
 
     /// The records of the slots `from..=to` of which anything is known.
-    pub(crate) fn rows(&self, from: u64, to: u64) -> Vec<SlotRow> {
+    pub fn rows(&self, from: u64, to: u64) -> Vec<SlotRow> {
         let last = self.first + self.slots.len() as u64;
         let (from, to) = (from.max(self.first), to.min(last.saturating_sub(1)));
         (from..=to).filter_map(|seq| Some(row(seq, self.get(Seq(seq))?))).collect()

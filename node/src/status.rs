@@ -109,7 +109,8 @@ where
     report
 }
 
-fn role(id: ReplicaId, status: &Status) -> &'static str {
+/// The role of a node, by its own word: see [`StatusReport::role`].
+pub fn role(id: ReplicaId, status: &Status) -> &'static str {
     match (status.commander == id, status.communication_node == Some(id)) {
         (true, true) => "commander+communication_node",
         (true, false) => "commander",
@@ -140,6 +141,7 @@ mod tests {
             stable_checkpoint: Seq(0),
             slots_in_flight: 0,
             requests_waiting: 0,
+            trust_milli: vec![],
         };
         let role = |status: Status| role(ReplicaId(1), &status);
         assert_eq!(role(status(1, Some(1))), "commander+communication_node");

@@ -16,15 +16,18 @@
 //! | PRE-PREPARE | this view, inside the watermarks, first for its slot, batch matches digest, requests authentic | PREPARE to all (§4.2) |
 //! | PREPAREs | proposal accepted and `q` replicas for it, the commander's proposal counting as its vote: *prepared* | COMMIT to all (§4.2) |
 //! | COMMITs | `q` for one digest: *committed* | execute in order, REPLY to the gateway (§4.2) |
-//! | a slot executed | its number divisible by `K`, or 16 MiB of payload since the last | CHECKPOINT to all (§4.3) |
-//! | CHECKPOINTs | `q` for one state: *stable* | move the watermarks, forget what is below the one before (§4.3) |
-//! | a CHECKPOINT | stable here already | answer with the proof |
 //! | requests | executed already | reply from the session table |
+//! | a proposal or vote | its author said another thing before | refuse it; two proposals prove that the commander equivocates |
 //! | resend timer | nothing executed, a slot or checkpoint open | own votes for it to all; the wait doubles |
 //! | resend timer | at rest since the last | tell all how far this replica has executed |
 //! | `f+1` replicas further ahead | – | the slots in between are stuck: ask for them |
 //! | a stuck slot's votes | committed here | answer with a certificate; else with own votes |
-//! | a certificate of `q` COMMITs | from anyone | the slot is committed |
+//! | a certificate of `q` COMMITs | of any view, from anyone | the slot is committed |
+//!
+//! Checkpoints and state transfer (§4.3, §4.6) are specified in [`transfer`], the
+//! view change (§4.4) in [`view_change`], what a new view proposes and why that is
+//! safe in [`new_view`], and what a replica does that lost its memory in
+//! [`recovery`].
 //!
 //! # Deviations from the paper
 //!
@@ -39,10 +42,8 @@
 //!   bytes and not only in slots. All replicas execute the same bytes, so they
 //!   reach the same checkpoints.
 //! * Replies carry no client timestamp but session and counter.
-//!
-//! View change (§4.4) and state transfer are not part of this version: a dead
-//! or split-voting commander stops the cluster, and a replica further behind
-//! than what its peers still keep stays behind.
+//! * A replica that left a view alone goes on learning in it, and one that decided
+//!   a slot does not vote for it again in the next view ([`view_change`]).
 //!
 //! # Why it is safe
 //!
@@ -50,8 +51,9 @@
 //! replicas sent COMMIT for each, so an honest one sent both; it does so only
 //! when prepared for each, and by the same argument an honest replica would
 //! have voted for both in PREPARE. An honest replica votes once per slot and
-//! view ([`Core::accept`], [`Core::cast`]), so `d = d'`. Execution follows
-//! sequence numbers without a gap, so logs are equal.
+//! view ([`Core::accept`], [`Core::cast`]), so `d = d'`. Across views: see
+//! [`new_view`]. Execution follows sequence numbers without a gap, so logs are
+//! equal; a state that is taken over is the one that a quorum vouched for.
 
 mod checkpoint;
 mod config;

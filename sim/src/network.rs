@@ -194,6 +194,25 @@ impl Network {
         toml::to_string(self).expect("a network is plain data")
     }
 
+    /// How long a message takes on the slowest link between `n` nodes, as a rule:
+    /// the longest delay, or the median where there is no longest.
+    pub fn slowest_us(&self, n: u16) -> u64 {
+        let regions = self.regions.iter().filter_map(|region| regions::index(region)).take(usize::from(n));
+        let between: Vec<usize> = regions.collect();
+        let pairs = between.iter().flat_map(|from| between.iter().map(|to| regions::one_way_us(*from, *to)));
+        let general = if between.is_empty() { self.delay.usual_us() } else { 0.0 };
+        let single = self.links.iter().filter_map(|rule| rule.delay).map(Delay::usual_us);
+        pairs.chain(single).fold(general, f64::max) as u64
+    }
+
+    /// Whether messages get through at a time, most of them at least: no
+    /// partition is on, and no link loses more than one in ten.
+    pub fn is_healthy_at(&self, at_us: u64) -> bool {
+        let on = |partition: &Partition| (partition.from_us..partition.until_us).contains(&at_us);
+        let losses = self.links.iter().filter_map(|rule| rule.loss).chain([self.loss]);
+        !self.partitions.iter().any(on) && losses.fold(0.0, f64::max) <= 0.1
+    }
+
     /// Refuses what cannot be meant for `n` nodes.
     pub fn check(&self, n: u16) -> Result<(), BadNetwork> {
         self.delay.check("delay")?;
@@ -220,6 +239,12 @@ impl Network {
 }
 
 impl Delay {
+    fn usual_us(self) -> f64 {
+        match self {
+            Delay::Constant(us) | Delay::Uniform(_, us) | Delay::LogNormal { median_us: us, .. } => us,
+        }
+    }
+
     fn check(&self, key: &str) -> Result<(), BadNetwork> {
         match *self {
             Delay::Constant(us) => within(&format!("{key}.constant_us"), us, 0.0, LONGEST_US),

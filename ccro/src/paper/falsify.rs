@@ -1,6 +1,8 @@
 //! How a faulty node's messages lie, with nothing but its own key.
 
 use super::message::{Message, Statement, Step};
+use super::replica::view;
+use super::roles::Attempt;
 use kernel::{Batch, Choose, Cluster, Digest, Falsify, Forgery, ReplyBundle, Seq, Signer, Subject, View};
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ impl Statement {
     /// The same step about another block; it holds if it is `signer`'s own.
     fn about(&self, digest: Digest, cluster: &Cluster, signer: &Signer) -> Statement {
         if self.author == signer.id() {
-            Statement::sign(cluster, signer, self.step, self.seq, digest)
+            Statement::sign(cluster, signer, self.step, (self.seq, self.attempt), digest)
         } else {
             Statement { digest, ..self.clone() }
         }
@@ -31,15 +33,24 @@ impl Statement {
 impl Message {
     fn block(&self) -> Option<&Arc<Batch>> {
         match self {
-            Message::Block { batch, .. } => Some(batch),
+            Message::Block { batch, .. } | Message::Store { batch, .. } => Some(batch),
             _ => None,
         }
     }
 }
 
 impl Falsify for Message {
-    const KINDS: &'static [&'static str] =
-        &["request", "block-request", "store", "pre-prepare", "prepare", "commit", "round-reply"];
+    const KINDS: &'static [&'static str] = &[
+        "request",
+        "block-request",
+        "store",
+        "pre-prepare",
+        "prepare",
+        "commit",
+        "round-reply",
+        "fetch",
+        "state",
+    ];
 
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
         match self {
@@ -56,21 +67,16 @@ impl Falsify for Message {
         let Message::Block { header, batch } = self else {
             return None;
         };
-        if header.step != Step::Request {
-            return None;
-        }
         let (_, kept) = batch.bundles.split_last()?;
         let other = Arc::new(Batch { bundles: kept.to_vec() });
-        let header = Statement::sign(cluster, signer, Step::Request, header.seq, other.digest());
+        let header =
+            Statement::sign(cluster, signer, Step::Request, (header.seq, header.attempt), other.digest());
         Some(Message::Block { header, batch: other })
     }
 
     fn subject(&self) -> Option<Subject> {
-        let header = match self {
-            Message::Requests(_) => return None,
-            Message::Block { header, .. } | Message::Reply { header, .. } | Message::Step(header) => header,
-        };
-        Some(Subject { view: View(0), seq: header.seq, digest: header.digest })
+        let header = self.header()?;
+        Some(Subject { view: view(header.attempt), seq: header.seq, digest: header.digest })
     }
 
     fn retold(
@@ -87,12 +93,17 @@ impl Falsify for Message {
                 let header = header.about(digest, cluster, signer);
                 Some(Message::Block { header, batch: Arc::clone(batch) })
             }
+            Message::Store { header, trust, .. } => {
+                let batch = heard.iter().filter_map(Message::block).find(|batch| batch.digest() == digest)?;
+                let (round, batch) = ((header.seq, header.attempt), Arc::clone(batch));
+                Some(Message::store(cluster, signer, round, batch, Arc::clone(trust)))
+            }
             Message::Reply { header, bundles } => {
                 let lie = |bundle: &ReplyBundle| bundle.falsified(cluster, signer);
                 let bundles = bundles.iter().map(lie).collect();
                 Some(Message::Reply { header: header.about(digest, cluster, signer), bundles })
             }
-            Message::Requests(_) => None,
+            Message::Requests(_) | Message::Fetch { .. } | Message::State { .. } => None,
         }
     }
 
@@ -107,7 +118,15 @@ impl Falsify for Message {
                 let header = header.forged(forgery, cluster)?;
                 Some(Message::Reply { header, bundles: bundles.clone() })
             }
-            Message::Requests(_) => None,
+            Message::Store { header, batch, trust } => {
+                let (header, batch) = (header.forged(forgery, cluster)?, Arc::clone(batch));
+                Some(Message::Store { header, batch, trust: Arc::clone(trust) })
+            }
+            Message::State { header, trust, state } => {
+                let (header, state) = (header.forged(forgery, cluster)?, state.clone());
+                Some(Message::State { header, trust: Arc::clone(trust), state })
+            }
+            Message::Requests(_) | Message::Fetch { .. } => None,
         }
     }
 
@@ -119,6 +138,7 @@ impl Falsify for Message {
     fn noise(near: Seq, choose: &mut dyn Choose, cluster: &Cluster, signer: &Signer) -> Message {
         let seq = Seq(near.0 + 1 + choose.below(600));
         let step = [Step::Prepare, Step::PrePrepare, Step::Commit][choose.below(3) as usize];
-        Message::Step(Statement::sign(cluster, signer, step, seq, Digest::of(&seq.0.to_le_bytes())))
+        let round = (seq, Attempt::default());
+        Message::Step(Statement::sign(cluster, signer, step, round, Digest::of(&seq.0.to_le_bytes())))
     }
 }

@@ -6,7 +6,7 @@ use super::schema::SummaryRow;
 pub(super) const NONE: &str = "–";
 
 /// Microseconds with three digits and the unit that suits them.
-pub(super) fn duration(us: Option<f64>) -> String {
+pub(crate) fn duration(us: Option<f64>) -> String {
     let Some(us) = us.filter(|us| us.is_finite()) else {
         return NONE.into();
     };
@@ -18,7 +18,7 @@ pub(super) fn duration(us: Option<f64>) -> String {
 }
 
 /// Three significant digits, or all before the point, thousands set apart.
-pub(super) fn digits(value: f64) -> String {
+pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
         v if v >= 99.95 => super::draw::number(value.round()),

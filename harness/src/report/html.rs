@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::Report;
 use super::draw::is_marked;
 use super::format::{NONE, digits, duration, optional, outcomes, percent, ratio};
+use super::outages;
 use super::plots::{Plot, SECTIONS};
 use super::schema::{CellRow, SummaryRow};
 use super::summary::PAPER_WARNING;
@@ -50,6 +51,8 @@ pub fn render(report: &Report, cells: &[CellRow], plots: &[Plot], machine: Optio
         open_loop => report.summary.iter().any(|row| row.latency_basis == "response"),
         warnings => report.warnings.clone(),
         notes => report.notes.clone(),
+        outage_header => outages::HEADER,
+        outages => report.outages.iter().map(|outage| outage.fields().to_vec()).collect::<Vec<_>>(),
         sections => sections(plots),
         machine => machine.map(flatten).unwrap_or_default(),
         cells => cells.iter().map(condition).collect::<Vec<_>>(),

@@ -4,9 +4,10 @@
 mod bars;
 mod draw;
 pub mod files;
-mod format;
+pub(crate) mod format;
 pub mod histograms;
 pub mod html;
+pub mod outages;
 pub mod plots;
 pub mod schema;
 pub mod setting;
@@ -21,7 +22,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use schema::{CellRow, NodeRow, Row as _, SampleRow, SummaryRow};
+use schema::{CellRow, EventRow, NodeRow, Row as _, SampleRow, SummaryRow};
 
 /// What [`build`] found.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Why cells ended early, as `cells.csv` notes it.
     pub notes: Vec<String>,
+    /// What clients saw of kills, restarts and cuts.
+    pub outages: Vec<outages::OutageSummary>,
 }
 
 impl Report {
@@ -50,8 +53,8 @@ impl Report {
     }
 }
 
-/// Reads `samples.csv`, `nodes.csv` and `cells.csv` of `dir` (and `floor.json`
-/// and `machine.json`, where they are there) and writes `summary.csv`,
+/// Reads `samples.csv`, `nodes.csv` and `cells.csv` of `dir` (and `events.csv`,
+/// `floor.json` and `machine.json`, where they are there) and writes `summary.csv`,
 /// `histograms/`, `plots/` and `report.html` anew.
 ///
 /// A repetition counts once it has its row in `cells.csv`; rows of an
@@ -60,22 +63,36 @@ pub fn build(dir: &Path) -> Result<Report> {
     let cells: Vec<CellRow> = files::read_rows(dir)?;
     let mut samples: Vec<SampleRow> = files::read_rows(dir)?;
     let mut nodes: Vec<NodeRow> = files::read_rows(dir)?;
+    let mut events: Vec<EventRow> = match dir.join(EventRow::FILE).exists() {
+        true => files::read_rows(dir)?,
+        false => Vec::new(),
+    };
     let floors = summary::read_floors(dir)?;
     let machine = html::read_machine(dir)?;
     let mut warnings = leave_out_unfinished(dir, &cells, &mut samples, &mut nodes)?;
+    events.retain(|event| {
+        cells.iter().any(|cell| cell.cell == event.cell && cell.repetition == event.repetition)
+    });
     warnings.extend(contradictions(&cells, &samples));
     warnings.extend(missing_nodes(&cells, &nodes));
 
     let rows = summary::summarise(&samples, &nodes, &cells, &floors);
-    let report = Report { variants: variants(&rows, &cells), notes: notes(&cells), summary: rows, warnings };
+    let report = Report {
+        variants: variants(&rows, &cells),
+        notes: notes(&cells),
+        outages: outages::summarise(&events),
+        summary: rows,
+        warnings,
+    };
     files::write_rows(dir, &report.summary)?;
     histograms::write_all(dir, &samples)?;
-    let plots = plots::draw_all(plots::Input {
+    let mut plots = plots::draw_all(plots::Input {
         samples: &samples,
         nodes: &nodes,
         cells: &cells,
         summary: &report.summary,
     })?;
+    plots.extend(outages::draw(&events, &samples)?);
     let files: Vec<(String, Vec<u8>)> =
         plots.iter().map(|plot| (plot.file.clone(), plot.svg.clone().into_bytes())).collect();
     files::replace_folder(&dir.join("plots"), "svg", &files)?;

@@ -38,6 +38,8 @@ pub struct Input<'a> {
     pub summary: &'a [SummaryRow],
 }
 
+/// Pictures of [`super::outages`].
+pub(super) const OUTAGES: &str = "Outages";
 const LATENCY: &str = "Latency";
 const SCALING: &str = "Scaling";
 const LOAD: &str = "Throughput";
@@ -45,7 +47,7 @@ const OUTCOMES: &str = "Outcomes";
 const VOTES: &str = "Votes";
 
 /// The sections in the order of the report.
-pub const SECTIONS: [&str; 5] = [LATENCY, SCALING, LOAD, OUTCOMES, VOTES];
+pub const SECTIONS: [&str; 6] = [OUTAGES, LATENCY, SCALING, LOAD, OUTCOMES, VOTES];
 
 /// Draws every picture that these rows have data for.
 pub fn draw_all(input: Input) -> Result<Vec<Plot>> {

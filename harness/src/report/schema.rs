@@ -331,6 +331,87 @@ impl Row for CellRow {
     ];
 }
 
+/// What was done to a cluster under load.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// Processes ended with SIGKILL.
+    Kill,
+    /// Those processes started again, without their memory.
+    Restart,
+    /// Links cut.
+    Cut,
+    /// Links healed.
+    Heal,
+}
+
+impl EventKind {
+    /// The name in the files.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Kill => "kill",
+            EventKind::Restart => "restart",
+            EventKind::Cut => "cut",
+            EventKind::Heal => "heal",
+        }
+    }
+}
+
+/// One event of an outage: a row of `events.csv`. What clients saw counts until
+/// the next event.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct EventRow {
+    /// The cell's name.
+    pub cell: String,
+    /// Number of the repetition, from 0.
+    pub repetition: u32,
+    /// `pbft`, `ccro` or `ccro-paper`.
+    pub protocol: String,
+    /// Number of nodes `n`.
+    pub nodes: u32,
+    /// What was done.
+    pub event: EventKind,
+    /// To which nodes, separated by `;`; for cuts, those outside the largest
+    /// group.
+    pub node: String,
+    /// Microseconds since the load began.
+    pub at_us: u64,
+    /// The longest time without an accepted answer.
+    pub gap_us: Option<u64>,
+    /// From the event to the answer that ended it; `None` if none did.
+    pub service_after_us: Option<u64>,
+    /// Answers that took longer than `late_ms` of the plan.
+    pub late: u64,
+    /// Requests due in this time that were not decided at all.
+    pub undecided: u64,
+    /// The highest view in which a request was decided.
+    pub view: Option<u64>,
+    /// From the event until the nodes had executed what the others had.
+    pub caught_up_us: Option<u64>,
+    /// From the event until they took part in the agreement again.
+    pub voting_us: Option<u64>,
+}
+
+impl Row for EventRow {
+    const FILE: &'static str = "events.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "cell",
+        "repetition",
+        "protocol",
+        "nodes",
+        "event",
+        "node",
+        "at_us",
+        "gap_us",
+        "service_after_us",
+        "late",
+        "undecided",
+        "view",
+        "caught_up_us",
+        "voting_us",
+    ];
+}
+
 /// One cell, all repetitions together: a row of `summary.csv`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct SummaryRow {

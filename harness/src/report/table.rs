@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, Row, Table, presets};
 use super::Report;
 use super::draw::is_marked;
 use super::format::{digits, duration, optional, outcomes, ratio};
+use super::outages;
 use super::schema::SummaryRow;
 use super::summary::PAPER_WARNING;
 
@@ -43,7 +44,7 @@ pub fn render(report: &Report) -> String {
     for column in table.column_iter_mut().skip(3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!("{table}\n{}", remarks(report))
+    format!("{table}\n{}{}", outages::render(&report.outages), remarks(report))
 }
 
 /// Nodes, faults and what else sets a group apart, in short lines.

@@ -15,7 +15,10 @@ pub type CcroPaper = ccro::paper::Replica<OpaqueLog>;
 /// PBFT for the swarm.
 pub const PBFT: Flow<Pbft> = Flow {
     name: "pbft",
-    make: |settings, n, memory| Pbft::new(pbft_config(settings, n), OpaqueLog::default()),
+    make: |settings, n, memory| match memory {
+        Memory::Fresh => Pbft::new(pbft_config(settings, n), OpaqueLog::default()),
+        Memory::Lost => Pbft::recovering(pbft_config(settings, n), OpaqueLog::default()),
+    },
     kept: |replica| kept(replica.core()),
     tolerates: kernel::cluster::max_faulty,
     withstands_faults: true,
@@ -24,7 +27,10 @@ pub const PBFT: Flow<Pbft> = Flow {
 /// CCRO for the swarm.
 pub const CCRO: Flow<Ccro> = Flow {
     name: "ccro",
-    make: |settings, n, memory| Ccro::new(ccro_config(settings, n), OpaqueLog::default()),
+    make: |settings, n, memory| match memory {
+        Memory::Fresh => Ccro::new(ccro_config(settings, n), OpaqueLog::default()),
+        Memory::Lost => Ccro::recovering(ccro_config(settings, n), OpaqueLog::default()),
+    },
     kept: |replica| kept(replica.core()),
     tolerates: kernel::cluster::max_faulty,
     withstands_faults: true,
@@ -45,6 +51,7 @@ fn pbft_config(settings: &Settings, n: u16) -> pbft::Config {
         batch_max: settings.batch_max,
         window: settings.window,
         checkpoint_interval: settings.checkpoint_interval,
+        request_after: Micros(settings.request_timer_us),
         resend_after: Micros(settings.resend_after_us),
         ..pbft::Config::for_cluster(n)
     }

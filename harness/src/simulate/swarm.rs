@@ -32,7 +32,11 @@ struct Outcome {
 /// Plays every seed for every flow and says what was violated.
 pub async fn run(protocols: &[ProtocolName], seeds: Range<u64>) -> Result<u8> {
     if seeds.is_empty() {
-        bail!("the seeds {}..{} are none; give a range that ends after it begins, such as 0..1000", seeds.start, seeds.end);
+        bail!(
+            "the seeds {}..{} are none; give a range that ends after it begins, such as 0..1000",
+            seeds.start,
+            seeds.end
+        );
     }
     let stop = Stop::listen()?;
     std::panic::set_hook(Box::new(|_| {})); // A failed assertion is a finding and is reported as one.
@@ -143,7 +147,8 @@ fn by_property<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
 /// Plays a schedule from a file.
 pub fn replay(path: &Path) -> Result<u8> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let schedule = Schedule::parse(&text).with_context(|| format!("{} cannot be replayed", path.display()))?;
+    let schedule =
+        Schedule::parse(&text).with_context(|| format!("{} cannot be replayed", path.display()))?;
     match schedule.protocol.as_str() {
         "pbft" => judge(&flows::PBFT, &schedule),
         "ccro" => judge(&flows::CCRO, &schedule),

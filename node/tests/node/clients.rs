@@ -138,6 +138,10 @@ fn bad_input_is_answered_with_what_is_wrong_and_harms_nobody() {
             ("GET /log?since=1", String::new(), 400, "since=1"),
             ("POST /faults", "{\"faults\":[\"lazy\"]}".into(), 400, "known: offline"),
             ("POST /faults", "{\"faults\":[\"partial=4\"]}".into(), 400, "there is no node 4"),
+            ("PUT /links", String::new(), 405, "takes GET, POST, not PUT"),
+            ("POST /links", "{\"cut\":[4]}".into(), 400, "ids run from 0 to 3"),
+            ("POST /links", "{\"loss\":1.5}".into(), 400, "goes from 0 to 1"),
+            ("POST /links", "{\"cuts\":[1]}".into(), 400, "\"cut\": [2, 3]"),
             ("POST /faults", "{\"fault\":[]}".into(), 400, "\"faults\""),
             ("POST /faults", "x".repeat(100_000), 413, "limit is 65536 bytes"),
         ];
@@ -227,7 +231,7 @@ fn an_undecided_request_is_told_what_is_known_and_never_a_time() {
 #[test]
 fn a_lossy_link_loses_and_a_slow_one_delivers() {
     run(async {
-        let link = node::LinkConditions { delay_us: 0, loss: 1.0 };
+        let link = node::LinkConditions { loss: 1.0, ..Default::default() };
         let setup = Setup { timeout_ms: Some(60), link, ..Setup::default() };
         let cluster = TestCluster::start(4, setup).await;
         assert_eq!(ask(cluster.addresses[0], "a").await.status, 504);
@@ -236,7 +240,7 @@ fn a_lossy_link_loses_and_a_slow_one_delivers() {
         assert_eq!(cluster.status(1).await["counters"]["bytes_in"], 0);
     });
     run(async {
-        let link = node::LinkConditions { delay_us: 300, loss: 0.0 };
+        let link = node::LinkConditions { delay_us: 300, ..Default::default() };
         let cluster = TestCluster::start(4, Setup { link, ..Setup::default() }).await;
         let asked: Vec<_> = (0..40)
             .map(|i| {
@@ -270,5 +274,28 @@ fn a_node_that_is_shut_down_is_gone_and_can_be_started_again() {
             node::run(config.clone(), replica, listener, ready, use_it).await.unwrap();
         }
         assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    });
+}
+
+#[test]
+fn links_are_cut_and_healed_while_the_nodes_run() {
+    run(async {
+        let cluster = TestCluster::start(4, Setup { timeout_ms: Some(300), ..Setup::default() }).await;
+        let node = cluster.addresses[1];
+        assert_eq!(get_json(node, "/links").await, json!({ "delay_us": 0, "loss": 0.0, "cut": [] }));
+        // Told to one side, neither direction delivers; the links stay up.
+        assert_eq!(post(cluster.addresses[0], "/links", "{\"cut\": [1, 2]}").await.status, 200);
+        assert_eq!(ask(node, "to the commander").await.status, 504);
+        let from_commander = ask(cluster.addresses[3], "a").await;
+        assert_eq!((from_commander.status, from_commander.json()["seq"].clone()), (200, json!(1)));
+        let status = cluster.status(1).await;
+        assert_eq!((&status["last_executed"], &status["peers_reachable"]), (&json!(0), &json!(3)));
+
+        assert_eq!(post(cluster.addresses[0], "/links", "{\"delay_us\": 100}").await.status, 200);
+        let slow = get_json(cluster.addresses[0], "/links").await;
+        assert_eq!(slow, json!({ "delay_us": 100, "loss": 0.0, "cut": [] }));
+        assert_eq!(ask(cluster.addresses[3], "b").await.json()["seq"], 2);
+        cluster.until(1, |status| status["counters"]["messages_in"]["order"] == 1).await;
+        cluster.assert_unharmed();
     });
 }

@@ -1,5 +1,6 @@
 //! Whole nodes on ephemeral ports, talked to over HTTP.
 
 mod clients;
+mod connections;
 mod peers;
 mod support;

@@ -42,7 +42,9 @@
 //!    which no property looks at. That two orders end alike is not assumed of a
 //!    protocol but computed with the replica itself, state by state. For votes
 //!    this comes down to: only the set of votes before a threshold matters, and
-//!    none that the threshold does not need.
+//!    none that the threshold does not need. One restriction is not computed: no
+//!    event comes twice in a move, so a copy of a message counts only after
+//!    something visible happened.
 //! 3. **One quorum** ([`Search::OneQuorum`]). Of several lazy moves of a replica from
 //!    one state that look alike from outside (same messages but for which votes
 //!    make up the quorums in them ([`Scope::gist`]), same decisions, same timers

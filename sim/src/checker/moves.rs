@@ -33,7 +33,9 @@ impl<P: Checkable> Table<P> {
         while let Some((here, path, topic)) = pending.pop_front() {
             for event in self.events(here, inbox) {
                 let own_topic = self.topic(event).filter(|_| one_quorum);
-                if topic.is_some() && own_topic.is_some() && topic != own_topic {
+                let is_apart = topic.is_some() && own_topic.is_some() && topic != own_topic;
+                // A replica may keep every copy of a message that comes early.
+                if is_apart || path.contains(&event) {
                     continue;
                 }
                 let next = self.step(here, event);

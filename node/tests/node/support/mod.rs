@@ -8,7 +8,7 @@ use self::relay::Relay;
 use adversary::{Adversary, Behaviour};
 use kernel::keys::{key_pairs, seeded};
 use kernel::{Cluster, ClusterId, ReplicaId, Signer};
-use node::{DEFAULT_MAX_DATA_BYTES, Encoding, LinkConditions, NodeConfig};
+use node::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) link: LinkConditions,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) max_data_bytes: Option<usize>,
+    pub(crate) max_clients: Option<usize>,
+    pub(crate) read_limit_ms: Option<u64>,
     /// Behaviours by node, at the start.
     pub(crate) faults: Vec<(usize, &'static str)>,
     /// Nodes that `start` is called for later.
@@ -71,10 +73,12 @@ impl TestCluster {
             faulty_tolerated: self.cluster.f(),
             batch_max: 16,
             timeout_us: self.setup.timeout_ms.unwrap_or(20_000) * 1000,
-            link: self.setup.link,
+            link: self.setup.link.clone(),
             encoding: self.setup.encoding,
             seed: SEED,
             max_data_bytes: self.setup.max_data_bytes.unwrap_or(DEFAULT_MAX_DATA_BYTES),
+            max_clients: self.setup.max_clients.unwrap_or(1_000),
+            read_limit_us: self.setup.read_limit_ms.map_or(DEFAULT_READ_LIMIT_US, |ms| ms * 1000),
             shares_process: true,
         }
     }

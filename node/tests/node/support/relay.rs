@@ -3,8 +3,9 @@
 //! text is `slow` is ordered when a timer runs out.
 
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Context, Digest, Effect, Falsify, Input, Mark, Micros, Path, Phase,
-    Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signature, Signer, Status, View, Wire,
+    Batch, Bundle, Choose, Claim, Class, Cluster, Context, Digest, Effect, Falsify, Forgery, Input, Mark,
+    Micros, Path, Phase, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signature, Signer, Status,
+    Subject, View, Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,6 +89,8 @@ impl Wire for Message {
 }
 
 impl Falsify for Message {
+    const KINDS: &'static [&'static str] = &["request", "order", "vote"];
+
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
         match self {
             Message::Vote { seq, .. } => vote(cluster, signer, *seq, Digest::of(b"lie")),
@@ -95,8 +98,29 @@ impl Falsify for Message {
         }
     }
 
+    // This relay's commander neither equivocates nor is there anything to forge.
     fn alternative(&self, _cluster: &Cluster, _signer: &Signer) -> Option<Message> {
         None
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
+
+    fn retold(&self, _: Digest, _: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
+        None
+    }
+
+    fn forged(&self, _: Forgery, _: &Cluster, _: &Signer) -> Option<Message> {
+        None
+    }
+
+    fn unprovoked(_: View, _: &Cluster, _: &Signer) -> Vec<Message> {
+        vec![]
+    }
+
+    fn noise(near: Seq, _: &mut dyn Choose, cluster: &Cluster, signer: &Signer) -> Message {
+        vote(cluster, signer, near, Digest::of(b"noise"))
     }
 }
 
@@ -192,6 +216,7 @@ impl Protocol for Relay {
             stable_checkpoint: Seq(0),
             slots_in_flight: 0,
             requests_waiting: self.slow.len(),
+            trust_milli: vec![],
         }
     }
 }

@@ -1,0 +1,163 @@
+//! Behaviours that change no word: lost, late, repeated, old.
+
+use crate::bench::{bench, sent, timers, to_all, to_each};
+use adversary::{Adversary, Timer};
+use kernel::{Digest, Effect, Input, Micros, Phase, ReplicaId, Wire as _};
+use pbft::Message;
+
+#[test]
+fn without_behaviours_the_node_is_its_replica() {
+    let mut bench = bench(1, &[]);
+    let start = bench.step(Input::Start);
+    assert_eq!(timers(&start), [(Timer::Inner { life: 0, timer: 0 }, Micros(1))]);
+    let prepare = bench.prepare(1);
+    let effects = bench.deliver(3, &prepare);
+    assert_eq!(effects.len(), 2);
+    assert_eq!(sent(&effects), to_all(&prepare));
+}
+
+#[test]
+fn duplicate_sends_twice() {
+    let prepare = bench(1, &[]).prepare(1);
+    let mut always = bench(1, &["duplicate"]);
+    assert_eq!(always.say(&prepare), [to_each(&[0, 2, 3], &prepare), to_all(&prepare)].concat());
+    assert_eq!(bench(1, &["duplicate=0"]).say(&prepare), to_all(&prepare));
+}
+
+#[test]
+fn drop_delay_and_partial_do_what_they_say() {
+    let prepare = bench(1, &[]).prepare(1);
+    assert_eq!(bench(1, &["drop=1"]).say(&prepare), []);
+    assert_eq!(bench(1, &["withhold"]).say(&prepare), []);
+    assert_eq!(bench(1, &["partial=2"]).say(&prepare), to_all(&prepare), "a vote is not served");
+    let mut late = bench(1, &["delay=5ms", "delay=2ms"]);
+    let effects = late.deliver(3, &prepare);
+    assert_eq!(sent(&effects), []);
+    assert_eq!(timers(&effects), [(Timer::Release(0), Micros(7000))]);
+    assert_eq!(sent(&late.expire(Timer::Release(0))), to_all(&prepare));
+    assert_eq!(sent(&late.expire(Timer::Release(0))), []);
+    let proposal = bench(0, &[]).proposal(1, 1);
+    assert_eq!(bench(0, &["partial=2"]).say(&proposal), to_each(&[2], &proposal));
+}
+
+#[test]
+fn reorder_holds_each_message_a_time_of_its_own() {
+    let mut bench = bench(1, &["reorder=8ms"]);
+    let mut held = Vec::new();
+    let mut at_once = 0;
+    for seq in 1..=40 {
+        let prepare = bench.prepare(seq);
+        let effects = bench.deliver(3, &prepare);
+        at_once += sent(&effects).len();
+        held.extend(timers(&effects));
+    }
+    assert_eq!(held.len() + at_once, 3 * 40, "one by one");
+    assert!(at_once > 0 && held.iter().all(|(_, after)| *after <= Micros(8000)));
+    let mut times: Vec<Micros> = held.iter().map(|(_, after)| *after).collect();
+    times.sort_unstable();
+    times.dedup();
+    assert_eq!(times.len(), 8, "nine steps, one of which is at once");
+    assert_eq!(sent(&bench.expire(held[0].0)).len(), 1);
+}
+
+#[test]
+fn replay_sends_what_was_said_and_heard_before() {
+    let mut bench = bench(1, &["replay=1"]);
+    let (first, second) = (bench.prepare(1), bench.prepare(2));
+    // What is heard is recorded before it is repeated: the bench's crier says it.
+    assert_eq!(bench.say(&first), [to_all(&first), to_all(&first)].concat());
+    let said = bench.say(&second);
+    assert_eq!(said.len(), 2);
+    assert!(said[0].1 == first || said[0].1 == second);
+    assert_eq!(said[1..], to_all(&second)[..]);
+}
+
+#[test]
+fn what_is_recorded_stays_bounded() {
+    let mut bench = bench(1, &["replay=1"]);
+    let size = |bench: &crate::bench::Bench| format!("{:?}", bench.node).len();
+    let mut sizes = Vec::new();
+    for seq in 1..=2000 {
+        let prepare = bench.prepare(seq + 1_000_000);
+        bench.say(&prepare);
+        sizes.push(size(&bench));
+    }
+    assert!(sizes[1999] <= sizes[100] + 64, "{} then {}", sizes[100], sizes[1999]);
+}
+
+#[test]
+fn flood_says_useless_things_in_bursts_that_go_on() {
+    let mut bench = bench(1, &["flood=1000"]);
+    let start = bench.step(Input::Start);
+    assert_eq!(timers(&start)[1..], [(Timer::Tick(0), Micros::from_millis(10))]);
+    let burst = bench.expire(Timer::Tick(0));
+    assert_eq!(sent(&burst).len(), 10);
+    assert_eq!(timers(&burst), [(Timer::Tick(0), Micros::from_millis(10))]);
+    let mut admission = bench.admission();
+    for (_, message) in sent(&burst) {
+        assert!(admission.admit(ReplicaId(1), message.clone()).is_ok(), "plausible: {message:?}");
+    }
+    let prepare = bench.prepare(77);
+    bench.say(&prepare);
+    let repeated = (0..10).flat_map(|_| sent(&bench.expire(Timer::Tick(0)))).any(|(_, m)| m == prepare);
+    assert!(repeated, "what was heard is part of it");
+}
+
+#[test]
+fn flood_obeys_its_conditions() {
+    let mut bench = bench(1, &["flood[kind=fetch][to=2][until=50ms]"]);
+    bench.step(Input::Start);
+    let kinds: Vec<_> = (0..20).flat_map(|_| sent(&bench.expire(Timer::Tick(0)))).collect();
+    assert!(!kinds.is_empty());
+    assert!(kinds.iter().all(|(to, m)| m.kind() == "fetch" && *to == kernel::To::One(ReplicaId(2))));
+    bench.now = Micros::from_millis(50);
+    assert_eq!(bench.expire(Timer::Tick(0)), [], "over, and the timer is not set again");
+}
+
+#[test]
+fn view_change_spam_demands_views_in_good_form() {
+    let mut bench = bench(1, &["view-change-spam=20ms"]);
+    assert_eq!(timers(&bench.step(Input::Start))[1..], [(Timer::Tick(0), Micros::from_millis(20))]);
+    let demanded = sent(&bench.expire(Timer::Tick(0)));
+    let views: Vec<u64> = demanded
+        .iter()
+        .map(|(_, message)| match message {
+            Message::ViewChange(change) => change.view.0,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(views, [1, 2]);
+    for (_, message) in demanded {
+        bench.admission().admit(ReplicaId(1), message).expect("well formed");
+    }
+}
+
+#[test]
+fn behaviours_that_act_by_themselves_begin_when_the_host_rouses_them() {
+    let mut bench = bench(1, &[]);
+    bench.step(Input::Start);
+    bench.node.set_behaviours(vec!["flood".parse().unwrap()]);
+    let roused = bench.expire(Adversary::<crate::bench::Crier>::ROUSE);
+    assert_eq!(timers(&roused), [(Timer::Tick(0), Micros::from_millis(10))]);
+    bench.node.set_behaviours(vec![]);
+    assert_eq!(bench.expire(Timer::Tick(0)), []);
+}
+
+#[test]
+fn behaviours_combine_in_the_order_given() {
+    let prepare = bench(1, &[]).prepare(1);
+    assert_eq!(bench(1, &["duplicate", "drop=1"]).say(&prepare), []);
+    let mut lying = bench(1, &["malicious", "duplicate[to=2]", "drop=1[to=3]"]);
+    let lie = match lying.say(&prepare)[..] {
+        [(_, Message::Vote(ref lie)), ..] => lie.clone(),
+        ref other => panic!("{other:?}"),
+    };
+    assert_ne!(lie.digest, Digest::of(b"batch"));
+    assert_eq!((lie.phase, lie.author), (Phase::Prepare, ReplicaId(1)));
+    let lie = Message::Vote(lie);
+    lying.admission().admit(ReplicaId(1), lie.clone()).expect("correctly signed");
+    assert_eq!(lying.say(&prepare), to_each(&[0, 2, 2], &lie));
+    let mut off = bench(1, &["duplicate", "offline"]);
+    assert!(off.deliver(3, &prepare).is_empty());
+    assert!(matches!(off.step(Input::Start)[..], [Effect::SetTimer { .. }]));
+}

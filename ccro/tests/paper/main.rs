@@ -1,0 +1,7 @@
+//! The flow as published: in the simulated world, input by input, and in runs
+//! that are written out.
+
+mod by_hand;
+mod effects;
+mod runs;
+mod world;

@@ -1,0 +1,74 @@
+//! How much memory a simulation needs: said before it starts.
+
+use anyhow::{Result, bail};
+
+use super::args::Resolved;
+use crate::plan::Cell;
+use crate::protocols::ProtocolName;
+
+/// Bytes for each vote that a replica keeps: a signature, its author's choice,
+/// and room to grow. Measured: 1,000 nodes, 10 slots, PBFT 82, CCRO (one phase)
+/// 88 bytes per vote.
+const VOTE_BYTES: u64 = 95;
+/// Bytes for each slot at each replica beside its votes: batch, log, records.
+const SLOT_BYTES: u64 = 4_000;
+/// Bytes for each replica and for the program.
+const REPLICA_BYTES: u64 = 20_000;
+const BASE_BYTES: u64 = 20 << 20;
+/// Bytes for each message on its way whose arrival is drawn for itself.
+const EVENT_BYTES: u64 = 32;
+/// Bytes for each request beside its payload: waiting, in the trace, in results.
+const REQUEST_BYTES: u64 = 1_500;
+
+/// An estimate for one cell, on the safe side.
+pub fn needed(resolved: &Resolved, cell: &Cell) -> u64 {
+    let n = u64::from(cell.nodes);
+    let requests = resolved.plan.requests;
+    let options = resolved.options(cell).pbft(cell.nodes);
+    // Slots are kept between the checkpoint before the last and the watermark;
+    // there are no more slots than requests.
+    let kept = requests.min(2 * options.checkpoint_interval + options.window);
+    let phases = match cell.protocol {
+        ProtocolName::CcroPaper => 0,
+        ProtocolName::Pbft | ProtocolName::Ccro => 2,
+    };
+    let votes = kept * phases * n * n * VOTE_BYTES;
+    let in_flight = match cell.protocol {
+        ProtocolName::Pbft => 2 * n * n * options.window * EVENT_BYTES,
+        ProtocolName::Ccro | ProtocolName::CcroPaper => 0,
+    };
+    let logs = requests * n * SLOT_BYTES / 8 + kept * n * SLOT_BYTES;
+    let payload = requests * (REQUEST_BYTES + 2 * cell.payload_bytes as u64);
+    BASE_BYTES + n * REPLICA_BYTES + votes + in_flight + logs + payload
+}
+
+/// Refuses what would not fit into the memory that is free.
+pub fn check(resolved: &Resolved) -> Result<()> {
+    let Some(available) = available_bytes() else {
+        return Ok(());
+    };
+    for cell in resolved.cells(resolved.seeds.start)? {
+        let needed = needed(resolved, &cell);
+        if needed > available {
+            bail!(
+                "{}: the simulation needs about {} GiB of memory, and {} GiB are available; give fewer --nodes \
+                 or --requests",
+                cell.name,
+                gib(needed),
+                gib(available)
+            );
+        }
+    }
+    Ok(())
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / (1u64 << 30) as f64)
+}
+
+/// What the kernel says could be had without swapping.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}

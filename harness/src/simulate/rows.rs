@@ -1,0 +1,124 @@
+//! From a simulated run to the rows that a real one has.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use kernel::ReplicaId;
+
+use super::run::{NodeRun, Run};
+use crate::audit;
+use crate::load::{Answer, Decision, LoadResult, Sample};
+use crate::observe::{LogRow, NodeLog};
+use crate::plan::Cell;
+use crate::procfs::CpuUse;
+use crate::protocols::Placement;
+use crate::rows::{self, CellRows, Measured, RunId};
+use node::{CounterReport, StatusReport};
+
+/// Requests in flight at most in an open loop: virtual clients are never short.
+const OPEN_LOOP_IN_FLIGHT: usize = 1 << 20;
+
+/// The rows of a run.
+pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
+    let logs: Vec<Option<NodeLog>> = (0..).zip(&run.nodes).map(|(id, node)| Some(log(id, node))).collect();
+    let honest = cell.faults.honest();
+    let of_honest: Vec<&NodeLog> = logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
+    let audit = audit::compare(&of_honest);
+    let after: Vec<Option<StatusReport>> =
+        (0..).zip(&run.nodes).map(|(id, node)| Some(status(cell, id, node))).collect();
+    let measured = Measured {
+        load: LoadResult {
+            samples: samples(run),
+            elapsed: Duration::from_micros(run.lasted_us),
+            cut_short: None,
+        },
+        before: vec![None; run.nodes.len()],
+        after,
+        logs,
+        audit,
+        cpu: CpuUse::default(),
+        events: vec![],
+        notes: run.breach.iter().map(|breach| format!("VIOLATION: {breach}")).collect(),
+    };
+    let clients = rows::clients_column(cell.load, OPEN_LOOP_IN_FLIGHT);
+    rows::rows(cell, id, Placement::Simulated, clients, &measured)
+}
+
+fn samples(run: &Run) -> Vec<Sample> {
+    let mut answers: HashMap<usize, (Option<u64>, Answer)> = HashMap::new();
+    for outcome in &run.accepted {
+        let asked_us = run.submitted[outcome.request].at_us;
+        let took_us = outcome.at_us - asked_us;
+        let decision = Decision {
+            seq: outcome.seq.0,
+            consensus_us: took_us as f64,
+            received_ns: asked_us * 1000,
+            replies: run.replies_needed as u64,
+            view: 0,
+            result: outcome.result.clone(),
+        };
+        answers.insert(outcome.request, (Some(took_us), Answer::Decided(decision)));
+    }
+    // An answer that came too late is none.
+    for request in &run.timed_out {
+        answers.insert(*request, (None, Answer::Timeout { replies: None }));
+    }
+    let began_us = run.submitted.first().map_or(0, |first| first.at_us);
+    let sample = |submitted: &sim::Submitted| {
+        let (response_us, answer) = answers.remove(&submitted.request).unwrap_or((None, Answer::Pending));
+        let intended_us = submitted.at_us - began_us;
+        let gateway = submitted.gateway.0;
+        Sample { gateway, intended_us, sent_us: Some(intended_us), response_us, answer }
+    };
+    run.submitted.iter().map(sample).collect()
+}
+
+fn log(id: u16, node: &NodeRun) -> NodeLog {
+    let rows = node.slots.iter().map(|slot| LogRow {
+        seq: slot.seq,
+        digest: slot.digest.map(|digest| digest.to_string()),
+        path: slot.path.map(|path| path.to_string()),
+        proposed_ns: slot.proposed_ns,
+        committed_ns: slot.committed_ns,
+        chain: slot.chain.map(|chain| chain.to_string()),
+        correct: slot.correct,
+        corrupt: slot.corrupt,
+    });
+    NodeLog { id, last_executed: node.status.last_executed.0, truncated: false, rows: rows.collect() }
+}
+
+fn status(cell: &Cell, id: u16, node: &NodeRun) -> StatusReport {
+    let traffic = &node.traffic;
+    let by_kind = traffic.out_by_kind.iter();
+    StatusReport {
+        id: ReplicaId(id),
+        pid: std::process::id(),
+        protocol: cell.protocol.to_string(),
+        role: node::role(ReplicaId(id), &node.status).to_owned(),
+        nodes: cell.nodes,
+        f: cell.protocol.tolerates(cell.nodes),
+        quorum: 0,
+        replica: node.status.clone(),
+        peers_reachable: 0,
+        peers_expected: 0,
+        peers: vec![],
+        faults: vec![],
+        requests_in_flight: 0,
+        counters: CounterReport {
+            messages_out: by_kind.map(|(kind, v)| ((*kind).to_string(), v.messages)).collect(),
+            bytes_out: traffic.agreement_out.bytes + traffic.other_out.bytes,
+            bytes_in: traffic.agreement_in.bytes + traffic.other_in.bytes,
+            agreement_messages_out: traffic.agreement_out.messages,
+            agreement_messages_in: traffic.agreement_in.messages,
+            other_messages_out: traffic.other_out.messages,
+            other_messages_in: traffic.other_in.messages,
+            votes_correct: node.votes.correct,
+            votes_corrupt: node.votes.corrupt,
+            signatures_made: node.signatures.0,
+            signatures_checked: node.signatures.1,
+            rejected: [("all".to_string(), traffic.rejected)].into(),
+            decided_slots: node.slots.iter().filter(|slot| slot.committed_ns.is_some()).count() as u64,
+            ..CounterReport::default()
+        },
+    }
+}

@@ -1,0 +1,252 @@
+//! Connections that come in: how many there may be, how long they may say
+//! nothing, and what is told to those whose request hyper refuses by itself.
+//!
+//! Peers and clients come to the same port. Clients may have so many
+//! connections; beyond, a few spare ones are taken all the same, for a moment and
+//! for peers only, so that clients cannot keep a peer's link from coming back.
+//! Who a peer is its link only claims: somebody who claims it falsely can take
+//! the links' places, but not those of links that are up.
+
+use crate::answer;
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::rt::ReadBufCursor;
+use hyper_util::rt::TokioIo;
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// How long a spare connection may take to say that it is a peer's.
+const SPARE_READ_LIMIT: Duration = Duration::from_secs(2);
+/// What a refused client still sends is read for so long, because an answer to
+/// somebody who is still writing would be lost.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Counts what is open.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    clients_max: usize,
+    links_max: usize,
+    clients: Cell<usize>,
+    links: Cell<usize>,
+}
+
+/// One connection, counted until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    of: Rc<Connections>,
+    is_spare: bool,
+}
+
+/// A connection while it is a peer link.
+#[derive(Debug)]
+pub(crate) struct LinkVisit<'a>(&'a Connections);
+
+impl Connections {
+    /// For a node with so many peers. A peer whose old link is not known to be
+    /// dead yet may open another.
+    pub(crate) fn new(clients_max: usize, peers: usize) -> Rc<Connections> {
+        let links_max = 2 * peers + 2;
+        Rc::new(Connections { clients_max, links_max, clients: Cell::default(), links: Cell::default() })
+    }
+
+    /// A new connection; none if there are too many to even listen to it.
+    pub(crate) fn admit(self: &Rc<Connections>) -> Option<Visit> {
+        let clients = self.clients.get();
+        if clients >= self.clients_max + self.links_max {
+            return None;
+        }
+        self.clients.set(clients + 1);
+        Some(Visit { of: Rc::clone(self), is_spare: clients >= self.clients_max })
+    }
+}
+
+impl Visit {
+    /// Whether only a peer may have it.
+    pub(crate) fn is_spare(&self) -> bool {
+        self.is_spare
+    }
+
+    /// How long it may take to send a request's head, or be idle.
+    pub(crate) fn read_limit(&self, limit: Duration) -> Duration {
+        if self.is_spare { limit.min(SPARE_READ_LIMIT) } else { limit }
+    }
+
+    /// From now on, for as long as the guard lives, it is a peer link and takes
+    /// no client's place; none if there are too many links.
+    pub(crate) fn as_link(&self) -> Option<LinkVisit<'_>> {
+        let Connections { links_max, clients, links, .. } = &*self.of;
+        (links.get() < *links_max).then(|| {
+            links.set(links.get() + 1);
+            clients.set(clients.get() - 1);
+            LinkVisit(&self.of)
+        })
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.of.clients.set(self.of.clients.get() - 1);
+    }
+}
+
+impl Drop for LinkVisit<'_> {
+    fn drop(&mut self) {
+        self.0.links.set(self.0.links.get() - 1);
+        self.0.clients.set(self.0.clients.get() + 1);
+    }
+}
+
+/// A whole answer with an error in it, for where hyper does not write it.
+pub(crate) fn raw_answer(status: StatusCode, error: &str) -> Bytes {
+    let body = answer::error_json(error);
+    let text = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    text.into()
+}
+
+/// Tells a client whose connection failed why, and closes it so that it can
+/// read that.
+pub(crate) async fn close(mut stream: Explained, last_words: Option<Bytes>) {
+    let closing = async {
+        if let Some(words) = last_words {
+            stream.0.inner_mut().write_all(&words).await?;
+        }
+        let stream = stream.0.inner_mut();
+        stream.shutdown().await?;
+        let mut discarded = [0; 16 << 10];
+        while stream.read(&mut discarded).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whoever does not listen is not waited for.
+    let _ = tokio::time::timeout(LINGER, closing).await;
+}
+
+/// A connection on which the answers that hyper gives by itself (to what is no
+/// HTTP, to a head or a path that is too long) have a body that says what is
+/// wrong: hyper's own have none, and it has no way to give it one.
+#[derive(Debug)]
+pub(crate) struct Explained(TokioIo<TcpStream>, Bytes);
+
+impl Explained {
+    pub(crate) fn new(stream: TcpStream) -> Explained {
+        Explained(TokioIo::new(stream), Bytes::new())
+    }
+
+    /// Writes what is left of an explanation.
+    fn poll_explain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.1.is_empty() {
+            let written = ready!(Pin::new(self.0.inner_mut()).poll_write(cx, &self.1))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.1 = self.1.slice(written..);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What to write instead of an answer that hyper gives by itself. Ours all name
+/// the type of their content.
+fn explanation(answer: &[u8]) -> Option<Bytes> {
+    let status = answer.strip_prefix(b"HTTP/1.1 4")?;
+    if answer.windows(13).any(|part| part.eq_ignore_ascii_case(b"content-type:")) {
+        return None;
+    }
+    let (status, error) = match status.get(..2)? {
+        b"00" => (StatusCode::BAD_REQUEST, "this is no HTTP/1.1 request"),
+        b"14" => (StatusCode::URI_TOO_LONG, "the path is too long; this node's longest is /log?from=A&to=B"),
+        b"31" => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "the request's head is too large; send at most 100 headers",
+        ),
+        _ => return None,
+    };
+    Some(raw_answer(status, error))
+}
+
+impl hyper::rt::Read for Explained {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl hyper::rt::Write for Explained {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(explanation) = explanation(bytes) {
+            self.1 = explanation;
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        hyper::rt::Write::poll_write(Pin::new(&mut self.0), cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_explain(cx))?;
+        hyper::rt::Write::poll_flush(Pin::new(&mut self.0), cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_explain(cx))?;
+        hyper::rt::Write::poll_shutdown(Pin::new(&mut self.0), cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // An answer without a body is one part.
+        match parts {
+            [only] => self.poll_write(cx, only),
+            _ => hyper::rt::Write::poll_write_vectored(Pin::new(&mut self.0), cx, parts),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_beyond_the_limit_get_spare_places_and_then_none() {
+        let connections = Connections::new(2, 3);
+        let clients: Vec<Visit> = (0..2).map(|_| connections.admit().unwrap()).collect();
+        assert!(clients.iter().all(|visit| !visit.is_spare()));
+        let spare: Vec<Visit> = (0..8).map(|_| connections.admit().unwrap()).collect();
+        assert!(spare.iter().all(Visit::is_spare));
+        assert!(connections.admit().is_none());
+        assert_eq!(spare[0].read_limit(Duration::MAX), SPARE_READ_LIMIT);
+
+        let links: Vec<LinkVisit<'_>> = spare.iter().map(|visit| visit.as_link().unwrap()).collect();
+        assert!(clients[0].as_link().is_none(), "as many links as there may be");
+        assert!(connections.admit().unwrap().is_spare(), "links take no client's place");
+        drop(links);
+        drop((spare, clients));
+        assert_eq!((connections.clients.get(), connections.links.get()), (0, 0));
+        assert!(!connections.admit().unwrap().is_spare());
+    }
+
+    #[test]
+    fn only_answers_without_content_are_explained() {
+        let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
+        let answer = String::from_utf8(explanation(bare).unwrap().to_vec()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 431 ") && answer.ends_with('}'), "{answer}");
+        assert_eq!(explanation(&raw_answer(StatusCode::BAD_REQUEST, "no")), None);
+        assert_eq!(explanation(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), None);
+    }
+}
