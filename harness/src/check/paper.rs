@@ -105,9 +105,7 @@ fn describe(message: &Message, names: &Names) -> String {
     };
     match message {
         Message::Requests(_) => "requests".to_owned(),
-        Message::Block { header, .. } if header.step == Step::Store => {
-            format!("STORE block {}", about(header))
-        }
+        Message::Store { header, .. } => format!("STORE block {}", about(header)),
         Message::Block { header, .. } => format!("REQUEST block {}", about(header)),
         Message::Reply { header, .. } => format!("REPLY {}", about(header)),
         Message::Step(header) => format!("{} {}", message.kind().to_uppercase(), about(header)),
