@@ -1,23 +1,100 @@
-//! Small scopes, explored to the end.
-use harness::check::named::*;
+//! Small scopes: what the checker finds, what it does not, and that it can.
+
+use harness::check::named::{Finds, NAMED, Named, named};
+use harness::check::paper::{Liars, paper};
+use harness::check::scopes;
+use kernel::Weakening;
+use kernel::weakening::weaken;
+use sim::checker::{Report, Search, check};
+
+/// Distinct states after which a test gives up.
+const MOST_STATES: usize = 30_000;
+
+fn scope(name: &str) -> &'static Named {
+    named(name).expect("a scope of this name")
+}
+
+fn explore(named: &Named, rule: Option<Weakening>) -> Report {
+    let around = move |step: &mut dyn FnMut()| match rule {
+        Some(rule) => weaken(rule, step),
+        None => step(),
+    };
+    named.run(Box::new(around), &mut |progress| {
+        (progress.unique >= MOST_STATES).then(|| format!("{MOST_STATES} states"))
+    })
+}
+
+/// Scopes that a test can afford to see the end of.
+const EXHAUSTED: [&str; 5] =
+    ["pbft-lying-backup", "pbft-equivocating", "pbft-twins", "ccro-equivocating", "paper-communication-node"];
+
 #[test]
-fn look() {
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for named in NAMED.iter().filter(|n| n.name.starts_with(&only)) {
-        let began = std::time::Instant::now();
-        let report = named.run(Box::new(|s| s()), &mut |p| {
-            (p.unique > 100_000 || began.elapsed().as_secs() > 15).then(|| "states".to_owned())
-        });
-        println!(
-            "{} {:?} {:?} stopped {:?} in {:?}",
-            named.name,
-            report.progress,
-            report.reach,
-            report.stopped,
-            began.elapsed()
-        );
-        if let Some((property, chart)) = &report.violation {
-            println!("{property}\n{}", chart.text());
-        }
+fn small_scopes_are_exhausted_without_a_finding() {
+    for name in EXHAUSTED {
+        let report = explore(scope(name), None);
+        assert!(report.is_exhausted(), "{name}: {report:?}");
+        assert!(report.reach.outcomes > 3 && report.reach.executed.0 == 1, "{name} is vacuous: {report:?}");
     }
+}
+
+#[test]
+fn larger_scopes_find_nothing_as_far_as_a_test_goes() {
+    for name in ["pbft-after-a-decision", "ccro-after-two-phases"] {
+        let report = explore(scope(name), None);
+        assert!(report.violation.is_none(), "{name}: {}", report.violation.expect("checked").1.text());
+        assert!(report.reach.view.0 >= 1 && report.reach.decided.0 == 1, "{name} is vacuous: {report:?}");
+    }
+}
+
+#[test]
+fn the_published_flow_disagrees() {
+    for named in NAMED.iter().filter(|named| named.finds == Finds::Disagreement) {
+        let (property, chart) = explore(named, None).violation.expect(named.name);
+        assert_eq!(property, "agreement");
+        assert!(chart.text().contains(": A (1 requests)") && chart.text().contains(": B (1 requests)"));
+    }
+}
+
+#[test]
+fn the_example_in_the_documentation_is_what_the_checker_finds() {
+    let (_, chart) = explore(scope("paper-colluding"), None).violation.expect("a disagreement");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ccro-paper-disagreement.md");
+    let written = std::fs::read_to_string(file).expect("the example");
+    assert!(
+        written.contains(&chart.mermaid()),
+        "run harness check --scope paper-colluding --example docs/ccro-paper-disagreement.md"
+    );
+}
+
+/// The rule switched off, the scope, and that the run ends in two decisions.
+const CAUGHT: [(Weakening, &str); 5] = [
+    (Weakening::QuorumOneLess, "pbft-equivocating"),
+    (Weakening::DigestNotCompared, "pbft-equivocating"),
+    (Weakening::CommitWithoutPrepared, "pbft-unprepared"),
+    (Weakening::TieWonByReports, "ccro-after-two-phases"),
+    (Weakening::ReportsOneLess, "ccro-after-the-fast-path"),
+];
+
+#[test]
+fn rules_switched_off_are_missed() {
+    for (rule, name) in CAUGHT {
+        let report = explore(scope(name), Some(rule));
+        assert!(report.violation.is_some(), "{rule:?} is not caught by {name}: {report:?}");
+    }
+}
+
+#[test]
+fn what_is_left_out_cannot_be_told_from_outside() {
+    let seen = |search| {
+        let all = check(paper(4, Liars::CommunicationNode), search, |_| None);
+        assert!(all.is_exhausted());
+        (all.reach.sights, all.reach.outcomes)
+    };
+    assert_eq!(seen(Search::Lazy), seen(Search::EveryDelivery));
+    let votes = |search| {
+        let all = check(scopes::pbft_lying_backup(4, 1), search, |_| None);
+        assert!(all.is_exhausted());
+        (all.reach.sights, all.reach.outcomes)
+    };
+    assert_eq!(votes(Search::OneQuorum), votes(Search::Lazy));
 }

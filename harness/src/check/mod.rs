@@ -62,7 +62,9 @@ fn choose(names: &[String]) -> Result<Vec<&'static Named>> {
     }
     let mut chosen = Vec::new();
     for name in names {
-        let fitting: Vec<_> = NAMED.iter().filter(|named| named.name.starts_with(name.as_str())).collect();
+        let exact = NAMED.iter().find(|named| named.name == name);
+        let beginning = || NAMED.iter().filter(|named| named.name.starts_with(name.as_str()));
+        let fitting: Vec<_> = exact.map_or_else(|| beginning().collect(), |exact| vec![exact]);
         if fitting.is_empty() {
             bail!("there is no scope {name:?}; `harness check --list` names them all");
         }
@@ -150,7 +152,7 @@ fn write_example(path: &Path, named: &Named, chart: &str) -> Result<()> {
          Written by `harness check --scope {} --example {}`; do not edit. {}\n\n\
          The run is a shortest one in moves of honest nodes. Each arrow is a delivery; what was sent and not delivered \
          is left out. Two honest nodes execute different blocks in one round, because COMMIT is one node's word and \
-         carries no proof: had it carried the `2f+1` votes, there would have been none to carry.\n\n\
+         carries no proof: had it to carry `2f+1` votes, a lying communication node would have none to show.\n\n\
          ```mermaid\n{chart}```\n",
         named.name,
         path.display(),

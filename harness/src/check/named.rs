@@ -99,10 +99,14 @@ pub const NAMED: &[Named] = named! {
         "an equivocating commander, up to two view changes, up to two expirations";
     "paper-communication-node" Nothing Lazy paper(4, Liars::CommunicationNode),
         "the published flow, one round, a communication node that announces anything, alone";
+    "paper-taking-over" Disagreement Lazy paper(4, Liars::TakingOver),
+        "the published flow, one round, a communication node that lies alone and then takes over as commander";
+    "paper-taking-over-6" Disagreement Lazy paper(6, Liars::TakingOver),
+        "the same with n = 6, the least that the flow itself counts f = 1 for";
     "paper-commander" Disagreement Lazy paper(4, Liars::Commander),
         "the published flow, one round, a commander that hands out and stores two blocks, alone";
     "paper-colluding" Disagreement Lazy paper(4, Liars::Both),
         "the published flow, one round, a commander and a communication node that collude";
     "paper-colluding-6" Disagreement Lazy paper(6, Liars::Both),
-        "the same with n = 6, the least that the flow itself counts f = 1 for";
+        "the same with n = 6";
 };

@@ -21,6 +21,8 @@ const COMMUNICATION_NODE: ReplicaId = ReplicaId(1);
 pub enum Liars {
     /// The communication node announces whatever it likes.
     CommunicationNode,
+    /// The same, and then it says that it took over as commander of a rerun.
+    TakingOver,
     /// The commander hands out two blocks, and says of either that it is stored.
     Commander,
     /// The commander hands out two blocks, and the communication node announces
@@ -32,7 +34,7 @@ pub enum Liars {
 pub fn paper(n: u16, liars: Liars) -> Scope<Paper> {
     let cluster = cluster("ccro-paper", n);
     let lying: BTreeSet<ReplicaId> = match liars {
-        Liars::CommunicationNode => [COMMUNICATION_NODE].into(),
+        Liars::CommunicationNode | Liars::TakingOver => [COMMUNICATION_NODE].into(),
         Liars::Commander => [COMMANDER].into(),
         Liars::Both => [COMMANDER, COMMUNICATION_NODE].into(),
     };
@@ -48,6 +50,8 @@ pub fn paper(n: u16, liars: Liars) -> Scope<Paper> {
     scope.asked = two.bundles.iter().flat_map(|bundle| requests_of(bundle)).collect();
     scope.names = two.names;
     scope.describe = describe;
+    scope.lost =
+        |message| matches!(message, Message::Requests(_) | Message::Fetch { .. } | Message::State { .. });
     scope.liars = lying;
     scope.forge = Box::new(move |_| {
         let lie =
@@ -60,41 +64,51 @@ pub fn paper(n: u16, liars: Liars) -> Scope<Paper> {
 /// No lie of this flow needs anything that others said.
 fn lies(cluster: &Cluster, liars: Liars, batches: &[Arc<Batch>]) -> Vec<(ReplicaId, Message)> {
     let signers = signers(cluster);
-    let sign = |author: ReplicaId, step, batch: &Batch| {
-        let signer = &signers[usize::from(author.0)];
-        Statement::sign(cluster, signer, step, (Seq(1), Attempt::default()), batch.digest())
-    };
-    let commander = &signers[usize::from(COMMANDER.0)];
-    let store = |batch: &Arc<Batch>| {
-        let round = (Seq(1), Attempt::default());
-        Message::store(cluster, commander, round, Arc::clone(batch), Arc::default())
-    };
+    let signer = |author: ReplicaId| &signers[usize::from(author.0)];
+    let first = (Seq(1), Attempt::default());
+    let rerun = (Seq(1), Attempt { takeovers: 1, replacements: 0 });
     let mut lies = Vec::new();
     for batch in batches {
-        let block = |step| Message::Block { header: sign(COMMANDER, step, batch), batch: Arc::clone(batch) };
-        let step = |step| Message::Step(sign(COMMUNICATION_NODE, step, batch));
-        if liars != Liars::CommunicationNode {
-            lies.push((COMMANDER, block(Step::Request)));
-        }
-        if liars == Liars::Commander {
-            lies.push((COMMANDER, store(batch)));
-        } else {
-            lies.push((COMMUNICATION_NODE, step(Step::PrePrepare)));
-            lies.push((COMMUNICATION_NODE, step(Step::Commit)));
+        let sign =
+            |author, step, round| Statement::sign(cluster, signer(author), step, round, batch.digest());
+        let block = |author, round| Message::Block {
+            header: sign(author, Step::Request, round),
+            batch: Arc::clone(batch),
+        };
+        let store =
+            |author, round| Message::store(cluster, signer(author), round, Arc::clone(batch), Arc::default());
+        let step = |step| (COMMUNICATION_NODE, Message::Step(sign(COMMUNICATION_NODE, step, first)));
+        match liars {
+            Liars::Commander => {
+                lies.extend([(COMMANDER, block(COMMANDER, first)), (COMMANDER, store(COMMANDER, first))]);
+            }
+            Liars::Both => {
+                lies.push((COMMANDER, block(COMMANDER, first)));
+                lies.extend([step(Step::PrePrepare), step(Step::Commit)]);
+            }
+            Liars::CommunicationNode => lies.extend([step(Step::PrePrepare), step(Step::Commit)]),
+            // The commander's block is the first; the other is for the rerun.
+            Liars::TakingOver if batch == &batches[0] => lies.push(step(Step::Commit)),
+            Liars::TakingOver => {
+                lies.push((COMMUNICATION_NODE, block(COMMUNICATION_NODE, rerun)));
+                lies.push((COMMUNICATION_NODE, store(COMMUNICATION_NODE, rerun)));
+            }
         }
     }
     lies
 }
 
 fn describe(message: &Message, names: &Names) -> String {
-    let about = |header: &Statement| format!("{} (round {})", names.of(&header.digest), header.seq);
+    let about = |header: &Statement| {
+        let rerun = if header.attempt == Attempt::default() { "" } else { ", run again" };
+        format!("{} (round {}{rerun})", names.of(&header.digest), header.seq)
+    };
     match message {
         Message::Requests(_) => "requests".to_owned(),
         Message::Store { header, .. } => format!("STORE block {}", about(header)),
-        Message::Fetch { next } => format!("FETCH from round {next}"),
-        Message::State { header, .. } => format!("STATE after {}", about(header)),
         Message::Block { header, .. } => format!("REQUEST block {}", about(header)),
         Message::Reply { header, .. } => format!("REPLY {}", about(header)),
         Message::Step(header) => format!("{} {}", message.kind().to_uppercase(), about(header)),
+        other => other.kind().to_uppercase(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use apps::OpaqueLog;
 use ccro::CommunicationPolicy;
 use kernel::{
-    Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq, SessionId,
+    Batch, Bundle, Class, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq, SessionId,
     Signature, View, Wire as _,
 };
 use pbft::{Certificate, CertificateKind, Message, NewView, ViewChange, Vote};
@@ -77,6 +77,11 @@ fn is_upkeep(message: &Message) -> bool {
     }
 }
 
+/// What is lost in scopes of view 0 alone as well.
+fn is_upkeep_or_view_change(message: &Message) -> bool {
+    is_upkeep(message) || message.class() == Class::ViewChange
+}
+
 /// Who plays which part in a scope of PBFT or CCRO with `n` identities.
 struct Cast<P> {
     protocol: &'static str,
@@ -98,6 +103,7 @@ impl<P: Checkable<Message = Message>> Cast<P> {
         scope.describe = describe;
         scope.lost = is_upkeep;
         scope.gist = gist;
+        scope.topic = topic;
         scope
     }
 
@@ -120,6 +126,9 @@ impl<P: Checkable<Message = Message>> Cast<P> {
         let forger = Forger::new(&scope.cluster, ReplicaId(liar), alphabet);
         scope.liars = BTreeSet::from([ReplicaId(liar)]);
         scope.forge = Box::new(move |heard| forger.forge(heard));
+        if views == 0 {
+            scope.lost = is_upkeep_or_view_change;
+        }
         scope
     }
 
@@ -130,6 +139,7 @@ impl<P: Checkable<Message = Message>> Cast<P> {
             scope.nodes[twin].honest = false;
             scope.nodes[twin].submits = vec![bundle];
         }
+        scope.lost = is_upkeep_or_view_change;
         scope
     }
 }
@@ -317,6 +327,16 @@ fn gist(message: &Message) -> Message {
         }
         other => other.clone(),
     }
+}
+
+/// What a vote is counted for.
+fn topic(message: &Message) -> Option<Digest> {
+    let counted_for = match message {
+        Message::Vote(vote) => format!("{:?} {} {} {}", vote.phase, vote.view, vote.seq, vote.digest),
+        Message::ViewChange(change) => format!("view change {}", change.view),
+        _ => return None,
+    };
+    Some(Digest::of(counted_for.as_bytes()))
 }
 
 fn gist_of(certificate: &Certificate) -> Certificate {

@@ -42,14 +42,18 @@
 //!    which no property looks at. That two orders end alike is not assumed of a
 //!    protocol but computed with the replica itself, state by state. For votes
 //!    this comes down to: only the set of votes before a threshold matters, and
-//!    none that the threshold does not need.
+//!    none that the threshold does not need. One restriction is not computed: no
+//!    event comes twice in a move, so a copy of a message counts only after
+//!    something visible happened.
 //! 3. **One quorum** ([`Search::OneQuorum`]). Of several lazy moves of a replica from
 //!    one state that look alike from outside (same messages but for which votes
 //!    make up the quorums in them ([`Scope::gist`]), same decisions, same timers
 //!    expired), the first is kept. They differ in the votes that the replica has
-//!    counted. *Why nothing should be lost:* the votes of the other moves are
-//!    still there to be delivered, a threshold that is passed is not passed
-//!    again, and nothing in PBFT or CCRO is done because a vote is not there.
+//!    counted. Nor does a move combine votes for different things ([`Scope::topic`]).
+//!    *Why nothing should be lost:* the votes of the other moves are still there to
+//!    be delivered, a threshold that is passed is not passed again, thresholds count
+//!    votes for one thing each, and nothing in PBFT or CCRO is done because a vote
+//!    is not there.
 //!    This is an argument about these protocols and not computed; where a scope
 //!    is small enough, a test compares it with the full search.
 //!

@@ -15,7 +15,7 @@ impl<P: Checkable> Table<P> {
 
     /// Every lazy move: silent events, then a visible one that needs them all
     /// (see the module's documentation). `one_quorum` keeps one of those that look
-    /// alike from outside.
+    /// alike from outside, and puts no votes for different things into one move.
     pub(crate) fn lazy_moves(
         &mut self,
         at: LocalId,
@@ -29,16 +29,22 @@ impl<P: Checkable> Table<P> {
         let mut ends = HashSet::new();
         let mut looks = HashSet::new();
         let mut reached = HashSet::from([at]);
-        let mut pending = VecDeque::from([(at, Vec::new())]);
-        while let Some((here, path)) = pending.pop_front() {
+        let mut pending = VecDeque::from([(at, Vec::new(), None)]);
+        while let Some((here, path, topic)) = pending.pop_front() {
             for event in self.events(here, inbox) {
+                let own_topic = self.topic(event).filter(|_| one_quorum);
+                let is_apart = topic.is_some() && own_topic.is_some() && topic != own_topic;
+                // A replica may keep every copy of a message that comes early.
+                if is_apart || path.contains(&event) {
+                    continue;
+                }
                 let next = self.step(here, event);
                 let longer = || path.iter().copied().chain([event]).collect::<Vec<_>>();
                 if next == here {
                     continue;
                 } else if !self.is_visible(here, next) {
                     if reached.insert(next) {
-                        pending.push_back((next, longer()));
+                        pending.push_back((next, longer(), topic.or(own_topic)));
                     }
                 } else if !ends.contains(&next) && self.needs_all(at, &path, event, next) {
                     ends.insert(next);

@@ -81,6 +81,9 @@ pub struct Scope<P: Checkable> {
     /// A message without the composition of the quorums in it; what
     /// [`Search::OneQuorum`](super::Search::OneQuorum) goes by.
     pub gist: fn(&P::Message) -> P::Message,
+    /// What a vote is counted for; none for what is no vote. Also for
+    /// [`Search::OneQuorum`](super::Search::OneQuorum).
+    pub topic: fn(&P::Message) -> Option<Digest>,
     /// Requests that exist.
     pub asked: BTreeSet<(SessionId, u64)>,
     /// What batches are called in a sequence chart.
@@ -107,6 +110,7 @@ impl<P: Checkable> Scope<P> {
             expirations: 0,
             lost: |_| false,
             gist: P::Message::clone,
+            topic: |_| None,
             asked,
             names: Names::default(),
             describe: |message, _| kernel::Wire::kind(message).to_owned(),

@@ -2,7 +2,9 @@
 
 use super::history::{self, History};
 use super::scope::{Checkable, KEY_SEED, Lie, Scope};
-use kernel::{Admission, Choose, Context, Effect, Input, Mark, ReplicaId, Seq, Signer, To, Verified, View};
+use kernel::{
+    Admission, Choose, Context, Digest, Effect, Input, Mark, ReplicaId, Seq, Signer, To, Verified, View,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
@@ -123,6 +125,8 @@ pub(crate) struct Table<P: Checkable> {
     /// By letter, what it means.
     gists: Vec<u32>,
     meanings: Interned<Letter<P::Message>>,
+    /// By letter, what it is a vote for.
+    topics: Vec<Option<Digest>>,
     looks: Interned<Look<P>>,
     histories: Interned<History>,
     /// By local state, the numbers of its look and of its history.
@@ -152,6 +156,7 @@ impl<P: Checkable> Table<P> {
             letters: Interned::new(),
             gists: Vec::new(),
             meanings: Interned::new(),
+            topics: Vec::new(),
             looks: Interned::new(),
             histories: Interned::new(),
             seen_as: Vec::new(),
@@ -317,6 +322,7 @@ impl<P: Checkable> Table<P> {
                 Letter { message: (self.scope.gist)(&letter.message), from: letter.from, to: letter.to };
             let (gist, _) = self.meanings.number(gist);
             self.gists.push(gist);
+            self.topics.push((self.scope.topic)(&letter.message));
             let Letter { from, message, .. } = letter;
             let mut message = Some(message);
             let mut admitted = None;
@@ -364,6 +370,7 @@ impl<P: Checkable> Table<P> {
         (self.scope.around)(&mut || told = (self.scope.forge)(&known));
         let honest: BTreeSet<ReplicaId> = self.scope.nodes.iter().map(|node| node.id).collect();
         let mut lies = Vec::new();
+        told.retain(|lie: &Lie<_>| !(self.scope.lost)(&lie.message));
         for Lie { from, to, message } in told {
             assert!(self.scope.liars.contains(&from), "{from} is no liar");
             for to in honest.iter().filter(|id| to.is_none_or(|to| to == **id)) {
@@ -373,6 +380,14 @@ impl<P: Checkable> Table<P> {
         let lies: Arc<[LetterId]> = lies.into();
         self.lies.insert(heard, Arc::clone(&lies));
         lies
+    }
+
+    /// What an event is a vote for, if it delivers one.
+    pub(crate) fn topic(&self, event: Event<P::Timer>) -> Option<Digest> {
+        match event {
+            Event::Deliver(letter) => self.topics[letter as usize],
+            Event::Expire(_) => None,
+        }
     }
 
     /// What can happen at `at`, with this inbox.
