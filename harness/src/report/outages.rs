@@ -262,7 +262,8 @@ mod tests {
     fn events_of_a_kind_are_put_together_and_drawn() {
         let dir = tempfile::tempdir().unwrap();
         let mut data = testdata::Data::default();
-        data.add(&testdata::CellSpec { rate: Some(1000.0), ..testdata::CellSpec::new("pbft", 4, "none") });
+        let spec = testdata::CellSpec::new("pbft", 4, "none");
+        data.add(&testdata::CellSpec { rate: Some(1000.0), repetitions: 3, ..spec });
         let cell = data.cells[0].cell.clone();
         data.write(dir.path());
         let mut events = vec![
