@@ -44,6 +44,16 @@ fn two_liars_of_nine_break_the_published_flow_within_its_own_f() {
     assert!(said.contains("SAFETY VIOLATED with at most f = 2 faulty nodes"), "{said}");
 }
 
+/// A STORE needs no proof, so a commander that stores another block at one node
+/// needs no accomplice.
+#[test]
+fn one_commander_of_six_breaks_the_published_flow() {
+    let (code, said, samples, _) = compare("ccro-paper", "6", "equivocate=victim;0@0");
+    assert!(violations(&samples) > 0, "{said}");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("SAFETY VIOLATED with at most f = 1 faulty nodes"), "{said}");
+}
+
 #[test]
 fn one_liar_of_four_breaks_nothing() {
     for protocol in ["pbft", "ccro"] {

@@ -53,6 +53,8 @@ pub struct Core<A> {
     /// As commander, null requests are proposed up to this slot while nothing
     /// else waits, for the sake of a replica that lost its memory.
     pub(crate) null_until: Seq,
+    /// A replica that lost its memory asked, and nothing was executed since.
+    pub(crate) null_owed: bool,
     pub(crate) slots: BTreeMap<Seq, Slot>,
     pub(crate) execution: Execution<A>,
     pub(crate) requests: Requests,
@@ -75,6 +77,7 @@ impl<A: Application> Core<A> {
             views: Views::default(),
             last_proposed: Seq(0),
             null_until: Seq(0),
+            null_owed: false,
             slots: BTreeMap::new(),
             execution: Execution::new(application),
             requests: Requests::default(),
@@ -511,6 +514,7 @@ impl<A: Application> Core<A> {
             }
             self.requests.executed(&batch);
             self.views.progressed();
+            self.null_owed = false;
             // All replicas execute the same bytes, so all reach the same checkpoints.
             self.bytes_since_checkpoint += batch.payload_bytes();
             if seq.0.is_multiple_of(self.config.checkpoint_interval)

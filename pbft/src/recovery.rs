@@ -17,7 +17,8 @@
 //!    `u+1` only if the NEW-VIEW timer of `u+1` had run, hence `q` wanted `u+1`.
 //!
 //! While it recovers it counts as one of the `f`. An idle cluster orders null
-//! requests so that it gets there.
+//! requests so that it gets there; a commander that does not, as it may be the very
+//! replica that lost its memory, is replaced like one that ignores a request.
 
 use crate::core::{Core, Speaks};
 use crate::message::{Message, Recollection};
@@ -107,6 +108,7 @@ impl<A: Application> Core<A> {
         // The goal is 4K beyond, rounded up to a checkpoint.
         let goal = self.checkpoints.stable().0 + 5 * self.config.checkpoint_interval;
         self.null_until = self.null_until.max(Seq(goal));
+        self.null_owed = true;
     }
 
     /// Takes an answer.

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(crate) struct Resend {
     /// What was executed when the timer was started, if it runs.
     since: Option<Seq>,
+    /// It runs for the sake of peers that lag behind, and nothing else.
+    at_ease: bool,
     /// How often it ran out in a row without progress; the wait doubles each time.
     in_vain: u32,
     /// How far peers say that they have executed.
@@ -51,6 +53,9 @@ impl<A: Application> Core<A> {
     ) {
         let heard = self.resend.heard.entry(from).or_default();
         *heard = executed.max(*heard);
+        if executed < self.last_executed() {
+            cx.send(from, Message::Progress { view: self.view(), executed: self.last_executed() });
+        }
         self.resend.note_view(view);
         self.bring_into_view(cx, from, view);
     }
@@ -84,20 +89,32 @@ impl<A: Application> Core<A> {
             || self.resend.told < self.last_executed()
     }
 
+    /// Peers that never said that they have executed as much.
+    fn lagging(&self, cluster: &Cluster, id: ReplicaId) -> Vec<ReplicaId> {
+        let executed = self.last_executed();
+        let lags = |peer: &ReplicaId| self.resend.heard.get(peer).is_none_or(|heard| *heard < executed);
+        cluster.replicas().filter(|peer| *peer != id && executed > Seq(0) && lags(peer)).collect()
+    }
+
     /// Starts the timers that have a reason to run and do not.
     pub fn watch<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
         self.watch_requests(cx);
-        if self.resend.since.is_none()
-            && self.has_work(cx.cluster, cx.id())
-            && !weakened(Weakening::NothingSentAgain)
-        {
-            self.resend.since = Some(self.last_executed());
-            // Replicas that leave a view must find each other before timers grow.
-            let doublings =
-                if self.views.is_changing() { 0 } else { self.resend.in_vain.min(MOST_DOUBLINGS) };
-            let after = self.config.resend_after.0 << doublings;
-            cx.set_timer(Timer::Resend.into(), Micros(after));
+        let runs = self.resend.since.is_some();
+        if (runs && !self.resend.at_ease) || weakened(Weakening::NothingSentAgain) {
+            return;
         }
+        let has_work = self.has_work(cx.cluster, cx.id());
+        if !has_work && (runs || self.lagging(cx.cluster, cx.id()).is_empty()) {
+            return;
+        }
+        if runs || has_work == self.resend.at_ease {
+            self.resend.in_vain = 0;
+        }
+        self.resend.at_ease = !has_work;
+        self.resend.since = Some(self.last_executed());
+        // Replicas that leave a view must find each other before timers grow.
+        let doublings = if self.views.is_changing() { 0 } else { self.resend.in_vain.min(MOST_DOUBLINGS) };
+        cx.set_timer(Timer::Resend.into(), Micros(self.config.resend_after.0 << doublings));
     }
 
     /// The resend timer ran out. Sends this gateway's requests again that have
@@ -123,6 +140,10 @@ impl<A: Application> Core<A> {
             self.resend.told = executed;
             self.resend.unknown_view = View(0);
             cx.send_all(Message::Progress { view: self.view(), executed });
+        } else {
+            for peer in self.lagging(cx.cluster, cx.id()) {
+                cx.send(peer, Message::Progress { view: self.view(), executed });
+            }
         }
         for vote in self.checkpoints.unstable_votes_of(cx.id()) {
             cx.send_all(Message::Checkpoint(vote));

@@ -52,10 +52,19 @@ pub(crate) struct Views {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Wait {
-    /// The execution of this bundle, in halves of the request timer.
-    Execution { bundle: Digest, halves: u8 },
+    /// Something to be executed, in halves of the request timer.
+    Execution { of: Awaited, halves: u8 },
     /// The beginning of this view.
     NewView(View),
+}
+
+/// What a commander owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Awaited {
+    /// The execution of this bundle.
+    Bundle(Digest),
+    /// Null requests, which a replica that lost its memory needs.
+    Null,
 }
 
 impl Views {
@@ -106,16 +115,17 @@ impl<A: Application> Core<A> {
         if self.views.is_changing() {
             return;
         }
-        let oldest = self.requests.oldest().map(|bundle| bundle.digest());
+        let oldest = self.requests.oldest().map(|bundle| Awaited::Bundle(bundle.digest()));
+        let owed = oldest.or(self.null_owed.then_some(Awaited::Null));
         let watched = match self.views.waits_for {
-            Some(Wait::Execution { bundle, .. }) => Some(bundle),
+            Some(Wait::Execution { of, .. }) => Some(of),
             _ => None,
         };
-        if oldest == watched {
+        if owed == watched {
             return;
         }
-        self.views.waits_for = oldest.map(|bundle| Wait::Execution { bundle, halves: 0 });
-        match oldest {
+        self.views.waits_for = owed.map(|of| Wait::Execution { of, halves: 0 });
+        match owed {
             Some(_) => cx.set_timer(Timer::View.into(), Micros(self.view_timer().0 / 2)),
             None => cx.cancel_timer(Timer::View.into()),
         }
@@ -134,17 +144,20 @@ impl<A: Application> Core<A> {
                 self.views.failed += 1;
                 self.leave_for(cx, self.views.wanted.next());
             }
-            Some(Wait::Execution { bundle, halves }) => {
+            Some(Wait::Execution { of, halves }) => {
                 self.stop_watching_executed();
-                let Some(oldest) = self.requests.oldest().filter(|oldest| oldest.digest() == bundle) else {
+                let oldest = self.requests.oldest().filter(|oldest| of == Awaited::Bundle(oldest.digest()));
+                if oldest.is_none() && of != Awaited::Null {
                     return; // Executed in another bundle: the next one is watched.
-                };
+                }
                 if halves > 0 {
                     self.leave_for(cx, self.views.wanted.next());
                     return;
                 }
-                cx.send_all(Message::Requests(Arc::clone(oldest)));
-                self.views.waits_for = Some(Wait::Execution { bundle, halves: 1 });
+                if let Some(oldest) = oldest {
+                    cx.send_all(Message::Requests(Arc::clone(oldest)));
+                }
+                self.views.waits_for = Some(Wait::Execution { of, halves: 1 });
                 cx.set_timer(Timer::View.into(), Micros(self.view_timer().0 / 2));
             }
         }
@@ -298,7 +311,11 @@ impl<A: Application> Core<A> {
         let sign = |(seq, digest): &(Seq, Digest)| {
             Vote::sign(cx.cluster, cx.signer, Phase::PrePrepare, (view, *seq, *digest), node)
         };
-        let proposals = outline.slots.iter().map(sign).collect();
+        let proposals: Vec<Vote> = outline.slots.iter().map(sign).collect();
+        for header in &proposals {
+            let Vote { phase, view, seq, digest, .. } = *header;
+            cx.mark(Mark::Voted { phase, view, seq, digest });
+        }
         let new_view = Arc::new(NewView::sign(cx.cluster, cx.signer, view, changes, proposals));
         cx.send_all(Message::NewView(Arc::clone(&new_view)));
         self.install(cx, &outline, new_view)

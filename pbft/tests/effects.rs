@@ -200,7 +200,11 @@ fn a_proposal_outside_the_watermarks_or_of_another_view_is_refused() {
     assert_eq!(effects, rejected(0, high + 1, Reason::OutsideWindow));
     let (cluster, signer) = (bench.cluster.clone(), bench.signers[1].clone());
     let (_, early) = Message::propose(&cluster, &signer, View(1), Seq(1), batch, None);
-    assert_eq!(bench.deliver(1, early), rejected(1, 1, Reason::WrongView));
+    let effects = bench.deliver(1, early);
+    assert_eq!(effects[..1], rejected(1, 1, Reason::WrongView));
+    // Others may be in that view: it will ask.
+    let after = Config::for_cluster(4).resend_after;
+    assert_eq!(effects[1..], [Effect::SetTimer { timer: Timer::Resend, after }]);
 }
 
 #[test]

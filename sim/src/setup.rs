@@ -24,6 +24,9 @@ pub struct Setup {
     pub costs: Costs,
     /// Whether all marks are kept in the trace.
     pub record: bool,
+    /// Most requests that a gateway puts into one bundle, of those that its clients
+    /// asked for while it was busy.
+    pub bundle_max: usize,
     /// How long clients wait before their gateway hands their requests over once
     /// more, in microseconds.
     pub patience_us: u64,
@@ -62,6 +65,7 @@ impl Setup {
             signatures: Signatures::default(),
             costs: Costs::default(),
             record: false,
+            bundle_max: 256,
             patience_us: 1_000_000,
         }
     }

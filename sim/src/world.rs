@@ -1,20 +1,23 @@
 //! Replicas, their clients and the network between them, under virtual time.
 
-use crate::clients::{Clients, Load, LoadRun, Pace};
+mod gateways;
+mod views;
+mod way;
+
+use crate::clients::{Clients, Load};
 use crate::costs::Costs;
-use crate::counts::{Counts, Parcel as Counted, Role, RoleTraffic, Roles, Traffic, Volume};
+use crate::counts::{Counts, Parcel as Counted, Roles};
 use crate::digest::RunDigest;
 use crate::network::Network;
 use crate::queue::{EVERYONE, Event, Queue, Shelf};
 use crate::server::Servers;
 use crate::setup::{Memory, Setup, Signatures};
-use crate::trace::{Change, Executed, Lifecycle, Outcome, Stamped, Submitted, Trace};
+use crate::trace::{Change, Executed, Lifecycle, Stamped, Trace};
 use crate::wires::Wires;
 use adversary::{Adversary, Behaviour};
 use kernel::{
-    Admission, Bundle, Cluster, Context, Digest, Effect, Input, Keyring, Mark, Micros, Operation, Path,
-    Protocol, Rejection, ReplicaId, Reply, ReplyBundle, Request, SeededChoice, SessionId, Signer, To,
-    Verified, Wire as _,
+    Admission, Bundle, Cluster, Context, Effect, Input, Keyring, Mark, Micros, Operation, Path, Protocol,
+    Rejection, ReplicaId, ReplyBundle, SeededChoice, SessionId, Signer, Verified, Wire as _,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -129,6 +132,7 @@ pub struct World<P: Protocol> {
     observer: Option<Observer>,
     record: bool,
     costs: Costs,
+    bundle_max: usize,
     patience_ns: u64,
     now_ns: u64,
     load_began_ns: u64,
@@ -181,6 +185,7 @@ impl<P: Protocol> World<P> {
             observer: None,
             record: setup.record,
             costs: setup.costs,
+            bundle_max: setup.bundle_max.max(1),
             patience_ns: setup.patience_us * 1000,
             now_ns: 0,
             load_began_ns: 0,
@@ -430,9 +435,8 @@ impl<P: Protocol> World<P> {
                 self.take_reply(to, &bundle);
             }
             Parcel::Bundle => {
-                let requests = self.clients.take_held(to);
-                if !requests.is_empty() {
-                    self.hand_over(to, requests);
+                for requests in self.clients.take_held(to).chunks(self.bundle_max) {
+                    self.hand_over(to, requests.to_vec());
                 }
             }
             Parcel::Remind(bundle) => self.remind(to, bundle),
@@ -572,320 +576,5 @@ impl<P: Protocol> World<P> {
         if self.record {
             self.trace.marks.push(Stamped { at_us: self.now_ns / 1000, replica: id, mark });
         }
-    }
-
-    // ---- On the way ----
-
-    fn later(&mut self, after_ns: u64, to: ReplicaId, parcel: Parcel<P>) {
-        let at_ns = self.now_ns + self.spent_ns + after_ns;
-        let place = self.parcels.put(Sent { parcel, copies: 1, at_ns: self.now_ns });
-        self.queue.push(Event { at_ns, to: to.0, parcel: place });
-    }
-
-    fn send(&mut self, from: ReplicaId, to: To, message: P::Message) {
-        if self.metered {
-            self.admissions[usize::from(from.0)].vouch(from, &message);
-        }
-        let (tag, bytes) = self.digest.tag(&message);
-        let counted = Counted { kind: message.kind(), agreement: message.class().is_agreement(), bytes };
-        let copies = match to {
-            To::One(_) => 1,
-            To::All => u32::from(self.cluster.n) - 1,
-        };
-        if copies == 0 {
-            return;
-        }
-        self.counts.sent(self.roles.of(from), from, u64::from(copies), counted);
-        let parcel = Parcel::Message { from, body: Body::Raw(message), counted, tag };
-        let place = self.parcels.put(Sent { parcel, copies, at_ns: self.now_ns });
-        let cost_ns = self.costs.message_ns(bytes);
-        match to {
-            To::One(to) => self.dispatch(from, to, bytes, cost_ns, place),
-            To::All => {
-                if cost_ns == 0
-                    && let Some(delay_ns) = self.wires.same_for_all(self.now_ns + self.spent_ns)
-                {
-                    let at_ns = self.now_ns + self.spent_ns + delay_ns;
-                    self.queue.push(Event { at_ns, to: EVERYONE, parcel: place });
-                    return;
-                }
-                for to in self.cluster.replicas() {
-                    if to != from {
-                        self.dispatch(from, to, bytes, cost_ns, place);
-                    }
-                }
-            }
-        }
-    }
-
-    /// One copy goes on its way: it may get lost, or become two.
-    fn dispatch(&mut self, from: ReplicaId, to: ReplicaId, bytes: usize, cost_ns: u64, place: u32) {
-        self.spent_ns += cost_ns;
-        let arrivals = self.wires.carry(from.0, to.0, self.now_ns + self.spent_ns, bytes);
-        match arrivals {
-            [None, _] => self.release(place),
-            [Some(at_ns), second] => {
-                self.queue.push(Event { at_ns, to: to.0, parcel: place });
-                if let Some(at_ns) = second {
-                    self.parcels.get(place).copies += 1;
-                    self.queue.push(Event { at_ns, to: to.0, parcel: place });
-                }
-            }
-        }
-    }
-
-    fn reply(&mut self, from: ReplicaId, to: ReplicaId, bundle: ReplyBundle) {
-        if to == from {
-            let counted = Counted { kind: "reply", agreement: false, bytes: 0 };
-            self.later(0, to, Parcel::Reply { bundle, counted });
-            return;
-        }
-        let (_, bytes) = self.digest.tag(&bundle);
-        let counted = Counted { kind: "reply", agreement: false, bytes };
-        self.counts.sent(self.roles.of(from), from, 1, counted);
-        let parcel = Parcel::Reply { bundle, counted };
-        let place = self.parcels.put(Sent { parcel, copies: 1, at_ns: self.now_ns });
-        self.spent_ns += self.costs.message_ns(bytes);
-        // A second copy of a reply would count for nothing.
-        match self.wires.carry(from.0, to.0, self.now_ns + self.spent_ns, bytes) {
-            [Some(at_ns), _] => self.queue.push(Event { at_ns, to: to.0, parcel: place }),
-            [None, _] => self.release(place),
-        }
-    }
-
-    // ---- Clients ----
-
-    fn request(
-        &mut self,
-        (session, counter): (SessionId, u64),
-        operation: Operation,
-        at_us: u64,
-        of_load: bool,
-    ) -> Request {
-        let request = self.trace.submitted.len();
-        let gateway = session.gateway;
-        self.trace.submitted.push(Submitted { request, session, counter, gateway, at_us });
-        self.clients.expect(request, session, counter, of_load);
-        Request { session, counter, operation }
-    }
-
-    /// A gateway takes requests in: it hands them over at once, or when it has
-    /// time.
-    fn take_in(&mut self, gateway: ReplicaId, requests: Vec<Request>) {
-        if self.costs.is_free() {
-            self.hand_over(gateway, requests);
-            return;
-        }
-        for request in requests {
-            if self.clients.hold(request) {
-                self.later(0, gateway, Parcel::Bundle);
-            }
-        }
-    }
-
-    /// A gateway signs requests and hands them to its replica.
-    fn hand_over(&mut self, gateway: ReplicaId, requests: Vec<Request>) {
-        let signer = &self.nodes[usize::from(gateway.0)].signer;
-        let bundle = Arc::new(Bundle::sign(&self.cluster, signer, requests));
-        self.spent_ns += self.costs.signing_ns(1);
-        self.later(self.patience_ns, gateway, Parcel::Remind(Arc::clone(&bundle)));
-        if !self.nodes[usize::from(gateway.0)].down {
-            self.step(gateway, Input::Submit(bundle));
-        }
-    }
-
-    fn remind(&mut self, gateway: ReplicaId, bundle: Arc<Bundle>) {
-        let mut requests = bundle.requests().iter();
-        if requests.any(|request| self.clients.awaits(request.session, request.counter)) {
-            self.later(self.patience_ns, gateway, Parcel::Remind(Arc::clone(&bundle)));
-            if !self.nodes[usize::from(gateway.0)].down {
-                self.step(gateway, Input::Submit(bundle));
-            }
-        }
-    }
-
-    fn take_reply(&mut self, gateway: ReplicaId, bundle: &ReplyBundle) {
-        // As a node does: what nobody waits for is not checked, nor one's own.
-        let waits = |reply: &Reply| self.clients.awaits(reply.session, reply.counter);
-        if !bundle.replies.iter().any(waits) {
-            return;
-        }
-        let own = bundle.replica == gateway;
-        if !own {
-            self.spent_ns += self.costs.verifying_ns(1);
-        }
-        let place = if self.metered { usize::from(gateway.0) } else { 0 };
-        let admission = &mut self.admissions[place];
-        let valid = own || admission.check(&bundle.claim(&self.cluster));
-        if !valid || bundle.gateway != gateway {
-            self.trace.caught.insert(bundle.replica);
-            return;
-        }
-        let at_us = (self.now_ns + self.spent_ns) / 1000;
-        for accepted in self.clients.count(bundle, at_us) {
-            self.trace.accepted.push(accepted.outcome);
-            if accepted.of_load {
-                self.request_is_over(accepted.gateway);
-            }
-        }
-    }
-
-    // ---- The load ----
-
-    fn begin_load(&mut self, load: Load) {
-        assert!(!load.gateways.is_empty(), "a load needs a gateway");
-        let clients = match load.pace {
-            Pace::Closed { clients } => clients,
-            Pace::Open { .. } => 1,
-        };
-        let gateways = load.gateways.clone();
-        self.clients.load = Some(LoadRun { load, begun: 0, over: 0 });
-        for client in 0..clients {
-            let gateway = ReplicaId(gateways[client % gateways.len()]);
-            self.later(0, gateway, Parcel::Due);
-        }
-    }
-
-    /// The load's next request comes to a gateway, if there is one left.
-    fn next_request(&mut self, gateway: ReplicaId) {
-        let Some(run) = self.clients.load.as_mut().filter(|run| run.begun < run.load.requests) else {
-            return;
-        };
-        let number = run.begun;
-        run.begun += 1;
-        let operation = run.load.operation(number);
-        let timeout_ns = run.load.timeout_us * 1000;
-        if let Some(due_ns) = run.load.due_ns(run.begun).filter(|_| run.begun < run.load.requests) {
-            let gateway = run.load.gateways[run.begun as usize % run.load.gateways.len()];
-            let after_ns = (self.load_began_ns + due_ns).saturating_sub(self.now_ns);
-            self.later(after_ns, ReplicaId(gateway), Parcel::Due);
-        }
-        let (session, counter) = self.clients.free_session(gateway);
-        let at_us = self.now_us();
-        let request = self.request((session, counter), operation, at_us, true);
-        self.later(timeout_ns, gateway, Parcel::GiveUp { session, counter });
-        if self.clients.hold(request) {
-            self.later(0, gateway, Parcel::Bundle);
-        }
-    }
-
-    fn give_up(&mut self, session: SessionId, counter: u64) {
-        if let Some(request) = self.clients.give_up(session, counter) {
-            self.trace.timed_out.push(request);
-            self.request_is_over(session.gateway);
-        }
-    }
-
-    /// A client of the load has its answer, or goes on without one.
-    fn request_is_over(&mut self, gateway: ReplicaId) {
-        let Some(run) = self.clients.load.as_mut() else {
-            return;
-        };
-        run.over += 1;
-        if run.load.due_ns(0).is_none() {
-            self.later(0, gateway, Parcel::Due);
-        }
-    }
-
-    // ---- What happened ----
-
-    /// Virtual microseconds since the beginning.
-    pub fn now_us(&self) -> u64 {
-        self.now_ns / 1000
-    }
-
-    /// What happened, for judges.
-    pub fn trace(&self) -> &Trace {
-        &self.trace
-    }
-
-    /// Results that clients accepted, in the order of acceptance.
-    pub fn accepted(&self) -> &[Outcome] {
-        &self.trace.accepted
-    }
-
-    /// Requests submitted.
-    pub fn submitted(&self) -> usize {
-        self.trace.submitted.len()
-    }
-
-    /// The log of one replica, since it was started last.
-    pub fn log(&self, id: u16) -> &[Executed] {
-        &self.nodes[usize::from(id)].log
-    }
-
-    /// The replica itself, for a look at its state.
-    pub fn replica(&self, id: u16) -> &P {
-        self.nodes[usize::from(id)].replica.inner()
-    }
-
-    /// Whether the node was crashed and not started again.
-    pub fn is_down(&self, id: u16) -> bool {
-        self.nodes[usize::from(id)].down
-    }
-
-    /// Messages sent, by kind, `reply` among them.
-    pub fn messages(&self) -> BTreeMap<&'static str, u64> {
-        self.counts.by_kind.iter().map(|(kind, volume)| (*kind, volume.messages)).collect()
-    }
-
-    /// Messages and bytes sent, by kind.
-    pub fn by_kind(&self) -> &BTreeMap<&'static str, Volume> {
-        &self.counts.by_kind
-    }
-
-    /// Messages and bytes sent and received, by the role of the node at that
-    /// moment: the last proposal tells who leads and who collects votes.
-    pub fn by_role(&self) -> &BTreeMap<Role, RoleTraffic> {
-        &self.counts.by_role
-    }
-
-    /// What one node sent and received.
-    pub fn traffic(&self, id: u16) -> &Traffic {
-        &self.counts.by_node[usize::from(id)]
-    }
-
-    /// Messages delivered.
-    pub fn delivered(&self) -> u64 {
-        self.counts.delivered
-    }
-
-    /// Messages of the agreement sent: proposals, votes, certificates.
-    pub fn agreement_messages(&self) -> u64 {
-        self.counts.by_node.iter().map(|node| node.agreement_out.messages).sum()
-    }
-
-    /// Commits by path, over all replicas.
-    pub fn paths(&self) -> &BTreeMap<Path, u64> {
-        &self.paths
-    }
-
-    /// Replicas that sent something invalid or contradictory.
-    pub fn caught(&self) -> Vec<u16> {
-        self.trace.caught.iter().map(|id| id.0).collect()
-    }
-
-    /// Signatures that one replica made, and those that it checked; with symbolic
-    /// signatures that cost nothing, all checks are done once, by replica 0.
-    pub fn signatures(&self, id: u16) -> (u64, u64) {
-        let checked = self.admissions.get(usize::from(id)).map_or(0, Admission::signatures_checked);
-        (self.nodes[usize::from(id)].signer.signatures_made(), checked)
-    }
-
-    /// Digest of every delivery, in order.
-    pub fn digest(&self) -> Digest {
-        self.digest.value()
-    }
-
-    /// Judges the run: agreement among replicas without behaviours, validity.
-    pub fn judge(&self) -> Result<(), String> {
-        if !self.trace.marks.is_empty() {
-            return crate::oracles::check_results(&self.trace).map_err(|violation| violation.to_string());
-        }
-        let honest = self.nodes.iter().filter(|node| node.replica.behaviours().is_empty());
-        let logs: Vec<(u16, &[Executed])> =
-            honest.map(|node| (node.signer.id().0, node.log.as_slice())).collect();
-        crate::oracles::logs::check(&logs)?;
-        crate::oracles::validity::check_accepted(&self.trace)
     }
 }

@@ -52,6 +52,7 @@ impl Protocol for Crier {
             stable_checkpoint: Seq(0),
             slots_in_flight: 0,
             requests_waiting: 0,
+            trust_milli: vec![],
         }
     }
 }

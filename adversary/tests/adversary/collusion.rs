@@ -153,6 +153,16 @@ fn within_f_they_do_not() {
     }
 }
 
+/// A STORE is the commander's word alone, so it takes no accomplice: one node of
+/// six, which is as many as the published flow is said to tolerate, stores another
+/// block at its victim.
+#[test]
+fn one_commander_breaks_the_published_flow() {
+    assert_eq!(ccro::paper::max_faulty(6), 1);
+    assert!(paper_with(6, together(&[0], "equivocate=victim;0")).is_err());
+    paper_with(6, together(&[1], "equivocate=victim;1")).unwrap();
+}
+
 /// Commander and communication node are two, as many as `n = 9` nodes of the
 /// published flow are said to tolerate.
 #[test]

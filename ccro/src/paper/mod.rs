@@ -45,6 +45,7 @@
 //! | STORE | – | execute what it says, adopt the trust: the round is over |
 //! | STORE with another commander | requests waiting | forward them to it |
 //! | round timer | commander | the communication node is *down*: REQUEST again, same block, the next in trust in its place |
+//! | | commander, `f+2` communication nodes in vain | step aside, as if found down |
 //! | round timer | not commander | the commander is *down*: its place goes to the next in trust, who runs the round again with the block that it has, if any; forward what waits to it |
 //! | a step of a later round | – | keep it; if the STOREs in between do not come, FETCH them |
 //! | FETCH | – | the STOREs asked for, or a snapshot of the state if they are too long ago |

@@ -2,7 +2,7 @@
 //! this node: requests on their way, timers, catching up.
 
 use super::message::{Message, Statement, Step};
-use super::replica::{Replica, Timer, view};
+use super::replica::{Replica, Timer, max_faulty, view};
 use super::stores::{PER_FETCH, Stores};
 use crate::trust::TrustTable;
 use kernel::{Application, Bundle, Context, Effect, Mark, Micros, Reason, ReplicaId, ReplyBundle, Seq};
@@ -86,14 +86,16 @@ impl<A: Application> Replica<A> {
     }
 
     /// The commander finds the communication node down and runs the round again
-    /// with the next in trust. All others find the commander down; if they are
-    /// wrong, nothing holds the two apart.
+    /// with the next in trust; when that was so with `f+2` of them, it must be
+    /// itself whom nobody follows, and it steps aside. All others find the commander
+    /// down; if they are wrong, nothing holds the two apart.
     pub(super) fn give_up(&mut self, cx: &mut Context<'_, Self>) {
         self.watched = None;
         let next = self.current;
         let round = self.round(cx.cluster);
         let before = round.roles();
-        if before.commander == cx.id() {
+        let tried = usize::from(round.attempt.replacements) + 1;
+        if before.commander == cx.id() && tried < max_faulty(cx.cluster.n) + 2 {
             let attempt = round.attempt.replaced();
             round.enter(attempt);
             let (from, to) = (before.communication_node, round.roles().communication_node);

@@ -68,7 +68,7 @@ impl Round {
         self.attempt = attempt;
         self.requested = None;
         self.asked = None;
-        self.announced = self.executed;
+        self.announced = None;
         self.votes = VoteSet::default();
     }
 }

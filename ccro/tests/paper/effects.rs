@@ -144,8 +144,13 @@ fn a_commander_whose_round_is_late_runs_it_again_with_the_next_in_trust() {
     };
     let late = run.expire(0);
     rerun(late, &run, 1, 2, SECOND, 2);
-    let late = run.expire(0);
-    rerun(late, &run, 2, 3, Attempt { replacements: 2, ..FIRST }, 4);
+    // With f = 0, two communication nodes in vain are enough: it steps aside.
+    let aside = [
+        Effect::Mark(Mark::LeftFor { view: View(1) }),
+        send(1, Message::Requests(run.bundle(0, b"a"))),
+        watch(2),
+    ];
+    assert_eq!(run.expire(0), aside);
 }
 
 #[test]
@@ -184,7 +189,21 @@ fn a_later_attempt_holds_and_an_earlier_one_counts_no_more() {
     let old = Message::Step(statement(&run, 1, Step::Commit, FIRST, d));
     assert_eq!(run.deliver_one(1, 3, old), []);
     assert!(run.logs[3].is_empty());
-    assert_eq!(run.deliver_one(0, 3, request(&run, 0, FIRST, &batch)), []);
+    // Nor is what the earlier attempt was about held against anybody.
+    let other = Arc::new(Batch { bundles: vec![run.bundle(0, b"b")] });
+    assert_eq!(run.deliver_one(0, 3, request(&run, 0, FIRST, &other)), []);
+}
+
+#[test]
+fn a_step_of_one_attempt_is_no_step_of_another() {
+    use kernel::Admission;
+    let run = Hand::new(4);
+    let mut vote = statement(&run, 2, Step::Prepare, FIRST, Digest::of(b"a"));
+    let mut admission = Admission::new(run.cluster.clone(), run.keyring.clone());
+    assert!(admission.admit(ReplicaId(2), Message::Step(vote.clone())).is_ok());
+    vote.attempt = SECOND;
+    let refused = admission.admit(ReplicaId(2), Message::Step(vote)).unwrap_err();
+    assert_eq!(refused.reason, Reason::BadSignature);
 }
 
 #[test]

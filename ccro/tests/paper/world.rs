@@ -132,6 +132,19 @@ fn a_commander_that_is_down_is_replaced_by_the_next_in_trust() {
 }
 
 #[test]
+fn a_commander_whom_nobody_follows_steps_aside() {
+    for n in [4, 7, 10] {
+        for behaviour in ["equivocate", "equivocate=victim", "partial=1"] {
+            let mut world = world(n, &faulty(&[0], behaviour));
+            drive(&mut world, 2, 2);
+            world.run(60 * SECOND);
+            world.judge().unwrap_or_else(|breach| panic!("n = {n}, {behaviour}: {breach}"));
+            assert_eq!(world.accepted().len(), 2, "n = {n}, {behaviour}");
+        }
+    }
+}
+
+#[test]
 fn both_at_once_are_replaced_too() {
     let mut world = world(9, &faulty(&[0, 1], "offline"));
     drive(&mut world, 5, 3);

@@ -190,6 +190,8 @@ impl Resolved {
         suits(&mut options.fast_wait_us, ccro.fast_wait.0, 2);
         suits(&mut options.fallback_after_us, ccro.fallback_after.0, 6);
         suits(&mut options.resend_after_us, ccro.pbft.resend_after.0, 8);
+        // Longer than the fallback and all that follows it.
+        suits(&mut options.request_after_us, ccro.pbft.request_after.0, 16);
         options
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use apps::OpaqueLog;
-use kernel::{Cluster, ClusterId, Digest, Mark, Micros, Path, Protocol, ReplicaId, Status};
+use kernel::{Cluster, ClusterId, Digest, Mark, Path, Protocol, ReplicaId, Status};
 use node::{SLOTS_KEPT, SlotLog, SlotRow, Tally};
 use sim::{
     Costs, Load, Network, Outcome, Pace, Role, RoleTraffic, Seen, Setup, Signatures, Submitted, Traffic,
@@ -130,22 +130,11 @@ impl Job {
             faults: faults.map(|(id, node)| (id, node.behaviours.clone())).collect(),
             signatures: self.signatures,
             costs: self.costs,
+            bundle_max: self.cell.batch,
             // As a real gateway: once more at half the timeout.
             patience_us: (self.timeout_us / 2).max(1),
             ..Setup::new(cluster, self.seed)
         }
-    }
-
-    /// PBFT's settings. The request timer, too, suits the network: it is longer
-    /// than every fallback.
-    fn pbft(&self) -> pbft::Config {
-        let config = self.options.pbft(self.cell.nodes);
-        let request_after = Micros(config.request_after.0 + 16 * self.slowest_us);
-        pbft::Config { request_after, ..config }
-    }
-
-    fn ccro(&self) -> ccro::Config {
-        ccro::Config { pbft: self.pbft(), ..self.options.ccro(self.cell.nodes) }
     }
 
     fn load(&self) -> Load {
@@ -164,7 +153,8 @@ impl Job {
 
 /// Plays a job until its end, or until `stopped` says so.
 pub fn play(job: Job, stopped: &AtomicBool) -> Run {
-    let (pbft, ccro, app) = (job.pbft(), job.ccro(), OpaqueLog::default);
+    let (n, app) = (job.cell.nodes, OpaqueLog::default);
+    let (pbft, ccro) = (job.options.pbft(n), job.options.ccro(n));
     match job.cell.protocol {
         ProtocolName::Pbft => play_flow(&job, stopped, move || pbft::Replica::new(pbft.clone(), app())),
         ProtocolName::Ccro => play_flow(&job, stopped, move || ccro::Replica::new(ccro.clone(), app())),

@@ -4,7 +4,7 @@ use crate::message::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
     ViewChange, Vote,
 };
-use kernel::{Cluster, Digest, Forgery, Phase, ReplicaId, Seq, Signature, Signer, View};
+use kernel::{Batch, Cluster, Digest, Forgery, Phase, ReplicaId, Seq, Signature, Signer, View};
 use std::sync::Arc;
 
 type Votes = Vec<(ReplicaId, Signature)>;
@@ -16,6 +16,10 @@ pub(super) fn forged(
     signer: &Signer,
 ) -> Option<Message> {
     match message {
+        // A header for one batch with another one.
+        Message::PrePrepare { header, .. } if forgery == Forgery::Mixed => {
+            Some(Message::PrePrepare { header: header.clone(), batch: Arc::default() })
+        }
         Message::PrePrepare { header, batch } => {
             let header = forged_vote(header, forgery, cluster)?;
             Some(Message::PrePrepare { header, batch: Arc::clone(batch) })
@@ -208,7 +212,8 @@ fn forged_new_view(
         }
         Forgery::Mixed => {
             let header = proposals.first_mut()?;
-            *header = header.about(Digest::of(&header.digest.0), cluster, signer);
+            // A null request, which everybody could vote for at once.
+            *header = header.about(Batch::default().digest(), cluster, signer);
         }
     }
     Some(NewView::sign(cluster, signer, new_view.view, changes, proposals))

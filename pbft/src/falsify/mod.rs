@@ -32,9 +32,11 @@ impl Vote {
 }
 
 impl ViewChange {
-    /// Conceals what was prepared and reports votes never cast.
+    /// Conceals what was prepared and reports votes never cast: for null requests,
+    /// which everybody could vote for at once.
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> ViewChange {
-        let voted = self.voted.iter().map(|vote| vote.falsified(cluster, signer)).collect();
+        let null = Batch::default().digest();
+        let voted = self.voted.iter().map(|vote| vote.about(null, cluster, signer)).collect();
         ViewChange::sign(cluster, signer, self.view, self.stable.clone(), vec![], voted)
     }
 }
@@ -100,8 +102,8 @@ impl Falsify for Message {
                 state: invented(&proof.state),
                 ..StableCheckpoint::clone(proof)
             })),
-            Message::Progress { executed, view } => {
-                Message::Progress { executed: Seq(executed.0 + 1000), view: View(view.0 + 1000) }
+            Message::Progress { view, executed } => {
+                Message::Progress { view: view.next(), executed: Seq(executed.0 + 1000) }
             }
             Message::Fetched { seq, .. } => Message::Fetched { seq: *seq, batch: Arc::new(Batch::default()) },
             Message::State { seq, total, offset, part } => {
@@ -185,7 +187,7 @@ impl Falsify for Message {
             2 => Message::Fetch { seq: near, digest },
             3 => Message::FetchState { seq: near, offset: 0 },
             4 => Message::Checkpoint(CheckpointVote::sign(cluster, signer, seq, digest)),
-            _ => Message::Progress { executed: seq, view: View(seq.0) },
+            _ => Message::Progress { view: View(choose.below(20)), executed: seq },
         }
     }
 }

@@ -28,10 +28,10 @@ pub fn check(trace: &Trace) -> Result<(), String> {
                     ));
                 }
             }
-            Mark::StateAdopted { seq, chain } => {
-                if !reached.get(&seq.0).is_some_and(|(_, chains)| chains.contains(&chain)) {
-                    return Err(format!("replica {replica} adopted a state at slot {seq} that nobody had"));
-                }
+            Mark::StateAdopted { seq, chain }
+                if !reached.get(&seq.0).is_some_and(|(_, chains)| chains.contains(&chain)) =>
+            {
+                return Err(format!("replica {replica} adopted a state at slot {seq} that nobody had"));
             }
             _ => {}
         }

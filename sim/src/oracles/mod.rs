@@ -51,8 +51,10 @@ pub enum Property {
     Checkpoints,
     /// [`bounded`].
     BoundedState,
-    /// [`liveness`].
+    /// [`liveness::answered`].
     Liveness,
+    /// [`liveness::equal_logs`].
+    EqualLogs,
     /// [`messages`].
     Messages,
     /// No assertion of the replicas' own fails.
@@ -76,7 +78,7 @@ impl Property {
 
     /// Whether a breach is one of safety; else it is one of liveness.
     pub fn is_safety(self) -> bool {
-        self != Property::Liveness
+        !matches!(self, Property::Liveness | Property::EqualLogs)
     }
 }
 
@@ -91,6 +93,7 @@ impl fmt::Display for Property {
             Property::Checkpoints => "checkpoint agreement",
             Property::BoundedState => "bounded state",
             Property::Liveness => "liveness",
+            Property::EqualLogs => "equal logs",
             Property::Messages => "messages per decision",
             Property::Assertions => "assertions",
         })

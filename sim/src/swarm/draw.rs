@@ -8,6 +8,11 @@ use kernel::{Choose as _, SeededChoice};
 /// Draws the schedule of a seed for a flow that tolerates `tolerates(n)` faulty
 /// nodes among `n`. The same seed draws the same, everywhere.
 pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
+    if seed % 4 == 3 { hostile(protocol, seed, tolerates) } else { varied(protocol, seed, tolerates) }
+}
+
+/// Anything that could come up in practice, and much that would not.
+fn varied(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
     let mut dice = Dice(SeededChoice::new(seed ^ 0x5eed_0f5c_4ed0_1e55));
     let nodes = dice.nodes(if protocol == "ccro-paper" { 3 } else { 1 });
     let heal_us = 1000 * dice.between(50, 1500);
@@ -26,6 +31,62 @@ pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule 
         faults: scene.targets.iter().flat_map(|node| dice.faults(*node, &scene)).collect(),
         crashes: if f > 0 && dice.percent(35) { dice.crashes(nodes, heal_us) } else { vec![] },
         clients: dice.clients(nodes, heal_us),
+    }
+}
+
+/// A few slots under a network that keeps breaking where it hurts: short timers,
+/// links that carry nothing one way, nodes cut off for moments. Views change all
+/// the time and nearly everybody knows something else.
+pub fn hostile(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
+    let mut dice = Dice(SeededChoice::new(seed ^ 0x0057_11e5_eed5_0f5c));
+    let nodes = dice.one_of(&[4, 4, 4, 4, 4, 4, 5, 5, 6, 7]);
+    let heal_us = 1000 * dice.between(20, 120);
+    let scene = Scene { protocol, nodes, heal_us, targets: dice.targets(nodes, tolerates(nodes)) };
+    let fallback_after_us = 500 * dice.between(2, 8);
+    let mut network = Network { name: "hostile".into(), ..Network::default() };
+    network.delay = Delay::Uniform(50.0, dice.between(100, 3000) as f64);
+    network.loss = dice.one_of(&[0.0, 0.0, 0.1, 0.3]);
+    for _ in 0..dice.between(0, 6) {
+        let (from, to) = (vec![dice.node(nodes)], vec![dice.node(nodes)]);
+        let loss = Some(dice.one_of(&[0.5, 1.0, 1.0]));
+        network.links.push(LinkRule { from, to, loss, ..LinkRule::default() });
+    }
+    for _ in 0..dice.between(0, 5) {
+        let from_us = dice.between(0, heal_us);
+        let until_us = from_us + 1000 * dice.between(1, 30);
+        network.partitions.push(Partition { groups: vec![vec![dice.node(nodes)]], from_us, until_us });
+    }
+    let (checkpoint_interval, batch_max) = (dice.one_of(&[4, 8, 16]), dice.one_of(&[1, 1, 4]));
+    Schedule {
+        protocol: protocol.to_owned(),
+        seed,
+        nodes,
+        heal_us,
+        reform: dice.percent(25),
+        patience_us: 300_000_000,
+        settings: Settings {
+            window: dice.between(1, 4),
+            batch_max,
+            checkpoint_interval,
+            resend_after_us: 1000 * dice.between(2, 20),
+            request_timer_us: fallback_after_us + 1000 * dice.between(1, 10),
+            fast_path: dice.percent(90),
+            fast_wait_us: 100 * dice.between(2, 20),
+            fallback_after_us,
+            communication: dice.one_of(&["separate", "separate", "collocated"]).to_owned(),
+        },
+        network,
+        faults: scene.targets.iter().flat_map(|node| dice.faults(*node, &scene)).collect(),
+        crashes: if dice.percent(15) { dice.crashes(nodes, heal_us) } else { vec![] },
+        clients: (0..dice.between(1, 3))
+            .map(|_| Client {
+                gateway: dice.node(nodes),
+                begins_us: 0,
+                pause_us: 0,
+                sessions: dice.one_of(&[1, 1, 2]),
+                requests: dice.between(1, 4),
+            })
+            .collect(),
     }
 }
 

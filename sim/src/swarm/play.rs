@@ -123,7 +123,8 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let interval = self.schedule.settings.checkpoint_interval;
             Property::BoundedState.judge(oracles::bounded::check(trace, interval, &self.kept))?;
         }
-        Property::Liveness.judge(oracles::liveness::check(trace, deadline_us))
+        Property::Liveness.judge(oracles::liveness::answered(trace, deadline_us))?;
+        Property::EqualLogs.judge(oracles::liveness::equal_logs(trace))
     }
 
     /// Runs until a time, handing over what clients ask for on the way.

@@ -98,6 +98,7 @@ impl Falsify for Message {
         }
     }
 
+    // This relay's commander neither equivocates nor is there anything to forge.
     fn alternative(&self, _cluster: &Cluster, _signer: &Signer) -> Option<Message> {
         None
     }
@@ -106,20 +107,20 @@ impl Falsify for Message {
         None
     }
 
-    fn retold(&self, _to: Digest, _heard: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
+    fn retold(&self, _: Digest, _: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
         None
     }
 
-    fn forged(&self, _forgery: Forgery, _cluster: &Cluster, _signer: &Signer) -> Option<Message> {
+    fn forged(&self, _: Forgery, _: &Cluster, _: &Signer) -> Option<Message> {
         None
     }
 
-    fn unprovoked(_view: View, _cluster: &Cluster, _signer: &Signer) -> Vec<Message> {
+    fn unprovoked(_: View, _: &Cluster, _: &Signer) -> Vec<Message> {
         vec![]
     }
 
-    fn noise(near: Seq, _choose: &mut dyn Choose, cluster: &Cluster, signer: &Signer) -> Message {
-        vote(cluster, signer, near, Digest::ZERO)
+    fn noise(near: Seq, _: &mut dyn Choose, cluster: &Cluster, signer: &Signer) -> Message {
+        vote(cluster, signer, near, Digest::of(b"noise"))
     }
 }
 

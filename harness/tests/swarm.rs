@@ -1,0 +1,151 @@
+//! The swarm, short: what `harness simulate --swarm` does for hours.
+
+use harness::simulate::flows::{self, Ccro, CcroPaper, Pbft};
+use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId};
+use sim::oracles::messages;
+use sim::swarm::schedule::Client;
+use sim::swarm::{BadSchedule, Flow, Hunt, Schedule, draw, play, shrink};
+use sim::{Network, Setup, World};
+
+/// Seeds of each flow.
+const SEEDS: u64 = 2500;
+
+fn all_hold<P: Protocol + 'static>(flow: &Flow<P>, seeds: u64) {
+    let hunt = Hunt::new(0..seeds);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| hunt.work(flow));
+        }
+    });
+    assert_eq!(hunt.done(), seeds);
+    if let Some(finding) = hunt.findings().into_iter().find(|finding| finding.is_breach) {
+        let schedule = draw(flow.name, finding.seed, flow.tolerates);
+        let smallest = shrink(flow, &schedule, finding.violation.property);
+        panic!("{} seed {} violates {}\n{smallest}", flow.name, finding.seed, finding.violation);
+    }
+}
+
+#[test]
+fn pbft_holds_whatever_f_nodes_and_the_network_do() {
+    all_hold(&flows::PBFT, SEEDS);
+}
+
+#[test]
+fn ccro_holds_whatever_f_nodes_and_the_network_do() {
+    all_hold(&flows::CCRO, SEEDS);
+}
+
+#[test]
+fn the_published_flow_holds_where_nothing_fails() {
+    let flow = &flows::CCRO_PAPER;
+    for seed in 0..100 {
+        let schedule = benign(draw(flow.name, seed, flow.tolerates));
+        assert!(flow.must_hold(&schedule));
+        assert_eq!(play(flow, &schedule).violation, None, "seed {seed}\n{schedule}");
+    }
+}
+
+/// The same without anything that fails.
+fn benign(schedule: Schedule) -> Schedule {
+    let network = Network { delay: schedule.network.delay, ..Network::default() };
+    Schedule { network, faults: vec![], crashes: vec![], ..schedule }
+}
+
+#[test]
+fn a_schedule_is_a_file_that_gives_the_same_run() {
+    for seed in 0..40 {
+        let schedule = draw("ccro", seed, flows::CCRO.tolerates);
+        let text = schedule.to_string();
+        let again = Schedule::parse(&text).unwrap();
+        assert_eq!(again, schedule);
+        let (one, other) = (play(&flows::CCRO, &schedule), play(&flows::CCRO, &again));
+        assert_eq!(one, other);
+        assert_ne!(one.digest, play(&flows::CCRO, &Schedule { seed: seed + 1, ..schedule }).digest);
+        let cut = &text[..text.len() / 2];
+        assert!(matches!(Schedule::parse(cut), Err(BadSchedule::Unreadable(_) | BadSchedule::Senseless(_))));
+    }
+}
+
+#[test]
+fn senseless_schedules_say_what_is_wrong() {
+    let schedule = benign(draw("pbft", 1, flows::PBFT.tolerates));
+    let refused = |change: fn(&mut Schedule)| {
+        let mut schedule = schedule.clone();
+        change(&mut schedule);
+        Schedule::parse(&schedule.to_string()).unwrap_err().to_string()
+    };
+    assert!(refused(|s| s.nodes = 0).contains("at least one replica"));
+    assert!(refused(|s| s.settings.window = 0).contains("at least 1"));
+    assert!(refused(|s| s.network.loss = 2.0).contains("loss"));
+    let stranger = refused(|s| s.clients = vec![Client { gateway: 99, ..s.clients[0] }]);
+    assert!(stranger.contains("node 99"), "{stranger}");
+}
+
+#[test]
+fn a_failing_schedule_is_cut_down_to_what_makes_it_fail() {
+    // Three of four nodes offline: no answer, whatever else is in the schedule.
+    let mut schedule = draw("pbft", 4, flows::PBFT.tolerates);
+    schedule.nodes = 4;
+    schedule.patience_us = 2_000_000;
+    schedule.reform = false;
+    schedule.crashes.clear();
+    schedule.network = Network { loss: 0.1, ..Network::default() };
+    schedule.clients = [0, 3].map(|gateway| client(gateway, 5)).to_vec();
+    let offline = |node| sim::swarm::schedule::Fault {
+        node,
+        behaviours: vec!["offline".parse().unwrap(), "delay=1ms".parse().unwrap()],
+        from_us: 0,
+    };
+    schedule.faults = vec![offline(0), offline(1), offline(2)];
+    let broken = play(&flows::PBFT, &schedule).violation.expect("nobody answers");
+    let smallest = shrink(&flows::PBFT, &schedule, broken.property);
+    assert_eq!(
+        play(&flows::PBFT, &smallest).violation.map(|violation| violation.property),
+        Some(broken.property)
+    );
+    assert_eq!(smallest.clients, [client(3, 1)]);
+    assert_eq!(smallest.network.loss, 0.0);
+    assert!(smallest.faults.len() == 2 && smallest.faults.iter().all(|fault| fault.behaviours.len() == 1));
+}
+
+fn client(gateway: u16, requests: u64) -> Client {
+    Client { gateway, begins_us: 0, pause_us: 0, sessions: 1, requests }
+}
+
+/// Fault-free decisions, one after the other, and what they cost.
+fn sent<P: Protocol + 'static>(name: &str, n: u16, make: impl Fn() -> P + 'static) -> (u64, u64) {
+    let cluster = Cluster::new(ClusterId::derive("formula", 1), name, n);
+    let mut world = World::new(Setup::new(cluster, 1), move |_, _| make());
+    for _ in 0..3 {
+        world.submit(ReplicaId(n - 1), b"x");
+        world.run(10_000);
+    }
+    assert_eq!(world.accepted().len(), 3, "{name} n = {n}");
+    (world.agreement_messages(), 3)
+}
+
+#[test]
+fn without_faults_every_flow_sends_what_its_formula_says() {
+    for n in [1u16, 2, 3, 4, 5, 6, 7, 10, 13, 31] {
+        let judge = |name: &str, path, collocated, (sent, decisions): (u64, u64)| {
+            let formula = messages::per_decision(name, u64::from(n), path, collocated).unwrap();
+            messages::check(sent, decisions, formula)
+                .unwrap_or_else(|breach| panic!("{name} n = {n}: {breach}"));
+        };
+        let log = apps::OpaqueLog::default;
+        let pbft = move || pbft::Config::for_cluster(n);
+        judge("pbft", Path::Direct, false, sent("pbft", n, move || Pbft::new(pbft(), log())));
+        for (fast_path, path) in [(true, Path::Fast), (false, Path::TwoPhase)] {
+            for policy in ["separate", "collocated"] {
+                let communication = policy.parse().unwrap();
+                let config = ccro::Config { fast_path, communication, ..ccro::Config::for_cluster(n) };
+                let made = sent("ccro", n, move || Ccro::new(config.clone(), log()));
+                judge("ccro", path, policy == "collocated", made);
+            }
+        }
+        if n >= 3 {
+            let made = sent("ccro-paper", n, move || CcroPaper::new(&pbft(), log()));
+            judge("ccro-paper", Path::Direct, false, made);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Checks that can fail: every rule, switched off, is missed by somebody.
+//!
+//! `cargo test --release -p harness --test weakenings -- --ignored --nocapture`
+//! searches from several places for the first seed that shows it, and prints
+//! the table of docs/weakenings.md. The other test replays known seeds.
+
+use adversary::Behaviour;
+use harness::simulate::flows;
+use kernel::weakening::weaken;
+use kernel::{Protocol, Weakening};
+use sim::oracles::{Property, Violation};
+use sim::swarm::schedule::{Client, Crash, Fault};
+use sim::swarm::{Flow, Schedule, draw, play};
+use sim::{LinkRule, Network, Partition};
+
+/// Independent searches for each rule.
+const SEARCHES: u64 = 5;
+/// How far apart they begin.
+const APART: u64 = 10_000_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    Pbft,
+    Ccro,
+}
+
+/// How schedules for a rule are drawn, and how long it is searched for.
+struct Case {
+    rule: Weakening,
+    flow: Which,
+    bias: Bias,
+    most_seeds: u64,
+    /// A seed that shows it.
+    known: u64,
+}
+
+/// What is changed in a schedule of the swarm so that the rule matters.
+#[derive(Clone, Copy, Debug)]
+enum Bias {
+    /// Nothing.
+    Swarm,
+    /// Only schedules with hostile networks.
+    Hostile,
+    /// The first commander behaves like this, in a hostile network.
+    Commander(&'static str),
+    /// The first communication node (replica 1, commander of view 1) does.
+    Collector(&'static str),
+    /// Every replica in turn crashes and forgets, beside a liar like this.
+    Restarts(&'static str),
+    /// The request timer is far too short.
+    Hasty,
+    /// One communication node for ever, and it is silent.
+    FixedSilence,
+    /// The communication node, replica 1, commits by the fast path and is cut off
+    /// before anybody hears of it; one of the others behaves like this.
+    KnowsAlone(u16, &'static str),
+    /// Replica 3 hears all and is heard by nobody, and replica 1 forgets what it
+    /// voted for, so that 3 alone commits; then replica 1 behaves like this.
+    CommitsAlone(&'static str),
+    /// The first commander tells two stories; the communication node commits one of
+    /// them and is cut off.
+    TwoStories,
+}
+
+impl Case {
+    fn schedule(&self, seed: u64) -> Schedule {
+        match self.flow {
+            Which::Pbft => self.bias.apply(&flows::PBFT, seed),
+            Which::Ccro => self.bias.apply(&flows::CCRO, seed),
+        }
+    }
+
+    fn play(&self, schedule: &Schedule) -> Option<Violation> {
+        match self.flow {
+            Which::Pbft => play(&flows::PBFT, schedule).violation,
+            Which::Ccro => play(&flows::CCRO, schedule).violation,
+        }
+    }
+
+    /// Seeds from `first` on until one shows the rule's absence: how many it took.
+    fn search(&self, first: u64) -> Option<(u64, u64, Property)> {
+        (0..self.most_seeds).find_map(|tried| {
+            let seed = first + tried;
+            let schedule = self.schedule(seed);
+            let violation = weaken(self.rule, || self.play(&schedule))?;
+            // What fails with the rule, too, shows nothing of the rule.
+            self.play(&schedule).is_none().then_some((tried + 1, seed, violation.property))
+        })
+    }
+}
+
+impl Bias {
+    fn apply<P: Protocol>(self, flow: &Flow<P>, seed: u64) -> Schedule {
+        let hostile = || draw::hostile(flow.name, seed, flow.tolerates);
+        match self {
+            Bias::Swarm => draw::draw(flow.name, seed, flow.tolerates),
+            Bias::Hostile => hostile(),
+            Bias::Commander(acts) => with_liar(hostile(), 0, acts),
+            Bias::Collector(acts) => with_liar(hostile(), 1, acts),
+            Bias::Restarts(acts) => {
+                let mut schedule = with_liar(hostile(), 1, acts);
+                schedule.heal_us *= 4;
+                let step = schedule.heal_us / 5;
+                let crash = |(turn, node): (u64, u16)| {
+                    let at_us = (turn + 1) * step;
+                    Crash { node, at_us, restart_us: at_us + step / 2 }
+                };
+                schedule.crashes = (0u64..).zip([3, 2, 0]).map(crash).collect();
+                schedule.network = sim::Network::default();
+                schedule.clients.iter_mut().for_each(|client| client.requests += 20);
+                schedule
+            }
+            Bias::Hasty => {
+                let mut schedule = with_liar(hostile(), 0, "offline");
+                schedule.settings.request_timer_us = 150 + seed % 100;
+                schedule
+            }
+            Bias::KnowsAlone(liar, acts) => {
+                let mut schedule = with_liar(duel(hostile()), liar, acts);
+                cut_off(&mut schedule, 1, 101 + seed % 100);
+                schedule
+            }
+            Bias::CommitsAlone(later) => {
+                let mut schedule = with_liar(duel(hostile()), 1, &format!("amnesia[view=0] {later}"));
+                let mute = LinkRule { from: vec![3], loss: Some(1.0), ..LinkRule::default() };
+                schedule.network.links = vec![mute];
+                schedule.settings.resend_after_us = 60_000;
+                schedule
+            }
+            Bias::TwoStories => {
+                let mut schedule = with_liar(duel(hostile()), 0, "equivocate=0");
+                cut_off(&mut schedule, 1, 300 + 50 * (seed % 50));
+                schedule
+            }
+            Bias::FixedSilence => {
+                let mut schedule = with_liar(hostile(), 1, "withhold");
+                schedule.settings.communication = "fixed:1".into();
+                schedule.reform = false;
+                schedule
+            }
+        }
+    }
+}
+
+/// Four replicas in a quick and steady network, with several clients that differ
+/// in what they ask for, and time for some views before it heals.
+fn duel(mut schedule: Schedule) -> Schedule {
+    let seed = schedule.seed;
+    schedule.nodes = 4;
+    schedule.heal_us = 400_000;
+    schedule.patience_us = 20_000_000;
+    schedule.network = Network::default();
+    schedule.crashes.clear();
+    schedule.settings.batch_max = 1;
+    schedule.settings.fast_path = true;
+    schedule.settings.communication = "separate".into();
+    schedule.settings.checkpoint_interval = 16;
+    let client = |(place, gateway): (u64, u16)| {
+        let begins_us = place * (seed % 7) * 20;
+        Client { gateway, begins_us, pause_us: 0, sessions: 1, requests: 2 }
+    };
+    schedule.clients = (0u64..).zip([0, 3, 0, 2]).map(client).collect();
+    schedule
+}
+
+/// Cuts a node off from a moment on.
+fn cut_off(schedule: &mut Schedule, node: u16, from_us: u64) {
+    let until_us = schedule.heal_us;
+    schedule.network.partitions = vec![Partition { groups: vec![vec![node]], from_us, until_us }];
+}
+
+/// The schedule with `node` as the one faulty node.
+fn with_liar(mut schedule: Schedule, node: u16, acts: &str) -> Schedule {
+    let behaviours: Vec<Behaviour> =
+        acts.split_whitespace().map(|act| act.parse().expect("written by hand")).collect();
+    schedule.faults = if acts.is_empty() { vec![] } else { vec![Fault { node, behaviours, from_us: 0 }] };
+    schedule
+}
+
+fn case(rule: Weakening, flow: Which, bias: Bias, known: u64) -> Case {
+    Case { rule, flow, bias, most_seeds: 300, known }
+}
+
+fn cases() -> Vec<Case> {
+    use Weakening::*;
+    use Which::{Ccro, Pbft};
+    vec![
+        case(QuorumOneLess, Pbft, Bias::Swarm, 0),
+        case(CommitWithoutPrepared, Pbft, Bias::Swarm, 0),
+        case(SecondProposalAccepted, Pbft, Bias::Commander("equivocate replay=0.5"), 0),
+        case(DigestNotCompared, Pbft, Bias::Commander("forge=mixed[to=2]"), 0),
+        case(NewViewNotRecomputed, Pbft, Bias::CommitsAlone("forge=mixed[kind=new-view]"), 0),
+        case(
+            ReportedVotesIgnored,
+            Ccro,
+            Bias::KnowsAlone(0, "withhold[view=0] malicious[kind=view-change]"),
+            0,
+        ),
+        case(
+            ReportsCountedPerView,
+            Ccro,
+            Bias::KnowsAlone(
+                2,
+                "withhold[view=0][kind=commit;stuck] drop=1[kind=new-view][to=3] withhold[view=2] malicious[kind=view-change]",
+            ),
+            0,
+        ),
+        case(ReportsOneLess, Ccro, Bias::KnowsAlone(0, "withhold[view=0] malicious[kind=view-change]"), 0),
+        case(TieWonByReports, Ccro, Bias::TwoStories, 0),
+        case(
+            CommanderNotReported,
+            Ccro,
+            Bias::KnowsAlone(3, "withhold[view=0][kind=commit;stuck] malicious[kind=view-change]"),
+            0,
+        ),
+        case(PreparedForgotten, Pbft, Bias::CommitsAlone("withhold[view=1]"), 0),
+        case(FastPathOneLess, Ccro, Bias::Swarm, 0),
+        case(RepeatedVoterAccepted, Ccro, Bias::Collector("forge=repeated"), 0),
+        case(PhaseNotSigned, Ccro, Bias::Collector("forge=mixed"), 0),
+        case(SessionsLost, Pbft, Bias::Hostile, 0),
+        case(CheckpointProofNotChecked, Pbft, Bias::Restarts("forge malicious[kind=stable-checkpoint]"), 0),
+        case(WatermarkIgnored, Pbft, Bias::Collector("flood=1000"), 0),
+        case(TimerNeverDoubled, Pbft, Bias::Hasty, 0),
+        case(FallbackNeverTriggered, Ccro, Bias::FixedSilence, 0),
+        case(AmnesiacVotes, Pbft, Bias::Hostile, 0),
+        case(StateNotCompared, Pbft, Bias::Restarts("malicious[kind=state]"), 0),
+        case(NothingSentAgain, Pbft, Bias::Hostile, 0),
+    ]
+}
+
+fn median(mut numbers: Vec<u64>) -> u64 {
+    numbers.sort_unstable();
+    numbers[numbers.len() / 2]
+}
+
+#[test]
+#[ignore = "minutes; prints the table of docs/weakenings.md"]
+fn how_long_each_rule_is_missed() {
+    std::panic::set_hook(Box::new(|_| {}));
+    println!("| rule switched off | flow | schedules | caught by | seeds until caught, median (all) |");
+    println!("| --- | --- | --- | --- | --- |");
+    let only = std::env::var("RULE").unwrap_or_default();
+    for case in cases().iter().filter(|case| format!("{:?}", case.rule).contains(&only)) {
+        let searches: Vec<_> = std::thread::scope(|scope| {
+            let search = |k: u64| scope.spawn(move || case.search(k * APART));
+            let searches: Vec<_> = (0..SEARCHES).map(search).collect();
+            searches.into_iter().map(|search| search.join().ok().flatten()).collect()
+        });
+        let found: Vec<_> = searches.iter().flatten().collect();
+        let mut properties: Vec<String> = found.iter().map(|(_, _, property)| property.to_string()).collect();
+        properties.sort();
+        properties.dedup();
+        let counts: Vec<String> = searches
+            .iter()
+            .map(|search| search.map_or(format!(">{}", case.most_seeds), |(count, ..)| count.to_string()))
+            .collect();
+        let seeds: Vec<u64> =
+            searches.iter().map(|search| search.map_or(u64::MAX, |(count, ..)| count)).collect();
+        let middle = median(seeds);
+        let middle = if middle == u64::MAX { format!(">{}", case.most_seeds) } else { middle.to_string() };
+        println!(
+            "| {:?} | {:?} | {:?} | {} | **{middle}** ({}) | {:?}",
+            case.rule,
+            case.flow,
+            case.bias,
+            properties.join(", "),
+            counts.join(", "),
+            found.first().map(|(_, seed, _)| seed)
+        );
+    }
+}
+
+#[test]
+fn every_rule_is_missed_where_it_is_known_to_be() {
+    for case in cases() {
+        let schedule = case.schedule(case.known);
+        assert_eq!(case.play(&schedule), None, "{:?} holds", case.rule);
+        assert_ne!(weaken(case.rule, || case.play(&schedule)), None, "{:?} is missed", case.rule);
+    }
+}
