@@ -80,7 +80,7 @@ fn decided_by_nodes((flow, n, faults, gateway, _): &Scenario) -> bool {
         &gateway.to_string(),
     ]);
     command.args(["--placement", "tasks", "--requests", "3", "--warmup", "0", "--repetitions", "1"]);
-    command.args(["--timeout", "4", "--out"]).arg(&out);
+    command.args(["--timeout", "2.5", "--out"]).arg(&out);
     for (id, fault) in *faults {
         command.arg("--fault").arg(format!("{fault}@{id}"));
     }

@@ -170,8 +170,9 @@ fn draw_run(area: &Area, title: &str, events: &[&EventRow], samples: &[&SampleRo
         .iter()
         .filter_map(|s| s.response_us.map(|us| (s.intended_us, us, s.intended_us + us)))
         .collect();
-    let last_due = samples.iter().map(|sample| sample.intended_us).max().unwrap_or(0);
-    let end = answered.iter().map(|(.., at)| *at).max().unwrap_or(0).max(last_due);
+    let due = samples.iter().map(|sample| sample.intended_us);
+    let answers = answered.iter().map(|(.., at)| *at);
+    let end = due.chain(answers).chain(events.iter().map(|event| event.at_us)).max().unwrap_or(0);
     let bucket = LEAST_BUCKET_US.max(end / POINTS);
     let buckets = (end / bucket + 1) as usize;
     let mut rate = vec![0u64; buckets];
@@ -262,7 +263,8 @@ mod tests {
     fn events_of_a_kind_are_put_together_and_drawn() {
         let dir = tempfile::tempdir().unwrap();
         let mut data = testdata::Data::default();
-        data.add(&testdata::CellSpec { rate: Some(1000.0), ..testdata::CellSpec::new("pbft", 4, "none") });
+        let spec = testdata::CellSpec::new("pbft", 4, "none");
+        data.add(&testdata::CellSpec { rate: Some(1000.0), repetitions: 3, ..spec });
         let cell = data.cells[0].cell.clone();
         data.write(dir.path());
         let mut events = vec![
