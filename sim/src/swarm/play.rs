@@ -5,6 +5,7 @@ use super::schedule::{Client, Schedule};
 use crate::network::Network;
 use crate::oracles::{self, Property, Violation, bounded::Kept};
 use crate::setup::Setup;
+use crate::trace::Trace;
 use crate::world::World;
 use kernel::{Cluster, ClusterId, Digest, Protocol, ReplicaId};
 use std::collections::BTreeSet;
@@ -35,6 +36,13 @@ pub fn play<P: Protocol + 'static>(flow: &Flow<P>, schedule: &Schedule) -> Verdi
         let violation = Violation { property: Property::Assertions, breach: message.to_owned() };
         Verdict { violation: Some(violation), digest: Digest::ZERO, requests: (0, 0), ended_us: 0 }
     })
+}
+
+/// Plays a schedule and returns everything that happened.
+pub fn record<P: Protocol + 'static>(flow: &Flow<P>, schedule: &Schedule) -> Trace {
+    let mut player = Player::new(flow, schedule);
+    player.run();
+    player.world.trace().clone()
 }
 
 /// Something that happens at a given time.
@@ -96,6 +104,18 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
     }
 
     fn play(mut self) -> Verdict {
+        let deadline_us = self.run();
+        let violation = self.judge(deadline_us).err();
+        Verdict {
+            violation,
+            digest: self.world.digest(),
+            requests: (self.world.trace().submitted.len(), self.world.trace().accepted.len()),
+            ended_us: self.world.now_us(),
+        }
+    }
+
+    /// Runs it all and returns by when everything was due.
+    fn run(&mut self) -> u64 {
         for (at_us, action) in std::mem::take(&mut self.timeline) {
             self.run_to(at_us);
             self.act(action);
@@ -106,13 +126,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         while self.world.now_us() < deadline_us && !self.is_done() {
             self.run_to(deadline_us.min(self.world.now_us() + SLICE_US));
         }
-        let violation = self.judge(deadline_us).err();
-        Verdict {
-            violation,
-            digest: self.world.digest(),
-            requests: (self.world.trace().submitted.len(), self.world.trace().accepted.len()),
-            ended_us: self.world.now_us(),
-        }
+        deadline_us
     }
 
     fn judge(&self, deadline_us: u64) -> Result<(), Violation> {
