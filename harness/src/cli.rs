@@ -155,33 +155,6 @@ Examples:
 Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected;
 2 unusable input; 130 interrupted.")]
     Check(CheckArgs),
-    /// Play a cluster in virtual time
-    ///
-    /// The replicas of the real nodes with the same faults around them, in one thread, on a network that is
-    /// described: thousands of nodes, five continents, partitions. The same seed gives the same run, and the same
-    /// digest, on every machine. Waits that are not given suit the cluster's size and the network.
-    #[command(mut_arg("placement", |arg| arg.hide(true)))]
-    #[command(mut_arg("encoding", |arg| arg.hide(true)))]
-    #[command(mut_arg("pin", |arg| arg.hide(true)))]
-    #[command(after_help = "\
-Examples:
-  harness simulate --nodes 100 --requests 50
-  harness simulate --protocol pbft,ccro,ccro-paper --nodes 1000 --requests 10 --network five-continents
-  harness simulate --protocol ccro --nodes 7 --fault withhold@1 --network my-network.toml
-  harness simulate --nodes 4,7,10 --network localhost --costs measured --clients 8 --out results/predicted
-  harness simulate --nodes 4 --fault malicious:1 --seeds 0..100
-  harness simulate --swarm --protocol pbft,ccro --seeds 0..10000
-
-The network file is TOML: delay = { constant_us = 100 } | { uniform_us = [80, 120] } |
-{ log_normal = { median_us = 100, sigma = 0.3 } }; loss, duplication, reordering (probabilities), reordering_us;
-bandwidth_mbit_s (of each node's line); regions = [\"frankfurt\", \"tokyo\"] (nodes by turns), jitter;
-[[link]] from = [0] to = [1] and any of delay, loss, duplication, reordering, bandwidth_mbit_s;
-[[partition]] groups = [[0, 1], [2]] from_us = 1000000 until_us = 3000000.
-Regions: dallas, toronto, washington, frankfurt, london, madrid, osaka, sydney, tokyo, sao-paulo.
-
-Exit codes: 0 held; 1 honest nodes disagreed although at most f were faulty; 3 a request was never decided
-although at most f were faulty and the network was healthy in the end; 2 unusable input; 130 interrupted.")]
-    Simulate(Box<crate::simulate::args::SimulateArgs>),
     /// Run one node; reads its configuration as a line of JSON and ends with its input
     #[command(hide = true)]
     Node,
@@ -469,23 +442,6 @@ pub struct OverheadArgs {
     /// Requests for each number of clients
     #[arg(long, value_name = "N", default_value = "50000")]
     pub requests: u64,
-}
-
-/// Reads the command line; on one that is not understood, says why and exits.
-pub fn read<C: Parser>() -> C {
-    let found = with_negative_numbers(C::command()).try_get_matches();
-    found.and_then(|found| C::from_arg_matches(&found)).unwrap_or_else(|error| error.exit())
-}
-
-/// Takes `-4` behind a flag as the flag's value, so that the refusal names the
-/// flag instead of calling `-4` an unknown one.
-fn with_negative_numbers(command: clap::Command) -> clap::Command {
-    command
-        .mut_args(|arg| match arg.get_action().takes_values() {
-            true => arg.allow_negative_numbers(true),
-            false => arg,
-        })
-        .mut_subcommands(with_negative_numbers)
 }
 
 /// Flags of `check`.

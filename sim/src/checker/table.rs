@@ -115,6 +115,9 @@ impl Choose for NoChoice {
     }
 }
 
+/// A node's state and the letters that it could get.
+type Situation = (LocalId, Arc<[LetterId]>);
+
 /// Everything that is known about single replicas.
 pub(crate) struct Table<P: Checkable> {
     pub(crate) scope: Scope<P>,
@@ -140,7 +143,7 @@ pub(crate) struct Table<P: Checkable> {
     /// By letter; none if admission refused it.
     admitted: Vec<Option<Verified<P::Message>>>,
     steps: HashMap<(LocalId, Event<P::Timer>), LocalId>,
-    pub(crate) moves: HashMap<(LocalId, Arc<[LetterId]>), Moves<P::Timer>>,
+    pub(crate) moves: HashMap<Situation, Moves<P::Timer>>,
     lies: HashMap<Vec<LetterId>, Arc<[LetterId]>>,
     reach: Reach,
 }
