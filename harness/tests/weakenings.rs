@@ -185,7 +185,7 @@ fn cases() -> Vec<Case> {
     use Weakening::*;
     use Which::{Ccro, Pbft};
     vec![
-        case(QuorumOneLess, Pbft, Bias::Swarm, Some(1)),
+        case(QuorumOneLess, Pbft, Bias::Swarm, None),
         case(CommitWithoutPrepared, Pbft, Bias::Swarm, Some(0)),
         case(SecondProposalAccepted, Pbft, Bias::Commander("equivocate replay=0.5"), Some(0)),
         case(DigestNotCompared, Pbft, Bias::Commander("forge=mixed[to=2]"), Some(0)),

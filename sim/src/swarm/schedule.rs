@@ -118,10 +118,17 @@ pub enum BadSchedule {
     Senseless(String),
 }
 
+/// The last line of a schedule: half a TOML file is often one as well.
+const END: &str = "# end of schedule";
+
 impl Schedule {
     /// Reads a schedule and checks that it can be replayed.
     pub fn parse(text: &str) -> Result<Schedule, BadSchedule> {
         let schedule: Schedule = toml::from_str(text).map_err(Box::new)?;
+        if !text.trim_end().ends_with(END) {
+            let message = format!("the last line, {END:?}, is missing: the file was cut short");
+            return Err(BadSchedule::Senseless(message));
+        }
         schedule.check().map_err(BadSchedule::Senseless)?;
         Ok(schedule)
     }
@@ -168,6 +175,6 @@ impl Schedule {
 
 impl std::fmt::Display for Schedule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&toml::to_string(self).expect("a schedule is plain data"))
+        write!(f, "{}{END}\n", toml::to_string(self).expect("a schedule is plain data"))
     }
 }
