@@ -63,6 +63,7 @@ fn benign(schedule: Schedule) -> Schedule {
 
 #[test]
 fn a_schedule_is_a_file_that_gives_the_same_run() {
+    let mut differing = 0;
     for seed in 0..40 {
         let schedule = draw("ccro", seed, flows::CCRO.tolerates);
         let text = schedule.to_string();
@@ -70,10 +71,13 @@ fn a_schedule_is_a_file_that_gives_the_same_run() {
         assert_eq!(again, schedule);
         let (one, other) = (play(&flows::CCRO, &schedule), play(&flows::CCRO, &again));
         assert_eq!(one, other);
-        assert_ne!(one.digest, play(&flows::CCRO, &Schedule { seed: seed + 1, ..schedule }).digest);
+        let reseeded = play(&flows::CCRO, &Schedule { seed: seed + 1, ..schedule });
+        differing += usize::from(one.digest != reseeded.digest);
         let cut = &text[..text.len() / 2];
         assert!(matches!(Schedule::parse(cut), Err(BadSchedule::Unreadable(_) | BadSchedule::Senseless(_))));
     }
+    // Where nothing is left to chance, another seed gives the same run.
+    assert!(differing > 0);
 }
 
 #[test]
