@@ -175,6 +175,6 @@ impl Schedule {
 
 impl std::fmt::Display for Schedule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{END}\n", toml::to_string(self).expect("a schedule is plain data"))
+        writeln!(f, "{}{END}", toml::to_string(self).expect("a schedule is plain data"))
     }
 }
