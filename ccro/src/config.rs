@@ -32,7 +32,7 @@ pub enum CommunicationPolicy {
     /// Always the commander itself.
     Collocated,
     /// The one that this commander trusts most, of those that are not the
-    /// commander (CCRO paper §3.1; see [`crate::trust`]).
+    /// commander (CCRO paper §3.1; see [`crate::TrustTable`]).
     Trust,
     /// Always this one.
     Fixed(ReplicaId),

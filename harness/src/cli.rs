@@ -160,23 +160,28 @@ Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disag
     Node,
 }
 
+const FAULT_HELP: &str = "Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none";
+
+const FAULT_LONG_HELP: &str = "\
+Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none
+
+KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial=ID;ID, delay=5ms, drop=0.1,
+duplicate[=0.5], reorder[=10ms], replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia,
+twins[=ID;ID], view-change-spam[=50ms], flood[=MESSAGES_PER_SECOND] or crash (SIGKILL after the warm-up).
+COUNT nodes are drawn by --seed; the count f stands for what PBFT tolerates. Several nodes that equivocate
+share one plan. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by
+a letter, starts a further scenario.
+
+WHEN is any of [after=2s], [until=5s] (since the node began), [view=1..], [seq=10..20] (slots; the end is
+not part of it), [to=1;2] (what passes between the node and these), [kind=commit;prepare] (kinds of
+messages), each in brackets of its own; all given must hold: drop=0.5[seq=10..20][to=1;2]:1";
+
 /// What a cluster is made of; the same for all commands.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
-    /// Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none
-    ///
-    /// KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial=ID;ID, delay=5ms, drop=0.1,
-    /// duplicate[=0.5], reorder[=10ms], replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia,
-    /// twins[=ID;ID], view-change-spam[=50ms], flood[=MESSAGES_PER_SECOND] or crash (SIGKILL after the warm-up).
-    /// COUNT nodes are drawn by --seed; the count f stands for what PBFT tolerates. Several nodes that equivocate
-    /// share one plan. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by
-    /// a letter, starts a further scenario.
-    ///
-    /// WHEN is any of [after=2s], [until=5s] (since the node began), [view=1..], [seq=10..20] (slots; the end is
-    /// not part of it), [to=1;2] (what passes between the node and these), [kind=commit;prepare] (kinds of
-    /// messages), each in brackets of its own; all given must hold: drop=0.5[seq=10..20][to=1;2]:1
-    #[arg(long, value_name = "FAULT")]
+    /// Faults on the cluster
+    #[arg(long, value_name = "FAULT", help = FAULT_HELP, long_help = FAULT_LONG_HELP)]
     pub fault: Vec<String>,
     /// Seed of keys, payloads, drawn faults and the order of cells
     #[arg(long, value_name = "N")]
@@ -202,7 +207,7 @@ pub struct ClusterArgs {
     /// After how long without progress a replica sends its votes again, milliseconds
     #[arg(long, value_name = "MS")]
     pub resend_after_ms: Option<f64>,
-    /// Who collects CCRO's votes: separate, collocated or fixed:ID
+    /// Who collects CCRO's votes: separate, collocated, trust or fixed:ID
     #[arg(long, value_name = "WHO")]
     pub communication: Option<Communication>,
     /// Let CCRO take its two-phase path only

@@ -308,6 +308,7 @@ impl<A: Application> Core<A> {
         changes.truncate(cx.cluster.quorum());
         changes.sort_by_key(|change| change.author);
         let outline = Outline::of(cx.cluster, &changes);
+        self.adopt_checkpoint(cx, &outline);
         let sign = |(seq, digest): &(Seq, Digest)| {
             Vote::sign(cx.cluster, cx.signer, Phase::PrePrepare, (view, *seq, *digest), node)
         };
@@ -337,7 +338,16 @@ impl<A: Application> Core<A> {
             cx.reject(from, None, Reason::MalformedViewChange);
             return vec![];
         }
+        self.adopt_checkpoint(cx, &outline);
         self.install(cx, &outline, Arc::clone(new_view))
+    }
+
+    /// The highest checkpoint proven is adopted first: what is proposed, and voted
+    /// for, lies within its watermarks.
+    fn adopt_checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, outline: &Outline) {
+        if let Some(stable) = &outline.stable {
+            self.take_stable(cx, Arc::clone(stable));
+        }
     }
 
     /// Whether a NEW-VIEW proposes what its VIEW-CHANGEs demand, the naming of
@@ -373,9 +383,6 @@ impl<A: Application> Core<A> {
         cx.mark(Mark::ViewBegan { view });
         if earlier < view && weakened(Weakening::SessionsLost) {
             self.execution.forget_sessions();
-        }
-        if let Some(stable) = &outline.stable {
-            self.take_stable(cx, Arc::clone(stable));
         }
         let low = outline.stable.as_ref().map_or(Seq(0), |stable| stable.seq);
         self.last_proposed = outline.slots.last().map_or(low, |(seq, _)| *seq);

@@ -5,9 +5,9 @@
 //! | [`args`] | the flags, and what they mean |
 //! | [`costs`] | what work costs: measured here, or given |
 //! | [`memory`] | how much a simulation needs |
-//! | [`run`] | one cell with one seed |
+//! | [`mod@run`] | one cell with one seed |
 //! | [`rows`] | from such a run to the rows of the result files |
-//! | [`print`] | and to text |
+//! | [`mod@print`] | and to text |
 //! | [`swarm`], [`flows`] | everything drawn from the seed, for many seeds |
 
 pub mod args;

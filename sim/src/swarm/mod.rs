@@ -5,9 +5,9 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`schedule`] | all that one run is made of, as a file |
-//! | [`draw`] | a schedule from a seed |
-//! | [`play`] | runs a schedule and judges it |
-//! | [`shrink`] | a smaller schedule that breaks the same property |
+//! | [`mod@draw`] | a schedule from a seed |
+//! | [`mod@play`] | runs a schedule and judges it |
+//! | [`mod@shrink`] | a smaller schedule that breaks the same property |
 //! | [`hunt`] | many seeds on many threads |
 
 pub mod draw;
