@@ -3,7 +3,7 @@
 
 use crate::message::{CheckpointVote, StableCheckpoint};
 use kernel::{ReplicaId, Seq, Tallied, VoteSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The stable checkpoint and the votes for later ones.
@@ -15,6 +15,8 @@ pub(crate) struct Checkpoints {
     before: Seq,
     proof: Option<Arc<StableCheckpoint>>,
     votes: BTreeMap<Seq, VoteSet>,
+    /// Whose votes for the stable checkpoint were seen.
+    seen: BTreeSet<ReplicaId>,
 }
 
 impl Checkpoints {
@@ -52,8 +54,15 @@ impl Checkpoints {
         }
         self.before = std::mem::replace(&mut self.stable, proof.seq);
         self.votes = self.votes.split_off(&proof.seq.next());
+        self.seen = proof.votes.iter().map(|(author, _)| *author).collect();
         self.proof = Some(proof);
         true
+    }
+
+    /// Whether a vote for what is stable already says that its author lacks the
+    /// proof. The first one for the stable checkpoint merely came late.
+    pub(crate) fn asks_for_proof(&mut self, vote: &CheckpointVote) -> bool {
+        vote.seq < self.stable || !self.seen.insert(vote.author)
     }
 
     /// The votes of `author` for checkpoints that are not stable yet.

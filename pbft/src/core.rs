@@ -535,6 +535,9 @@ impl<A: Application> Core<A> {
         seq: Seq,
         digest: Digest,
     ) {
+        if self.is_past(cx, from, seq) {
+            return;
+        }
         if let Some(batch) = self.slot(seq).and_then(|slot| slot.batches.get(&digest)) {
             let batch = Arc::clone(batch);
             cx.send(from, Message::Fetched { seq, batch });

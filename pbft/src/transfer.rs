@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | a slot executed | its number divisible by `K`, or enough payload since the last | CHECKPOINT to all; keep the state |
 //! | CHECKPOINTs | `q` for one state: *stable* | move the watermarks, forget what is below the one before |
-//! | a CHECKPOINT | stable here already | answer with the proof |
+//! | a CHECKPOINT | for less than what is stable here, or for that once more | answer with the proof |
 //! | resend timer | a stable checkpoint lies beyond what was executed | ask one of its signers for the state, part by part |
 //! | all parts | the state's digest is the proven one | take it over |
 //! | | it is not, or the signer is silent | ask the next signer from the start |
@@ -44,12 +44,12 @@ impl<A: Application> Core<A> {
     }
 
     /// Counts a checkpoint; when it becomes stable, what is below is forgotten.
-    /// Whoever asks for one that is stable here already gets the proof.
+    /// Whoever votes for less, or once more, gets the proof.
     pub(crate) fn take_checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, vote: CheckpointVote) {
         if vote.seq <= self.checkpoints.stable() {
-            if let Some(proof) = self.checkpoints.proof().filter(|_| vote.author != cx.id()) {
-                let proof = Arc::clone(proof);
-                cx.send(vote.author, Message::Stable(proof));
+            let asks = vote.author != cx.id() && self.checkpoints.asks_for_proof(&vote);
+            if let Some(proof) = self.checkpoints.proof().filter(|_| asks) {
+                cx.send(vote.author, Message::Stable(Arc::clone(proof)));
             }
             return;
         }

@@ -6,7 +6,7 @@ use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Operation, Path,
     Phase, Protocol, Reason, Rejection, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, To, View,
 };
-use pbft::{Config, Message, Replica, Timer, Vote};
+use pbft::{CheckpointVote, Config, Message, Replica, Timer, Vote};
 use std::sync::Arc;
 
 type Pbft = Replica<OpaqueLog>;
@@ -236,4 +236,55 @@ fn the_commander_proposes_at_once_and_fills_the_window_with_batches() {
         assert_eq!(proposed(&submit(&mut bench, number)), [], "the window is full");
     }
     assert_eq!(bench.replica.status(&bench.cluster).requests_waiting, 3);
+}
+
+#[test]
+fn whoever_votes_for_a_checkpoint_long_past_gets_the_proof_of_the_checkpoint() {
+    let mut bench = bench(0);
+    let interval = Config::for_cluster(4).checkpoint_interval;
+    let state = Digest::of(b"state");
+    let vote = |bench: &Bench, author: u16, seq: u64| {
+        let signer = &bench.signers[usize::from(author)];
+        Message::Checkpoint(CheckpointVote::sign(&bench.cluster, signer, Seq(seq), state))
+    };
+    let proof_for = |effects: &[Effect<Pbft>], asks: u16| match effects {
+        [Effect::Send { to: To::One(to), message: Message::Stable(proof) }] if *to == ReplicaId(asks) => {
+            Some(proof.seq.0)
+        }
+        _ => None,
+    };
+    for seq in [interval, 2 * interval] {
+        for author in 1..4 {
+            let vote = vote(&bench, author, seq);
+            bench.deliver(author, vote);
+        }
+    }
+    let earlier = vote(&bench, 3, interval);
+    let effects = bench.deliver(3, earlier);
+    assert_eq!(proof_for(&effects, 3), Some(2 * interval), "{effects:?}");
+    let again = vote(&bench, 3, 2 * interval);
+    let effects = bench.deliver(3, again);
+    assert_eq!(proof_for(&effects, 3), Some(2 * interval), "it has voted before, and lacks the proof");
+}
+
+#[test]
+fn a_checkpoint_vote_that_is_merely_late_is_not_answered() {
+    let mut bench = bench(1);
+    let interval = Config::for_cluster(4).checkpoint_interval;
+    let vote = |bench: &Bench, author: u16| {
+        let signer = &bench.signers[usize::from(author)];
+        Message::Checkpoint(CheckpointVote::sign(&bench.cluster, signer, Seq(interval), Digest::of(b"state")))
+    };
+    // Replica 0 comes late: a quorum of the others, this one among them, is stable already.
+    for author in [1, 2, 3] {
+        let vote = vote(&bench, author);
+        bench.deliver(author, vote);
+    }
+    let late = vote(&bench, 0);
+    assert_eq!(bench.deliver(0, late.clone()), []);
+    let effects = bench.deliver(0, late);
+    assert!(
+        matches!(&effects[..], [Effect::Send { to: To::One(ReplicaId(0)), message: Message::Stable(_) }]),
+        "{effects:?}"
+    );
 }

@@ -149,7 +149,7 @@ fn summary(named: &Named, report: &Report, took: Duration) -> String {
 fn write_example(path: &Path, named: &Named, chart: &str) -> Result<()> {
     let text = format!(
         "# A disagreement in `ccro-paper`\n\n\
-         Written by `harness check --scope {} --example {}`; do not edit. {}\n\n\
+         Written by `harness check --scope {} --example {}`; do not edit. The scope: {}.\n\n\
          The run is a shortest one in moves of honest nodes. Each arrow is a delivery; what was sent and not delivered \
          is left out. Two honest nodes execute different blocks in one round, because COMMIT is one node's word and \
          carries no proof: had it to carry `2f+1` votes, a lying communication node would have none to show.\n\n\

@@ -34,9 +34,10 @@ impl Named {
         (self.explore)(around, stop)
     }
 
-    /// Whether the scope found what it must.
+    /// Whether the scope found what it must. One that was stopped early excuses
+    /// nothing: a disagreement that must be found and was not is not as expected.
     pub fn is_as_expected(&self, report: &Report) -> bool {
-        report.violation.is_some() == (self.finds == Finds::Disagreement) || report.stopped.is_some()
+        report.violation.is_some() == (self.finds == Finds::Disagreement)
     }
 }
 
