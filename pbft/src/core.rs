@@ -136,9 +136,12 @@ impl<A: Application> Core<A> {
         self.execution.digest()
     }
 
-    /// The oldest slot that is still kept.
+    /// The oldest slot that is still kept: what lies between the last two stable
+    /// checkpoints is there to help others, and what was not executed, for itself.
+    /// After a leap over many checkpoints, there is no more to keep than without one.
     pub fn oldest_kept(&self) -> Seq {
-        self.checkpoints.before().min(self.last_executed()).next()
+        let leap = self.checkpoints.stable().0.saturating_sub(2 * self.config.checkpoint_interval);
+        self.checkpoints.before().max(Seq(leap)).min(self.last_executed()).next()
     }
 
     /// Whether this replica takes part in its view: it has not left it, and its
