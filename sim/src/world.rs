@@ -33,6 +33,7 @@ pub(crate) enum Parcel<P: Protocol> {
         tag: u64,
     },
     Reply {
+        from: ReplicaId,
         bundle: ReplyBundle,
         counted: Counted,
     },
@@ -427,12 +428,12 @@ impl<P: Protocol> World<P> {
         }
         match self.parcels.take(place).parcel {
             Parcel::Message { .. } | Parcel::Done => unreachable!("handled above"),
-            Parcel::Reply { bundle, counted } => {
-                if counted.bytes > 0 {
+            Parcel::Reply { from, bundle, counted } => {
+                if from != to {
                     self.counts.received(self.roles.of(to), to, counted);
                     self.spent_ns += self.costs.message_ns(counted.bytes);
                 }
-                self.take_reply(to, &bundle);
+                self.take_reply(to, from, &bundle);
             }
             Parcel::Bundle => {
                 for requests in self.clients.take_held(to).chunks(self.bundle_max) {

@@ -66,13 +66,13 @@ impl<P: Protocol> World<P> {
     pub(super) fn reply(&mut self, from: ReplicaId, to: ReplicaId, bundle: ReplyBundle) {
         if to == from {
             let counted = Counted { kind: "reply", agreement: false, bytes: 0 };
-            self.later(0, to, Parcel::Reply { bundle, counted });
+            self.later(0, to, Parcel::Reply { from, bundle, counted });
             return;
         }
         let (_, bytes) = self.digest.tag(&bundle);
         let counted = Counted { kind: "reply", agreement: false, bytes };
         self.counts.sent(self.roles.of(from), from, 1, counted);
-        let parcel = Parcel::Reply { bundle, counted };
+        let parcel = Parcel::Reply { from, bundle, counted };
         let place = self.parcels.put(Sent { parcel, copies: 1, at_ns: self.now_ns });
         self.spent_ns += self.costs.message_ns(bytes);
         // A second copy of a reply would count for nothing.
