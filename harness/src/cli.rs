@@ -244,7 +244,28 @@ pub struct CompareArgs {
     pub out: OutArgs,
 }
 
-/// Flags about load.
+/// Flags about requests, on real nodes and simulated ones.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub struct RequestArgs {
+    /// Clients with one request in flight each (closed loop)
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    pub clients: Vec<usize>,
+    /// Requests due per second, whatever becomes of earlier ones (open loop; --clients then means nothing)
+    #[arg(long, value_delimiter = ',', value_name = "PER_SECOND")]
+    pub rate: Vec<f64>,
+    /// Bytes of data in each request
+    #[arg(long, value_delimiter = ',', value_name = "BYTES")]
+    pub payload: Vec<usize>,
+    /// Most requests that one slot orders
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    pub batch: Vec<usize>,
+    /// The node that the load is posted to: auto (the commander, or the lowest honest node), spread, or an id
+    #[arg(long, value_name = "NODE")]
+    pub gateway: Option<Gateway>,
+}
+
+/// Flags about load on real nodes.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
@@ -260,24 +281,12 @@ pub struct LoadArgs {
     /// Requests before those, which are not recorded
     #[arg(long, value_name = "N")]
     pub warmup: Option<u64>,
-    /// Clients with one request in flight each (closed loop)
-    #[arg(long, value_delimiter = ',', value_name = "N")]
-    pub clients: Vec<usize>,
-    /// Requests due per second, whatever becomes of earlier ones (open loop; --clients then means nothing)
-    #[arg(long, value_delimiter = ',', value_name = "PER_SECOND")]
-    pub rate: Vec<f64>,
-    /// Bytes of data in each request
-    #[arg(long, value_delimiter = ',', value_name = "BYTES")]
-    pub payload: Vec<usize>,
-    /// Most requests that one slot orders
-    #[arg(long, value_delimiter = ',', value_name = "N")]
-    pub batch: Vec<usize>,
     /// How often every cell runs
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
-    /// The node that the load is posted to: auto (the commander, or the lowest honest node), spread, or an id
-    #[arg(long, value_name = "NODE")]
-    pub gateway: Option<Gateway>,
+    /// What is asked for.
+    #[command(flatten)]
+    pub asked: RequestArgs,
     /// Delay on every peer link, microseconds
     #[arg(long, value_delimiter = ',', value_name = "US")]
     pub link_delay_us: Vec<u64>,

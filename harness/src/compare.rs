@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::cli::{ClusterArgs, CompareArgs, LoadArgs};
+use crate::cli::{ClusterArgs, CompareArgs, RequestArgs};
 use crate::console::warn;
 use crate::experiment::Experiment;
 use crate::faults;
@@ -37,13 +37,9 @@ pub fn plan_of(args: &CompareArgs) -> Result<Plan> {
     replace(&mut plan.protocols, &args.protocol);
     replace(&mut plan.nodes, &args.nodes);
     plan.timeout_s = default_timeout_s(&plan.nodes);
-    let LoadArgs { clients, rate, payload, batch, link_delay_us, link_loss, .. } = &args.load;
-    replace(&mut plan.clients, clients);
-    replace(&mut plan.rate, rate);
-    replace(&mut plan.payload_bytes, payload);
-    replace(&mut plan.batch, batch);
-    replace(&mut plan.link_delay_us, link_delay_us);
-    replace(&mut plan.link_loss, link_loss);
+    ask(&args.load.asked, &mut plan);
+    replace(&mut plan.link_delay_us, &args.load.link_delay_us);
+    replace(&mut plan.link_loss, &args.load.link_loss);
     if !args.cluster.fault.is_empty() {
         let scenarios = faults::scenarios(&args.cluster.fault)?;
         plan.faults = scenarios.iter().map(ToString::to_string).collect();
@@ -53,7 +49,6 @@ pub fn plan_of(args: &CompareArgs) -> Result<Plan> {
     plan.port = args.load.port.or(plan.port);
     plan.give_up_after = args.load.give_up_after.unwrap_or(plan.give_up_after);
     plan.repetitions = args.load.repetitions.unwrap_or(plan.repetitions);
-    plan.gateway = args.load.gateway.unwrap_or(plan.gateway);
     apply(&args.cluster, &mut plan);
     Ok(plan)
 }
@@ -64,6 +59,15 @@ pub fn plan_of(args: &CompareArgs) -> Result<Plan> {
 fn default_timeout_s(nodes: &[u16]) -> f64 {
     let largest = nodes.iter().max().copied().unwrap_or(4);
     3.0 * pbft::Config::for_cluster(largest).request_after.0 as f64 / 1e6
+}
+
+/// Puts the flags about requests into a plan.
+pub fn ask(asked: &RequestArgs, plan: &mut Plan) {
+    replace(&mut plan.clients, &asked.clients);
+    replace(&mut plan.rate, &asked.rate);
+    replace(&mut plan.payload_bytes, &asked.payload);
+    replace(&mut plan.batch, &asked.batch);
+    plan.gateway = asked.gateway.unwrap_or(plan.gateway);
 }
 
 fn replace<T: Clone>(list: &mut Vec<T>, given: &[T]) {

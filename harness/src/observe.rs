@@ -90,6 +90,23 @@ pub struct LogRow {
     pub corrupt: u64,
 }
 
+/// What the rows need to know of a node at one moment.
+#[derive(Clone, Debug)]
+pub struct NodeState {
+    /// The node's role by its own word.
+    pub role: String,
+    /// Who commands its view.
+    pub commander: u16,
+    /// What it counted since it began.
+    pub counters: CounterReport,
+}
+
+impl From<StatusReport> for NodeState {
+    fn from(status: StatusReport) -> NodeState {
+        NodeState { role: status.role, commander: status.replica.commander.0, counters: status.counters }
+    }
+}
+
 const STATUS_LIMIT: Duration = Duration::from_secs(5);
 const LOG_LIMIT: Duration = Duration::from_secs(60);
 
@@ -146,25 +163,25 @@ pub async fn wait_connected(addresses: &[SocketAddr], up: &[u16], limit: Duratio
 }
 
 /// Waits until no node's counters move any more, at most `limit`, and returns
-/// the last statuses.
-pub async fn settled(
-    addresses: &[SocketAddr],
-    pause: Duration,
-    limit: Duration,
-) -> Vec<Option<StatusReport>> {
-    let all_traffic = |statuses: &[Option<StatusReport>]| -> Vec<Option<[u64; 5]>> {
-        statuses.iter().map(|status| status.as_ref().map(|status| traffic(&status.counters))).collect()
+/// what every node says then.
+pub async fn settled(addresses: &[SocketAddr], pause: Duration, limit: Duration) -> Vec<Option<NodeState>> {
+    let all_traffic = |states: &[Option<NodeState>]| -> Vec<Option<[u64; 5]>> {
+        states.iter().map(|state| state.as_ref().map(|state| traffic(&state.counters))).collect()
     };
     let deadline = Instant::now() + limit;
-    let mut last = statuses(addresses).await;
+    let mut last = states(addresses).await;
     loop {
         sleep(pause).await;
-        let now = statuses(addresses).await;
+        let now = states(addresses).await;
         if all_traffic(&now) == all_traffic(&last) || Instant::now() >= deadline {
             return now;
         }
         last = now;
     }
+}
+
+async fn states(addresses: &[SocketAddr]) -> Vec<Option<NodeState>> {
+    statuses(addresses).await.into_iter().map(|status| status.map(NodeState::from)).collect()
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use node::{CounterReport, StatusReport};
+use node::CounterReport;
 
 use crate::audit::Audit;
 use crate::faults::join_ids;
 use crate::load::{Answer, Decision, LoadResult, Sample};
-use crate::observe::{self, LogRow, NodeLog};
+use crate::observe::{self, LogRow, NodeLog, NodeState};
 use crate::plan::{Cell, Load};
 use crate::procfs::CpuUse;
 use crate::protocols::Placement;
@@ -29,10 +29,10 @@ pub struct RunId {
 pub struct Measured {
     /// The requests.
     pub load: LoadResult,
-    /// Statuses after the warm-up, by id.
-    pub before: Vec<Option<StatusReport>>,
-    /// Statuses at the end, by id.
-    pub after: Vec<Option<StatusReport>>,
+    /// What nodes said after the warm-up, by id.
+    pub before: Vec<Option<NodeState>>,
+    /// What nodes said at the end, by id.
+    pub after: Vec<Option<NodeState>>,
     /// Logs at the end, by id.
     pub logs: Vec<Option<NodeLog>>,
     /// The honest nodes' agreement.
@@ -124,8 +124,8 @@ struct Slot {
 
 fn slots(cell: &Cell, measured: &Measured) -> HashMap<u64, Slot> {
     let honest = cell.faults.honest();
-    let status = |id: u16| measured.after.get(usize::from(id)).and_then(Option::as_ref);
-    let commander = honest.first().and_then(|id| status(*id)).map(|status| status.replica.commander.0);
+    let state = |id: u16| measured.after.get(usize::from(id)).and_then(Option::as_ref);
+    let commander = honest.first().and_then(|id| state(*id)).map(|state| state.commander);
     let mut slots: HashMap<u64, Slot> = HashMap::new();
     for id in &honest {
         let Some(log) = &measured.logs[usize::from(*id)] else { continue };
@@ -255,9 +255,9 @@ fn node_rows(cell: &Cell, run: RunId, measured: &Measured) -> Vec<NodeRow> {
             let killed = cell.faults.nodes[at].crash;
             let after = if killed { after.or(before) } else { Some(after?) };
             let nothing = CounterReport::default();
-            let counters = after.map_or(&nothing, |status| &status.counters);
-            let counters = observe::since(counters, before.map_or(&nothing, |status| &status.counters));
-            Some(node_row(cell, run, id, after.map_or("", |status| &status.role), &counters))
+            let counters = after.map_or(&nothing, |state| &state.counters);
+            let counters = observe::since(counters, before.map_or(&nothing, |state| &state.counters));
+            Some(node_row(cell, run, id, after.map_or("", |state| &state.role), &counters))
         })
         .collect()
 }

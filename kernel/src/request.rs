@@ -138,6 +138,14 @@ impl Batch {
         self.bundles.iter().map(|bundle| bundle.is_well_formed().then(|| bundle.claim(cluster))).collect()
     }
 
+    /// All bundles but the last, none if there is none: what an equivocating
+    /// commander proposes to others instead. It is authentic as well, and shorter,
+    /// so that neither is the alternative to the other.
+    pub fn shortened(&self) -> Option<Batch> {
+        let (_, kept) = self.bundles.split_last()?;
+        Some(Batch { bundles: kept.to_vec() })
+    }
+
     /// Number of requests in all bundles.
     pub fn requests(&self) -> usize {
         self.bundles.iter().map(|bundle| bundle.requests.len()).sum()

@@ -139,7 +139,8 @@ impl Clients {
                 continue;
             };
             let result = String::from_utf8_lossy(&result.0).into_owned();
-            let outcome = Outcome { request: waiting.request, result, seq: bundle.seq, at_us };
+            let (seq, view) = (bundle.seq, bundle.view);
+            let outcome = Outcome { request: waiting.request, result, seq, view, at_us };
             accepted.push(Accepted { outcome, gateway: bundle.gateway, of_load: waiting.of_load });
             self.waiting.remove(&key);
             let (session, counter) = key;

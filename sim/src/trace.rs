@@ -1,6 +1,6 @@
 //! What happened in a run, as the oracles read it.
 
-use kernel::{Cluster, Mark, ReplicaId, Seq, SessionId};
+use kernel::{Cluster, Mark, ReplicaId, Seq, SessionId, View};
 use std::collections::BTreeSet;
 
 /// Everything that a judge needs to know of a run.
@@ -49,6 +49,8 @@ pub struct Outcome {
     pub result: String,
     /// The slot, by the word of the reply that completed the quorum.
     pub seq: Seq,
+    /// The view, by the same.
+    pub view: View,
     /// When, in virtual microseconds.
     pub at_us: u64,
 }

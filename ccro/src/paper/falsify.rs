@@ -67,8 +67,7 @@ impl Falsify for Message {
         let Message::Block { header, batch } = self else {
             return None;
         };
-        let (_, kept) = batch.bundles.split_last()?;
-        let other = Arc::new(Batch { bundles: kept.to_vec() });
+        let other = Arc::new(batch.shortened()?);
         let header =
             Statement::sign(cluster, signer, Step::Request, (header.seq, header.attempt), other.digest());
         Some(Message::Block { header, batch: other })

@@ -8,11 +8,11 @@ use clap::Args;
 use sim::{Costs, Network};
 
 use super::costs;
-use crate::cli::ClusterArgs;
+use crate::cli::{ClusterArgs, RequestArgs};
 use crate::compare;
 use crate::faults;
 use crate::plan::{Cell, Plan};
-use crate::protocols::{Gateway, Options, Placement, ProtocolName};
+use crate::protocols::{Options, Placement, ProtocolName};
 
 /// Flags of `simulate`. Lists take commas.
 #[derive(Clone, Debug, Args)]
@@ -45,24 +45,12 @@ pub struct SimulateArgs {
     /// Requests of all clients together
     #[arg(long, value_name = "N", default_value = "100")]
     pub requests: u64,
-    /// Clients with one request in flight each (closed loop)
-    #[arg(long, value_delimiter = ',', value_name = "N")]
-    pub clients: Vec<usize>,
-    /// Requests due per second, whatever becomes of earlier ones (open loop)
-    #[arg(long, value_delimiter = ',', value_name = "PER_SECOND")]
-    pub rate: Vec<f64>,
-    /// Bytes of data in each request, at least 8
-    #[arg(long, value_delimiter = ',', value_name = "BYTES")]
-    pub payload: Vec<usize>,
-    /// Most requests that one slot orders
-    #[arg(long, value_delimiter = ',', value_name = "N")]
-    pub batch: Vec<usize>,
-    /// The node that takes the requests: auto (the commander, or the lowest honest node), spread, or an id
-    #[arg(long, value_name = "NODE")]
-    pub gateway: Option<Gateway>,
     /// Where the result files go: a folder that is empty or does not exist [default: printed only]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// What is asked for; of data, at least 8 bytes, which hold a request's number.
+    #[command(flatten)]
+    pub asked: RequestArgs,
     /// The cluster.
     #[command(flatten)]
     pub cluster: ClusterArgs,
@@ -112,11 +100,7 @@ pub fn resolve(args: SimulateArgs) -> Result<Resolved> {
         link_loss: vec![network.loss],
         ..Plan::default()
     };
-    replace(&mut plan.clients, args.clients);
-    replace(&mut plan.payload_bytes, args.payload);
-    replace(&mut plan.batch, args.batch);
-    plan.rate = args.rate;
-    plan.gateway = args.gateway.unwrap_or(plan.gateway);
+    compare::ask(&args.asked, &mut plan);
     if !args.cluster.fault.is_empty() {
         plan.faults = faults::scenarios(&args.cluster.fault)?.iter().map(ToString::to_string).collect();
     }
@@ -142,12 +126,6 @@ fn refuse_meaningless(args: &ClusterArgs) -> Result<()> {
     match given.iter().find(|(_, given)| *given) {
         Some((flag, _)) => bail!("{flag} means nothing to a simulation; leave it out"),
         None => Ok(()),
-    }
-}
-
-fn replace<T>(list: &mut Vec<T>, given: Vec<T>) {
-    if !given.is_empty() {
-        *list = given;
     }
 }
 

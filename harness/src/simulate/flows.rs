@@ -63,7 +63,7 @@ fn ccro_config(settings: &Settings, n: u16) -> ccro::Config {
         fast_path: settings.fast_path,
         fast_wait: Micros(settings.fast_wait_us),
         fallback_after: Micros(settings.fallback_after_us),
-        communication: settings.communication.parse().unwrap_or_default(),
+        communication: settings.communication.parse().expect("schedules are checked when they are read"),
     }
 }
 

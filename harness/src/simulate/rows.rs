@@ -8,12 +8,12 @@ use kernel::ReplicaId;
 use super::run::{NodeRun, Run};
 use crate::audit;
 use crate::load::{Answer, Decision, LoadResult, Sample};
-use crate::observe::{LogRow, NodeLog};
+use crate::observe::{LogRow, NodeLog, NodeState};
 use crate::plan::Cell;
 use crate::procfs::CpuUse;
 use crate::protocols::Placement;
 use crate::rows::{self, CellRows, Measured, RunId};
-use node::{CounterReport, StatusReport};
+use node::CounterReport;
 
 /// Requests in flight at most in an open loop: virtual clients are never short.
 const OPEN_LOOP_IN_FLIGHT: usize = 1 << 20;
@@ -24,8 +24,7 @@ pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
     let honest = cell.faults.honest();
     let of_honest: Vec<&NodeLog> = logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
     let audit = audit::compare(&of_honest);
-    let after: Vec<Option<StatusReport>> =
-        (0..).zip(&run.nodes).map(|(id, node)| Some(status(cell, id, node))).collect();
+    let after = (0..).zip(&run.nodes).map(|(id, node)| Some(state(id, node))).collect();
     let measured = Measured {
         load: LoadResult {
             samples: samples(run),
@@ -54,7 +53,7 @@ fn samples(run: &Run) -> Vec<Sample> {
             consensus_us: took_us as f64,
             received_ns: asked_us * 1000,
             replies: run.replies_needed as u64,
-            view: 0,
+            view: outcome.view.0,
             result: outcome.result.clone(),
         };
         answers.insert(outcome.request, (Some(took_us), Answer::Decided(decision)));
@@ -87,23 +86,12 @@ fn log(id: u16, node: &NodeRun) -> NodeLog {
     NodeLog { id, last_executed: node.status.last_executed.0, truncated: false, rows: rows.collect() }
 }
 
-fn status(cell: &Cell, id: u16, node: &NodeRun) -> StatusReport {
+fn state(id: u16, node: &NodeRun) -> NodeState {
     let traffic = &node.traffic;
     let by_kind = traffic.out_by_kind.iter();
-    StatusReport {
-        id: ReplicaId(id),
-        pid: std::process::id(),
-        protocol: cell.protocol.to_string(),
+    NodeState {
         role: node::role(ReplicaId(id), &node.status).to_owned(),
-        nodes: cell.nodes,
-        f: cell.protocol.tolerates(cell.nodes),
-        quorum: 0,
-        replica: node.status.clone(),
-        peers_reachable: 0,
-        peers_expected: 0,
-        peers: vec![],
-        faults: vec![],
-        requests_in_flight: 0,
+        commander: node.status.commander.0,
         counters: CounterReport {
             messages_out: by_kind.map(|(kind, v)| ((*kind).to_string(), v.messages)).collect(),
             bytes_out: traffic.agreement_out.bytes + traffic.other_out.bytes,
@@ -116,7 +104,7 @@ fn status(cell: &Cell, id: u16, node: &NodeRun) -> StatusReport {
             votes_corrupt: node.votes.corrupt,
             signatures_made: node.signatures.0,
             signatures_checked: node.signatures.1,
-            rejected: [("all".to_string(), traffic.rejected)].into(),
+            rejected: [("for any reason".to_string(), traffic.rejected)].into(),
             decided_slots: node.slots.iter().filter(|slot| slot.committed_ns.is_some()).count() as u64,
             ..CounterReport::default()
         },

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use ccro::CommunicationPolicy;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::Protocol;
 use sim::oracles::Violation;
@@ -149,11 +150,27 @@ pub fn replay(path: &Path) -> Result<u8> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let schedule =
         Schedule::parse(&text).with_context(|| format!("{} cannot be replayed", path.display()))?;
+    check_policy(&schedule).with_context(|| format!("{} cannot be replayed", path.display()))?;
     match schedule.protocol.as_str() {
         "pbft" => judge(&flows::PBFT, &schedule),
         "ccro" => judge(&flows::CCRO, &schedule),
         "ccro-paper" => judge(&flows::CCRO_PAPER, &schedule),
         other => bail!("protocol {other:?} is unknown; known: pbft, ccro, ccro-paper"),
+    }
+}
+
+/// Who collects CCRO's votes is a text that the schedule itself cannot judge.
+fn check_policy(schedule: &Schedule) -> Result<()> {
+    let policy: CommunicationPolicy = schedule.settings.communication.parse()?;
+    match policy {
+        CommunicationPolicy::Fixed(id) if id.0 >= schedule.nodes => {
+            bail!(
+                "communication = \"{policy}\": with {} nodes, ids end at {}",
+                schedule.nodes,
+                schedule.nodes - 1
+            )
+        }
+        _ => Ok(()),
     }
 }
 

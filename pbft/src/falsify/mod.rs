@@ -131,10 +131,7 @@ impl Falsify for Message {
         let Message::PrePrepare { header, batch } = self else {
             return None;
         };
-        // All bundles but the last: authentic as well, and shorter, so that this
-        // one is no alternative to it.
-        let (_, kept) = batch.bundles.split_last()?;
-        let other = Arc::new(Batch { bundles: kept.to_vec() });
+        let other = Arc::new(batch.shortened()?);
         let node = header.communication_node;
         Some(Message::propose(cluster, signer, header.view, header.seq, other, node).1)
     }

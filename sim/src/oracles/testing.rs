@@ -48,7 +48,7 @@ impl Trace {
 
     pub(crate) fn accept(mut self, request: usize, result: &str) -> Trace {
         let at_us = self.marks.len() as u64;
-        self.accepted.push(Outcome { request, result: result.into(), seq: Seq(0), at_us });
+        self.accepted.push(Outcome { request, result: result.into(), seq: Seq(0), view: View(0), at_us });
         self
     }
 
