@@ -337,7 +337,11 @@ impl<P: Protocol> World<P> {
         if !behaviours.is_empty() {
             self.trace.faulty.insert(id.0);
         }
-        self.nodes[usize::from(id.0)].replica.set_behaviours(behaviours);
+        let node = &mut self.nodes[usize::from(id.0)];
+        node.replica.set_behaviours(behaviours);
+        if !node.down {
+            self.step(id, Input::Expire(Adversary::<P>::ROUSE));
+        }
     }
 
     /// Replaces the network; what is on its way is not affected.
