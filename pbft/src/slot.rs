@@ -158,7 +158,7 @@ impl Slot {
     }
 
     /// Forgets the rounds of all views but `kept`; what a later view change must
-    /// know of them stays (PROTOCOLS §8: `P` and `Q` survive view changes).
+    /// know of them stays: `P` and `Q` survive view changes.
     pub(crate) fn forget_rounds(&mut self, cluster: &Cluster, id: ReplicaId, seq: Seq, kept: &[View]) {
         let (kept, gone) = std::mem::take(&mut self.rounds).into_iter().partition(|(v, _)| kept.contains(v));
         self.rounds = kept;

@@ -1,0 +1,266 @@
+//! The new-view rule against drawn histories of one slot: whatever was committed
+//! must be proposed by every view that follows (the claim of `pbft::new_view`).
+//!
+//! The model knows nothing of the replicas' code. In each view the replicas get a
+//! proposal or none, honest ones vote for it once, liars vote for everything;
+//! certificates and commits are what the votes allow. Then the next view begins
+//! with any quorum of reports, true ones of the honest, any of the liars.
+//!
+//! `cargo test --release -p pbft --test histories -- --ignored --nocapture` prints
+//! how many histories it takes to miss each part of the rule.
+
+use kernel::weakening::weaken;
+use kernel::{
+    Choose as _, Cluster, ClusterId, Digest, Phase, ReplicaId, SeededChoice, Seq, Signature, View, Weakening,
+};
+use pbft::new_view::Outline;
+use pbft::{Certificate, CertificateKind, ViewChange, Vote};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Views that a history goes through.
+const VIEWS: u64 = 5;
+/// A digest voted for or prepared, and the view.
+type Claim = (u64, Digest);
+
+/// What an honest replica would report.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    voted: Option<Claim>,
+    prepared: Option<Claim>,
+}
+
+struct History {
+    cluster: Cluster,
+    dice: SeededChoice,
+    liars: BTreeSet<u16>,
+    memory: Vec<Memory>,
+    /// Every prepared certificate that exists.
+    certificates: Vec<Claim>,
+    committed: Option<Claim>,
+    digests: [Digest; 3],
+}
+
+impl History {
+    fn draw(seed: u64, n: u16) -> History {
+        let cluster = Cluster::new(ClusterId::derive("histories", 1), "ccro", n);
+        let mut dice = SeededChoice::new(seed);
+        let mut liars = BTreeSet::new();
+        while liars.len() < cluster.f() {
+            liars.insert(dice.below(u64::from(n)) as u16);
+        }
+        // Which of two digests is the smaller one must not matter.
+        let digests = [0, 1, 2].map(|k: u8| Digest::of(&[k, seed as u8, (seed >> 8) as u8]));
+        let memory = vec![Memory::default(); usize::from(n)];
+        History { cluster, dice, liars, memory, certificates: vec![], committed: None, digests }
+    }
+
+    fn percent(&mut self, chance: u64) -> bool {
+        self.dice.below(100) < chance
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
+        (!choices.is_empty()).then(|| choices[self.dice.below(choices.len() as u64) as usize])
+    }
+
+    fn honest(&self) -> Vec<usize> {
+        self.cluster.replicas().filter(|id| !self.liars.contains(&id.0)).map(|id| usize::from(id.0)).collect()
+    }
+
+    /// Plays all views; the error says what broke the claim.
+    fn play(mut self) -> Result<(), String> {
+        for view in 0..VIEWS {
+            let proposals = self.proposals(view)?;
+            self.vote(view, &proposals)?;
+        }
+        Ok(())
+    }
+
+    /// What each replica gets proposed. An honest commander tells all the same; a
+    /// lying one may begin the view with other reports for each of them.
+    fn proposals(&mut self, view: u64) -> Result<Vec<Option<Digest>>, String> {
+        let commander = self.cluster.commander(View(view)).0;
+        let lies = self.liars.contains(&commander);
+        let mut common = None;
+        let mut proposals = vec![None; self.memory.len()];
+        let heard_by = 50 + self.dice.below(51);
+        for id in self.honest() {
+            let proposal = match common {
+                Some(proposal) if !lies => proposal,
+                _ => self.proposal(view)?,
+            };
+            common = Some(proposal);
+            if usize::from(commander) == id || self.percent(heard_by) {
+                proposals[id] = Some(proposal);
+            }
+        }
+        if !lies && let Some(digest) = common {
+            // The commander's proposal is its vote, whoever hears it.
+            self.memory[usize::from(commander)].voted = Some((view, digest));
+        }
+        Ok(proposals)
+    }
+
+    /// A proposal that a view may begin with: what its reports demand, else anything.
+    fn proposal(&mut self, view: u64) -> Result<Digest, String> {
+        let free = self.digests[self.dice.below(3) as usize];
+        if view == 0 {
+            return Ok(free);
+        }
+        let reports = self.reports(view);
+        let demanded = Outline::of(&self.cluster, &reports).slots.first().map(|(_, digest)| *digest);
+        match self.committed {
+            Some((in_view, digest)) if demanded != Some(digest) => Err(format!(
+                "{digest} was committed in view {in_view}, and view {view} begins with {demanded:?}: {reports:#?}"
+            )),
+            _ => Ok(demanded.unwrap_or(free)),
+        }
+    }
+
+    /// A quorum of VIEW-CHANGEs.
+    fn reports(&mut self, view: u64) -> Vec<Arc<ViewChange>> {
+        let mut authors: Vec<ReplicaId> = self.cluster.replicas().collect();
+        while authors.len() > self.cluster.quorum() {
+            let out = self.dice.below(authors.len() as u64) as usize;
+            authors.remove(out);
+        }
+        authors.into_iter().map(|author| Arc::new(self.report(view, author))).collect()
+    }
+
+    fn report(&mut self, view: u64, author: ReplicaId) -> ViewChange {
+        let mut memory = self.memory[usize::from(author.0)];
+        if self.liars.contains(&author.0) {
+            let held = self.certificates.clone();
+            memory.prepared = self.one_of(&held).filter(|_| view % 2 == 0);
+            let lie = (self.dice.below(view), self.digests[self.dice.below(3) as usize]);
+            memory.voted = self.percent(80).then_some(lie);
+        }
+        let signature = Signature([0; 64]);
+        let voted = memory.voted.map(|(voted_in, digest)| Vote {
+            phase: Phase::Prepare,
+            view: View(voted_in),
+            seq: Seq(1),
+            digest,
+            author,
+            communication_node: Some(ReplicaId(0)),
+            signature,
+        });
+        let prepared = memory.prepared.map(|(prepared_in, digest)| {
+            Arc::new(Certificate {
+                kind: CertificateKind::Prepared,
+                view: View(prepared_in),
+                seq: Seq(1),
+                digest,
+                communication_node: Some(ReplicaId(0)),
+                votes: vec![],
+            })
+        });
+        ViewChange {
+            view: View(view),
+            author,
+            stable: None,
+            prepared: prepared.into_iter().collect(),
+            voted: voted.into_iter().collect(),
+            signature,
+        }
+    }
+
+    /// Honest replicas vote for what they got, liars for everything, and what can
+    /// be proved by that is proved to some.
+    fn vote(&mut self, view: u64, proposals: &[Option<Digest>]) -> Result<(), String> {
+        let (n, quorum, liars) = (self.memory.len(), self.cluster.quorum(), self.liars.len());
+        for digest in self.digests {
+            let voters: Vec<usize> =
+                self.honest().into_iter().filter(|id| proposals[*id] == Some(digest)).collect();
+            for id in &voters {
+                self.memory[*id].voted = Some((view, digest));
+            }
+            if voters.len() + liars == n && self.percent(50) {
+                self.commit((view, digest))?;
+            }
+            if voters.is_empty() || voters.len() + liars < quorum {
+                continue;
+            }
+            self.certificates.push((view, digest));
+            let heard_by = self.dice.below(101);
+            let mut committing = liars;
+            for id in voters {
+                if self.percent(heard_by) {
+                    self.memory[id].prepared = Some((view, digest));
+                    committing += 1;
+                }
+            }
+            if committing >= quorum {
+                self.commit((view, digest))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, claim: Claim) -> Result<(), String> {
+        match self.committed {
+            Some(earlier) if earlier.1 != claim.1 => {
+                Err(format!("{} in view {} and {} in view {}", earlier.1, earlier.0, claim.1, claim.0))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.committed = Some(claim);
+                Ok(())
+            }
+        }
+    }
+}
+
+const SIZES: [u16; 6] = [4, 5, 6, 7, 8, 13];
+
+fn holds(seed: u64) -> Result<(), String> {
+    History::draw(seed, SIZES[(seed % 6) as usize]).play()
+}
+
+#[test]
+fn what_was_committed_is_proposed_by_every_later_view() {
+    let mut committed = 0;
+    for seed in 0..30_000 {
+        holds(seed).unwrap_or_else(|breach| panic!("history {seed}: {breach}"));
+        committed += u64::from(leads_to_a_commit(seed));
+    }
+    assert!(committed > 10_000, "{committed} of the histories commit anything");
+}
+
+fn leads_to_a_commit(seed: u64) -> bool {
+    let mut history = History::draw(seed, SIZES[(seed % 6) as usize]);
+    (0..VIEWS - 1).any(|view| {
+        let proposals = history.proposals(view).unwrap();
+        history.vote(view, &proposals).unwrap();
+        history.committed.is_some()
+    })
+}
+
+/// The parts of the rule, and a history that shows the absence of each.
+const MISSED: [Weakening; 4] = [
+    Weakening::ReportedVotesIgnored,
+    Weakening::ReportsCountedPerView,
+    Weakening::ReportsOneLess,
+    Weakening::TieWonByReports,
+];
+
+fn first_miss(rule: Weakening, from: u64) -> Option<u64> {
+    (0..100_000).find(|tried| weaken(rule, || holds(from + tried)).is_err())
+}
+
+#[test]
+fn every_part_of_the_rule_is_missed() {
+    for rule in MISSED {
+        assert!(first_miss(rule, 0).is_some(), "{rule:?}");
+    }
+}
+
+#[test]
+#[ignore = "prints rows of docs/weakenings.md"]
+fn how_many_histories_it_takes() {
+    for rule in MISSED {
+        let mut tried: Vec<u64> = (0..9).filter_map(|k| Some(first_miss(rule, k << 32)? + 1)).collect();
+        tried.sort_unstable();
+        println!("| {rule:?} | histories | {:?} of {tried:?}", tried.get(tried.len() / 2));
+    }
+}
