@@ -131,7 +131,7 @@ impl History {
         let mut memory = self.memory[usize::from(author.0)];
         if self.liars.contains(&author.0) {
             let held = self.certificates.clone();
-            memory.prepared = self.one_of(&held).filter(|_| view % 2 == 0);
+            memory.prepared = self.one_of(&held).filter(|_| view.is_multiple_of(2));
             let lie = (self.dice.below(view), self.digests[self.dice.below(3) as usize]);
             memory.voted = self.percent(80).then_some(lie);
         }
