@@ -140,6 +140,21 @@ Regions: dallas, toronto, washington, frankfurt, london, madrid, osaka, sydney, 
 Exit codes: 0 held; 1 honest nodes disagreed although at most f were faulty; 3 a request was never decided
 although at most f were faulty and the network was healthy in the end; 2 unusable input; 130 interrupted.")]
     Simulate(Box<crate::simulate::args::SimulateArgs>),
+    /// Compare what the simulator predicts with what real nodes take
+    ///
+    /// Measures on this machine, without any protocol, what signatures, messages and wake-ups cost; runs every
+    /// cell, without faults and with one client, on real nodes; and plays the same cell in the simulator, fed with
+    /// those costs and nothing else. Prints the median consensus time of both (from the gateway's receipt of a
+    /// request to the f+1st matching reply), their ratio, whether it is within 30 %, and if not, what was
+    /// measured that tells why.
+    #[command(after_help = "\
+Examples:
+  harness predict
+  harness predict --protocol pbft --nodes 4,13
+  harness predict --requests 1000 --repetitions 5 --out results/predicted
+
+Exit codes: 0 it was measured, however good the prediction; 2 unusable input; 130 interrupted.")]
+    Predict(crate::predict::PredictArgs),
     /// Explore every interleaving of small scopes
     ///
     /// The replicas that run on nodes, with a network that delivers anything at any time or never, and a faulty

@@ -16,6 +16,7 @@
 //! | [`check`] | every interleaving of small scopes |
 //! | [`console`], [`http`] | printing, and a small HTTP client |
 //! | [`simulate`] | the same in virtual time |
+//! | [`predict`] | how well that foretells real nodes |
 //! | [`compare`], [`sweep`], [`up`], [`floor`], [`overhead`] | the commands |
 
 pub mod audit;
@@ -38,6 +39,7 @@ pub mod outage;
 pub mod overhead;
 pub mod plan;
 pub mod ports;
+pub mod predict;
 pub mod procfs;
 pub mod protocols;
 pub mod report;
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Floor(args) => run(async { floor::run(args).await.map(|()| 0) }),
         Command::LoadOverhead(args) => run(overhead::run(args)),
         Command::Simulate(args) => run(simulate::run(*args)),
+        Command::Predict(args) => run(predict::run(args)),
         Command::Report(args) => report::build(&args.dir).map(|built| {
             console::say(report::table::render(&built));
             console::say(format_args!("Report: {}", args.dir.join("report.html").display()));

@@ -65,6 +65,9 @@ pub struct HopReport {
 pub struct HopFigures {
     /// Median of half a round trip with nothing else going on, microseconds.
     pub latency_p50_us: f64,
+    /// CPU time of both ends together for a message that travels alone: the rest
+    /// of the latency is waking the receiver up, microseconds.
+    pub cpu_us_alone: f64,
     /// CPU time of both ends together per message in a burst, microseconds.
     pub cpu_us_per_message: f64,
     /// Messages per second in a burst.
@@ -136,9 +139,14 @@ async fn drive(plan: HopPlan, way: Way, near: TcpListener, far: SocketAddr) -> a
             arrived.1.notified().await;
         }
     };
+    let cpu_us = || process_cpu_us().context("cannot read this process's CPU time");
+    let mut cpu_before = 0;
     let mut halves = Vec::with_capacity(plan.round_trips);
     let warm_up = plan.round_trips / 10 + 1;
     for trip in 0..warm_up + plan.round_trips {
+        if trip == warm_up {
+            cpu_before = cpu_us()?;
+        }
         let sent = now_ns();
         outgoing.send(message.clone());
         tokio::time::timeout(Duration::from_secs(10), all_arrived(trip + 1))
@@ -148,19 +156,21 @@ async fn drive(plan: HopPlan, way: Way, near: TcpListener, far: SocketAddr) -> a
             halves.push((now_ns() - sent) as f64 / 2_000.0);
         }
     }
+    let cpu_alone = cpu_us()? - cpu_before;
     halves.sort_unstable_by(f64::total_cmp);
 
     let before = *arrived.0.borrow();
-    let (began, cpu) = (now_ns(), process_cpu_us().context("cannot read this process's CPU time")?);
+    let (began, cpu) = (now_ns(), cpu_us()?);
     for sent in 0..plan.burst {
         all_arrived((before + sent + 1).saturating_sub(plan.outstanding)).await;
         outgoing.send(message.clone());
     }
     all_arrived(before + plan.burst).await;
-    let cpu = process_cpu_us().context("cannot read this process's CPU time")? - cpu;
+    let cpu = cpu_us()? - cpu;
     let messages = 2.0 * plan.burst as f64;
     Ok(HopFigures {
         latency_p50_us: halves[halves.len() / 2],
+        cpu_us_alone: cpu_alone as f64 / (2 * plan.round_trips) as f64,
         cpu_us_per_message: cpu as f64 / messages,
         messages_per_s: messages * 1e9 / (now_ns() - began) as f64,
     })

@@ -113,6 +113,11 @@ impl Clients {
         self.waiting.contains_key(&(session, counter))
     }
 
+    /// The number of a request that is not answered yet.
+    pub(crate) fn number(&self, session: SessionId, counter: u64) -> Option<usize> {
+        self.waiting.get(&(session, counter)).map(|waiting| waiting.request)
+    }
+
     /// Keeps a request for the gateway's next bundle. True if it is the first.
     pub(crate) fn hold(&mut self, request: Request) -> bool {
         let unbundled = &mut self.gateways[usize::from(request.session.gateway.0)].unbundled;

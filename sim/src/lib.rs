@@ -33,7 +33,7 @@ mod wires;
 mod world;
 
 pub use clients::{Load, Pace};
-pub use costs::{BadCosts, Costs};
+pub use costs::{BadCosts, Costs, Turns};
 pub use counts::{Role, RoleTraffic, Traffic, Volume};
 pub use network::{BadNetwork, Delay, LinkRule, Network, Partition};
 pub use regions::NAMED;

@@ -49,15 +49,17 @@ impl Servers {
         }
     }
 
-    /// A node that can begin, and with what.
-    pub(crate) fn next(&mut self) -> Option<(ReplicaId, u32)> {
+    /// A node that can begin, and with what: at most so much of what waits for it.
+    pub(crate) fn next(&mut self, most: usize) -> Option<(ReplicaId, Vec<u32>)> {
         while self.free_cores > 0 {
             let id = self.ready.pop_front()?;
             self.states[usize::from(id.0)] = State::Idle;
-            if let Some(parcel) = self.queues[usize::from(id.0)].pop_front() {
+            let waiting = &mut self.queues[usize::from(id.0)];
+            if !waiting.is_empty() {
+                let parcels = waiting.drain(..most.min(waiting.len())).collect();
                 self.free_cores -= 1;
                 self.states[usize::from(id.0)] = State::Working;
-                return Some((id, parcel));
+                return Some((id, parcels));
             }
         }
         None

@@ -38,6 +38,9 @@ pub struct Submitted {
     pub gateway: ReplicaId,
     /// When it was due, in virtual microseconds.
     pub at_us: u64,
+    /// When its gateway took it up: later, if it was busy then. None as long as it
+    /// was not.
+    pub taken_up_us: Option<u64>,
 }
 
 /// A result that a client accepted.

@@ -1,11 +1,12 @@
 //! Replicas, their clients and the network between them, under virtual time.
 
 mod gateways;
+mod turn;
 mod views;
 mod way;
 
 use crate::clients::{Clients, Load};
-use crate::costs::Costs;
+use crate::costs::{Costs, PER_TURN};
 use crate::counts::{Counts, Parcel as Counted, Roles};
 use crate::digest::RunDigest;
 use crate::network::Network;
@@ -21,6 +22,7 @@ use kernel::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use turn::Turn;
 
 type Timer<P> = <Adversary<P> as Protocol>::Timer;
 
@@ -140,6 +142,9 @@ pub struct World<P: Protocol> {
     generations: u64,
     /// What the node at work has spent on the work at hand.
     spent_ns: u64,
+    /// What all nodes have spent so far.
+    worked_ns: u64,
+    turn: Turn,
     effects: Vec<Effect<Adversary<P>>>,
 }
 
@@ -163,7 +168,9 @@ impl<P: Protocol> World<P> {
             Signatures::Symbolic => kernel::keys::symbolic(seed, cluster.n),
             Signatures::Ed25519 => kernel::keys::seeded(seed, cluster.n),
         };
-        let metered = setup.signatures == Signatures::Ed25519 || setup.costs.verify_us > 0.0;
+        let metered = setup.signatures == Signatures::Ed25519
+            || setup.costs.turns.is_some()
+            || setup.costs.verify_us > 0.0;
         // Draws of the network and of the replicas do not disturb each other.
         let wires = Wires::new(&network, cluster.n, SeededChoice::new(seed ^ 0x006e_6574_776f_726b))
             .unwrap_or_else(|error| panic!("{error}"));
@@ -192,6 +199,8 @@ impl<P: Protocol> World<P> {
             load_began_ns: 0,
             generations: 0,
             spent_ns: 0,
+            worked_ns: 0,
+            turn: Turn::default(),
             effects: Vec::new(),
             cluster,
         };
@@ -411,10 +420,13 @@ impl<P: Protocol> World<P> {
 
     /// Nodes that have work and a core begin with it.
     fn work_on(&mut self) {
-        while let Some((id, place)) = self.servers.next() {
+        while let Some((id, parcels)) = self.servers.next(self.costs.turns.map_or(1, |_| PER_TURN)) {
             self.spent_ns = 0;
-            self.perform(id, place);
+            self.begin_turn();
+            parcels.into_iter().for_each(|place| self.perform(id, place));
+            self.end_turn(id);
             let spent_ns = std::mem::take(&mut self.spent_ns);
+            self.worked_ns += spent_ns;
             self.later(spent_ns, id, Parcel::Done);
         }
     }
@@ -425,6 +437,7 @@ impl<P: Protocol> World<P> {
             self.digest.note(self.now_ns, from.0, to.0, tag);
             self.counts.received(self.roles.of(to), to, counted);
             self.spent_ns += self.costs.message_ns(counted.bytes);
+            self.read_from(from);
             if let Some(input) = self.admit(to, place) {
                 self.step(to, Input::Deliver { from, message: input });
             }
@@ -436,6 +449,7 @@ impl<P: Protocol> World<P> {
                 if from != to {
                     self.counts.received(self.roles.of(to), to, counted);
                     self.spent_ns += self.costs.message_ns(counted.bytes);
+                    self.read_from(from);
                 }
                 self.take_reply(to, from, &bundle);
             }
@@ -481,7 +495,8 @@ impl<P: Protocol> World<P> {
             let admission = &mut self.admissions[usize::from(to.0)];
             let before = admission.signatures_checked();
             let admitted = admission.admit(from, message);
-            self.spent_ns += self.costs.verifying_ns(admission.signatures_checked() - before);
+            let checked = admission.signatures_checked() - before;
+            self.check_in_turn(checked);
             match admitted {
                 Ok(message) => return Some(message),
                 Err(rejection) => rejection,

@@ -1,11 +1,17 @@
 //! What work costs in a simulation: nothing, what it costs here, or what is said.
 
+use std::hint::black_box;
+
 use anyhow::{Context, Result, anyhow, bail};
-use sim::Costs;
+use kernel::keys::seeded;
+use node::{HopFigures, HopPlan, measure_hops};
+use serde::Serialize;
+use sim::{Costs, Turns};
+use tokio::task::LocalSet;
 
 use crate::console::say;
 use crate::floor;
-use node::{HopPlan, measure_hops};
+use crate::overhead;
 
 const FORMS: &str =
     "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2";
@@ -15,7 +21,12 @@ const FORMS: &str =
 pub fn resolve(text: &str) -> Result<Costs> {
     let costs = match text {
         "none" => Costs::default(),
-        "measured" => measure()?,
+        "measured" => {
+            say(format_args!("Measuring what signatures and messages cost on this machine …"));
+            let costs = measure()?.costs;
+            say(format_args!("Costs: {}", as_text(&costs)));
+            costs
+        }
         _ => parse(text)?,
     };
     costs.check().with_context(|| format!("--costs {text}"))?;
@@ -34,6 +45,10 @@ fn parse(text: &str) -> Result<Costs> {
             "verify_us" => costs.verify_us = number,
             "per_message_us" => costs.per_message_us = number,
             "per_byte_ns" => costs.per_byte_ns = number,
+            "client_us" => costs.client_us = number,
+            "per_chunk_us" => turns(&mut costs).per_chunk_us = number,
+            "batch_us" => turns(&mut costs).batch_us = number,
+            "batch_verify_us" => turns(&mut costs).batch_verify_us = number,
             "cores" if number.fract() == 0.0 && (1.0..=65_535.0).contains(&number) => {
                 costs.cores = Some(number as u16);
             }
@@ -44,43 +59,105 @@ fn parse(text: &str) -> Result<Costs> {
     Ok(costs)
 }
 
-/// Measures signatures and messages as `harness floor` does: half of a message's
-/// CPU time is spent at either end, and what a larger message costs more goes to
-/// its bytes. The cores are this machine's.
-fn measure() -> Result<Costs> {
-    say(format_args!("Measuring what signatures and messages cost on this machine …"));
-    let (small, large) = (200, 20_200);
+/// Any cost of turns makes nodes work in turns.
+fn turns(costs: &mut Costs) -> &mut Turns {
+    costs.turns.get_or_insert_default()
+}
+
+/// What was measured of this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Measured {
+    /// What work costs.
+    pub costs: Costs,
+    /// What a lone message takes beyond the CPU time of its two ends: waking the
+    /// receiver up, microseconds.
+    pub wake_us: f64,
+}
+
+/// Measures what work costs on this machine: signatures, alone and in batches;
+/// messages, in a burst and alone; an answer and the next request, against a server
+/// that answers at once. None of these runs a protocol.
+pub fn measure() -> Result<Measured> {
     // On a thread of its own: this one runs the program's own loop already.
-    let measured = std::thread::spawn(move || -> Result<(f64, f64)> {
+    let measured = std::thread::spawn(|| -> Result<(HopFigures, HopFigures, f64)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let plan =
-            |message_bytes, burst| HopPlan { message_bytes, round_trips: 200, burst, ..HopPlan::default() };
-        let set = tokio::task::LocalSet::new();
-        set.block_on(&runtime, async {
-            let small = measure_hops(plan(small, 20_000)).await?.streaming.cpu_us_per_message;
-            let large = measure_hops(plan(large, 2_000)).await?.streaming.cpu_us_per_message;
-            Ok((small, large))
+            |message_bytes, burst| HopPlan { message_bytes, round_trips: 1_000, burst, ..HopPlan::default() };
+        LocalSet::new().block_on(&runtime, async {
+            let small = measure_hops(plan(SMALL, 20_000)).await?.streaming;
+            let large = measure_hops(plan(LARGE, 2_000)).await?.streaming;
+            let client = overhead::measure(overhead::answer_at_once()?, 1, 100, 1_000).await?;
+            Ok((small, large, client.p50_us as f64))
         })
     });
-    let (small_us, large_us) = measured
+    let (small, large, client_us) = measured
         .join()
         .map_err(|_| anyhow!("the measurement failed"))?
         .context("cannot measure what a message costs; give numbers: --costs per_message_us=5,…")?;
-    let per_byte_us = ((large_us - small_us) / (large - small) as f64).max(0.0);
-    let signature = floor::signature_costs();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let costs = Costs {
-        sign_us: signature.sign_us,
-        verify_us: signature.verify_us.min(signature.verify_in_batch_us),
-        per_message_us: (small_us - per_byte_us * small as f64).max(0.0) / 2.0,
+    let costs = Costs { client_us, cores: u16::try_from(cores).ok(), ..signatures() };
+    Ok(Measured {
+        costs: with_messages(costs, &small, large.cpu_us_per_message),
+        wake_us: (small.latency_p50_us - small.cpu_us_alone).max(0.0),
+    })
+}
+
+/// Bytes of the messages measured.
+const SMALL: usize = 200;
+const LARGE: usize = 20_200;
+
+/// Half of a message's CPU time is spent at either end, and what a larger message
+/// costs more goes to its bytes. What a message that travels alone costs more than
+/// one in a burst is what writing and reading cost, whatever passes at once.
+fn with_messages(costs: Costs, small: &HopFigures, large_us: f64) -> Costs {
+    let per_byte_us = ((large_us - small.cpu_us_per_message) / (LARGE - SMALL) as f64).max(0.0);
+    let per_chunk_us = (small.cpu_us_alone - small.cpu_us_per_message).max(0.0) / 2.0;
+    Costs {
+        per_message_us: (small.cpu_us_per_message - per_byte_us * SMALL as f64).max(0.0) / 2.0,
         per_byte_ns: per_byte_us * 1e3 / 2.0,
-        cores: u16::try_from(cores).ok(),
-    };
-    say(format_args!(
-        "Costs: sign_us={:.2},verify_us={:.2},per_message_us={:.2},per_byte_ns={:.3},cores={cores}",
-        costs.sign_us, costs.verify_us, costs.per_message_us, costs.per_byte_ns
-    ));
-    Ok(costs)
+        turns: Some(Turns { per_chunk_us, ..costs.turns.unwrap_or_default() }),
+        ..costs
+    }
+}
+
+/// What signatures take as a rule: the median, where the floor has the best.
+fn signatures() -> Costs {
+    const ROUNDS: usize = 200;
+    let (signers, keyring) = seeded(1, 16);
+    let claims = floor::claims(&signers);
+    let median = |operation: &mut dyn FnMut()| floor::times_us(ROUNDS, operation)[ROUNDS / 2];
+    let batch =
+        |count: usize| median(&mut || assert!(keyring.verify_all(black_box(&claims[..count]).iter())));
+    let (two_us, all_us) = (batch(2), batch(16));
+    let batch_verify_us = (all_us - two_us).max(0.0) / 14.0;
+    let turns =
+        Turns { batch_us: (two_us - 2.0 * batch_verify_us).max(0.0), batch_verify_us, per_chunk_us: 0.0 };
+    Costs {
+        sign_us: median(&mut || {
+            black_box(signers[0].sign(black_box(&claims[0].bytes)));
+        }),
+        verify_us: median(&mut || assert!(keyring.verify(black_box(&claims[0])))),
+        turns: Some(turns),
+        ..Costs::default()
+    }
+}
+
+/// As `--costs` takes them.
+pub fn as_text(costs: &Costs) -> String {
+    let mut parts = vec![
+        format!("sign_us={:.2}", costs.sign_us),
+        format!("verify_us={:.2}", costs.verify_us),
+        format!("per_message_us={:.2}", costs.per_message_us),
+        format!("per_byte_ns={:.3}", costs.per_byte_ns),
+        format!("client_us={:.1}", costs.client_us),
+    ];
+    if let Some(turns) = costs.turns {
+        parts.push(format!("per_chunk_us={:.2}", turns.per_chunk_us));
+        parts.push(format!("batch_us={:.2}", turns.batch_us));
+        parts.push(format!("batch_verify_us={:.2}", turns.batch_verify_us));
+    }
+    parts.extend(costs.cores.map(|cores| format!("cores={cores}")));
+    parts.join(",")
 }
 
 #[cfg(test)]
@@ -92,6 +169,11 @@ mod tests {
         let costs = resolve("sign_us=1.5,cores=2").unwrap();
         assert_eq!((costs.sign_us, costs.cores, costs.verify_us), (1.5, Some(2), 0.0));
         assert!(resolve("none").unwrap().is_free());
+        let text = "sign_us=1.50,verify_us=2.00,per_message_us=0.00,per_byte_ns=0.000,client_us=4.0,\
+                    per_chunk_us=3.00,batch_us=0.00,batch_verify_us=0.00,cores=2";
+        let costs = resolve(text).unwrap();
+        assert_eq!(costs.turns.map(|turns| turns.per_chunk_us), Some(3.0));
+        assert_eq!(as_text(&costs), text, "what is printed can be given");
         for (bad, says) in [
             ("cheap", "has no value"),
             ("sign_us=x", "no number"),
@@ -103,5 +185,19 @@ mod tests {
             let message = format!("{:#}", resolve(bad).unwrap_err());
             assert!(message.contains(says), "{bad}: {message}");
         }
+    }
+
+    #[test]
+    fn a_lone_message_costs_what_one_in_a_burst_does_and_both_system_calls() {
+        let hop = HopFigures {
+            latency_p50_us: 20.0,
+            cpu_us_alone: 14.0,
+            cpu_us_per_message: 2.0,
+            messages_per_s: 0.0,
+        };
+        let costs = with_messages(Costs::default(), &hop, 22.0);
+        assert_eq!(costs.per_byte_ns, 0.5);
+        assert!((costs.per_message_us - 0.9).abs() < 1e-9, "{costs:?}");
+        assert_eq!(costs.turns.map(|turns| turns.per_chunk_us), Some(6.0));
     }
 }

@@ -103,7 +103,7 @@ async fn all(resolved: &Resolved, mut store: Option<&mut Store>, stop: &Stop) ->
 }
 
 /// Plays on a thread of its own, so that Ctrl-C is heard.
-async fn one(job: run::Job, stop: &Stop) -> Result<Run> {
+pub(crate) async fn one(job: run::Job, stop: &Stop) -> Result<Run> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
     let mut playing = tokio::task::spawn_blocking(move || run::play(job, &flag));

@@ -46,12 +46,14 @@ pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
 fn samples(run: &Run) -> Vec<Sample> {
     let mut answers: HashMap<usize, (Option<u64>, Answer)> = HashMap::new();
     for outcome in &run.accepted {
-        let asked_us = run.submitted[outcome.request].at_us;
-        let took_us = outcome.at_us - asked_us;
+        let submitted = &run.submitted[outcome.request];
+        let took_us = outcome.at_us - submitted.at_us;
+        // As on a real node: what waits to be read is not yet received.
+        let received_us = submitted.taken_up_us.unwrap_or(submitted.at_us);
         let decision = Decision {
             seq: outcome.seq.0,
-            consensus_us: took_us as f64,
-            received_ns: asked_us * 1000,
+            consensus_us: outcome.at_us.saturating_sub(received_us) as f64,
+            received_ns: received_us * 1000,
             replies: run.replies_needed as u64,
             view: outcome.view.0,
             result: outcome.result.clone(),

@@ -62,6 +62,8 @@ pub struct Run {
     pub fallbacks: u64,
     /// Messages delivered.
     pub delivered: u64,
+    /// What all nodes spent on their work until then, microseconds of virtual time.
+    pub worked_us: u64,
     /// Virtual time, microseconds, from the first request to the last answer.
     pub lasted_us: u64,
     /// Real time.
@@ -178,7 +180,7 @@ fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P 
     }
     world.offer(job.load());
     let over = advance(&mut world, stopped, u64::MAX / 2_000, World::load_is_over);
-    let lasted_us = world.now_us();
+    let (lasted_us, worked_us) = (world.now_us(), world.worked_us());
     let healthy = |world: &World<P>| job.network.is_healthy_at(world.now_us());
     let all_accepted = |world: &World<P>| world.accepted().len() == world.submitted();
     if over && job.cell.faults.faulty().len() <= job.cell.f() && !all_accepted(&world) {
@@ -190,7 +192,7 @@ fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P 
     let settling_us = 10 * job.slowest_us + 50_000;
     advance(&mut world, stopped, settling_us, |_| false);
     let mut run = gather(job, &world, &notes.borrow());
-    run.lasted_us = lasted_us;
+    (run.lasted_us, run.worked_us) = (lasted_us, worked_us);
     run.healthy_at_end = healthy_at_end;
     run.interrupted = stopped.load(Ordering::Relaxed);
     run.took = began.elapsed();
@@ -239,6 +241,7 @@ fn gather<P: Protocol>(job: &Job, world: &World<P>, notes: &Notes) -> Run {
         view_changes: notes.view_changes,
         fallbacks: notes.fallbacks,
         delivered: world.delivered(),
+        worked_us: 0,
         lasted_us: 0,
         took: Duration::ZERO,
         cpu: Duration::ZERO,

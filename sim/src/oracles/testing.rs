@@ -42,6 +42,7 @@ impl Trace {
             counter,
             gateway: ReplicaId(0),
             at_us: self.marks.len() as u64,
+            taken_up_us: None,
         });
         self
     }

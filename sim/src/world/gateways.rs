@@ -16,7 +16,8 @@ impl<P: Protocol> World<P> {
     ) -> Request {
         let request = self.trace.submitted.len();
         let gateway = session.gateway;
-        self.trace.submitted.push(Submitted { request, session, counter, gateway, at_us });
+        let taken_up_us = None;
+        self.trace.submitted.push(Submitted { request, session, counter, gateway, at_us, taken_up_us });
         self.clients.expect(request, session, counter, of_load);
         Request { session, counter, operation }
     }
@@ -37,6 +38,12 @@ impl<P: Protocol> World<P> {
 
     /// A gateway signs requests and hands them to its replica.
     pub(super) fn hand_over(&mut self, gateway: ReplicaId, requests: Vec<Request>) {
+        let now_us = self.now_us();
+        for request in &requests {
+            if let Some(number) = self.clients.number(request.session, request.counter) {
+                self.trace.submitted[number].taken_up_us = Some(now_us);
+            }
+        }
         let signer = &self.nodes[usize::from(gateway.0)].signer;
         let bundle = Arc::new(Bundle::sign(&self.cluster, signer, requests));
         self.spent_ns += self.costs.signing_ns(1);
@@ -134,7 +141,7 @@ impl<P: Protocol> World<P> {
         };
         run.over += 1;
         if run.load.due_ns(0).is_none() {
-            self.later(0, gateway, Parcel::Due);
+            self.later(self.costs.client_ns(), gateway, Parcel::Due);
         }
     }
 }

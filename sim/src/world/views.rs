@@ -12,6 +12,11 @@ impl<P: Protocol> World<P> {
         self.now_ns / 1000
     }
 
+    /// Time that all nodes have spent on their work so far, microseconds.
+    pub fn worked_us(&self) -> u64 {
+        self.worked_ns / 1000
+    }
+
     /// What happened, for judges.
     pub fn trace(&self) -> &Trace {
         &self.trace
