@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use sim::{Costs, Delay, Network, Turns};
+use sim::{Costs, Delay, Network};
 
 use crate::console::{say, warn};
 use crate::limits;
@@ -205,29 +205,12 @@ impl Side {
     }
 }
 
-/// The median of each cost: what disturbed one measurement does not count.
+/// What disturbed one measurement does not count.
 fn median(measured: &[Measured]) -> Measured {
-    let of = |cost: fn(&Measured) -> f64| {
-        let mut values: Vec<f64> = measured.iter().map(cost).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(0.0)
-    };
-    Measured {
-        costs: Costs {
-            sign_us: of(|m| m.costs.sign_us),
-            verify_us: of(|m| m.costs.verify_us),
-            per_message_us: of(|m| m.costs.per_message_us),
-            per_byte_ns: of(|m| m.costs.per_byte_ns),
-            client_us: of(|m| m.costs.client_us),
-            cores: measured.first().and_then(|m| m.costs.cores),
-            turns: Some(Turns {
-                per_chunk_us: of(|m| m.costs.turns.unwrap_or_default().per_chunk_us),
-                batch_us: of(|m| m.costs.turns.unwrap_or_default().batch_us),
-                batch_verify_us: of(|m| m.costs.turns.unwrap_or_default().batch_verify_us),
-            }),
-        },
-        wake_us: of(|m| m.wake_us),
-    }
+    let mut wake_us: Vec<f64> = measured.iter().map(|measured| measured.wake_us).collect();
+    wake_us.sort_by(f64::total_cmp);
+    let costs: Vec<Costs> = measured.iter().map(|measured| measured.costs).collect();
+    Measured { costs: costs::median(&costs), wake_us: wake_us.get(wake_us.len() / 2).copied().unwrap_or(0.0) }
 }
 
 /// The same cells for the simulator. A message travels as long as waking its
@@ -417,15 +400,5 @@ mod tests {
         assert!(of(&side(&[1000], 1000.0, 0.2)).contains("neither"));
         let disturbed = Side { foreign_share: Some(0.4), ..side(&[1000], 1000.0, 0.2) };
         assert!(of(&disturbed).contains("other programs used 40 %"));
-    }
-
-    #[test]
-    fn of_several_measurements_each_cost_is_the_median() {
-        let measured = |sign_us, wake_us| Measured {
-            costs: Costs { sign_us, cores: Some(2), turns: Some(Turns::default()), ..Costs::default() },
-            wake_us,
-        };
-        let median = median(&[measured(20.0, 9.0), measured(90.0, 3.0), measured(21.0, 1.0)]);
-        assert_eq!((median.costs.sign_us, median.wake_us, median.costs.cores), (21.0, 3.0, Some(2)));
     }
 }

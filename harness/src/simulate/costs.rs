@@ -95,7 +95,7 @@ pub fn measure() -> Result<Measured> {
         .map_err(|_| anyhow!("the measurement failed"))?
         .context("cannot measure what a message costs; give numbers: --costs per_message_us=5,…")?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let costs = Costs { client_us, cores: u16::try_from(cores).ok(), ..signatures() };
+    let costs = Costs { client_us, cores: u16::try_from(cores).ok(), ..signatures(cores)? };
     Ok(Measured {
         costs: with_messages(costs, &small, large.cpu_us_per_message),
         wake_us: (small.latency_p50_us - small.cpu_us_alone).max(0.0),
@@ -120,9 +120,17 @@ fn with_messages(costs: Costs, small: &HopFigures, large_us: f64) -> Costs {
     }
 }
 
-/// What signatures take as a rule: the median, where the floor has the best.
-fn signatures() -> Costs {
-    const ROUNDS: usize = 200;
+/// What signatures take where all cores are at work, as they are when nodes share
+/// them: the median of threads that measure on all cores at the same time.
+fn signatures(cores: usize) -> Result<Costs> {
+    let threads: Vec<_> = (0..cores.max(1)).map(|_| std::thread::spawn(signatures_of_one)).collect();
+    let measured: Option<Vec<Costs>> = threads.into_iter().map(|thread| thread.join().ok()).collect();
+    Ok(median(&measured.context("the measurement of signatures failed")?))
+}
+
+/// The median of each, where the floor has the best.
+fn signatures_of_one() -> Costs {
+    const ROUNDS: usize = 400;
     let (signers, keyring) = seeded(1, 16);
     let claims = floor::claims(&signers);
     let median = |operation: &mut dyn FnMut()| floor::times_us(ROUNDS, operation)[ROUNDS / 2];
@@ -139,6 +147,28 @@ fn signatures() -> Costs {
         verify_us: median(&mut || assert!(keyring.verify(black_box(&claims[0])))),
         turns: Some(turns),
         ..Costs::default()
+    }
+}
+
+/// The median of each cost: what disturbed one measurement does not count.
+pub fn median(measured: &[Costs]) -> Costs {
+    let of = |cost: fn(&Costs) -> f64| {
+        let mut values: Vec<f64> = measured.iter().map(cost).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    Costs {
+        sign_us: of(|costs| costs.sign_us),
+        verify_us: of(|costs| costs.verify_us),
+        per_message_us: of(|costs| costs.per_message_us),
+        per_byte_ns: of(|costs| costs.per_byte_ns),
+        client_us: of(|costs| costs.client_us),
+        cores: measured.iter().find_map(|costs| costs.cores),
+        turns: Some(Turns {
+            per_chunk_us: of(|costs| costs.turns.unwrap_or_default().per_chunk_us),
+            batch_us: of(|costs| costs.turns.unwrap_or_default().batch_us),
+            batch_verify_us: of(|costs| costs.turns.unwrap_or_default().batch_verify_us),
+        }),
     }
 }
 
@@ -185,6 +215,13 @@ mod tests {
             let message = format!("{:#}", resolve(bad).unwrap_err());
             assert!(message.contains(says), "{bad}: {message}");
         }
+    }
+
+    #[test]
+    fn of_several_measurements_each_cost_is_the_median() {
+        let measured = |sign_us, verify_us| Costs { sign_us, verify_us, cores: Some(2), ..Costs::default() };
+        let median = median(&[measured(20.0, 9.0), measured(90.0, 3.0), measured(21.0, 1.0)]);
+        assert_eq!((median.sign_us, median.verify_us, median.cores), (21.0, 3.0, Some(2)));
     }
 
     #[test]
