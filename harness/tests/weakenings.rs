@@ -11,7 +11,7 @@ use harness::simulate::flows;
 use kernel::weakening::weaken;
 use kernel::{Protocol, Weakening};
 use sim::oracles::{Property, Violation};
-use sim::swarm::schedule::{Client, Crash, Fault};
+use sim::swarm::schedule::{Client, Fault};
 use sim::swarm::{Flow, Schedule, draw, play};
 use sim::{LinkRule, Network, Partition};
 
