@@ -3,9 +3,16 @@
 use adversary::Behaviour;
 use apps::OpaqueLog;
 use ccro::{Config, Replica};
-use kernel::{Cluster, ClusterId, Mark, Path, ReplicaId};
+use kernel::keys::seeded;
+use kernel::weakening::weaken;
+use kernel::{
+    Bundle, Cluster, ClusterId, Context, Effect, Input, Mark, Operation, Path, Phase, Protocol, ReplicaId,
+    Request, SeededChoice, Seq, SessionId, View, Weakening,
+};
+use pbft::Message;
 use sim::oracles::check_votes;
 use sim::{Memory, Network, Setup, World};
+use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000;
 type Ccro = Replica<OpaqueLog>;
@@ -94,4 +101,54 @@ fn after_a_view_change_the_fast_path_is_used_again() {
     });
     assert_eq!(last, Some((Path::Fast, 1)));
     assert_eq!(world.accepted().len(), 5);
+}
+
+#[test]
+fn a_commander_reports_its_own_proposals_as_votes() {
+    let cluster = Cluster::new(ClusterId::derive("changes", 1), "ccro", 4);
+    let (signers, _) = seeded(1, 4);
+    let mut replica = Ccro::new(Config::for_cluster(4), OpaqueLog::default());
+    let mut step = |input| {
+        let (mut effects, mut choose) = (Vec::new(), SeededChoice::new(1));
+        replica.step(&mut Context::new(&cluster, &signers[0], &mut choose, &mut effects), input);
+        effects
+    };
+    let session = SessionId { gateway: ReplicaId(0), number: 1 };
+    let request = Request { session, counter: 1, operation: Operation::new(b"pay") };
+    step(Input::Submit(Arc::new(Bundle::sign(&cluster, &signers[0], vec![request]))));
+    // Nobody votes, and the request timer runs out: its two halves.
+    step(Input::Expire(pbft::Timer::View.into()));
+    let effects: Vec<Effect<Ccro>> = step(Input::Expire(pbft::Timer::View.into()));
+    let change = effects.iter().find_map(|effect| match effect {
+        Effect::Send { message: Message::ViewChange(change), .. } => Some(change),
+        _ => None,
+    });
+    let voted = &change.expect("it leaves its view").voted;
+    let about = |vote: &pbft::Vote| (vote.phase, vote.view, vote.seq);
+    assert_eq!(voted.iter().map(about).collect::<Vec<_>>(), [(Phase::PrePrepare, View(0), Seq(1))]);
+}
+
+#[test]
+fn a_bad_communication_node_for_ever_is_survived_by_falling_back() {
+    let cluster = Cluster::new(ClusterId::derive("changes", 1), "ccro", 4);
+    let faults = vec![(ReplicaId(1).0, vec!["withhold".parse().unwrap()])];
+    let setup = Setup { faults, ..Setup::new(cluster, 1) };
+    let communication = ccro::CommunicationPolicy::Fixed(ReplicaId(1));
+    let config = Config { communication, ..Config::for_cluster(4) };
+    let mut world: World<Ccro> =
+        World::new(setup, move |_, _| Replica::new(config.clone(), OpaqueLog::default()));
+    drive(&mut world, 2, 3);
+    world.run(30 * SECOND);
+    assert_eq!(world.accepted().len(), 3);
+}
+
+#[test]
+fn these_checks_miss_the_rules_they_are_for() {
+    let checks: [(Weakening, fn()); 2] = [
+        (Weakening::CommanderNotReported, a_commander_reports_its_own_proposals_as_votes),
+        (Weakening::FallbackNeverTriggered, a_bad_communication_node_for_ever_is_survived_by_falling_back),
+    ];
+    for (rule, check) in checks {
+        assert!(std::panic::catch_unwind(|| weaken(rule, check)).is_err(), "{rule:?} is not missed");
+    }
 }

@@ -2,11 +2,12 @@
 //! with one key has.
 
 use kernel::keys::seeded;
+use kernel::weakening::weaken;
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, Reason, ReplicaId, Request, Seq,
-    SessionId, Signature, Signer, View,
+    SessionId, Signature, Signer, View, Weakening,
 };
-use pbft::{Certificate, CertificateKind, CheckpointVote, Message, Vote};
+use pbft::{Certificate, CertificateKind, CheckpointVote, Message, StableCheckpoint, Vote};
 use std::sync::Arc;
 
 const LIAR: ReplicaId = ReplicaId(3);
@@ -225,4 +226,40 @@ fn a_vote_seen_before_is_not_checked_again_inside_a_certificate() {
     assert_eq!(bench.admission.signatures_checked(), 3);
     bench.check(Message::Certificate(Arc::new(certificate))).unwrap();
     assert_eq!(bench.admission.signatures_checked(), 3);
+}
+
+#[test]
+fn a_stable_checkpoint_needs_a_quorum_of_votes_for_its_state() {
+    let mut bench = bench();
+    let proof = |bench: &Bench, authors: &[u16]| {
+        let vote = |author: &u16| {
+            let signer = &bench.signers[usize::from(*author)];
+            CheckpointVote::sign(&bench.cluster, signer, Seq(128), Digest::ZERO).signature
+        };
+        let votes = authors.iter().map(|author| (ReplicaId(*author), vote(author))).collect();
+        StableCheckpoint { seq: Seq(128), state: Digest::ZERO, votes }
+    };
+    let sound = proof(&bench, &[0, 1, 2]);
+    assert_eq!(bench.check(Message::Stable(Arc::new(sound.clone()))), Ok(()));
+    for authors in [vec![0, 1], vec![0, 1, 1], vec![2, 1, 0]] {
+        let malformed = Message::Stable(Arc::new(proof(&bench, &authors)));
+        assert_eq!(bench.check(malformed), Err(Reason::MalformedCertificate), "{authors:?}");
+    }
+    let another = StableCheckpoint { state: Digest::of(b"another"), ..sound };
+    assert_eq!(bench.check(Message::Stable(Arc::new(another))), Err(Reason::BadSignature));
+}
+
+#[test]
+fn these_checks_miss_the_rules_they_are_for() {
+    let checks: [(Weakening, fn()); 6] = [
+        (Weakening::QuorumOneLess, a_certificate_needs_enough_distinct_votes_of_one_kind),
+        (Weakening::FastPathOneLess, a_certificate_needs_enough_distinct_votes_of_one_kind),
+        (Weakening::RepeatedVoterAccepted, a_certificate_needs_enough_distinct_votes_of_one_kind),
+        (Weakening::PhaseNotSigned, a_changed_field_breaks_the_signature),
+        (Weakening::DigestNotCompared, a_commander_cannot_invent_or_change_requests),
+        (Weakening::CheckpointProofNotChecked, a_stable_checkpoint_needs_a_quorum_of_votes_for_its_state),
+    ];
+    for (rule, check) in checks {
+        assert!(std::panic::catch_unwind(|| weaken(rule, check)).is_err(), "{rule:?} is not missed");
+    }
 }

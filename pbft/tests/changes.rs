@@ -3,7 +3,10 @@
 
 use adversary::Behaviour;
 use apps::OpaqueLog;
-use kernel::{Application as _, Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Status, View};
+use kernel::weakening::weaken;
+use kernel::{
+    Application as _, Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Status, View, Weakening,
+};
 use pbft::{Config, Execution, Replica};
 use sim::oracles::check_votes;
 use sim::{Memory, Network, Setup, World};
@@ -175,4 +178,42 @@ fn a_state_is_the_one_that_its_digest_names() {
     assert_eq!(restored, execution);
     assert!(Execution::<OpaqueLog>::restore(b"no state").is_none());
     assert!(OpaqueLog::restore(b"no log").is_none());
+}
+
+#[test]
+fn a_state_that_is_not_the_proven_one_is_not_taken_over() {
+    // Replica 0 is the first one that is asked, and lies about its state.
+    let mut world = world(4, 3, &[(0, "malicious[kind=state]")], Network::default());
+    world.crash(ReplicaId(3));
+    submit(&mut world, 1, 30);
+    world.restart(ReplicaId(3));
+    world.run(20 * SECOND);
+    submit(&mut world, 1, 2);
+    world.run(20 * SECOND);
+    world.judge().unwrap();
+    assert_eq!(status(&world, 3).last_executed, status(&world, 1).last_executed);
+    assert_eq!(world.replica(3).core().state_digest(), world.replica(1).core().state_digest());
+}
+
+#[test]
+fn timers_grow_until_they_suit_the_network() {
+    // A view change takes two delays, each longer than the timer.
+    let slow = Network::constant(2 * Config::for_cluster(4).request_after.0);
+    let mut world = world(4, 3, &[], slow);
+    world.crash(ReplicaId(0));
+    world.submit(ReplicaId(2), b"slowly");
+    world.run(600 * SECOND);
+    assert_eq!(world.accepted().len(), 1);
+}
+
+#[test]
+fn these_checks_miss_the_rules_they_are_for() {
+    let checks: [(Weakening, fn()); 3] = [
+        (Weakening::StateNotCompared, a_state_that_is_not_the_proven_one_is_not_taken_over),
+        (Weakening::TimerNeverDoubled, timers_grow_until_they_suit_the_network),
+        (Weakening::AmnesiacVotes, a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes),
+    ];
+    for (rule, check) in checks {
+        assert!(std::panic::catch_unwind(|| weaken(rule, check)).is_err(), "{rule:?} is not missed");
+    }
 }

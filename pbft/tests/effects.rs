@@ -2,11 +2,13 @@
 
 use apps::OpaqueLog;
 use kernel::keys::{Keyring, seeded};
+use kernel::weakening::weaken;
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Operation, Path,
     Phase, Protocol, Reason, Rejection, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, To, View,
+    Weakening,
 };
-use pbft::{CheckpointVote, Config, Message, Replica, Timer, Vote};
+use pbft::{CheckpointVote, Config, Message, NewView, Replica, Timer, ViewChange, Vote};
 use std::sync::Arc;
 
 type Pbft = Replica<OpaqueLog>;
@@ -265,6 +267,69 @@ fn whoever_votes_for_a_checkpoint_long_past_gets_the_proof_of_the_checkpoint() {
     let again = vote(&bench, 3, 2 * interval);
     let effects = bench.deliver(3, again);
     assert_eq!(proof_for(&effects, 3), Some(2 * interval), "it has voted before, and lacks the proof");
+}
+
+/// The VIEW-CHANGE among the effects.
+fn view_change(effects: &[Effect<Pbft>]) -> &Arc<ViewChange> {
+    let found = effects.iter().find_map(|effect| match effect {
+        Effect::Send { to: To::All, message: Message::ViewChange(change) } => Some(change),
+        _ => None,
+    });
+    found.expect("it leaves its view")
+}
+
+#[test]
+fn what_was_prepared_is_reported_after_every_later_view_change_too() {
+    let mut bench = bench(3);
+    let batch = bench.batch(b"pay");
+    bench.deliver(0, bench.proposal(1, &batch));
+    for author in [1, 2] {
+        let vote = bench.vote(author, Phase::Prepare, batch.digest());
+        bench.deliver(author, Message::Vote(vote));
+    }
+    // A request that waits, so that there is a timer: it runs out twice, then that of
+    // every NEW-VIEW.
+    let mut waiting = Vec::clone(&bench.batch(b"wait").bundles);
+    bench.deliver(2, Message::Requests(waiting.remove(0)));
+    bench.step(Input::Expire(Timer::View));
+    let effects = bench.step(Input::Expire(Timer::View));
+    let first = view_change(&effects);
+    let about = |change: &ViewChange| {
+        let [prepared] = &change.prepared[..] else {
+            panic!("{change:?}");
+        };
+        (change.view, prepared.view, prepared.seq, prepared.digest)
+    };
+    assert_eq!(about(first), (View(1), View(0), Seq(1), batch.digest()));
+
+    // View 1 begins with it, nobody votes, and it ends.
+    let empty = |author: usize| {
+        let signer = &bench.signers[author];
+        Arc::new(ViewChange::sign(&bench.cluster, signer, View(1), None, vec![], vec![]))
+    };
+    let changes = vec![empty(1), empty(2), Arc::clone(first)];
+    let again = (View(1), Seq(1), batch.digest());
+    let header = Vote::sign(&bench.cluster, &bench.signers[1], Phase::PrePrepare, again, None);
+    let new_view = NewView::sign(&bench.cluster, &bench.signers[1], View(1), changes, vec![header]);
+    let effects = bench.deliver(1, Message::NewView(Arc::new(new_view)));
+    assert!(effects.contains(&Effect::Mark(Mark::ViewBegan { view: View(1) })), "{effects:?}");
+    bench.step(Input::Expire(Timer::View));
+    let effects = bench.step(Input::Expire(Timer::View));
+    assert_eq!(about(view_change(&effects)), (View(2), View(0), Seq(1), batch.digest()));
+}
+
+#[test]
+fn these_checks_miss_the_rules_they_are_for() {
+    let checks: [(Weakening, fn()); 5] = [
+        (Weakening::CommitWithoutPrepared, a_backup_goes_through_the_three_phases),
+        (Weakening::NothingSentAgain, a_backup_goes_through_the_three_phases),
+        (Weakening::SecondProposalAccepted, a_second_proposal_for_a_slot_is_refused),
+        (Weakening::WatermarkIgnored, a_proposal_outside_the_watermarks_or_of_another_view_is_refused),
+        (Weakening::PreparedForgotten, what_was_prepared_is_reported_after_every_later_view_change_too),
+    ];
+    for (rule, check) in checks {
+        assert!(std::panic::catch_unwind(|| weaken(rule, check)).is_err(), "{rule:?} is not missed");
+    }
 }
 
 #[test]

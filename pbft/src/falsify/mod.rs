@@ -49,9 +49,13 @@ impl NewView {
     }
 }
 
-/// Bytes that are not these.
+/// The same but for one bit near the end, so that it may still be read as a state.
 fn corrupted(part: &Operation) -> Operation {
-    Operation(part.0.iter().map(|byte| byte ^ 1).collect())
+    let mut bytes = part.0.to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    Operation::new(&bytes)
 }
 
 impl Falsify for Message {
