@@ -31,8 +31,8 @@ use crate::simulate::run::{Job, Run};
 use crate::simulate::{one, rows};
 use crate::stop::{INTERRUPTED, Stop};
 
-/// A prediction is good up to this share of what was measured.
-const GOOD: f64 = 0.3;
+/// A prediction is good if it is off by so much of what was measured at most.
+const GOOD_PERCENT: u64 = 30;
 /// More of the machine in the hands of others than this is told.
 const DISTURBED: f64 = 0.05;
 /// CPU time beyond the model's by this share is told.
@@ -244,7 +244,10 @@ fn compare(cell: &Cell, real: &Side, simulated: &Side) -> Prediction {
         .zip(predicted_p50_us)
         .filter(|(measured, _)| *measured > 0)
         .map(|(measured, predicted)| predicted as f64 / measured as f64);
-    let within = ratio.is_some_and(|ratio| (ratio - 1.0).abs() <= GOOD);
+    let within = measured_p50_us.zip(predicted_p50_us).is_some_and(|(measured, predicted)| {
+        // In whole numbers: 0.7 itself is within, whatever a quotient is rounded to.
+        measured > 0 && 100 * predicted.abs_diff(measured) <= GOOD_PERCENT * measured
+    });
     Prediction {
         cell: cell.name.clone(),
         protocol: cell.protocol.to_string(),
