@@ -281,8 +281,8 @@ fn why(real: &Side, simulated: &Side) -> String {
         && measured > model * (1.0 + MORE_CPU)
     {
         reasons.push(format!(
-            "the nodes spent {measured:.0} µs of CPU per decision and the model {model:.0} µs: it has no HTTP work \
-             at the gateway, no scheduling of tasks, and no caches that go cold when a core changes nodes"
+            "the nodes spent {measured:.0} µs of CPU per decision and the model {model:.0} µs; on what was not \
+             measured (not in the model: HTTP work at the gateway, the turns of tokio's tasks, the replicas' own steps)"
         ));
     }
     let idle = real.idle_share.zip(simulated.idle_share);
@@ -290,8 +290,8 @@ fn why(real: &Side, simulated: &Side) -> String {
         && measured > model + MORE_IDLE
     {
         reasons.push(format!(
-            "the cores were idle for {:.0} % of the time and in the model for {:.0} %: idle cores take time to wake \
-             up, and nodes wait for one core while another is idle",
+            "the cores were idle for {:.0} % of the time and in the model for {:.0} % (not in the model: how long \
+             idle cores take to wake up, nodes that wait for one core while another is idle)",
             measured * 100.0,
             model * 100.0
         ));
@@ -344,6 +344,13 @@ fn print(predictions: &[Prediction], measured: &Measured) {
         "{good} of {} cells are predicted within 30 % of what was measured.",
         predictions.len()
     ));
+    let foreign = predictions.iter().filter_map(|row| row.foreign_cpu_share).fold(0.0, f64::max);
+    if foreign > DISTURBED {
+        say(format_args!(
+            "Other programs used up to {:.0} % of the CPU: none of this judges the model; repeat it on a quiet machine.",
+            foreign * 100.0
+        ));
+    }
     for row in predictions.iter().filter(|row| !row.within_30_percent) {
         say(format_args!("{}: {}.", row.cell, row.why));
     }
