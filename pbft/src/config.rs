@@ -17,7 +17,7 @@ pub struct Config {
     /// A checkpoint also after so many payload bytes, whatever the slots: so
     /// that large requests do not fill the memory.
     pub checkpoint_bytes: usize,
-    /// The request timer: how long a replica waits for the execution of a request
+    /// The request timer (ADR 9): how long a replica waits for the execution of a request
     /// that it knows of before it asks for another commander.
     pub request_after: Micros,
     /// How long nothing may be executed, with work at hand, before a replica
