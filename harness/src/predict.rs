@@ -285,6 +285,14 @@ fn why(real: &Side, simulated: &Side) -> String {
              measured (not in the model: HTTP work at the gateway, the turns of tokio's tasks, the replicas' own steps)"
         ));
     }
+    if let Some((measured, model)) = cpu
+        && model > measured * (1.0 + MORE_CPU)
+    {
+        reasons.push(format!(
+            "the model spends {model:.0} µs of CPU per decision and the nodes {measured:.0} µs: costs are measured one at \
+             a time, on cores that go idle in between, and busy nodes pay less for each"
+        ));
+    }
     let idle = real.idle_share.zip(simulated.idle_share);
     if let Some((measured, model)) = idle
         && measured > model + MORE_IDLE
@@ -406,6 +414,7 @@ mod tests {
         let of = |real: &Side| compare(&cell(), real, &model).why;
         assert!(of(&side(&[], 0.0, 0.0)).contains("no request was decided"));
         assert!(of(&side(&[1000], 2000.0, 0.2)).contains("2000 µs of CPU"), "more work");
+        assert!(of(&side(&[1000], 500.0, 0.2)).contains("the model spends 1000 µs"), "less work");
         assert!(of(&side(&[1000], 1000.0, 0.5)).contains("idle for 50 %"), "more waiting");
         assert!(of(&side(&[1000], 1000.0, 0.2)).contains("neither"));
         let disturbed = Side { foreign_share: Some(0.4), ..side(&[1000], 1000.0, 0.2) };
