@@ -32,7 +32,10 @@
 //! A certificate is a bundle of PBFT's own signed votes, checked vote by vote at
 //! admission, so receiving it proves what receiving each vote would. Within a
 //! view every step of PBFT's argument (see [`pbft`]) therefore holds with
-//! "received in a certificate" for "received". A FastCertificate holds the votes
+//! "received in a certificate" for "received", with one proviso: a faulty voter may
+//! have told this replica something else before, so that it could not make the
+//! certificate of the votes that it counts. One that it acts upon is therefore kept
+//! whole, and reported by its VIEW-CHANGE. A FastCertificate holds the votes
 //! of all honest replicas: no other digest can gather `q` votes in that view.
 //! Across views, VIEW-CHANGEs report votes beside certificates, because a
 //! fast-committed digest may have no prepared certificate anywhere: rule (b) of

@@ -161,6 +161,15 @@ pub enum Mark {
         /// The view it wants.
         view: View,
     },
+    /// What this replica's VIEW-CHANGE says; comes after its [`Mark::LeftFor`].
+    Reported {
+        /// Its stable checkpoint: of slots up to that it says nothing.
+        stable: Seq,
+        /// The slots that it has a prepared certificate for, of which view and digest.
+        prepared: Vec<(Seq, View, Digest)>,
+        /// Its last vote to accept of each slot; none in flows without a fast path.
+        voted: Vec<(Seq, View, Digest)>,
+    },
     /// A view began here.
     ViewBegan {
         /// The view.

@@ -29,6 +29,8 @@ pub enum Weakening {
     CommanderNotReported,
     /// What was prepared is forgotten when a view ends.
     PreparedForgotten,
+    /// A certificate is taken apart into its votes, and those that others gainsay are lost.
+    CertificateNotKept,
     /// A FastCertificate needs only `n−1` votes.
     FastPathOneLess,
     /// A certificate may hold one voter twice.
@@ -55,7 +57,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 22] = [
+    pub const ALL: [Weakening; 23] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -67,6 +69,7 @@ impl Weakening {
         Weakening::TieWonByReports,
         Weakening::CommanderNotReported,
         Weakening::PreparedForgotten,
+        Weakening::CertificateNotKept,
         Weakening::FastPathOneLess,
         Weakening::RepeatedVoterAccepted,
         Weakening::PhaseNotSigned,
@@ -89,7 +92,7 @@ pub fn weakened(_: Weakening) -> bool {
 }
 
 #[cfg(feature = "weakenings")]
-pub use switch::{weaken, weakened};
+pub use switch::{assert_missed, weaken, weakened};
 
 #[cfg(feature = "weakenings")]
 mod switch {
@@ -103,6 +106,14 @@ mod switch {
     /// Whether the rule is switched off on this thread.
     pub fn weakened(rule: Weakening) -> bool {
         SWITCHED_OFF.get() == Some(rule)
+    }
+
+    /// Panics unless each check fails without its rule.
+    pub fn assert_missed(checks: &[(Weakening, fn())]) {
+        for (rule, check) in checks {
+            let outcome = std::panic::catch_unwind(|| weaken(*rule, check));
+            assert!(outcome.is_err(), "{rule:?} is not missed");
+        }
     }
 
     /// Runs `scenario` on this thread with one rule switched off.

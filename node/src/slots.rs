@@ -124,6 +124,7 @@ impl SlotLog {
             | Mark::Trusted { .. }
             | Mark::Stable { .. }
             | Mark::LeftFor { .. }
+            | Mark::Reported { .. }
             | Mark::ViewBegan { .. }
             | Mark::Recovered { .. } => {}
         }

@@ -398,7 +398,9 @@ impl<A: Application> Core<A> {
         self.record(cx, from, vote)
     }
 
-    /// Records every vote of a certificate.
+    /// Records every vote of a certificate, and keeps one of votes to accept: this
+    /// replica may send COMMIT because of it and owes it to the next view then,
+    /// even if it has other votes of some of the voters and could not make it itself.
     pub fn record_certificate<P: Speaks>(
         &mut self,
         cx: &mut Context<'_, P>,
@@ -406,14 +408,16 @@ impl<A: Application> Core<A> {
         certificate: &Arc<Certificate>,
     ) {
         let seq = certificate.seq;
-        if self.views.takes_votes_of(certificate.view) {
+        let takes_votes = self.views.takes_votes_of(certificate.view);
+        if takes_votes {
             for vote in certificate.to_votes(cx.cluster) {
                 self.record(cx, from, &vote);
             }
-        } else if certificate.view < self.view()
+        }
+        let kept = takes_votes && !weakened(Weakening::CertificateNotKept);
+        if (kept || certificate.view < self.view())
             && certificate.kind != CertificateKind::Committed
-            && seq >= self.oldest_kept()
-            && seq <= self.highest_kept()
+            && (self.oldest_kept()..=self.highest_kept()).contains(&seq)
         {
             self.slots.entry(seq).or_default().note_prepared(Arc::clone(certificate));
         }

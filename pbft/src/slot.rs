@@ -10,8 +10,9 @@ use std::sync::Arc;
 pub struct Slot {
     /// By view: the view that this replica takes part in, and the one it wants.
     pub rounds: BTreeMap<View, Round>,
-    /// Of the rounds that are gone: the prepared or fast certificate of the
-    /// highest view that this replica ever held (an entry of `P`).
+    /// Of the rounds that are gone, and of those that came as one: the prepared or
+    /// fast certificate of the highest view that this replica ever held (an entry of
+    /// `P`).
     pub prepared: Option<Arc<Certificate>>,
     /// Of the rounds that are gone: the last vote to accept that this replica
     /// cast (an entry of `Q`).
@@ -150,7 +151,7 @@ impl Round {
 }
 
 impl Slot {
-    /// Takes note of a certificate of an earlier view.
+    /// Takes note of a certificate.
     pub(crate) fn note_prepared(&mut self, certificate: Arc<Certificate>) {
         if self.prepared.as_ref().is_none_or(|known| known.view < certificate.view) {
             self.prepared = Some(certificate);
@@ -186,7 +187,8 @@ impl Slot {
     pub(crate) fn highest_prepared(&self, cluster: &Cluster, seq: Seq) -> Option<Arc<Certificate>> {
         let newest = self.rounds.iter().rev();
         let of_rounds = newest.filter_map(|(view, round)| round.prepared_certificate(cluster, *view, seq));
-        of_rounds.map(Arc::new).next().or_else(|| self.prepared.clone())
+        let of_rounds = of_rounds.map(Arc::new).next();
+        of_rounds.into_iter().chain(self.prepared.clone()).max_by_key(|certificate| certificate.view)
     }
 
     /// This replica's entry of `Q`: the last vote to accept that it cast.

@@ -214,6 +214,11 @@ impl<A: Application> Core<A> {
         cx.cancel_timer(Timer::View.into());
         cx.mark(Mark::LeftFor { view });
         let change = Arc::new(self.view_change(cx));
+        cx.mark(Mark::Reported {
+            stable: self.checkpoints.stable(),
+            prepared: change.prepared.iter().map(|c| (c.seq, c.view, c.digest)).collect(),
+            voted: change.voted.iter().map(|vote| (vote.seq, vote.view, vote.digest)).collect(),
+        });
         cx.send_all(Message::ViewChange(Arc::clone(&change)));
         self.views.changes.insert(cx.id(), change);
         self.await_new_view(cx);

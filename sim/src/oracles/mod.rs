@@ -9,6 +9,7 @@
 //! | [`validity`] | only what was asked for, at most once; answers to what was applied |
 //! | [`certificates`] | enough votes behind every decision and every COMMIT |
 //! | [`votes`] | an honest replica votes once, and never below a view that it left for |
+//! | [`reports`] | a VIEW-CHANGE forgets nothing that its sender promised |
 //! | [`checkpoints`] | a quorum behind every stable checkpoint; no invented state |
 //! | [`bounded`] | watermarks hold; what is kept is bounded |
 //! | [`liveness`] | after healing all is answered and all logs are equal |
@@ -23,6 +24,7 @@ pub mod liveness;
 pub mod logs;
 pub mod messages;
 mod moments;
+pub mod reports;
 #[cfg(test)]
 mod testing;
 pub mod total_order;
@@ -47,6 +49,8 @@ pub enum Property {
     Certificates,
     /// [`votes`].
     Votes,
+    /// [`reports`].
+    Reports,
     /// [`checkpoints`].
     Checkpoints,
     /// [`bounded`].
@@ -90,6 +94,7 @@ impl fmt::Display for Property {
             Property::Validity => "validity",
             Property::Certificates => "certificate soundness",
             Property::Votes => "one vote",
+            Property::Reports => "view-change reports",
             Property::Checkpoints => "checkpoint agreement",
             Property::BoundedState => "bounded state",
             Property::Liveness => "liveness",
@@ -116,6 +121,7 @@ pub fn check_results(trace: &Trace) -> Result<(), Violation> {
 /// What must hold, beyond that, of the flows that are made of PBFT's votes.
 pub fn check_votes(trace: &Trace) -> Result<(), Violation> {
     Property::Votes.judge(votes::check(trace))?;
+    Property::Reports.judge(reports::check(trace))?;
     Property::Certificates.judge(certificates::check(trace))?;
     Property::Checkpoints.judge(checkpoints::check(trace))
 }
