@@ -299,6 +299,9 @@ pub struct LoadArgs {
     /// How often every cell runs
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
+    /// HTTP/2 connections to each gateway, which the clients share [default: 4]
+    #[arg(long, value_name = "N")]
+    pub connections: Option<usize>,
     /// What is asked for.
     #[command(flatten)]
     pub asked: RequestArgs,

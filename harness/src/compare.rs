@@ -48,6 +48,7 @@ pub fn plan_of(args: &CompareArgs) -> Result<Plan> {
     plan.warmup = args.load.warmup.unwrap_or(plan.warmup);
     plan.port = args.load.port.or(plan.port);
     plan.give_up_after = args.load.give_up_after.unwrap_or(plan.give_up_after);
+    plan.connections = args.load.connections.unwrap_or(plan.connections);
     plan.repetitions = args.load.repetitions.unwrap_or(plan.repetitions);
     apply(&args.cluster, &mut plan);
     Ok(plan)

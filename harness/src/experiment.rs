@@ -29,7 +29,6 @@ pub struct Experiment {
     plan: Plan,
     cells: Vec<Cell>,
     store: Store,
-    max_in_flight: usize,
 }
 
 impl Experiment {
@@ -44,7 +43,6 @@ impl Experiment {
         let cells = plan.cells()?;
         let descriptors = limits::raise_descriptor_limit();
         limits::check(&plan, &cells, descriptors)?;
-        let max_in_flight = limits::open_loop_in_flight(&plan, descriptors);
         let store = if resume {
             Store::resume(dir, &plan)?
         } else {
@@ -52,7 +50,7 @@ impl Experiment {
             Machine::inspect().write(dir)?;
             store
         };
-        Ok(Experiment { plan, cells, store, max_in_flight })
+        Ok(Experiment { plan, cells, store })
     }
 
     /// The folder.
@@ -131,7 +129,7 @@ impl Experiment {
                     continue;
                 }
                 display.begin(&format!("{} #{repetition}", cell.name));
-                let run = run_cell(&self.plan, cell, repetition, place, self.max_in_flight).await;
+                let run = run_cell(&self.plan, cell, repetition, place).await;
                 self.store.append(&run.rows)?;
                 display.end(&run);
             }

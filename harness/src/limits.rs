@@ -3,11 +3,10 @@
 use anyhow::{Result, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::load::OPEN_LOOP_IN_FLIGHT;
 use crate::plan::{Cell, Load, Plan};
-use crate::protocols::Placement;
+use crate::protocols::{Gateway, Placement};
 
-/// Requests in flight at most in an open loop, if descriptors allow.
-const OPEN_LOOP_IN_FLIGHT: u64 = 4096;
 /// Connections of clients that a node takes at most, if descriptors allow.
 const CLIENTS: u64 = 100_000;
 /// Descriptors that a process needs for itself.
@@ -31,13 +30,6 @@ pub fn descriptor_limit() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft)
 }
 
-/// Requests in flight at most in an open loop: each takes one connection, and
-/// one gateway may get them all.
-pub fn open_loop_in_flight(plan: &Plan, descriptors: u64) -> usize {
-    let nodes = plan.nodes.iter().copied().max().unwrap_or(1);
-    max_clients(plan.placement, nodes, descriptors).min(OPEN_LOOP_IN_FLIGHT as usize)
-}
-
 /// Connections that clients may have to one node, so that there are descriptors
 /// for all that a node itself needs.
 pub fn max_clients(placement: Placement, nodes: u16, descriptors: u64) -> usize {
@@ -49,7 +41,7 @@ pub fn max_clients(placement: Placement, nodes: u16, descriptors: u64) -> usize 
     rest.clamp(1, CLIENTS) as usize
 }
 
-/// Descriptors that the neediest process needs: one connection per client; in a
+/// Descriptors that the neediest process needs: the clients' connections; in a
 /// node those to every peer, from it, to ask it for a log, and the spare ones for
 /// links that come back; in the harness three for each node process.
 fn needed(placement: Placement, nodes: u64, clients: u64) -> u64 {
@@ -70,23 +62,34 @@ fn needed(placement: Placement, nodes: u64, clients: u64) -> u64 {
 /// Refuses cells that need more descriptors than the process may have.
 pub fn check(plan: &Plan, cells: &[Cell], descriptors: u64) -> Result<()> {
     for cell in cells {
-        let clients = match cell.load {
-            Load::Closed { clients } => clients as u64,
-            Load::Open { .. } => 0,
-        };
-        check_cluster(plan.placement, cell.nodes, clients, descriptors)?;
+        check_cluster(plan.placement, cell.nodes, connections(plan, cell), descriptors)?;
     }
     Ok(())
 }
 
-/// Refuses a cluster that needs more descriptors than the process may have.
+/// Connections that the load opens in all.
+fn connections(plan: &Plan, cell: &Cell) -> u64 {
+    let gateways = match plan.gateway {
+        Gateway::Auto if plan.outage.is_none() => 1,
+        Gateway::Node(_) => 1,
+        Gateway::Auto | Gateway::Spread => usize::from(cell.nodes),
+    };
+    let most = match cell.load {
+        Load::Closed { clients } => clients,
+        Load::Open { .. } => OPEN_LOOP_IN_FLIGHT,
+    };
+    (gateways * plan.connections).min(most) as u64
+}
+
+/// Refuses a cluster that needs more descriptors than the process may have, with
+/// so many connections of clients.
 pub fn check_cluster(placement: Placement, nodes: u16, clients: u64, descriptors: u64) -> Result<()> {
     let need = needed(placement, nodes.into(), clients);
     if need > descriptors {
         bail!(
-            "{nodes} nodes as {placement} with {clients} clients need {need} open descriptors in one process, \
+            "{nodes} nodes as {placement} with {clients} connections of clients need {need} open descriptors in one process, \
              and the hard limit is {descriptors}; raise it (as root: ulimit -Hn {need}; or LimitNOFILE, \
-             limits.conf), then run `ulimit -n {need}`, or use fewer nodes or clients{}",
+             limits.conf), then run `ulimit -n {need}`, or use fewer nodes or --connections{}",
             match placement {
                 Placement::Tasks => " or --placement processes",
                 Placement::Processes | Placement::Simulated => "",
@@ -110,10 +113,15 @@ mod tests {
     }
 
     #[test]
-    fn open_loops_take_what_is_left() {
-        let plan = Plan::default();
-        assert_eq!(open_loop_in_flight(&plan, 1_000_000), 4096);
-        assert_eq!(open_loop_in_flight(&plan, 1024), 1024 - 28 - 64);
-        assert_eq!(open_loop_in_flight(&plan, 0), 1);
+    fn clients_share_connections() {
+        let in_all = |text: &str| {
+            let plan = Plan::parse(text, Some("p")).unwrap();
+            connections(&plan, &plan.cells().unwrap()[0])
+        };
+        assert_eq!(in_all("clients = [1]"), 1);
+        assert_eq!(in_all("clients = [512]"), 4);
+        assert_eq!(in_all("clients = [512]\nconnections = 512"), 512);
+        assert_eq!(in_all("clients = [512]\ngateway = \"spread\""), 16);
+        assert_eq!(in_all("rate = [100.0]"), 4);
     }
 }

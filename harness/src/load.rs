@@ -1,9 +1,13 @@
 //! The load generator.
 //!
-//! Closed loop: every client has one request in flight on its own connection.
+//! Closed loop: every client has one request in flight.
 //! Open loop: requests are due at fixed intervals whatever becomes of earlier
 //! ones, and times count from when a request was *due*, so that a stall shows
 //! in every request that it delays (no coordinated omission).
+//!
+//! Clients share a few HTTP/2 connections: requests and answers that are on their
+//! way together then cost one system call together, which is most of what they
+//! cost (ADR 10).
 //!
 //! Everything runs on the calling thread; only the pacer of the open loop has
 //! a thread of its own, because the runtime's timers tick in milliseconds.
@@ -18,20 +22,25 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use kernel::{Choose, SeededChoice};
+use node::LocalTasks;
 use serde::Deserialize;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_local};
 
 use crate::plan::Load;
 
 /// Beyond the nodes' own timeout, before an answer counts as missing.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Requests in flight at most in an open loop. Those beyond wait, and their
+/// waiting counts.
+pub const OPEN_LOOP_IN_FLIGHT: usize = 4096;
 
 /// What to send, where and how.
 #[derive(Clone, Debug)]
@@ -40,9 +49,10 @@ pub struct LoadSpec {
     pub gateways: Vec<(u16, SocketAddr)>,
     /// How requests come.
     pub load: Load,
-    /// Most requests in flight in an open loop; those beyond wait, and their
-    /// waiting counts.
+    /// See [`OPEN_LOOP_IN_FLIGHT`].
     pub max_in_flight: usize,
+    /// Connections to each gateway, which its requests share.
+    pub connections: usize,
     /// How many requests.
     pub requests: u64,
     /// Bytes of data in each.
@@ -282,14 +292,14 @@ async fn closed(spec: &LoadSpec, clients: usize, sender: Rc<Sender>, progress: &
     let mut running = JoinSet::new();
     for client in 0..clients.min(spec.requests as usize) {
         let (sender, progress, next) = (Rc::clone(&sender), Rc::clone(progress), Rc::clone(&next));
-        let (gateway, address) = spec.gateways[client % spec.gateways.len()];
-        let requests = spec.requests;
+        let gateway = client % spec.gateways.len();
+        let (requests, id) = (spec.requests, spec.gateways[gateway].0);
+        let turn = client / spec.gateways.len();
         running.spawn_local(async move {
-            let mut connection = None;
             while next.get() < requests && !progress.is_over() {
                 next.set(next.get() + 1);
-                let request = progress.due(gateway, None);
-                let answer = sender.exchange(request, address, &mut connection, &progress).await;
+                let request = progress.due(id, None);
+                let answer = sender.exchange(request, gateway, turn, &progress).await;
                 progress.answered(request, answer);
             }
         });
@@ -301,24 +311,20 @@ async fn open(spec: &LoadSpec, rate_per_s: f64, sender: Rc<Sender>, progress: &R
     let interval = Duration::from_secs_f64(1.0 / rate_per_s);
     let mut due = pace(progress.started, interval, spec.requests);
     let in_flight = Rc::new(Semaphore::new(spec.max_in_flight.max(1)));
-    let pools: Vec<Rc<Pool>> = spec.gateways.iter().map(|_| Rc::default()).collect();
     let mut running = JoinSet::new();
     let mut begun = 0;
     while let Some(due_by_now) = due.recv().await {
         while begun < due_by_now && !progress.is_over() {
-            let turn = next_gateway(&spec.gateways, begun, progress);
-            let (gateway, address) = spec.gateways[turn];
+            let gateway = next_gateway(&spec.gateways, begun, progress);
             let intended = interval.mul_f64(begun as f64);
-            let request = progress.due(gateway, Some(micros(intended)));
+            let request = progress.due(spec.gateways[gateway].0, Some(micros(intended)));
             begun += 1;
             let (sender, progress) = (Rc::clone(&sender), Rc::clone(progress));
-            let (pool, in_flight) = (Rc::clone(&pools[turn]), Rc::clone(&in_flight));
+            let in_flight = Rc::clone(&in_flight);
             running.spawn_local(async move {
                 let _permit = in_flight.acquire().await;
-                let mut connection = pool.borrow_mut().pop();
-                let answer = sender.exchange(request, address, &mut connection, &progress).await;
+                let answer = sender.exchange(request, gateway, request, &progress).await;
                 progress.answered(request, answer);
-                pool.borrow_mut().extend(connection);
             });
         }
         while running.try_join_next().is_some() {}
@@ -354,88 +360,85 @@ fn pace(started: Instant, interval: Duration, requests: u64) -> mpsc::UnboundedR
     receiver
 }
 
-type Connection = SendRequest<Full<Bytes>>;
-type Pool = RefCell<Vec<Connection>>;
-
 /// Makes requests and reads answers.
 struct Sender {
     bodies: Bodies,
-    hosts: Vec<(SocketAddr, HeaderValue)>,
+    gateways: Vec<Target>,
     limit: Duration,
+}
+
+/// A gateway, and the connections to it: opened when first needed, and again
+/// after they broke.
+struct Target {
+    address: SocketAddr,
+    uri: Uri,
+    connections: Vec<Mutex<Option<SendRequest<Full<Bytes>>>>>,
 }
 
 impl Sender {
     fn new(spec: &LoadSpec) -> Sender {
-        let host = |address: &SocketAddr| {
-            HeaderValue::from_str(&address.to_string()).expect("an address is a valid header value")
+        let target = |address: SocketAddr| Target {
+            address,
+            uri: format!("http://{address}/preprepare").parse().expect("an address makes a valid URI"),
+            connections: (0..spec.connections.max(1)).map(|_| Mutex::default()).collect(),
         };
         Sender {
             bodies: Bodies::new(spec.payload_bytes, spec.seed),
-            hosts: spec.gateways.iter().map(|(_, address)| (*address, host(address))).collect(),
+            gateways: spec.gateways.iter().map(|(_, address)| target(*address)).collect(),
             limit: spec.timeout + GRACE,
         }
     }
 
-    /// One request and its answer. A connection that failed is given up, the
-    /// next request opens another.
-    async fn exchange(
-        &self,
-        request: usize,
-        address: SocketAddr,
-        connection: &mut Option<Connection>,
-        progress: &Progress,
-    ) -> Answer {
-        let exchange = self.try_exchange(request, address, connection, progress);
+    /// One request and its answer. Connections take turns.
+    async fn exchange(&self, request: usize, gateway: usize, turn: usize, progress: &Progress) -> Answer {
+        let exchange = self.try_exchange(request, &self.gateways[gateway], turn, progress);
         match tokio::time::timeout(self.limit, exchange).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                *connection = None;
-                Answer::Error(format!("{error:#}"))
-            }
-            Err(_) => {
-                *connection = None;
-                Answer::Error(format!("no answer from the gateway within {:?}", self.limit))
-            }
+            Ok(Err(error)) => Answer::Error(format!("{error:#}")),
+            Err(_) => Answer::Error(format!("no answer from the gateway within {:?}", self.limit)),
         }
     }
 
     async fn try_exchange(
         &self,
         request: usize,
-        address: SocketAddr,
-        connection: &mut Option<Connection>,
+        gateway: &Target,
+        turn: usize,
         progress: &Progress,
     ) -> Result<Answer> {
-        // A kept connection may have been closed meanwhile.
-        if let Some(open) = connection
-            && open.ready().await.is_err()
-        {
-            *connection = None;
-        }
-        let sender = match connection {
-            Some(sender) => sender,
-            None => connection.insert(connect(address).await?),
-        };
-        let host = self.hosts.iter().find(|(known, _)| *known == address).map(|(_, host)| host.clone());
-        let message = Request::post("/preprepare")
-            .header(HOST, host.unwrap_or(HeaderValue::from_static("localhost")))
+        let mut connection = gateway.connection(turn).await?;
+        let message = Request::post(gateway.uri.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("prefer", HeaderValue::from_static("return=minimal"))
             .body(Full::new(self.bodies.body(request as u64)))?;
         progress.sent(request);
-        let response = sender.send_request(message).await?;
+        let response = connection.send_request(message).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         read_answer(status, &body)
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<Connection> {
+impl Target {
+    async fn connection(&self, turn: usize) -> Result<SendRequest<Full<Bytes>>> {
+        let mut connection = self.connections[turn % self.connections.len()].lock().await;
+        if let Some(open) = connection.as_ref().filter(|open| !open.is_closed()) {
+            return Ok(open.clone());
+        }
+        Ok(connection.insert(connect(self.address).await?).clone())
+    }
+}
+
+async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let (sender, connection) = http2::Builder::new(LocalTasks::default())
+        .timer(TokioTimer::new())
+        .initial_max_send_streams(usize::MAX)
+        .handshake(TokioIo::new(stream))
+        .await?;
     spawn_local(async move {
-        // A broken connection shows at the request that was on it.
+        // A broken connection shows at the requests that were on it.
         let _ = connection.await;
     });
     Ok(sender)

@@ -38,20 +38,14 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs one cell. Whatever goes wrong with the nodes becomes `error` rows.
-pub async fn run_cell(
-    plan: &Plan,
-    cell: &Cell,
-    repetition: u32,
-    order: u32,
-    max_in_flight: usize,
-) -> CellRun {
+pub async fn run_cell(plan: &Plan, cell: &Cell, repetition: u32, order: u32) -> CellRun {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let run = RunId { repetition, order, started_unix_ms: now.as_millis() as u64 };
-    let measured = match measure(plan, cell, repetition, max_in_flight).await {
+    let measured = match measure(plan, cell, repetition).await {
         Ok(measured) => measured,
         Err(error) => failed_to_start(cell, &format!("{error:#}")),
     };
-    let clients = rows::clients_column(cell.load, max_in_flight);
+    let clients = rows::clients_column(cell.load, load::OPEN_LOOP_IN_FLIGHT);
     CellRun {
         rows: rows::rows(cell, run, plan.placement, clients, &measured),
         violations: measured.audit.disagreements.into_values().collect(),
@@ -80,7 +74,7 @@ fn failed_to_start(cell: &Cell, error: &str) -> Measured {
     }
 }
 
-async fn measure(plan: &Plan, cell: &Cell, repetition: u32, max_in_flight: usize) -> Result<Measured> {
+async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> {
     let spec = ClusterSpec::of(plan, cell);
     let cluster = Rc::new(RefCell::new(Cluster::start(&spec).await?));
     let addresses = cluster.borrow().addresses().to_vec();
@@ -89,7 +83,7 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32, max_in_flight: usize
     if !observe::wait_connected(&addresses, &up, CONNECT_LIMIT).await {
         notes.push(format!("not all nodes were connected after {CONNECT_LIMIT:?}"));
     }
-    let mut load_spec = load_spec(plan, cell, &addresses, max_in_flight);
+    let mut load_spec = load_spec(plan, cell, &addresses);
     load_spec.seed = plan.seed ^ u64::from(repetition).rotate_left(40);
     if !warm_up(plan, &load_spec).await {
         // It counts as the first of those in a row.
@@ -185,7 +179,7 @@ async fn warm_up(plan: &Plan, load_spec: &LoadSpec) -> bool {
     result.samples.last().is_none_or(|last| matches!(last.answer, Answer::Decided(_)))
 }
 
-fn load_spec(plan: &Plan, cell: &Cell, addresses: &[SocketAddr], max_in_flight: usize) -> LoadSpec {
+fn load_spec(plan: &Plan, cell: &Cell, addresses: &[SocketAddr]) -> LoadSpec {
     let honest = cell.faults.honest();
     let ids = match plan.gateway {
         Gateway::Auto | Gateway::Spread if honest.is_empty() => vec![0],
@@ -201,7 +195,8 @@ fn load_spec(plan: &Plan, cell: &Cell, addresses: &[SocketAddr], max_in_flight: 
     LoadSpec {
         gateways: ids.into_iter().map(|id| (id, addresses[usize::from(id)])).collect(),
         load: cell.load,
-        max_in_flight,
+        max_in_flight: load::OPEN_LOOP_IN_FLIGHT,
+        connections: plan.connections,
         requests: plan.requests,
         payload_bytes: cell.payload_bytes,
         seed: plan.seed,

@@ -8,15 +8,17 @@ use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use node::LocalTasks;
 use tokio::task::LocalSet;
 
 use crate::cli::OverheadArgs;
 use crate::console::say;
 use crate::load::{self, Answer, LoadSpec, Progress};
-use crate::plan::Load;
+use crate::plan::{Load, Plan};
 use crate::ports;
 use crate::procfs::this_thread_cpu_us;
 
@@ -73,6 +75,7 @@ pub async fn measure(
         gateways: vec![(0, address)],
         load: Load::Closed { clients },
         max_in_flight: clients,
+        connections: Plan::default().connections.min(clients),
         requests,
         payload_bytes,
         seed: 1,
@@ -113,7 +116,7 @@ pub fn answer_at_once() -> Result<SocketAddr> {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
                 tokio::task::spawn_local(async move {
-                    let serve = hyper::server::conn::http1::Builder::new()
+                    let serve = http2::Builder::new(LocalTasks::default())
                         .serve_connection(TokioIo::new(stream), service_fn(answer));
                     // The client closed its connection.
                     let _ = serve.await;

@@ -33,6 +33,8 @@ pub struct Plan {
     pub clients: Vec<usize>,
     /// Requests due per second, open loop; empty for a closed loop.
     pub rate: Vec<f64>,
+    /// HTTP/2 connections to each gateway, which the clients share.
+    pub connections: usize,
     /// Delay on every peer link, microseconds.
     pub link_delay_us: Vec<u64>,
     /// Loss on every peer link, a probability.
@@ -106,6 +108,7 @@ impl Default for Plan {
             batch: vec![256],
             clients: vec![1],
             rate: vec![],
+            connections: 4,
             link_delay_us: vec![0],
             link_loss: vec![0.0],
             requests: 200,
@@ -388,6 +391,7 @@ impl Plan {
         if let Some(outage) = &self.outage {
             outage.check(self)?;
         }
+        within("connections", self.connections as f64, 1.0, 65_536.0)?;
         within("requests", self.requests as f64, 1.0, 1e9)?;
         within("repetitions", f64::from(self.repetitions), 1.0, 1e6)?;
         within("window", self.window as f64, 1.0, 1e6)?;

@@ -170,7 +170,7 @@ async fn measure(plan: &Plan, cells: &[Cell]) -> Result<(Measured, Vec<Side>)> {
         warn(format_args!("Measuring what work costs, then {} cells, #{repetition} …", cells.len()));
         costs.push(costs::measure()?);
         for (place, index) in (0u32..).zip(plan.order(cells.len(), repetition)) {
-            let run = run_cell(plan, &cells[index], repetition, place, 1).await;
+            let run = run_cell(plan, &cells[index], repetition, place).await;
             if let Some(violation) = run.violations.first() {
                 bail!("honest nodes disagreed without any fault in {}: {violation}", cells[index].name);
             }

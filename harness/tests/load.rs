@@ -84,6 +84,7 @@ fn spec(address: SocketAddr, load: Load, requests: u64) -> LoadSpec {
         gateways: vec![(0, address)],
         load,
         max_in_flight: 4096,
+        connections: 4,
         requests,
         payload_bytes: 100,
         seed: 1,
@@ -116,7 +117,7 @@ fn drive(
                 let gateway = Rc::clone(&serving);
                 spawn_local(async move {
                     let answer = service_fn(move |request| Rc::clone(&gateway).answer(request));
-                    let _ = hyper::server::conn::http1::Builder::new()
+                    let _ = hyper::server::conn::http2::Builder::new(node::LocalTasks::default())
                         .serve_connection(TokioIo::new(stream), answer)
                         .await;
                 });

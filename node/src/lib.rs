@@ -33,6 +33,7 @@ mod gateway;
 mod hop;
 mod inbox;
 mod link;
+mod local_tasks;
 mod replica_host;
 mod server;
 mod slots;
@@ -44,6 +45,7 @@ pub use config::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkCo
 pub use counters::{CounterReport, process_cpu_us, process_memory_bytes};
 pub use frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode};
 pub use hop::{HopFigures, HopPlan, HopReport, measure_hops};
+pub use local_tasks::LocalTasks;
 pub use replica_host::run;
 pub use server::{CLUSTER_HEADER, FROM_HEADER};
 pub use slots::{LogReport, SLOTS_KEPT, SlotLog, SlotRow, Tally};

@@ -50,6 +50,8 @@ where
     pub(crate) wake: Notify,
     /// Bytes of frames that have begun to come in, over all peer links.
     pub(crate) unfinished: Cell<usize>,
+    /// Bytes of clients' bodies that have begun to come in, over all connections.
+    pub(crate) unfinished_bodies: Cell<usize>,
     /// The behaviours were changed: those that act by themselves must begin.
     pub(crate) roused: Cell<bool>,
     /// When this node began, for conditions and measurements of time.
@@ -112,6 +114,7 @@ where
         inbox: Inbox::new(),
         wake: Notify::new(),
         unfinished: Cell::new(0),
+        unfinished_bodies: Cell::new(0),
         roused: Cell::new(false),
         started_ns: now_ns(),
         config,

@@ -5,8 +5,9 @@ use crate::clock::now_ns;
 use crate::config::{Encoding, LinkConditions};
 use crate::connections::{self, Connections, Explained, Visit};
 use crate::frame::{FrameError, FrameReader, decode};
-use crate::gateway::{Busy, MAX_IN_FLIGHT, Outcome};
+use crate::gateway::{Busy, MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, Outcome};
 use crate::inbox::Incoming;
+use crate::local_tasks::LocalTasks;
 use crate::replica_host::Shared;
 use crate::slots::LogReport;
 use crate::{fetch, status};
@@ -15,10 +16,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming as IncomingBody};
 use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioTimer;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use kernel::{Falsify, Operation, Protocol, ReplicaId, Seq};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -89,16 +90,37 @@ where
     }
 }
 
+/// How HTTP/2 begins (RFC 9113, section 3.4), as no request of HTTP/1.1 does.
+const HTTP2: &[u8] = b"PRI ";
+/// An HTTP/2 connection may have as many requests in flight as the gateway takes
+/// from all.
+const MAX_STREAMS: u32 = MAX_IN_FLIGHT as u32;
+/// Bodies that come in on an HTTP/2 connection and are not read yet.
+const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
 /// One connection, from its first request to its end.
-async fn converse<P: Protocol>(shared: Rc<Shared<P>>, stream: TcpStream, visit: Visit)
+async fn converse<P>(shared: Rc<Shared<P>>, stream: TcpStream, visit: Visit)
 where
+    P: Protocol + 'static,
     P::Message: Falsify,
 {
     let limit = visit.read_limit(shared.config.read_limit());
-    let service = service_fn(|request| {
-        let (shared, visit) = (&shared, &visit);
-        async move { Ok::<_, Infallible>(route(shared, visit, request).await) }
-    });
+    let mut start = [0; HTTP2.len()];
+    // Whoever says nothing, or is gone already, is owed no answer.
+    let Ok(Ok(bytes)) = tokio::time::timeout(limit, stream.peek(&mut start)).await else { return };
+    match &start[..bytes] == HTTP2 {
+        true => converse_http2(shared, stream, visit, limit).await,
+        false => converse_http1(&shared, stream, &visit, limit).await,
+    }
+}
+
+async fn converse_http1<P: Protocol>(shared: &Shared<P>, stream: TcpStream, visit: &Visit, limit: Duration)
+where
+    P::Message: Falsify,
+{
+    let service =
+        service_fn(|request| async move { Ok::<_, Infallible>(route(shared, visit, request).await) });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limit);
     let mut connection = http.serve_connection(Explained::new(stream), service);
@@ -115,6 +137,45 @@ where
     connections::close(parts.io, words).await;
 }
 
+/// Many requests at once on one connection, which is closed once there was none
+/// for as long as an idle HTTP/1.1 connection is kept.
+async fn converse_http2<P>(shared: Rc<Shared<P>>, stream: TcpStream, visit: Visit, limit: Duration)
+where
+    P: Protocol + 'static,
+    P::Message: Falsify,
+{
+    let tasks = LocalTasks::default();
+    let visit = Rc::new(visit);
+    let service = service_fn(|request| {
+        let (shared, visit) = (Rc::clone(&shared), Rc::clone(&visit));
+        async move { Ok::<_, Infallible>(route(&shared, &visit, request).await) }
+    });
+    let mut http = http2::Builder::new(tasks.clone());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    loop {
+        let begun = tasks.begun();
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+                return;
+            }
+            () = tokio::time::sleep(limit) => {}
+        }
+        if tasks.begun() == begun && tasks.running() == 0 {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(limit, connection).await;
+            return;
+        }
+    }
+}
+
 async fn route<P: Protocol>(shared: &Shared<P>, visit: &Visit, request: Request<IncomingBody>) -> Answer
 where
     P::Message: Falsify,
@@ -125,15 +186,16 @@ where
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         return answer;
     }
+    // On the heap is what would make the future of every request large.
     let answered = match (path, request.method()) {
         ("/preprepare", &Method::POST) => preprepare(shared, request).await,
-        ("/peer", &Method::POST) => peer(shared, visit, request).await,
+        ("/peer", &Method::POST) => Box::pin(peer(shared, visit, request)).await,
         ("/status", &Method::GET) => Ok(json_of(&status::report(shared))),
         ("/log", &Method::GET) => log(shared, &request),
         ("/faults", &Method::GET) => Ok(faults(shared)),
-        ("/faults", &Method::POST) => set_faults(shared, request).await,
+        ("/faults", &Method::POST) => Box::pin(set_faults(shared, request)).await,
         ("/links", &Method::GET) => Ok(json_of(&*shared.link_conditions.borrow())),
-        ("/links", &Method::POST) => set_links(shared, request).await,
+        ("/links", &Method::POST) => Box::pin(set_links(shared, request)).await,
         ("/preprepare" | "/peer", _) => Ok(wrong_method(&request, "POST")),
         ("/status" | "/log", _) => Ok(wrong_method(&request, "GET")),
         ("/faults" | "/links", _) => Ok(wrong_method(&request, "GET, POST")),
@@ -174,15 +236,30 @@ fn has(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(wanted)))
 }
 
-/// The whole body, if it comes in time and is no larger than `limit` bytes.
-async fn read_body(body: IncomingBody, limit: usize, within: Duration) -> Result<Bytes, Refusal> {
-    tokio::time::timeout(within, read_all(body, limit)).await.unwrap_or_else(|_| {
+/// The whole body, if it comes in time, is no larger than `limit` bytes and all
+/// that come in now leave room for it.
+async fn read_body<P: Protocol>(
+    shared: &Shared<P>,
+    body: IncomingBody,
+    limit: usize,
+) -> Result<Bytes, Refusal>
+where
+    P::Message: Falsify,
+{
+    let within = shared.config.read_limit();
+    let reading = read_all(body, limit, &shared.unfinished_bodies);
+    tokio::time::timeout(within, reading).await.unwrap_or_else(|_| {
         let error = format!("the body did not come within {within:?}");
         Err(Refusal(StatusCode::REQUEST_TIMEOUT, error))
     })
 }
 
-async fn read_all(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal> {
+async fn read_all(
+    mut body: IncomingBody,
+    limit: usize,
+    unfinished_bodies: &Cell<usize>,
+) -> Result<Bytes, Refusal> {
+    let mut unfinished = Unfinished::new(unfinished_bodies, MAX_IN_FLIGHT_BYTES);
     let mut first = Bytes::new();
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -191,7 +268,7 @@ async fn read_all(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal
             continue;
         };
         if whole.len() + first.len() + chunk.len() > limit {
-            discard(body).await;
+            Box::pin(discard(body)).await;
             return Err(too_large(limit));
         }
         // Nearly every request comes in one piece, which need not be copied.
@@ -200,6 +277,13 @@ async fn read_all(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal
         } else {
             whole.extend_from_slice(&std::mem::take(&mut first));
             whole.extend_from_slice(&chunk);
+        }
+        unfinished.update(first.len() + whole.len());
+        if unfinished.is_too_much() {
+            let error = format!(
+                "the bodies that come in now have more than {MAX_IN_FLIGHT_BYTES} bytes; try again later"
+            );
+            return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
         }
     }
     Ok(if whole.is_empty() { first } else { whole.into() })
@@ -289,7 +373,7 @@ where
     if request.body().size_hint().lower() > MAX_DISCARDED_BYTES as u64 {
         return Err(too_large(limit));
     }
-    let body = read_body(request.into_body(), limit, shared.config.read_limit()).await?;
+    let body = read_body(shared, request.into_body(), limit).await?;
     let operation = parse_data(&body, max_data_bytes)?;
     let opened = shared.gateway.borrow_mut().open(operation, now_ns());
     let outcome = opened.map_err(|Busy| {
@@ -322,7 +406,7 @@ where
     };
     let nodes: Option<Vec<NodeTally>> = match style.is_minimal {
         true => None,
-        false => Some(fetch::tallies(shared, slot).await),
+        false => Some(Box::pin(fetch::tallies(shared, slot)).await),
     };
     let nodes = nodes.as_deref();
     let (status, body) = match outcome {
@@ -430,8 +514,7 @@ where
     struct Wanted {
         faults: Vec<Behaviour>,
     }
-    let within = shared.config.read_limit();
-    let body = read_body(request.into_body(), MAX_CONTROL_BODY_BYTES, within).await?;
+    let body = read_body(shared, request.into_body(), MAX_CONTROL_BODY_BYTES).await?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad(format!(
             "{error}; send JSON such as {{\"faults\": [\"malicious\", \"delay=5ms\"]}}, and [] for an honest node; \
@@ -454,8 +537,7 @@ async fn set_links<P: Protocol>(shared: &Shared<P>, request: Request<IncomingBod
 where
     P::Message: Falsify,
 {
-    let within = shared.config.read_limit();
-    let body = read_body(request.into_body(), MAX_CONTROL_BODY_BYTES, within).await?;
+    let body = read_body(shared, request.into_body(), MAX_CONTROL_BODY_BYTES).await?;
     let wanted: LinkConditions = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad(format!(
             "{error}; send JSON such as {{\"cut\": [2, 3], \"delay_us\": 500, \"loss\": 0.1}}; what is left out is \
@@ -477,6 +559,11 @@ async fn peer<P: Protocol>(
 where
     P::Message: Falsify,
 {
+    // A link is a connection of its own, and is counted as one.
+    if request.version() == Version::HTTP_2 {
+        let error = "peer links speak HTTP/1.1, one on each connection".to_owned();
+        return Err(Refusal(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error));
+    }
     let refused = |(name, error): (&'static str, String)| {
         shared.counters.borrow_mut().unreadable(name);
         Refusal::bad(error)
@@ -490,7 +577,7 @@ where
         back.try_now();
     }
     let mut reader = FrameReader::new(encoding);
-    let mut unfinished = Unfinished { all: &shared.unfinished, own: 0 };
+    let mut unfinished = Unfinished::new(&shared.unfinished, MAX_UNFINISHED_BYTES);
     let mut body = request.into_body();
     // A peer that dies ends its stream with an error; that is no news here.
     while let Some(Ok(frame)) = body.frame().await {
@@ -520,20 +607,27 @@ where
 /// with a large one is closed. Two of the largest frames fit.
 const MAX_UNFINISHED_BYTES: usize = 128 << 20;
 
-/// What one link holds of an unfinished frame; given back when the link ends.
+/// What one link or one body holds of what has not come in whole; given back
+/// when that ends.
 struct Unfinished<'a> {
     all: &'a Cell<usize>,
+    all_max: usize,
     own: usize,
 }
 
 impl Unfinished<'_> {
+    fn new(all: &Cell<usize>, all_max: usize) -> Unfinished<'_> {
+        Unfinished { all, all_max, own: 0 }
+    }
+
     fn update(&mut self, own: usize) {
         self.all.set(self.all.get() - self.own + own);
         self.own = own;
     }
 
+    /// Whoever has little of it is not to blame.
     fn is_too_much(&self) -> bool {
-        self.all.get() > MAX_UNFINISHED_BYTES && self.own > 64 << 10
+        self.all.get() > self.all_max && self.own > 64 << 10
     }
 }
 
