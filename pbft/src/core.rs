@@ -211,9 +211,20 @@ impl<A: Application> Core<A> {
     pub fn may_propose<P: Speaks>(&self, cx: &Context<'_, P>) -> bool {
         cx.cluster.commander(self.view()) == cx.id()
             && self.may_vote()
-            && (self.requests.any_waiting() || self.last_proposed < self.null_until)
+            && ((self.requests.any_waiting() && self.fill_a_slot()) || self.last_proposed < self.null_until)
             && self.last_proposed.0 < self.last_executed().0 + self.config.window
             && self.last_proposed < self.highest_kept()
+    }
+
+    /// Whether the waiting requests are worth the votes of another slot, which cost
+    /// the same whatever it orders. Where few requests are in flight, overlap is worth
+    /// more than large batches; where many are, only a full batch is (ADR 5).
+    fn fill_a_slot(&self) -> bool {
+        let slots = self.slots.range(self.last_executed().next()..);
+        let batches = slots.flat_map(|(_, slot)| slot.batches.values());
+        let in_flight: usize = batches.map(|batch| batch.requests()).sum();
+        in_flight < self.config.batch_max.div_ceil(8)
+            || self.requests.fill_a_batch(self.config.batch_max, self.config.batch_bytes_max)
     }
 
     /// Proposes the next batch of waiting requests, a null request if none wait,

@@ -116,6 +116,11 @@ impl Requests {
         self.waiting.iter().map(|bundle| bundle.requests().len()).sum()
     }
 
+    /// Whether as many requests wait as one batch takes.
+    pub(crate) fn fill_a_batch(&self, most_requests: usize, most_bytes: usize) -> bool {
+        self.waiting() >= most_requests || self.waiting_bytes >= most_bytes
+    }
+
     /// Takes the next batch of waiting bundles: at least one if any waits, then as
     /// many as the limits allow.
     pub(crate) fn next_batch(&mut self, most_requests: usize, most_bytes: usize) -> Batch {

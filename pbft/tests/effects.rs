@@ -59,6 +59,24 @@ impl Bench {
         Arc::new(Batch { bundles: vec![Arc::new(bundle)] })
     }
 
+    /// Hands over a bundle of so many requests of sessions named after `number`.
+    /// Returns the slots proposed and how many requests are in each.
+    fn submit(&mut self, number: u64, requests: u64) -> Vec<(u64, usize)> {
+        let request = |k: u64| Request {
+            session: SessionId { gateway: ReplicaId(0), number: 1000 * number + k },
+            counter: 1,
+            operation: Operation::new(b"pay"),
+        };
+        let bundle =
+            Bundle::sign(&self.cluster, &self.signers[self.id], (0..requests).map(request).collect());
+        let effects = self.step(Input::Submit(Arc::new(bundle)));
+        let proposed = effects.iter().filter_map(|effect| match effect {
+            Effect::Mark(Mark::Proposed { seq, requests, .. }) => Some((seq.0, *requests)),
+            _ => None,
+        });
+        proposed.collect()
+    }
+
     fn proposal(&self, seq: u64, batch: &Arc<Batch>) -> Message {
         let batch = Arc::clone(batch);
         Message::propose(&self.cluster, &self.signers[0], View(0), Seq(seq), batch, None).1
@@ -212,32 +230,27 @@ fn a_proposal_outside_the_watermarks_or_of_another_view_is_refused() {
 #[test]
 fn the_commander_proposes_at_once_and_fills_the_window_with_batches() {
     let mut bench = bench(0);
-    let submit = |bench: &mut Bench, number: u64| {
-        let request = Request {
-            session: SessionId { gateway: ReplicaId(0), number },
-            counter: 1,
-            operation: Operation::new(b"pay"),
-        };
-        let bundle = Bundle::sign(&bench.cluster, &bench.signers[0], vec![request]);
-        bench.step(Input::Submit(Arc::new(bundle)))
-    };
-    let proposed = |effects: &[Effect<Pbft>]| -> Vec<(u64, usize)> {
-        effects
-            .iter()
-            .filter_map(|effect| match effect {
-                Effect::Mark(Mark::Proposed { seq, requests, .. }) => Some((seq.0, *requests)),
-                _ => None,
-            })
-            .collect()
-    };
     let window = Config::for_cluster(4).window;
     for number in 1..=window {
-        assert_eq!(proposed(&submit(&mut bench, number)), [(number, 1)]);
+        assert_eq!(bench.submit(number, 1), [(number, 1)]);
     }
     for number in window + 1..=window + 3 {
-        assert_eq!(proposed(&submit(&mut bench, number)), [], "the window is full");
+        assert_eq!(bench.submit(number, 1), [], "the window is full");
     }
     assert_eq!(bench.replica.status(&bench.cluster).requests_waiting, 3);
+}
+
+#[test]
+fn where_many_requests_are_in_flight_another_slot_takes_a_full_batch() {
+    let mut bench = bench(0);
+    let most = Config::for_cluster(4).batch_max as u64;
+    let few = most / 8 - 1;
+    assert_eq!(bench.submit(1, few), [(1, few as usize)]);
+    assert_eq!(bench.submit(2, 1), [(2, 1)], "few are in flight");
+    assert_eq!(bench.submit(3, most - 1), [], "now there are as many as an eighth of a batch");
+    assert_eq!(bench.submit(4, 1), [(3, most as usize)]);
+    assert_eq!(bench.submit(5, most), [(4, most as usize)]);
+    assert_eq!(bench.submit(6, most), [], "the window is full");
 }
 
 #[test]

@@ -2,9 +2,16 @@
 
 use crate::support::http::{Answer, ask, send, send_raw};
 use crate::support::{Setup, TestCluster, run};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http2;
+use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 fn error(answer: &Answer) -> String {
     assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
@@ -96,4 +103,71 @@ fn clients_cannot_take_the_places_of_peers() {
         assert_eq!(ask(node, "c").await.status, 200);
         cluster.assert_unharmed();
     });
+}
+
+/// An HTTP/2 connection to a node; what is sent on it goes by its clones.
+async fn http2(address: SocketAddr) -> http2::SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (sender, connection) =
+        http2::handshake(node::LocalTasks::default(), TokioIo::new(stream)).await.unwrap();
+    tokio::task::spawn_local(connection);
+    sender
+}
+
+/// Posts on an HTTP/2 connection: status and body of the answer.
+async fn post2(connection: &http2::SendRequest<Full<Bytes>>, path: &str, body: &str) -> (u16, String) {
+    let uri = format!("http://node{path}");
+    let request = Request::post(uri).body(Full::from(body.to_owned())).unwrap();
+    let answer = connection.clone().send_request(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[test]
+fn many_requests_share_an_http2_connection() {
+    run(async {
+        let setup = Setup { max_data_bytes: Some(1000), max_clients: Some(2), ..Setup::default() };
+        let cluster = TestCluster::start(2, setup).await;
+        let connection = http2(cluster.addresses[0]).await;
+        let mut asked = JoinSet::new();
+        for number in 0..300 {
+            let connection = connection.clone();
+            let body = format!("{{\"data\": {number}}}");
+            asked.spawn_local(async move { post2(&connection, "/preprepare", &body).await });
+        }
+        for (status, body) in asked.join_all().await {
+            assert_eq!(status, 200, "{body}");
+            assert!(body.contains("\"outcome\":\"decided\""), "{body}");
+        }
+        let too_long = format!("{{\"data\": \"{}\"}}", "x".repeat(1001));
+        assert_eq!(post2(&connection, "/preprepare", &too_long).await.0, 413);
+        assert_eq!(post2(&connection, "/nowhere", "").await.0, 404);
+        let (status, error) = post2(&connection, "/peer", "").await;
+        assert_eq!(status, 505, "{error}");
+        assert!(error.contains("HTTP/1.1"), "{error}");
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn an_http2_connection_without_requests_is_closed_and_one_with_requests_is_not() {
+    run(async {
+        let setup = Setup { read_limit_ms: Some(50), link: slow_link(), ..Setup::default() };
+        let cluster = TestCluster::start(2, setup).await;
+        let busy = http2(cluster.addresses[0]).await;
+        // Longer under way than an idle connection may be.
+        let (status, body) = post2(&busy, "/preprepare", "{\"data\": 1}").await;
+        assert_eq!(status, 200, "{body}");
+        let mut idle = http2(cluster.addresses[0]).await;
+        while idle.ready().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cluster.assert_unharmed();
+    });
+}
+
+/// Every message takes longer than the read limit of the test.
+fn slow_link() -> node::LinkConditions {
+    node::LinkConditions { delay_us: 150_000, ..node::LinkConditions::default() }
 }
