@@ -220,7 +220,9 @@ impl<A: Application> Core<A> {
     /// the same whatever it orders. Where few requests are in flight, overlap is worth
     /// more than large batches; where many are, only a full batch is (ADR 5).
     fn fill_a_slot(&self) -> bool {
+        // Beyond what this view proposed, batches of earlier views may lie about.
         let slots = self.slots.range(self.last_executed().next()..);
+        let slots = slots.take_while(|(seq, _)| **seq <= self.last_proposed);
         let batches = slots.flat_map(|(_, slot)| slot.batches.values());
         let in_flight: usize = batches.map(|batch| batch.requests()).sum();
         in_flight < self.config.batch_max.div_ceil(8)
