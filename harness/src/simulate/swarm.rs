@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use ccro::CommunicationPolicy;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::Protocol;
-use sim::oracles::Violation;
+use sim::oracles::{Property, Violation};
 use sim::swarm::{Finding, Flow, Hunt, Schedule, draw, play, shrink};
 
 use super::flows;
@@ -102,13 +102,34 @@ async fn hunt<P: Protocol + 'static>(flow: Flow<P>, seeds: Range<u64>, stop: &St
         worker.join().ok().context("a worker thread panicked")?;
     }
     let outcome = Outcome { played: hunt.done(), findings: hunt.findings(), interrupted };
-    report(&flow, &outcome);
+    report(flow, &outcome, stop).await;
     Ok(outcome)
+}
+
+/// A smaller schedule that breaks the same property; the schedule itself, once the
+/// user wants to stop: what fails for lack of an answer takes minutes to cut down.
+async fn smallest<P: Protocol + 'static>(
+    flow: Flow<P>,
+    schedule: Schedule,
+    property: Property,
+    stop: &Stop,
+) -> Schedule {
+    let (done, smallest) = tokio::sync::oneshot::channel();
+    let whole = schedule.clone();
+    std::thread::spawn(move || {
+        // After an interruption nobody waits for it.
+        let _ = done.send(shrink(&flow, &schedule, property));
+    });
+    tokio::select! {
+        biased;
+        () = stop.wait() => whole,
+        smallest = smallest => smallest.unwrap_or(whole),
+    }
 }
 
 /// Prints what was found in one flow: how often each property broke, and the
 /// first breaches with minimised schedules.
-fn report<P: Protocol + 'static>(flow: &Flow<P>, outcome: &Outcome) {
+async fn report<P: Protocol + 'static>(flow: Flow<P>, outcome: &Outcome, stop: &Stop) {
     let breaches = || outcome.findings.iter().filter(|finding| finding.is_breach);
     let expected = outcome.findings.len() - breaches().count();
     console::say(format_args!("{}: {} seeds, {} violations", flow.name, outcome.played, breaches().count()));
@@ -125,8 +146,8 @@ fn report<P: Protocol + 'static>(flow: &Flow<P>, outcome: &Outcome) {
     console::say(format_args!("{}: violated: {}", flow.name, by_property(breaches())));
     for finding in breaches().take(PRINTED) {
         let schedule = draw(flow.name, finding.seed, flow.tolerates);
-        let smallest = shrink(flow, &schedule, finding.violation.property);
-        let breach = play(flow, &smallest).violation.unwrap_or_else(|| finding.violation.clone());
+        let smallest = smallest(flow, schedule, finding.violation.property, stop).await;
+        let breach = play(&flow, &smallest).violation.unwrap_or_else(|| finding.violation.clone());
         console::say(format_args!(
             "\n# {} seed {} violates {}\n# replay with: harness simulate --schedule FILE\n{smallest}",
             flow.name, finding.seed, breach
