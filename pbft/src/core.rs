@@ -207,13 +207,14 @@ impl<A: Application> Core<A> {
     // ---- Proposing and accepting (OSDI §4.2) ----
 
     /// Whether this replica is commander, has something to propose and may open
-    /// another slot.
+    /// another slot. One that a later view has decided already is not its to fill.
     pub fn may_propose<P: Speaks>(&self, cx: &Context<'_, P>) -> bool {
         cx.cluster.commander(self.view()) == cx.id()
             && self.may_vote()
             && ((self.requests.any_waiting() && self.fill_a_slot()) || self.last_proposed < self.null_until)
             && self.last_proposed.0 < self.last_executed().0 + self.config.window
             && self.last_proposed < self.highest_kept()
+            && !self.is_committed(self.last_proposed.next())
     }
 
     /// Whether the waiting requests are worth the votes of another slot, which cost
@@ -345,7 +346,10 @@ impl<A: Application> Core<A> {
     /// Casts this replica's vote for the proposal that it accepted, records it,
     /// and returns it for the flow to send. None if it voted already or must not.
     pub fn cast<P: Speaks>(&mut self, cx: &mut Context<'_, P>, phase: Phase, seq: Seq) -> Option<Vote> {
-        if !self.may_vote() {
+        // Beyond what it keeps, a commander far behind may have its own proposals;
+        // others' votes, which the next view must hear of, it keeps none there.
+        let beyond = seq > self.highest_kept() && !weakened(Weakening::WatermarkIgnored);
+        if !self.may_vote() || beyond {
             return None;
         }
         let view = self.view();

@@ -408,7 +408,10 @@ impl<A: Application> Core<A> {
         let mut slots = Vec::new();
         for header in proposals {
             let seq = header.seq;
-            if seq < self.oldest_kept() || seq > self.highest_kept() {
+            // A commander far behind keeps what it proposes all the same: that is its
+            // vote, and it owes it to the next view.
+            let beyond = seq > self.highest_kept() && header.author != cx.id();
+            if seq < self.oldest_kept() || beyond {
                 continue;
             }
             let round = self.open(header.view, seq);
