@@ -70,6 +70,8 @@ pub(crate) struct Gateway {
     free: Vec<(u64, u64)>,
     pending: HashMap<u64, Pending>,
     submissions: Vec<Request>,
+    /// How many of them were here in the last turn already.
+    looked_at: usize,
     /// When, session number, counter: in the order of time, because every
     /// request has the same timeout.
     deadlines: VecDeque<(u64, u64, u64)>,
@@ -92,6 +94,7 @@ impl Gateway {
             free: Vec::new(),
             pending: HashMap::new(),
             submissions: Vec::new(),
+            looked_at: 0,
             deadlines: VecDeque::new(),
             set_aside: VecDeque::new(),
             reminders: VecDeque::new(),
@@ -131,8 +134,12 @@ impl Gateway {
         Ok(outcome)
     }
 
-    /// The requests taken in since the last call, in groups for one bundle each.
+    /// The requests to be bundled in this turn of the host, in groups for one bundle
+    /// each. As long as every turn brings more, they wait until a bundle is full: its
+    /// signature costs the same whatever is in it, and what is bundled together is
+    /// proposed together (ADR 5).
     pub(crate) fn take_submissions(&mut self, batch_max: usize) -> Vec<Vec<Request>> {
+        let quiet = self.submissions.len() == self.looked_at;
         let mut bundles = Vec::new();
         let mut bundle: Vec<Request> = Vec::new();
         let mut bytes = 0;
@@ -146,9 +153,13 @@ impl Gateway {
             bytes += more;
             bundle.push(request);
         }
-        if !bundle.is_empty() {
+        let closed = quiet || bundle.len() >= batch_max;
+        if !closed {
+            self.submissions = bundle;
+        } else if !bundle.is_empty() {
             bundles.push(bundle);
         }
+        self.looked_at = self.submissions.len();
         bundles
     }
 
@@ -332,7 +343,9 @@ mod tests {
         }
     }
 
+    /// What a gateway bundles once no more requests come.
     fn submitted(gateway: &mut Gateway) -> Vec<Request> {
+        assert_eq!(gateway.take_submissions(1_000), [[]; 0]);
         gateway.take_submissions(1_000).concat()
     }
 
@@ -446,7 +459,9 @@ mod tests {
         let mut gateway = gateway();
         let sizes = |groups: Vec<Vec<Request>>| groups.iter().map(Vec::len).collect::<Vec<_>>();
         let outcomes: Vec<_> = (0..7).map(|_| gateway.open(operation("a"), 0).unwrap()).collect();
-        assert_eq!(sizes(gateway.take_submissions(3)), [3, 3, 1]);
+        assert_eq!(sizes(gateway.take_submissions(3)), [3, 3]);
+        assert!(gateway.has_submissions());
+        assert_eq!(sizes(gateway.take_submissions(3)), [1]);
         assert!(!gateway.has_submissions());
         assert_eq!(sizes(gateway.take_submissions(3)), [0; 0]);
 
@@ -454,8 +469,24 @@ mod tests {
         let _large = gateway.open(large, 0).unwrap();
         let _small = gateway.open(operation("a"), 0).unwrap();
         let _small2 = gateway.open(operation("a"), 0).unwrap();
-        assert_eq!(sizes(gateway.take_submissions(100)), [1, 2]);
+        assert_eq!(sizes(gateway.take_submissions(100)), [1]);
+        assert_eq!(sizes(gateway.take_submissions(100)), [2]);
         drop(outcomes);
+    }
+
+    #[test]
+    fn requests_wait_for_each_other_as_long_as_every_turn_brings_more() {
+        let mut gateway = gateway();
+        let mut clients = Vec::new();
+        let mut turn = |gateway: &mut Gateway, more: usize| {
+            clients.extend((0..more).map(|_| gateway.open(operation("a"), 0).unwrap()));
+            gateway.take_submissions(5).iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        for (more, bundles) in
+            [(1, &[][..]), (0, &[1]), (2, &[]), (1, &[]), (3, &[5]), (0, &[1]), (0, &[]), (4, &[]), (1, &[5])]
+        {
+            assert_eq!(turn(&mut gateway, more), bundles);
+        }
     }
 
     #[test]

@@ -292,7 +292,7 @@ where
         self.shared.counters.borrow_mut().corrupt_replies += corrupt as u64;
     }
 
-    /// Signs and submits the clients' requests that came since the last turn.
+    /// Signs and submits the clients' requests that wait for no more.
     fn submit(&mut self) {
         let config = &self.shared.config;
         let groups = self.shared.gateway.borrow_mut().take_submissions(config.batch_max);
