@@ -35,6 +35,16 @@ pub enum Tallied {
 }
 
 impl VoteSet {
+    /// No votes yet, with room for those of `replicas`: each has a part in every set,
+    /// and the sets are most of what a large cluster keeps.
+    pub fn for_votes_of(replicas: u16) -> VoteSet {
+        VoteSet {
+            choices: Vec::with_capacity(replicas.into()),
+            signatures: Vec::with_capacity(replicas.into()),
+            ..VoteSet::default()
+        }
+    }
+
     /// Adds a vote.
     pub fn insert(&mut self, author: ReplicaId, digest: Digest, signature: Signature) -> Tallied {
         if let Some((earlier, _)) = self.get(author) {

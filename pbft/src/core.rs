@@ -239,7 +239,7 @@ impl<A: Application> Core<A> {
         let (requests, batch) = (batch.requests(), Arc::new(batch));
         let (header, message) =
             Message::propose(cx.cluster, cx.signer, self.view(), seq, Arc::clone(&batch), node);
-        let round = self.open(self.view(), seq);
+        let round = self.open(cx.cluster, self.view(), seq);
         round.record(&header);
         round.accepted = true;
         self.keep_batch(seq, header.digest, batch);
@@ -284,7 +284,7 @@ impl<A: Application> Core<A> {
         let accepted = self.may_vote() && header.view == self.view();
         if accepted {
             if weakened(Weakening::SecondProposalAccepted) {
-                self.open(header.view, seq).header = Some(header.clone());
+                self.open(cx.cluster, header.view, seq).header = Some(header.clone());
             }
             self.mark_accepted(cx, seq, header.digest);
         }
@@ -294,7 +294,7 @@ impl<A: Application> Core<A> {
     }
 
     pub(crate) fn mark_accepted<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq, digest: Digest) {
-        self.open(self.view(), seq).accepted = true;
+        self.open(cx.cluster, self.view(), seq).accepted = true;
         cx.mark(Mark::Accepted { seq, digest });
     }
 
@@ -333,8 +333,9 @@ impl<A: Application> Core<A> {
         Seq(high_watermark.min(self.last_executed().0 + 4 * interval))
     }
 
-    pub(crate) fn open(&mut self, view: View, seq: Seq) -> &mut Round {
-        self.slots.entry(seq).or_default().rounds.entry(view).or_default()
+    pub(crate) fn open(&mut self, cluster: &Cluster, view: View, seq: Seq) -> &mut Round {
+        let rounds = &mut self.slots.entry(seq).or_default().rounds;
+        rounds.entry(view).or_insert_with(|| Round::new(cluster))
     }
 
     pub(crate) fn keep_batch(&mut self, seq: Seq, digest: Digest, batch: Arc<Batch>) {
@@ -355,7 +356,7 @@ impl<A: Application> Core<A> {
         let view = self.view();
         let digest = self.round(seq)?.accepted_header()?.digest;
         let vote = Vote::sign(cx.cluster, cx.signer, phase, (view, seq, digest), None);
-        let tallied = self.open(view, seq).record(&vote);
+        let tallied = self.open(cx.cluster, view, seq).record(&vote);
         let again = weakened(Weakening::SecondProposalAccepted) && tallied == Tallied::Contradiction;
         if tallied != Tallied::New && !again {
             return None;
@@ -382,10 +383,10 @@ impl<A: Application> Core<A> {
         if vote.author == cx.id() {
             return false; // Our own vote in another's envelope.
         }
-        let round = self.open(vote.view, seq);
+        let round = self.open(cx.cluster, vote.view, seq);
         let tallied = round.record(vote);
-        let first = round.header.clone();
         if tallied == Tallied::Contradiction && vote.phase == Phase::PrePrepare {
+            let first = round.header.clone();
             self.accuse(cx, from, first, vote);
             return false;
         }

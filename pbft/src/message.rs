@@ -189,10 +189,10 @@ pub enum Message {
     NewView(Arc<NewView>),
     /// Two proposals of one commander for one slot: proof that it equivocates.
     Conflict {
-        /// One of them.
-        first: Vote,
+        /// One of them. Boxed, for this would make every message twice as large.
+        first: Box<Vote>,
         /// The other.
-        second: Vote,
+        second: Box<Vote>,
     },
     /// Asks for a part of the state after a checkpoint.
     FetchState {

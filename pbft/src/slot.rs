@@ -40,6 +40,15 @@ pub struct Round {
 }
 
 impl Round {
+    /// Nothing has happened yet.
+    pub(crate) fn new(cluster: &Cluster) -> Round {
+        Round {
+            prepares: VoteSet::for_votes_of(cluster.n),
+            commits: VoteSet::for_votes_of(cluster.n),
+            ..Round::default()
+        }
+    }
+
     /// Records a vote. A second proposal that differs from the first only in the
     /// communication node contradicts it as well.
     pub fn record(&mut self, vote: &Vote) -> Tallied {

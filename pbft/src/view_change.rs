@@ -188,7 +188,7 @@ impl<A: Application> Core<A> {
             return;
         };
         if second.view == self.views.wanted {
-            cx.send_all(Message::Conflict { first, second: second.clone() });
+            cx.send_all(Message::Conflict { first: Box::new(first), second: Box::new(second.clone()) });
             self.leave_for(cx, self.views.wanted.next());
         }
     }
@@ -414,7 +414,7 @@ impl<A: Application> Core<A> {
             if seq < self.oldest_kept() || beyond {
                 continue;
             }
-            let round = self.open(header.view, seq);
+            let round = self.open(cx.cluster, header.view, seq);
             let first = round.header.clone();
             if round.record(header) == Tallied::Contradiction {
                 self.accuse(cx, header.author, first, header);

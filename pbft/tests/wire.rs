@@ -55,7 +55,7 @@ fn examples() -> Vec<(&'static str, Message)> {
         ("progress", Message::Progress { view: View(1), executed: Seq(9) }),
         ("view-change", Message::ViewChange(change)),
         ("new-view", Message::NewView(Arc::new(new_view))),
-        ("conflict", Message::Conflict { first: header, second: prepare.clone() }),
+        ("conflict", Message::Conflict { first: Box::new(header), second: Box::new(prepare.clone()) }),
         ("fetch-state", Message::FetchState { seq: Seq(8), offset: 300 }),
         ("state", Message::State { seq: Seq(8), total: 304, offset: 300, part }),
         ("recover", Message::Recover { nonce: 77 }),

@@ -118,12 +118,10 @@ impl Forger {
                 );
                 // Proof of its own misbehaviour: makes anybody leave at any moment.
                 let second = others.iter().find(|other| other.digest != first.digest);
-                messages.extend(
-                    second.map(|second| Message::Conflict {
-                        first: (*first).clone(),
-                        second: (*second).clone(),
-                    }),
-                );
+                messages.extend(second.map(|second| Message::Conflict {
+                    first: Box::new((*first).clone()),
+                    second: Box::new((*second).clone()),
+                }));
             }
         }
         messages

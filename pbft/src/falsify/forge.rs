@@ -53,7 +53,7 @@ pub(super) fn forged(
         }
         Message::Conflict { first, second } => {
             let second = forged_vote(second, forgery, cluster)?;
-            Some(Message::Conflict { first: first.clone(), second })
+            Some(Message::Conflict { first: first.clone(), second: Box::new(second) })
         }
         _ => None,
     }
