@@ -185,6 +185,7 @@ async fn request_costs(payload: usize, hops: HopPlan) -> Result<RequestCosts> {
         round_trips: (hops.round_trips / share).max(20),
         outstanding: (hops.outstanding / share).max(2),
         burst: (hops.burst / share).max(40),
+        ..hops
     };
     let hop = measure_hops(plan).await.context("cannot measure the hop of a proposal")?.streaming;
     let data = vec![7; payload];

@@ -21,7 +21,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use kernel::ReplicaId;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
@@ -42,11 +42,14 @@ pub struct HopPlan {
     pub outstanding: usize,
     /// Round trips in the burst.
     pub burst: usize,
+    /// Links between the two, each way: every round trip takes a message over each
+    /// of them at the same time.
+    pub links: usize,
 }
 
 impl Default for HopPlan {
     fn default() -> HopPlan {
-        HopPlan { message_bytes: 200, round_trips: 2_000, outstanding: 64, burst: 20_000 }
+        HopPlan { message_bytes: 200, round_trips: 2_000, outstanding: 64, burst: 20_000, links: 1 }
     }
 }
 
@@ -65,8 +68,9 @@ pub struct HopReport {
 pub struct HopFigures {
     /// Median of half a round trip with nothing else going on, microseconds.
     pub latency_p50_us: f64,
-    /// CPU time of both ends together for a message that travels alone: the rest
-    /// of the latency is waking the receiver up, microseconds.
+    /// CPU time of both ends together for a message that travels alone over its link:
+    /// with a single link, the rest of the latency is waking the receiver up,
+    /// microseconds.
     pub cpu_us_alone: f64,
     /// CPU time of both ends together per message in a burst, microseconds.
     pub cpu_us_per_message: f64,
@@ -84,7 +88,7 @@ enum Way {
 /// clock, so nothing else should run in the process meanwhile.
 pub async fn measure_hops(plan: HopPlan) -> anyhow::Result<HopReport> {
     ensure!(
-        plan.round_trips > 0 && plan.outstanding > 0 && plan.burst > 0,
+        plan.round_trips > 0 && plan.outstanding > 0 && plan.burst > 0 && plan.links > 0,
         "a hop cannot be measured with no messages: {plan:?}"
     );
     Ok(HopReport {
@@ -101,8 +105,7 @@ async fn measure(plan: HopPlan, way: Way) -> anyhow::Result<HopFigures> {
     let (finish, finished) = oneshot::channel::<()>();
     let echo = std::thread::spawn(move || {
         on_own_runtime(async move {
-            let outgoing = Outgoing::start(way, near_address);
-            let back = outgoing.clone();
+            let back = Fan::start(way, near_address, plan.links);
             serve(far, move |message| back.send(message))?;
             // Ends when the driver does, however it does.
             let _ = finished.await;
@@ -126,7 +129,7 @@ fn on_own_runtime<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
 }
 
 async fn drive(plan: HopPlan, way: Way, near: TcpListener, far: SocketAddr) -> anyhow::Result<HopFigures> {
-    let outgoing = Outgoing::start(way, far);
+    let outgoing = Fan::start(way, far, plan.links);
     let arrived = Rc::new((RefCell::new(0usize), Notify::new()));
     let arrival = Rc::clone(&arrived);
     serve(near, move |_| {
@@ -148,8 +151,8 @@ async fn drive(plan: HopPlan, way: Way, near: TcpListener, far: SocketAddr) -> a
             cpu_before = cpu_us()?;
         }
         let sent = now_ns();
-        outgoing.send(message.clone());
-        tokio::time::timeout(Duration::from_secs(10), all_arrived(trip + 1))
+        (0..plan.links).for_each(|_| outgoing.send(message.clone()));
+        tokio::time::timeout(Duration::from_secs(10), all_arrived((trip + 1) * plan.links))
             .await
             .context("a message did not come back within 10 s")?;
         if trip >= warm_up {
@@ -170,14 +173,31 @@ async fn drive(plan: HopPlan, way: Way, near: TcpListener, far: SocketAddr) -> a
     let messages = 2.0 * plan.burst as f64;
     Ok(HopFigures {
         latency_p50_us: halves[halves.len() / 2],
-        cpu_us_alone: cpu_alone as f64 / (2 * plan.round_trips) as f64,
+        cpu_us_alone: cpu_alone as f64 / (2 * plan.round_trips * plan.links) as f64,
         cpu_us_per_message: cpu as f64 / messages,
         messages_per_s: messages * 1e9 / (now_ns() - began) as f64,
     })
 }
 
+/// The sending ends of all links, which take turns.
+struct Fan {
+    links: Vec<Outgoing>,
+    next: Cell<usize>,
+}
+
+impl Fan {
+    fn start(way: Way, to: SocketAddr, links: usize) -> Fan {
+        Fan { links: (0..links).map(|_| Outgoing::start(way, to)).collect(), next: Cell::new(0) }
+    }
+
+    fn send(&self, message: Vec<u8>) {
+        let next = self.next.get();
+        self.next.set((next + 1) % self.links.len());
+        self.links[next].send(message);
+    }
+}
+
 /// The sending end of either way.
-#[derive(Clone)]
 enum Outgoing {
     Streaming(Rc<Link>),
     OnePostPerMessage(Rc<(RefCell<VecDeque<Bytes>>, Notify)>),
@@ -289,12 +309,15 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn both_ways_deliver_every_message() {
-        let plan = HopPlan { message_bytes: 200, round_trips: 20, outstanding: 8, burst: 200 };
+        let plan = HopPlan { message_bytes: 200, round_trips: 20, outstanding: 8, burst: 200, links: 1 };
         let report = measure_hops(plan).await.unwrap();
         for figures in [report.streaming, report.one_post_per_message] {
             assert!(figures.latency_p50_us > 0.0 && figures.messages_per_s > 0.0, "{figures:?}");
         }
-        let nothing = HopPlan { burst: 0, ..plan };
-        assert!(measure_hops(nothing).await.is_err());
+        let wide = measure_hops(HopPlan { links: 3, ..plan }).await.unwrap();
+        assert!(wide.streaming.cpu_us_alone > 0.0, "{wide:?}");
+        for nothing in [HopPlan { burst: 0, ..plan }, HopPlan { links: 0, ..plan }] {
+            assert!(measure_hops(nothing).await.is_err());
+        }
     }
 }

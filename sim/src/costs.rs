@@ -33,6 +33,9 @@ pub struct Costs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Turns {
+    /// A turn, whatever is in it, microseconds: the node is woken up, looks what there
+    /// is, and goes to rest again.
+    pub per_turn_us: f64,
     /// Writing to one link in a turn, or reading from one, whatever passes over
     /// it, microseconds.
     pub per_chunk_us: f64,
@@ -73,6 +76,7 @@ impl Costs {
             ("per_message_us", self.per_message_us),
             ("per_byte_ns", self.per_byte_ns),
             ("client_us", self.client_us),
+            ("per_turn_us", turns.per_turn_us),
             ("per_chunk_us", turns.per_chunk_us),
             ("batch_us", turns.batch_us),
             ("batch_verify_us", turns.batch_verify_us),
@@ -106,6 +110,10 @@ impl Costs {
         (us * 1e3).round() as u64
     }
 
+    pub(crate) fn turn_ns(&self) -> u64 {
+        self.turns.map_or(0, |turns| (turns.per_turn_us * 1e3).round() as u64)
+    }
+
     /// Writing to a link, or reading from one.
     pub(crate) fn chunk_ns(&self) -> u64 {
         self.turns.map_or(0, |turns| (turns.per_chunk_us * 1e3).round() as u64)
@@ -135,7 +143,7 @@ mod tests {
     fn signatures_checked_together_share_what_a_batch_costs() {
         let alone = Costs { verify_us: 40.0, ..Costs::default() };
         assert_eq!([1, 2, 16].map(|count| alone.verifying_ns(count)), [40_000, 80_000, 640_000]);
-        let turns = Turns { batch_us: 20.0, batch_verify_us: 25.0, per_chunk_us: 0.0 };
+        let turns = Turns { batch_us: 20.0, batch_verify_us: 25.0, ..Turns::default() };
         let batched = Costs { turns: Some(turns), ..alone };
         assert_eq!([0, 1, 2, 16].map(|count| batched.verifying_ns(count)), [0, 40_000, 70_000, 420_000]);
     }

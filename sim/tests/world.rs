@@ -187,16 +187,16 @@ fn work_occupies_a_node_and_what_comes_meanwhile_waits() {
 
 #[test]
 fn what_a_node_handles_in_one_turn_is_read_and_sent_together() {
-    let turns = Turns { per_chunk_us: 5.0, ..Turns::default() };
+    let turns = Turns { per_turn_us: 2.0, per_chunk_us: 5.0, ..Turns::default() };
     let costs = Costs { sign_us: 50.0, per_message_us: 10.0, turns: Some(turns), ..Costs::default() };
     let mut world = world_of(Setup { costs, ..setup(3, Network::constant(100)) });
     world.submit(ReplicaId(0), b"a");
     world.run(10_000);
-    // Two signatures (100), both PINGs (20), and only then the links are written to,
-    // 5 us each. A PONG leaves after 15 us of reading and 15 of writing. While node 0
-    // reads the first one the second one comes.
-    assert_eq!(heard(&world), [(225, 1, 0), (230, 2, 0), (355, 0, 1), (370, 0, 2)]);
-    assert_eq!(world.worked_us(), 130 + 2 * 30 + 2 * 15);
+    // Every turn 2 us. Two signatures (100), both PINGs (20), and only then the links
+    // are written to, 5 us each. A PONG leaves after 15 us of reading and 15 of
+    // writing. While node 0 reads the first one the second one comes.
+    assert_eq!(heard(&world), [(227, 1, 0), (232, 2, 0), (359, 0, 1), (376, 0, 2)]);
+    assert_eq!(world.worked_us(), 132 + 2 * 32 + 2 * 17);
 }
 
 #[test]

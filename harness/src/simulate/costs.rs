@@ -14,7 +14,8 @@ use crate::floor;
 use crate::overhead;
 
 const FORMS: &str =
-    "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2";
+    "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 \
+     (and client_us, per_turn_us, per_chunk_us, batch_us, batch_verify_us)";
 
 /// Reads `--costs`. Measured ones are measured when they are asked for, so that
 /// bad input is refused first.
@@ -46,6 +47,7 @@ fn parse(text: &str) -> Result<Costs> {
             "per_message_us" => costs.per_message_us = number,
             "per_byte_ns" => costs.per_byte_ns = number,
             "client_us" => costs.client_us = number,
+            "per_turn_us" => turns(&mut costs).per_turn_us = number,
             "per_chunk_us" => turns(&mut costs).per_chunk_us = number,
             "batch_us" => turns(&mut costs).batch_us = number,
             "batch_verify_us" => turns(&mut costs).batch_verify_us = number,
@@ -79,43 +81,66 @@ pub struct Measured {
 /// that answers at once. None of these runs a protocol.
 pub fn measure() -> Result<Measured> {
     // On a thread of its own: this one runs the program's own loop already.
-    let measured = std::thread::spawn(|| -> Result<(HopFigures, HopFigures, f64)> {
+    let measured = std::thread::spawn(|| -> Result<(Hops, f64)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let plan =
-            |message_bytes, burst| HopPlan { message_bytes, round_trips: 1_000, burst, ..HopPlan::default() };
+        let plan = HopPlan { message_bytes: SMALL, round_trips: 1_000, ..HopPlan::default() };
         LocalSet::new().block_on(&runtime, async {
-            let small = measure_hops(plan(SMALL, 20_000)).await?.streaming;
-            let large = measure_hops(plan(LARGE, 2_000)).await?.streaming;
+            let small = measure_hops(plan).await?.streaming;
+            let wide = HopPlan { links: WIDE, burst: 2_000, ..plan };
+            let large = HopPlan { message_bytes: LARGE, burst: 2_000, ..plan };
+            let hops = Hops {
+                small,
+                wide_us: measure_hops(wide).await?.streaming.cpu_us_alone,
+                large_us: measure_hops(large).await?.streaming.cpu_us_per_message,
+            };
             let client = overhead::measure(overhead::answer_at_once()?, 1, 100, 1_000).await?;
-            Ok((small, large, client.p50_us as f64))
+            Ok((hops, client.p50_us as f64))
         })
     });
-    let (small, large, client_us) = measured
+    let (hops, client_us) = measured
         .join()
         .map_err(|_| anyhow!("the measurement failed"))?
         .context("cannot measure what a message costs; give numbers: --costs per_message_us=5,…")?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let costs = Costs { client_us, cores: u16::try_from(cores).ok(), ..signatures(cores)? };
     Ok(Measured {
-        costs: with_messages(costs, &small, large.cpu_us_per_message),
-        wake_us: (small.latency_p50_us - small.cpu_us_alone).max(0.0),
+        costs: with_messages(costs, &hops),
+        wake_us: (hops.small.latency_p50_us - hops.small.cpu_us_alone).max(0.0),
     })
 }
 
 /// Bytes of the messages measured.
 const SMALL: usize = 200;
 const LARGE: usize = 20_200;
+/// Links of the measurement with many at a time.
+const WIDE: usize = 8;
+
+/// What was measured of messages.
+struct Hops {
+    /// Small ones over one link.
+    small: HopFigures,
+    /// CPU time of a small one, alone on its link and beside one on each of the
+    /// others, microseconds.
+    wide_us: f64,
+    /// CPU time of a large one in a burst, microseconds.
+    large_us: f64,
+}
 
 /// Half of a message's CPU time is spent at either end, and what a larger message
-/// costs more goes to its bytes. What a message that travels alone costs more than
-/// one in a burst is what writing and reading cost, whatever passes at once.
-fn with_messages(costs: Costs, small: &HopFigures, large_us: f64) -> Costs {
+/// costs more goes to its bytes. What a message on one link more costs beyond one in a
+/// burst is what writing and reading cost, whatever passes at once; and what the only
+/// message of a turn costs beyond that is the turn's.
+fn with_messages(costs: Costs, hops: &Hops) -> Costs {
+    let Hops { small, wide_us, large_us } = hops;
     let per_byte_us = ((large_us - small.cpu_us_per_message) / (LARGE - SMALL) as f64).max(0.0);
-    let per_chunk_us = (small.cpu_us_alone - small.cpu_us_per_message).max(0.0) / 2.0;
+    let one_link_more_us = (WIDE as f64 * wide_us - small.cpu_us_alone) / (WIDE - 1) as f64;
+    let one_link_more_us = one_link_more_us.clamp(0.0, small.cpu_us_alone);
+    let per_chunk_us = (one_link_more_us - small.cpu_us_per_message).max(0.0) / 2.0;
+    let per_turn_us = (small.cpu_us_alone - small.cpu_us_per_message - 2.0 * per_chunk_us).max(0.0);
     Costs {
         per_message_us: (small.cpu_us_per_message - per_byte_us * SMALL as f64).max(0.0) / 2.0,
         per_byte_ns: per_byte_us * 1e3 / 2.0,
-        turns: Some(Turns { per_chunk_us, ..costs.turns.unwrap_or_default() }),
+        turns: Some(Turns { per_turn_us, per_chunk_us, ..costs.turns.unwrap_or_default() }),
         ..costs
     }
 }
@@ -138,8 +163,8 @@ fn signatures_of_one() -> Costs {
         |count: usize| median(&mut || assert!(keyring.verify_all(black_box(&claims[..count]).iter())));
     let (two_us, all_us) = (batch(2), batch(16));
     let batch_verify_us = (all_us - two_us).max(0.0) / 14.0;
-    let turns =
-        Turns { batch_us: (two_us - 2.0 * batch_verify_us).max(0.0), batch_verify_us, per_chunk_us: 0.0 };
+    let batch_us = (two_us - 2.0 * batch_verify_us).max(0.0);
+    let turns = Turns { batch_us, batch_verify_us, ..Turns::default() };
     Costs {
         sign_us: median(&mut || {
             black_box(signers[0].sign(black_box(&claims[0].bytes)));
@@ -165,6 +190,7 @@ pub fn median(measured: &[Costs]) -> Costs {
         client_us: of(|costs| costs.client_us),
         cores: measured.iter().find_map(|costs| costs.cores),
         turns: Some(Turns {
+            per_turn_us: of(|costs| costs.turns.unwrap_or_default().per_turn_us),
             per_chunk_us: of(|costs| costs.turns.unwrap_or_default().per_chunk_us),
             batch_us: of(|costs| costs.turns.unwrap_or_default().batch_us),
             batch_verify_us: of(|costs| costs.turns.unwrap_or_default().batch_verify_us),
@@ -182,6 +208,7 @@ pub fn as_text(costs: &Costs) -> String {
         format!("client_us={:.1}", costs.client_us),
     ];
     if let Some(turns) = costs.turns {
+        parts.push(format!("per_turn_us={:.2}", turns.per_turn_us));
         parts.push(format!("per_chunk_us={:.2}", turns.per_chunk_us));
         parts.push(format!("batch_us={:.2}", turns.batch_us));
         parts.push(format!("batch_verify_us={:.2}", turns.batch_verify_us));
@@ -200,7 +227,7 @@ mod tests {
         assert_eq!((costs.sign_us, costs.cores, costs.verify_us), (1.5, Some(2), 0.0));
         assert!(resolve("none").unwrap().is_free());
         let text = "sign_us=1.50,verify_us=2.00,per_message_us=0.00,per_byte_ns=0.000,client_us=4.0,\
-                    per_chunk_us=3.00,batch_us=0.00,batch_verify_us=0.00,cores=2";
+                    per_turn_us=5.00,per_chunk_us=3.00,batch_us=0.00,batch_verify_us=0.00,cores=2";
         let costs = resolve(text).unwrap();
         assert_eq!(costs.turns.map(|turns| turns.per_chunk_us), Some(3.0));
         assert_eq!(as_text(&costs), text, "what is printed can be given");
@@ -225,16 +252,23 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_message_costs_what_one_in_a_burst_does_and_both_system_calls() {
-        let hop = HopFigures {
+    fn a_lone_message_costs_what_one_in_a_burst_does_both_system_calls_and_a_turn() {
+        let small = HopFigures {
             latency_p50_us: 20.0,
             cpu_us_alone: 14.0,
             cpu_us_per_message: 2.0,
             messages_per_s: 0.0,
         };
-        let costs = with_messages(Costs::default(), &hop, 22.0);
+        // Eight at a time cost 14 and 7 x 8: one link more costs 8, of which 2 are the
+        // message's and 6 are for writing and reading; 6 of the 14 are the turn's.
+        let costs = with_messages(Costs::default(), &Hops { small, wide_us: 70.0 / 8.0, large_us: 22.0 });
         assert_eq!(costs.per_byte_ns, 0.5);
         assert!((costs.per_message_us - 0.9).abs() < 1e-9, "{costs:?}");
-        assert_eq!(costs.turns.map(|turns| turns.per_chunk_us), Some(6.0));
+        let turns = costs.turns.unwrap();
+        assert_eq!((turns.per_chunk_us, turns.per_turn_us), (3.0, 6.0));
+        // Where more links at a time cost no less each, there is nothing left for the turn.
+        let costs = with_messages(Costs::default(), &Hops { small, wide_us: 14.0, large_us: 22.0 });
+        let turns = costs.turns.unwrap();
+        assert_eq!((turns.per_chunk_us, turns.per_turn_us), (6.0, 0.0));
     }
 }

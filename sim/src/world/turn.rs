@@ -29,6 +29,7 @@ impl<P: Protocol> World<P> {
         self.turn.is_on = self.costs.turns.is_some();
         self.turn.heard.clear();
         self.turn.checked = 0;
+        self.spent_ns += self.costs.turn_ns();
     }
 
     /// What was put aside leaves, on each link all at once, as the writers of a
