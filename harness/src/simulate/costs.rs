@@ -13,8 +13,7 @@ use crate::console::say;
 use crate::floor;
 use crate::overhead;
 
-const FORMS: &str =
-    "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 \
+const FORMS: &str = "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 \
      (and client_us, per_turn_us, per_chunk_us, batch_us, batch_verify_us)";
 
 /// Reads `--costs`. Measured ones are measured when they are asked for, so that
