@@ -8,7 +8,7 @@ use sim::swarm::{BadSchedule, Flow, Hunt, Schedule, draw, play, shrink};
 use sim::{Network, Setup, World};
 
 /// Seeds of each flow.
-const SEEDS: u64 = 2500;
+const SEEDS: u64 = 5_000;
 
 fn all_hold<P: Protocol + 'static>(flow: &Flow<P>, seeds: u64) {
     let hunt = Hunt::new(0..seeds);
