@@ -15,8 +15,8 @@ use crate::protocols::Placement;
 use crate::rows::{self, CellRows, Measured, RunId};
 use node::CounterReport;
 
-/// Requests in flight at most in an open loop: virtual clients are never short.
-const OPEN_LOOP_IN_FLIGHT: usize = 1 << 20;
+/// What the `clients` column says of an open loop: there is always another one.
+const VIRTUAL_CLIENTS: usize = 1 << 20;
 
 /// The rows of a run.
 pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
@@ -39,7 +39,7 @@ pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
         events: vec![],
         notes: run.breach.iter().map(|breach| format!("VIOLATION: {breach}")).collect(),
     };
-    let clients = rows::clients_column(cell.load, OPEN_LOOP_IN_FLIGHT);
+    let clients = rows::clients_column(cell.load, VIRTUAL_CLIENTS);
     rows::rows(cell, id, Placement::Simulated, clients, &measured)
 }
 

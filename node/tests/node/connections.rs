@@ -160,9 +160,12 @@ fn an_http2_connection_without_requests_is_closed_and_one_with_requests_is_not()
         let (status, body) = post2(&busy, "/preprepare", "{\"data\": 1}").await;
         assert_eq!(status, 200, "{body}");
         let mut idle = http2(cluster.addresses[0]).await;
-        while idle.ready().await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let closed = async {
+            while idle.ready().await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), closed).await.expect("the node closes it");
         cluster.assert_unharmed();
     });
 }
