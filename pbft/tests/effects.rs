@@ -8,7 +8,7 @@ use kernel::{
     Phase, Protocol, Reason, Rejection, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, To, View,
     Weakening,
 };
-use pbft::{CheckpointVote, Config, Message, NewView, Replica, Timer, ViewChange, Vote};
+use pbft::{CheckpointVote, Config, Message, NewView, Replica, StableCheckpoint, Timer, ViewChange, Vote};
 use std::sync::Arc;
 
 type Pbft = Replica<OpaqueLog>;
@@ -280,6 +280,79 @@ fn whoever_votes_for_a_checkpoint_long_past_gets_the_proof_of_the_checkpoint() {
     let again = vote(&bench, 3, 2 * interval);
     let effects = bench.deliver(3, again);
     assert_eq!(proof_for(&effects, 3), Some(2 * interval), "it has voted before, and lacks the proof");
+}
+
+#[test]
+fn who_never_voted_for_the_stable_checkpoint_and_votes_for_an_earlier_one_gets_the_proof() {
+    let mut bench = bench(1);
+    let state = Digest::of(b"state");
+    let vote = |bench: &Bench, author: u16, seq: u64| {
+        let signer = &bench.signers[usize::from(author)];
+        Message::Checkpoint(CheckpointVote::sign(&bench.cluster, signer, Seq(seq), state))
+    };
+    for author in [1, 2, 3] {
+        let vote = vote(&bench, author, 8);
+        bench.deliver(author, vote);
+    }
+    let effects = bench.deliver(0, vote(&bench, 0, 7));
+    assert!(
+        matches!(&effects[..], [Effect::Send { to: To::One(ReplicaId(0)), message: Message::Stable(_) }]),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_replica_takes_part_up_to_the_high_watermark_and_no_further_ahead_than_it_can_catch_up() {
+    let interval = Config::for_cluster(4).checkpoint_interval;
+    let state = Digest::of(b"state");
+    // Nothing executed: up to two intervals beyond the stable checkpoint, but four in all.
+    for (stable, highest) in [(0, 2 * interval), (interval, 3 * interval), (9 * interval, 4 * interval)] {
+        let mut bench = bench(1);
+        if stable > 0 {
+            let vote = |author: usize| {
+                CheckpointVote::sign(&bench.cluster, &bench.signers[author], Seq(stable), state).signature
+            };
+            let votes = [0, 2, 3].map(|author| (ReplicaId(author as u16), vote(author))).to_vec();
+            let proof = StableCheckpoint { seq: Seq(stable), state, votes };
+            bench.deliver(0, Message::Stable(Arc::new(proof)));
+        }
+        assert_eq!(bench.replica.core().highest_kept(), Seq(highest), "stable: {stable}");
+    }
+}
+
+#[test]
+fn only_a_single_bundle_may_be_larger_than_a_batch() {
+    let most = Config::for_cluster(4).batch_max as u64;
+    let refused = |sizes: &[u64]| {
+        let mut bench = bench(1);
+        let bundle = |(number, size): (u64, &u64)| {
+            let request = |k: u64| Request {
+                session: SessionId { gateway: ReplicaId(2), number: 1000 * number + k },
+                counter: 1,
+                operation: Operation::new(b"pay"),
+            };
+            Arc::new(Bundle::sign(&bench.cluster, &bench.signers[2], (0..*size).map(request).collect()))
+        };
+        let batch = Arc::new(Batch { bundles: (0..).zip(sizes).map(bundle).collect() });
+        let effects = bench.deliver(0, bench.proposal(1, &batch));
+        effects == rejected(0, 1, Reason::MalformedRequests)
+    };
+    assert_eq!([refused(&[most - 1, 1]), refused(&[most + 1])], [false, false]);
+    assert_eq!([refused(&[most, 1]), refused(&[most - 1, 3])], [true, true]);
+}
+
+#[test]
+fn where_nothing_moves_a_replica_sends_its_own_votes_again() {
+    let mut bench = bench(1);
+    let batch = bench.batch(b"pay");
+    let digest = batch.digest();
+    bench.deliver(0, bench.proposal(1, &batch));
+    bench.deliver(2, Message::Vote(bench.vote(2, Phase::Prepare, digest)));
+    bench.step(Input::Expire(Timer::Resend));
+    let effects = bench.step(Input::Expire(Timer::Resend));
+    let votes = [Phase::Prepare, Phase::Commit].map(|phase| bench.vote(1, phase, digest)).to_vec();
+    let stuck = to_all(Message::Stuck { seq: Seq(1), complaint: true, votes });
+    assert!(effects.contains(&stuck), "{effects:?}");
 }
 
 /// The VIEW-CHANGE among the effects.
