@@ -8,7 +8,10 @@ use kernel::{
     Phase, Protocol, Reason, Rejection, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, To, View,
     Weakening,
 };
-use pbft::{CheckpointVote, Config, Message, NewView, Replica, StableCheckpoint, Timer, ViewChange, Vote};
+use pbft::{
+    Certificate, CertificateKind, CheckpointVote, Config, Message, NewView, Replica, StableCheckpoint, Timer,
+    ViewChange, Vote,
+};
 use std::sync::Arc;
 
 type Pbft = Replica<OpaqueLog>;
@@ -405,12 +408,61 @@ fn what_was_prepared_is_reported_after_every_later_view_change_too() {
 }
 
 #[test]
+fn a_new_view_must_propose_exactly_what_its_view_changes_demand() {
+    let prepared = |bench: &Bench, batch: &Batch| {
+        let vote = |author: u16| {
+            let phase = if author == 0 { Phase::PrePrepare } else { Phase::Prepare };
+            (ReplicaId(author), bench.vote(author, phase, batch.digest()).signature)
+        };
+        Arc::new(Certificate {
+            kind: CertificateKind::Prepared,
+            view: View(0),
+            seq: Seq(1),
+            digest: batch.digest(),
+            communication_node: None,
+            votes: [0, 1, 2].map(vote).to_vec(),
+        })
+    };
+    let began = |proposals: &[(u64, &[u8])]| {
+        let mut bench = bench(3);
+        let certificate = prepared(&bench, &bench.batch(b"pay"));
+        let change = |author: u16| {
+            let prepared = if author == 2 { vec![Arc::clone(&certificate)] } else { vec![] };
+            let signer = &bench.signers[usize::from(author)];
+            Arc::new(ViewChange::sign(&bench.cluster, signer, View(1), None, prepared, vec![]))
+        };
+        let headers = proposals.iter().map(|(seq, operation)| {
+            let about = (View(1), Seq(*seq), bench.batch(operation).digest());
+            Vote::sign(&bench.cluster, &bench.signers[1], Phase::PrePrepare, about, None)
+        });
+        let (changes, headers) = ([0, 1, 2].map(change).to_vec(), headers.collect());
+        let new_view = NewView::sign(&bench.cluster, &bench.signers[1], View(1), changes, headers);
+        let effects = bench.deliver(1, Message::NewView(Arc::new(new_view)));
+        let refused = Effect::Reject(Rejection {
+            from: ReplicaId(1),
+            seq: None,
+            corrupt_vote: false,
+            reason: Reason::MalformedViewChange,
+        });
+        let began = effects.contains(&Effect::Mark(Mark::ViewBegan { view: View(1) }));
+        assert_ne!(began, effects.contains(&refused), "{effects:?}");
+        began
+    };
+    assert!(began(&[(1, b"pay")]));
+    assert!(!began(&[(1, b"steal")]), "another batch");
+    assert!(!began(&[]), "nothing");
+    assert!(!began(&[(1, b"pay"), (2, b"steal")]), "a slot more");
+    assert!(!began(&[(2, b"pay")]), "another slot");
+}
+
+#[test]
 fn these_checks_miss_the_rules_they_are_for() {
     assert_missed(&[
         (Weakening::CommitWithoutPrepared, a_backup_goes_through_the_three_phases),
         (Weakening::NothingSentAgain, a_backup_goes_through_the_three_phases),
         (Weakening::SecondProposalAccepted, a_second_proposal_for_a_slot_is_refused),
         (Weakening::WatermarkIgnored, a_proposal_outside_the_watermarks_or_of_another_view_is_refused),
+        (Weakening::NewViewNotRecomputed, a_new_view_must_propose_exactly_what_its_view_changes_demand),
         (Weakening::PreparedForgotten, what_was_prepared_is_reported_after_every_later_view_change_too),
     ]);
 }
