@@ -21,7 +21,7 @@ use serde::Serialize;
 use apps::OpaqueLog;
 use kernel::keys::seeded;
 use kernel::{Claim, Cluster, ClusterId, Digest, Protocol, ReplicaId, Signer};
-use node::{HopPlan, HopReport, measure_hops};
+use node::{HopFigures, HopPlan, HopReport, measure_posts, measure_streaming};
 use sim::{Setup, Signatures, World};
 
 use crate::cli::FloorArgs;
@@ -157,7 +157,10 @@ pub async fn measure_quick(plan: &Plan, dir: &Path) -> Result<()> {
 }
 
 async fn measure(hops: HopPlan, wanted: BTreeSet<(ProtocolName, u16)>, payloads: &[usize]) -> Result<Report> {
-    let hop = hops_at_best(hops).await.context("cannot measure a hop")?;
+    let hop = HopReport {
+        streaming: at_best(hops, measure_streaming).await.context("cannot measure a hop")?,
+        one_post_per_message: at_best(hops, measure_posts).await.context("cannot measure a hop")?,
+    };
     let mut requests = Vec::new();
     for payload in payloads {
         requests.push(request_costs(*payload, hops).await?);
@@ -175,20 +178,19 @@ async fn measure(hops: HopPlan, wanted: BTreeSet<(ProtocolName, u16)>, payloads:
 
 /// The best of several measurements, which share `plan` among them: a floor is no
 /// floor if something else ran on the machine while it was measured.
-async fn hops_at_best(plan: HopPlan) -> Result<HopReport> {
+async fn at_best(
+    plan: HopPlan,
+    measure: impl AsyncFn(HopPlan) -> anyhow::Result<HopFigures>,
+) -> Result<HopFigures> {
     const ROUNDS: usize = 4;
     let round = HopPlan {
         round_trips: plan.round_trips.div_ceil(ROUNDS),
         burst: plan.burst.div_ceil(ROUNDS),
         ..plan
     };
-    let mut best = measure_hops(round).await?;
+    let mut best = measure(round).await?;
     for _ in 1..ROUNDS {
-        let next = measure_hops(round).await?;
-        best = HopReport {
-            streaming: best.streaming.best(next.streaming),
-            one_post_per_message: best.one_post_per_message.best(next.one_post_per_message),
-        };
+        best = best.best(measure(round).await?);
     }
     Ok(best)
 }
@@ -207,7 +209,7 @@ async fn request_costs(payload: usize, hops: HopPlan) -> Result<RequestCosts> {
         burst: (hops.burst / share).max(40),
         ..hops
     };
-    let hop = hops_at_best(plan).await.context("cannot measure the hop of a proposal")?.streaming;
+    let hop = at_best(plan, measure_streaming).await.context("cannot measure the hop of a proposal")?;
     let data = vec![7; payload];
     Ok(RequestCosts {
         payload_bytes: payload,

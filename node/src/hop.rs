@@ -96,20 +96,22 @@ enum Way {
     OnePostPerMessage,
 }
 
-/// Measures a hop of either kind. Starts two threads and uses this process's CPU
-/// clock, so nothing else should run in the process meanwhile.
-pub async fn measure_hops(plan: HopPlan) -> anyhow::Result<HopReport> {
+/// Measures a hop over peer links as they are. Starts two threads and uses this
+/// process's CPU clock, so nothing else should run in the process meanwhile.
+pub async fn measure_streaming(plan: HopPlan) -> anyhow::Result<HopFigures> {
+    measure(plan, Way::Streaming).await
+}
+
+/// The same with one POST per message.
+pub async fn measure_posts(plan: HopPlan) -> anyhow::Result<HopFigures> {
+    measure(plan, Way::OnePostPerMessage).await
+}
+
+async fn measure(plan: HopPlan, way: Way) -> anyhow::Result<HopFigures> {
     ensure!(
         plan.round_trips > 0 && plan.outstanding > 0 && plan.burst > 0 && plan.links > 0,
         "a hop cannot be measured with no messages: {plan:?}"
     );
-    Ok(HopReport {
-        streaming: measure(plan, Way::Streaming).await?,
-        one_post_per_message: measure(plan, Way::OnePostPerMessage).await?,
-    })
-}
-
-async fn measure(plan: HopPlan, way: Way) -> anyhow::Result<HopFigures> {
     let bind = || TcpListener::bind("127.0.0.1:0").context("cannot listen on 127.0.0.1");
     let (near, far) = (bind()?, bind()?);
     let (near_address, far_address) = (near.local_addr()?, far.local_addr()?);
@@ -322,17 +324,17 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn both_ways_deliver_every_message() {
         let plan = HopPlan { message_bytes: 200, round_trips: 20, outstanding: 8, burst: 200, links: 1 };
-        let report = measure_hops(plan).await.unwrap();
-        for figures in [report.streaming, report.one_post_per_message] {
+        let streaming = measure_streaming(plan).await.unwrap();
+        for figures in [streaming, measure_posts(plan).await.unwrap()] {
             assert!(figures.latency_p50_us > 0.0 && figures.messages_per_s > 0.0, "{figures:?}");
         }
-        let good = HopFigures { latency_p50_us: 1.0, messages_per_s: 9.0, ..report.streaming };
-        let bad = HopFigures { latency_p50_us: 2.0, messages_per_s: 8.0, ..report.streaming };
+        let good = HopFigures { latency_p50_us: 1.0, messages_per_s: 9.0, ..streaming };
+        let bad = HopFigures { latency_p50_us: 2.0, messages_per_s: 8.0, ..streaming };
         assert_eq!((good.best(bad), bad.best(good)), (good, good));
-        let wide = measure_hops(HopPlan { links: 3, ..plan }).await.unwrap();
-        assert!(wide.streaming.cpu_us_alone > 0.0, "{wide:?}");
+        let wide = measure_streaming(HopPlan { links: 3, ..plan }).await.unwrap();
+        assert!(wide.cpu_us_alone > 0.0, "{wide:?}");
         for nothing in [HopPlan { burst: 0, ..plan }, HopPlan { links: 0, ..plan }] {
-            assert!(measure_hops(nothing).await.is_err());
+            assert!(measure_streaming(nothing).await.is_err());
         }
     }
 }

@@ -44,7 +44,7 @@ pub use clock::now_ns;
 pub use config::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
 pub use counters::{CounterReport, process_cpu_us, process_memory_bytes};
 pub use frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode};
-pub use hop::{HopFigures, HopPlan, HopReport, measure_hops};
+pub use hop::{HopFigures, HopPlan, HopReport, measure_posts, measure_streaming};
 pub use local_tasks::LocalTasks;
 pub use replica_host::run;
 pub use server::{CLUSTER_HEADER, FROM_HEADER};

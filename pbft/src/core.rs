@@ -314,8 +314,7 @@ impl<A: Application> Core<A> {
             return Err(Reason::NotEntitled);
         }
         // Below the stable checkpoint, but not executed here yet: still welcome.
-        let ahead = header.seq > self.highest_kept() && !weakened(Weakening::WatermarkIgnored);
-        if header.seq < self.oldest_kept() || ahead {
+        if header.seq < self.oldest_kept() || self.is_ahead(header.seq) {
             return Err(Reason::OutsideWindow);
         }
         if batch.bundles.len() > 1 && batch.requests() > self.config.batch_max {
@@ -331,6 +330,10 @@ impl<A: Application> Core<A> {
         let interval = self.config.checkpoint_interval;
         let high_watermark = self.checkpoints.stable().0 + 2 * interval;
         Seq(high_watermark.min(self.last_executed().0 + 4 * interval))
+    }
+
+    fn is_ahead(&self, seq: Seq) -> bool {
+        seq > self.highest_kept() && !weakened(Weakening::WatermarkIgnored)
     }
 
     pub(crate) fn open(&mut self, cluster: &Cluster, view: View, seq: Seq) -> &mut Round {
@@ -349,8 +352,7 @@ impl<A: Application> Core<A> {
     pub fn cast<P: Speaks>(&mut self, cx: &mut Context<'_, P>, phase: Phase, seq: Seq) -> Option<Vote> {
         // Beyond what it keeps, a commander far behind may have its own proposals;
         // others' votes, which the next view must hear of, it keeps none there.
-        let beyond = seq > self.highest_kept() && !weakened(Weakening::WatermarkIgnored);
-        if !self.may_vote() || beyond {
+        if !self.may_vote() || self.is_ahead(seq) {
             return None;
         }
         let view = self.view();
@@ -376,7 +378,7 @@ impl<A: Application> Core<A> {
             cx.reject(from, Some(seq), Reason::WrongView);
             return false;
         }
-        if seq > self.highest_kept() && !weakened(Weakening::WatermarkIgnored) {
+        if self.is_ahead(seq) {
             cx.reject(from, Some(seq), Reason::OutsideWindow);
             return false;
         }

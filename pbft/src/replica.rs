@@ -89,9 +89,6 @@ impl<A: Application> Replica<A> {
         if prepared && !self.core.has_cast_commit(cx.id(), seq) {
             self.vote(cx, Phase::Commit, seq);
         }
-        if self.core.is_committed(seq) {
-            return;
-        }
         if let Some(decision) = self.core.commit_quorum(cx.cluster, seq) {
             self.core.commit(cx, seq, decision, Path::Direct);
         }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result, anyhow, bail};
 use kernel::keys::seeded;
-use node::{HopFigures, HopPlan, measure_hops};
+use node::{HopFigures, HopPlan, measure_streaming};
 use serde::Serialize;
 use sim::{Costs, Turns};
 use tokio::task::LocalSet;
@@ -84,13 +84,13 @@ pub fn measure() -> Result<Measured> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let plan = HopPlan { message_bytes: SMALL, round_trips: 1_000, ..HopPlan::default() };
         LocalSet::new().block_on(&runtime, async {
-            let small = measure_hops(plan).await?.streaming;
+            let small = measure_streaming(plan).await?;
             let wide = HopPlan { links: WIDE, burst: 2_000, ..plan };
             let large = HopPlan { message_bytes: LARGE, burst: 2_000, ..plan };
             let hops = Hops {
                 small,
-                wide_us: measure_hops(wide).await?.streaming.cpu_us_alone,
-                large_us: measure_hops(large).await?.streaming.cpu_us_per_message,
+                wide_us: measure_streaming(wide).await?.cpu_us_alone,
+                large_us: measure_streaming(large).await?.cpu_us_per_message,
             };
             let client = overhead::measure(overhead::answer_at_once()?, 1, 100, 1_000).await?;
             Ok((hops, client.p50_us as f64))
