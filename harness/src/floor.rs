@@ -21,7 +21,7 @@ use serde::Serialize;
 use apps::OpaqueLog;
 use kernel::keys::seeded;
 use kernel::{Claim, Cluster, ClusterId, Digest, Protocol, ReplicaId, Signer};
-use node::{HopFigures, HopPlan, HopReport, measure_posts, measure_streaming};
+use node::{LinkCostPlan, LinkCostReport, LinkCosts, measure_posts, measure_streaming};
 use sim::{Setup, Signatures, World};
 
 use crate::cli::FloorArgs;
@@ -107,7 +107,7 @@ pub struct Report {
     /// Cores that all nodes share.
     pub cores: usize,
     /// One hop, by the links as they are and by one POST per message.
-    pub hop: HopReport,
+    pub hop: LinkCostReport,
     /// What grows with the request.
     pub requests: Vec<RequestCosts>,
     /// Signatures.
@@ -132,7 +132,7 @@ pub async fn run(args: FloorArgs) -> Result<()> {
     let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper];
     let wanted = flows.iter().flat_map(|flow| args.nodes.iter().map(|n| (*flow, *n))).collect();
     say(format_args!("Measuring one hop both ways, signatures, and the work of one decision …"));
-    let report = measure(HopPlan::default(), wanted, &[args.payload]).await?;
+    let report = measure(LinkCostPlan::default(), wanted, &[args.payload]).await?;
     print(&report);
     let overhead = overhead::measure(overhead::answer_at_once()?, 1, args.payload, 2_000).await?;
     say(format_args!(
@@ -149,15 +149,19 @@ pub async fn run(args: FloorArgs) -> Result<()> {
 /// Measures the floors of a plan's cells quickly and writes `floor.json` into
 /// `dir`.
 pub async fn measure_quick(plan: &Plan, dir: &Path) -> Result<()> {
-    let hops = HopPlan { round_trips: 500, burst: 4_000, ..HopPlan::default() };
+    let hops = LinkCostPlan { round_trips: 500, burst: 4_000, ..LinkCostPlan::default() };
     let wanted: BTreeSet<(ProtocolName, u16)> =
         plan.protocols.iter().flat_map(|flow| plan.nodes.iter().map(|n| (*flow, *n))).collect();
     let report = measure(hops, wanted, &plan.payload_bytes).await?;
     write(&report, dir)
 }
 
-async fn measure(hops: HopPlan, wanted: BTreeSet<(ProtocolName, u16)>, payloads: &[usize]) -> Result<Report> {
-    let hop = HopReport {
+async fn measure(
+    hops: LinkCostPlan,
+    wanted: BTreeSet<(ProtocolName, u16)>,
+    payloads: &[usize],
+) -> Result<Report> {
+    let hop = LinkCostReport {
         streaming: at_best(hops, measure_streaming).await.context("cannot measure a hop")?,
         one_post_per_message: at_best(hops, measure_posts).await.context("cannot measure a hop")?,
     };
@@ -179,11 +183,11 @@ async fn measure(hops: HopPlan, wanted: BTreeSet<(ProtocolName, u16)>, payloads:
 /// The best of several measurements, which share `plan` among them: a floor is no
 /// floor if something else ran on the machine while it was measured.
 async fn at_best(
-    plan: HopPlan,
-    measure: impl AsyncFn(HopPlan) -> anyhow::Result<HopFigures>,
-) -> Result<HopFigures> {
+    plan: LinkCostPlan,
+    measure: impl AsyncFn(LinkCostPlan) -> anyhow::Result<LinkCosts>,
+) -> Result<LinkCosts> {
     const ROUNDS: usize = 4;
-    let round = HopPlan {
+    let round = LinkCostPlan {
         round_trips: plan.round_trips.div_ceil(ROUNDS),
         burst: plan.burst.div_ceil(ROUNDS),
         ..plan
@@ -198,11 +202,11 @@ async fn at_best(
 /// Beyond the payload, what a proposal with one request carries.
 const PROPOSAL_OVERHEAD_BYTES: usize = 300;
 
-async fn request_costs(payload: usize, hops: HopPlan) -> Result<RequestCosts> {
+async fn request_costs(payload: usize, hops: LinkCostPlan) -> Result<RequestCosts> {
     let message_bytes = payload + PROPOSAL_OVERHEAD_BYTES;
     // The larger the message, the fewer of them, so that it takes no longer.
     let share = 1 + message_bytes / 10_000;
-    let plan = HopPlan {
+    let plan = LinkCostPlan {
         message_bytes,
         round_trips: (hops.round_trips / share).max(20),
         outstanding: (hops.outstanding / share).max(2),
@@ -226,7 +230,7 @@ fn floor(
     nodes: u16,
     cores: usize,
     work: Work,
-    hop: &HopReport,
+    hop: &LinkCostReport,
     request: &RequestCosts,
     costs: &SignatureCosts,
 ) -> Floor {
@@ -441,13 +445,13 @@ mod tests {
 
     #[test]
     fn the_floor_is_the_larger_bound() {
-        let figures = node::HopFigures {
+        let figures = node::LinkCosts {
             latency_p50_us: 10.0,
             cpu_us_alone: 8.0,
             cpu_us_per_message: 2.0,
             messages_per_s: 0.0,
         };
-        let hop = HopReport { streaming: figures, one_post_per_message: figures };
+        let hop = LinkCostReport { streaming: figures, one_post_per_message: figures };
         let costs = SignatureCosts { sign_us: 1.0, verify_us: 3.0, verify_in_batch_us: 2.0 };
         let request = RequestCosts { payload_bytes: 1, hop_us: 50.0, hop_cpu_us: 20.0, hash_us: 5.0 };
         let work = work(ProtocolName::Pbft, 4);

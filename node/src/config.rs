@@ -57,7 +57,7 @@ pub struct NodeConfig {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinkConditions {
-    /// Added to the way of every message that leaves this node, in microseconds.
+    /// Delay of every message that leaves this node, in microseconds.
     pub delay_us: u64,
     /// Probability that a message that leaves this node is lost, 0 to 1.
     pub loss: f64,

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result, anyhow, bail};
 use kernel::keys::seeded;
-use node::{HopFigures, HopPlan, measure_streaming};
+use node::{LinkCostPlan, LinkCosts, measure_streaming};
 use serde::Serialize;
 use sim::{Costs, Turns};
 use tokio::task::LocalSet;
@@ -82,11 +82,11 @@ pub fn measure() -> Result<Measured> {
     // On a thread of its own: this one runs the program's own loop already.
     let measured = std::thread::spawn(|| -> Result<(Hops, f64)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let plan = HopPlan { message_bytes: SMALL, round_trips: 1_000, ..HopPlan::default() };
+        let plan = LinkCostPlan { message_bytes: SMALL, round_trips: 1_000, ..LinkCostPlan::default() };
         LocalSet::new().block_on(&runtime, async {
             let small = measure_streaming(plan).await?;
-            let wide = HopPlan { links: WIDE, burst: 2_000, ..plan };
-            let large = HopPlan { message_bytes: LARGE, burst: 2_000, ..plan };
+            let wide = LinkCostPlan { links: WIDE, burst: 2_000, ..plan };
+            let large = LinkCostPlan { message_bytes: LARGE, burst: 2_000, ..plan };
             let hops = Hops {
                 small,
                 wide_us: measure_streaming(wide).await?.cpu_us_alone,
@@ -117,7 +117,7 @@ const WIDE: usize = 8;
 /// What was measured of messages.
 struct Hops {
     /// Small ones over one link.
-    small: HopFigures,
+    small: LinkCosts,
     /// CPU time of a small one, alone on its link and beside one on each of the
     /// others, microseconds.
     wide_us: f64,
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_lone_message_costs_what_one_in_a_burst_does_both_system_calls_and_a_turn() {
-        let small = HopFigures {
+        let small = LinkCosts {
             latency_p50_us: 20.0,
             cpu_us_alone: 14.0,
             cpu_us_per_message: 2.0,

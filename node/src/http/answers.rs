@@ -1,6 +1,6 @@
 //! What a client is told: JSON by default, the classic text where asked for.
 
-use crate::gateway::Decided;
+use crate::host::gateway::Decided;
 use kernel::{Operation, Path, ReplicaId};
 use std::fmt::Write as _;
 

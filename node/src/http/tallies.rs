@@ -1,16 +1,16 @@
 //! Asks the peers for their tallies of one slot.
 
-use crate::answer::NodeTally;
-use crate::replica_host::Shared;
-use crate::server::FROM_HEADER;
-use crate::slots::LogReport;
+use super::answers::NodeTally;
+use super::peer::FROM_HEADER;
+use crate::host::node::Node;
+use crate::host::slot_log::LogReport;
 use anyhow::ensure;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use kernel::{Falsify, Protocol, ReplicaId, Seq};
+use kernel::{Protocol, ReplicaId, Seq};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -24,12 +24,9 @@ const SETTLE: Duration = Duration::from_millis(20);
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
 /// Every node's tally of `seq`, once the votes have arrived.
-pub(crate) async fn tallies<P: Protocol>(shared: &Shared<P>, seq: Seq) -> Vec<NodeTally>
-where
-    P::Message: Falsify,
-{
-    let config = &shared.config;
-    let delay_us = shared.link_conditions.borrow().delay_us;
+pub(super) async fn tallies<P: Protocol>(node: &Node<P>, seq: Seq) -> Vec<NodeTally> {
+    let config = &node.config;
+    let delay_us = node.link_conditions().delay_us;
     tokio::time::sleep(SETTLE + 4 * Duration::from_micros(delay_us)).await;
     let mut asked = JoinSet::new();
     for id in config.cluster.replicas().filter(|id| *id != config.id) {
@@ -40,7 +37,7 @@ where
             (id, answer.ok().and_then(Result::ok))
         });
     }
-    let own = shared.slots.borrow().tally(seq);
+    let own = node.tally(seq);
     let mut nodes = vec![NodeTally { node: config.id, votes: Some((own.correct, own.corrupt)) }];
     while let Some(answered) = asked.join_next().await {
         if let Ok((node, votes)) = answered {

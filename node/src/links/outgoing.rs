@@ -1,18 +1,16 @@
-//! The outgoing half of a peer link: one long-lived streaming `POST /peer`,
-//! whose body is a stream of frames.
+//! The outgoing half of a peer link: one long-lived HTTP request, whose body is
+//! a stream of frames.
 //!
 //! Frames queue up here and the body takes all that is queued in one chunk each
 //! time the connection can write: under load, many frames share one system call
 //! and one wake-up of the receiver.
 
-use crate::config::Encoding;
-use crate::server::{CLUSTER_HEADER, FROM_HEADER};
 use bytes::{Bytes, BytesMut};
 use hyper::Request;
 use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
 use hyper::client::conn::http1;
+use hyper::http::request::Parts;
 use hyper_util::rt::TokioIo;
-use kernel::ReplicaId;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -36,16 +34,14 @@ const LAST_RETRY: Duration = Duration::from_millis(500);
 /// A connection that lasted this long was a good one.
 const GOOD_CONNECTION: Duration = Duration::from_secs(1);
 
-/// Whom a link goes to, and what it says of its own end.
+/// Whom a link goes to, and the head of the request that opens it.
 #[derive(Clone, Debug)]
 pub(crate) struct LinkTarget {
     pub(crate) address: SocketAddr,
-    pub(crate) cluster: String,
-    pub(crate) from: ReplicaId,
-    pub(crate) encoding: Encoding,
+    pub(crate) head: Parts,
 }
 
-/// The way to one peer.
+/// What is sent to one peer.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     queue: RefCell<Queue>,
@@ -135,12 +131,7 @@ impl Link {
         stream.set_nodelay(true)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let body = LinkBody { link: Rc::clone(self) };
-        let request = Request::post("/peer")
-            .header(hyper::header::HOST, target.address.to_string())
-            .header(hyper::header::CONTENT_TYPE, target.encoding.content_type())
-            .header(CLUSTER_HEADER, &target.cluster)
-            .header(FROM_HEADER, target.from.0)
-            .body(body)?;
+        let request = Request::from_parts(target.head.clone(), body);
         self.set_connected(true);
         let answer = sender.send_request(request);
         // The peer answers only when it wants no more; whatever ends first ends

@@ -1,6 +1,6 @@
 //! Frames that wait for the host, with back-pressure on their readers.
 
-use crate::frame::Frame;
+use crate::links::frame::Frame;
 use kernel::ReplicaId;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -60,9 +60,9 @@ impl<M> Inbox<M> {
         self.frames.borrow().frames.is_empty()
     }
 
-    /// Waits until there is room: called by a reader before it reads on, so that
+    /// Waits until it is not full: called by a reader before it reads on, so that
     /// a peer that sends too fast is slowed down by its own connection.
-    pub(crate) async fn room(&self) {
+    pub(crate) async fn until_it_has_space(&self) {
         loop {
             let space = self.space.notified();
             if !self.frames.borrow().is_full() {
@@ -95,10 +95,10 @@ mod tests {
         for (frames, bytes) in [(FULL_AT_FRAMES, 1), (1, FULL_AT_BYTES)] {
             let mut cx = Context::from_waker(Waker::noop());
             for _ in 0..frames {
-                assert!(Box::pin(inbox.room()).as_mut().poll(&mut cx).is_ready());
+                assert!(Box::pin(inbox.until_it_has_space()).as_mut().poll(&mut cx).is_ready());
                 inbox.push(incoming(bytes));
             }
-            let mut waiting = Box::pin(inbox.room());
+            let mut waiting = Box::pin(inbox.until_it_has_space());
             assert!(waiting.as_mut().poll(&mut cx).is_pending());
             assert_eq!(inbox.take(1).len(), 1);
             assert!(waiting.as_mut().poll(&mut cx).is_ready());

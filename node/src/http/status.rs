@@ -1,9 +1,10 @@
-//! The answer to `GET /status`.
+//! `/status`: what a node says of itself.
 
-use crate::counters::{CounterReport, process_cpu_us, process_memory_bytes};
-use crate::replica_host::Shared;
+use super::response::{Answer, json_of};
+use crate::host::counters::CounterReport;
+use crate::host::node::Node;
 use adversary::Behaviour;
-use kernel::{Cluster, Falsify, Protocol, ReplicaId, Status};
+use kernel::{Cluster, Protocol, ReplicaId, Status};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -53,15 +54,16 @@ pub struct PeerReport {
     pub reachable: bool,
 }
 
+/// The whole report.
+pub(super) fn get<P: Protocol>(node: &Node<P>) -> Answer {
+    json_of(&report(node))
+}
+
 /// Makes the report of a node.
-pub(crate) fn report<P: Protocol>(shared: &Shared<P>) -> StatusReport
-where
-    P::Message: Falsify,
-{
-    let config = &shared.config;
-    let replica = shared.replica.borrow();
-    let status = replica.status(&config.cluster);
-    let peers: Vec<PeerReport> = shared
+pub(super) fn report<P: Protocol>(node: &Node<P>) -> StatusReport {
+    let config = &node.config;
+    let status = node.replica_status();
+    let peers: Vec<PeerReport> = node
         .links
         .iter()
         .enumerate()
@@ -85,28 +87,10 @@ where
         peers_reachable: peers.iter().filter(|peer| peer.reachable).count(),
         peers_expected: peers.len(),
         peers,
-        faults: replica.behaviours().to_vec(),
-        requests_in_flight: shared.gateway.borrow().in_flight(),
-        counters: counters(shared),
+        faults: node.behaviours(),
+        requests_in_flight: node.requests_in_flight(),
+        counters: node.counters(),
     }
-}
-
-fn counters<P: Protocol>(shared: &Shared<P>) -> CounterReport
-where
-    P::Message: Falsify,
-{
-    let mut report = shared.counters.borrow().report();
-    let votes = shared.slots.borrow().totals();
-    report.votes_correct = votes.correct;
-    report.votes_corrupt = votes.corrupt;
-    report.signatures_made = shared.signer.signatures_made();
-    report.signatures_checked = shared.admission.borrow().signatures_checked();
-    report.dropped_messages += shared.links.iter().flatten().map(|link| link.dropped()).sum::<u64>();
-    if !shared.config.shares_process {
-        report.cpu_us = process_cpu_us();
-        report.memory_bytes = process_memory_bytes();
-    }
-    report
 }
 
 /// The role of a node, by its own word: see [`StatusReport::role`].

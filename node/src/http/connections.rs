@@ -7,7 +7,7 @@
 //! Who a peer is its link only claims: somebody who claims it falsely can take
 //! the links' places, but not those of links that are up.
 
-use crate::answer;
+use super::answers;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::rt::ReadBufCursor;
@@ -38,14 +38,14 @@ pub(crate) struct Connections {
 
 /// One connection, counted until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct Permit {
     of: Rc<Connections>,
     is_spare: bool,
 }
 
 /// A connection while it is a peer link.
 #[derive(Debug)]
-pub(crate) struct LinkVisit<'a>(&'a Connections);
+pub(crate) struct LinkPermit<'a>(&'a Connections);
 
 impl Connections {
     /// For a node with so many peers. A peer whose old link is not known to be
@@ -56,17 +56,17 @@ impl Connections {
     }
 
     /// A new connection; none if there are too many to even listen to it.
-    pub(crate) fn admit(self: &Rc<Connections>) -> Option<Visit> {
+    pub(crate) fn admit(self: &Rc<Connections>) -> Option<Permit> {
         let clients = self.clients.get();
         if clients >= self.clients_max + self.links_max {
             return None;
         }
         self.clients.set(clients + 1);
-        Some(Visit { of: Rc::clone(self), is_spare: clients >= self.clients_max })
+        Some(Permit { of: Rc::clone(self), is_spare: clients >= self.clients_max })
     }
 }
 
-impl Visit {
+impl Permit {
     /// Whether only a peer may have it.
     pub(crate) fn is_spare(&self) -> bool {
         self.is_spare
@@ -79,23 +79,23 @@ impl Visit {
 
     /// From now on, for as long as the guard lives, it is a peer link and takes
     /// no client's place; none if there are too many links.
-    pub(crate) fn as_link(&self) -> Option<LinkVisit<'_>> {
+    pub(crate) fn as_link(&self) -> Option<LinkPermit<'_>> {
         let Connections { links_max, clients, links, .. } = &*self.of;
         (links.get() < *links_max).then(|| {
             links.set(links.get() + 1);
             clients.set(clients.get() - 1);
-            LinkVisit(&self.of)
+            LinkPermit(&self.of)
         })
     }
 }
 
-impl Drop for Visit {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.of.clients.set(self.of.clients.get() - 1);
     }
 }
 
-impl Drop for LinkVisit<'_> {
+impl Drop for LinkPermit<'_> {
     fn drop(&mut self) {
         self.0.links.set(self.0.links.get() - 1);
         self.0.clients.set(self.0.clients.get() + 1);
@@ -104,7 +104,7 @@ impl Drop for LinkVisit<'_> {
 
 /// A whole answer with an error in it, for where hyper does not write it.
 pub(crate) fn raw_answer(status: StatusCode, error: &str) -> Bytes {
-    let body = answer::error_json(error);
+    let body = answers::error_json(error);
     let text = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
@@ -114,10 +114,10 @@ pub(crate) fn raw_answer(status: StatusCode, error: &str) -> Bytes {
 
 /// Tells a client whose connection failed why, and closes it so that it can
 /// read that.
-pub(crate) async fn close(mut stream: Explained, last_words: Option<Bytes>) {
+pub(crate) async fn close(mut stream: Explained, final_answer: Option<Bytes>) {
     let closing = async {
-        if let Some(words) = last_words {
-            stream.0.inner_mut().write_all(&words).await?;
+        if let Some(answer) = final_answer {
+            stream.0.inner_mut().write_all(&answer).await?;
         }
         let stream = stream.0.inner_mut();
         stream.shutdown().await?;
@@ -125,7 +125,7 @@ pub(crate) async fn close(mut stream: Explained, last_words: Option<Bytes>) {
         while stream.read(&mut discarded).await? > 0 {}
         io::Result::Ok(())
     };
-    // Whoever does not listen is not waited for.
+    // A client that does not read is not waited for.
     let _ = tokio::time::timeout(LINGER, closing).await;
 }
 
@@ -225,14 +225,14 @@ mod tests {
     #[test]
     fn clients_beyond_the_limit_get_spare_places_and_then_none() {
         let connections = Connections::new(2, 3);
-        let clients: Vec<Visit> = (0..2).map(|_| connections.admit().unwrap()).collect();
-        assert!(clients.iter().all(|visit| !visit.is_spare()));
-        let spare: Vec<Visit> = (0..8).map(|_| connections.admit().unwrap()).collect();
-        assert!(spare.iter().all(Visit::is_spare));
+        let clients: Vec<Permit> = (0..2).map(|_| connections.admit().unwrap()).collect();
+        assert!(clients.iter().all(|permit| !permit.is_spare()));
+        let spare: Vec<Permit> = (0..8).map(|_| connections.admit().unwrap()).collect();
+        assert!(spare.iter().all(Permit::is_spare));
         assert!(connections.admit().is_none());
         assert_eq!(spare[0].read_limit(Duration::MAX), SPARE_READ_LIMIT);
 
-        let links: Vec<LinkVisit<'_>> = spare.iter().map(|visit| visit.as_link().unwrap()).collect();
+        let links: Vec<LinkPermit<'_>> = spare.iter().map(|permit| permit.as_link().unwrap()).collect();
         assert!(clients[0].as_link().is_none(), "as many links as there may be");
         assert!(connections.admit().unwrap().is_spare(), "links take no client's place");
         drop(links);

@@ -1,25 +1,25 @@
-//! Measures one hop: a small frame from one node's thread to another's, by the
-//! peer link as it is built, and by the way that was not chosen, one POST per
-//! message on a keep-alive connection.
+//! Measures what a message from one node's thread to another's costs: over a peer
+//! link as it is built, and over what was not chosen, one POST per message on a
+//! keep-alive connection.
 //!
 //! Two threads, each with its own runtime as node processes have, send each
 //! other frames through real sockets. One is the driver; the other echoes.
 
 use crate::clock::now_ns;
 use crate::config::Encoding;
-use crate::counters::process_cpu_us;
-use crate::frame::{Frame, FrameReader, decode, encode};
-use crate::link::{Link, LinkTarget};
+use crate::links::frame::{Frame, FrameReader, decode, encode};
+use crate::links::outgoing::{Link, LinkTarget};
+use crate::process::process_cpu_us;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1 as client;
+use hyper::header::HOST;
 use hyper::server::conn::http1 as server;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use kernel::ReplicaId;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -31,9 +31,12 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 
+/// Where both transports post to.
+const PATH: &str = "/message";
+
 /// How much to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HopPlan {
+pub struct LinkCostPlan {
     /// Bytes in a message.
     pub message_bytes: usize,
     /// Round trips timed one by one; a tenth as many go before as warm-up.
@@ -47,25 +50,25 @@ pub struct HopPlan {
     pub links: usize,
 }
 
-impl Default for HopPlan {
-    fn default() -> HopPlan {
-        HopPlan { message_bytes: 200, round_trips: 2_000, outstanding: 64, burst: 20_000, links: 1 }
+impl Default for LinkCostPlan {
+    fn default() -> LinkCostPlan {
+        LinkCostPlan { message_bytes: 200, round_trips: 2_000, outstanding: 64, burst: 20_000, links: 1 }
     }
 }
 
-/// What a hop costs, both ways.
+/// What a message between two nodes costs, over each transport.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
-pub struct HopReport {
+pub struct LinkCostReport {
     /// One long-lived streaming request per link, frames coalesced: how peer
     /// links work.
-    pub streaming: HopFigures,
+    pub streaming: LinkCosts,
     /// One POST per message on a keep-alive connection.
-    pub one_post_per_message: HopFigures,
+    pub one_post_per_message: LinkCosts,
 }
 
-/// What a hop costs.
+/// What a message between two nodes costs.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
-pub struct HopFigures {
+pub struct LinkCosts {
     /// Median of half a round trip with nothing else going on, microseconds.
     pub latency_p50_us: f64,
     /// CPU time of both ends together for a message that travels alone over its link:
@@ -78,10 +81,10 @@ pub struct HopFigures {
     pub messages_per_s: f64,
 }
 
-impl HopFigures {
+impl LinkCosts {
     /// The better of two measurements, figure by figure.
-    pub fn best(self, other: HopFigures) -> HopFigures {
-        HopFigures {
+    pub fn best(self, other: LinkCosts) -> LinkCosts {
+        LinkCosts {
             latency_p50_us: self.latency_p50_us.min(other.latency_p50_us),
             cpu_us_alone: self.cpu_us_alone.min(other.cpu_us_alone),
             cpu_us_per_message: self.cpu_us_per_message.min(other.cpu_us_per_message),
@@ -91,26 +94,26 @@ impl HopFigures {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Transport {
     Streaming,
     OnePostPerMessage,
 }
 
-/// Measures a hop over peer links as they are. Starts two threads and uses this
+/// Measures peer links as they are. Starts two threads and uses this
 /// process's CPU clock, so nothing else should run in the process meanwhile.
-pub async fn measure_streaming(plan: HopPlan) -> anyhow::Result<HopFigures> {
-    measure(plan, Way::Streaming).await
+pub async fn measure_streaming(plan: LinkCostPlan) -> anyhow::Result<LinkCosts> {
+    measure(plan, Transport::Streaming).await
 }
 
 /// The same with one POST per message.
-pub async fn measure_posts(plan: HopPlan) -> anyhow::Result<HopFigures> {
-    measure(plan, Way::OnePostPerMessage).await
+pub async fn measure_posts(plan: LinkCostPlan) -> anyhow::Result<LinkCosts> {
+    measure(plan, Transport::OnePostPerMessage).await
 }
 
-async fn measure(plan: HopPlan, way: Way) -> anyhow::Result<HopFigures> {
+async fn measure(plan: LinkCostPlan, transport: Transport) -> anyhow::Result<LinkCosts> {
     ensure!(
         plan.round_trips > 0 && plan.outstanding > 0 && plan.burst > 0 && plan.links > 0,
-        "a hop cannot be measured with no messages: {plan:?}"
+        "a link cannot be measured with no messages: {plan:?}"
     );
     let bind = || TcpListener::bind("127.0.0.1:0").context("cannot listen on 127.0.0.1");
     let (near, far) = (bind()?, bind()?);
@@ -119,7 +122,7 @@ async fn measure(plan: HopPlan, way: Way) -> anyhow::Result<HopFigures> {
     let (finish, finished) = oneshot::channel::<()>();
     let echo = std::thread::spawn(move || {
         on_own_runtime(async move {
-            let back = Fan::start(way, near_address, plan.links);
+            let back = Fan::start(transport, near_address, plan.links);
             serve(far, move |message| back.send(message))?;
             // Ends when the driver does, however it does.
             let _ = finished.await;
@@ -127,7 +130,7 @@ async fn measure(plan: HopPlan, way: Way) -> anyhow::Result<HopFigures> {
         })
     });
     let driver = std::thread::spawn(move || {
-        let outcome = on_own_runtime(drive(plan, way, near, far_address));
+        let outcome = on_own_runtime(drive(plan, transport, near, far_address));
         let _ = figures.send(outcome);
     });
     let figures = measured.await.context("the measuring thread ended early")?;
@@ -142,8 +145,13 @@ fn on_own_runtime<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     LocalSet::new().block_on(&runtime, task)
 }
 
-async fn drive(plan: HopPlan, way: Way, near: TcpListener, far: SocketAddr) -> anyhow::Result<HopFigures> {
-    let outgoing = Fan::start(way, far, plan.links);
+async fn drive(
+    plan: LinkCostPlan,
+    transport: Transport,
+    near: TcpListener,
+    far: SocketAddr,
+) -> anyhow::Result<LinkCosts> {
+    let outgoing = Fan::start(transport, far, plan.links);
     let arrived = Rc::new((RefCell::new(0usize), Notify::new()));
     let arrival = Rc::clone(&arrived);
     serve(near, move |_| {
@@ -185,7 +193,7 @@ async fn drive(plan: HopPlan, way: Way, near: TcpListener, far: SocketAddr) -> a
     all_arrived(before + plan.burst).await;
     let cpu = cpu_us()? - cpu;
     let messages = 2.0 * plan.burst as f64;
-    Ok(HopFigures {
+    Ok(LinkCosts {
         latency_p50_us: halves[halves.len() / 2],
         cpu_us_alone: cpu_alone as f64 / (2 * plan.round_trips * plan.links) as f64,
         cpu_us_per_message: cpu as f64 / messages,
@@ -200,8 +208,8 @@ struct Fan {
 }
 
 impl Fan {
-    fn start(way: Way, to: SocketAddr, links: usize) -> Fan {
-        Fan { links: (0..links).map(|_| Outgoing::start(way, to)).collect(), next: Cell::new(0) }
+    fn start(transport: Transport, to: SocketAddr, links: usize) -> Fan {
+        Fan { links: (0..links).map(|_| Outgoing::start(transport, to)).collect(), next: Cell::new(0) }
     }
 
     fn send(&self, message: Vec<u8>) {
@@ -211,27 +219,24 @@ impl Fan {
     }
 }
 
-/// The sending end of either way.
+/// The sending end of either transport.
 enum Outgoing {
     Streaming(Rc<Link>),
     OnePostPerMessage(Rc<(RefCell<VecDeque<Bytes>>, Notify)>),
 }
 
 impl Outgoing {
-    fn start(way: Way, to: SocketAddr) -> Outgoing {
-        match way {
-            Way::Streaming => {
+    fn start(transport: Transport, to: SocketAddr) -> Outgoing {
+        match transport {
+            Transport::Streaming => {
                 let link = Rc::<Link>::default();
-                let target = LinkTarget {
-                    address: to,
-                    cluster: String::new(),
-                    from: ReplicaId(0),
-                    encoding: Encoding::Binary,
-                };
+                let request = Request::post(PATH).header(HOST, to.to_string()).body(());
+                let head = request.expect("an address makes a valid header").into_parts().0;
+                let target = LinkTarget { address: to, head };
                 tokio::task::spawn_local(Rc::clone(&link).run(target));
                 Outgoing::Streaming(link)
             }
-            Way::OnePostPerMessage => {
+            Transport::OnePostPerMessage => {
                 let queue = Rc::new((RefCell::new(VecDeque::new()), Notify::new()));
                 let waiting = Rc::clone(&queue);
                 tokio::task::spawn_local(async move {
@@ -269,15 +274,14 @@ async fn post_each(queue: &(RefCell<VecDeque<Bytes>>, Notify), to: SocketAddr) -
             queue.1.notified().await;
             continue;
         };
-        let request =
-            Request::post("/peer").header(hyper::header::HOST, to.to_string()).body(Full::new(message))?;
+        let request = Request::post(PATH).header(HOST, to.to_string()).body(Full::new(message))?;
         sender.ready().await?;
         let response: Response<Incoming> = sender.send_request(request).await?;
         response.into_body().collect().await?;
     }
 }
 
-/// Serves both ways: a request's body is a stream of one or of many frames.
+/// Serves both transports: a request's body is a stream of one or of many frames.
 fn serve(listener: TcpListener, on_message: impl Fn(Vec<u8>) + 'static) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -322,18 +326,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "current_thread")]
-    async fn both_ways_deliver_every_message() {
-        let plan = HopPlan { message_bytes: 200, round_trips: 20, outstanding: 8, burst: 200, links: 1 };
+    async fn both_transports_deliver_every_message() {
+        let plan = LinkCostPlan { message_bytes: 200, round_trips: 20, outstanding: 8, burst: 200, links: 1 };
         let streaming = measure_streaming(plan).await.unwrap();
         for figures in [streaming, measure_posts(plan).await.unwrap()] {
             assert!(figures.latency_p50_us > 0.0 && figures.messages_per_s > 0.0, "{figures:?}");
         }
-        let good = HopFigures { latency_p50_us: 1.0, messages_per_s: 9.0, ..streaming };
-        let bad = HopFigures { latency_p50_us: 2.0, messages_per_s: 8.0, ..streaming };
+        let good = LinkCosts { latency_p50_us: 1.0, messages_per_s: 9.0, ..streaming };
+        let bad = LinkCosts { latency_p50_us: 2.0, messages_per_s: 8.0, ..streaming };
         assert_eq!((good.best(bad), bad.best(good)), (good, good));
-        let wide = measure_streaming(HopPlan { links: 3, ..plan }).await.unwrap();
+        let wide = measure_streaming(LinkCostPlan { links: 3, ..plan }).await.unwrap();
         assert!(wide.cpu_us_alone > 0.0, "{wide:?}");
-        for nothing in [HopPlan { burst: 0, ..plan }, HopPlan { links: 0, ..plan }] {
+        for nothing in [LinkCostPlan { burst: 0, ..plan }, LinkCostPlan { links: 0, ..plan }] {
             assert!(measure_streaming(nothing).await.is_err());
         }
     }

@@ -70,8 +70,8 @@ pub(crate) struct Gateway {
     free: Vec<(u64, u64)>,
     pending: HashMap<u64, Pending>,
     submissions: Vec<Request>,
-    /// How many of them were here in the last turn already.
-    looked_at: usize,
+    /// How many of them were here in the last iteration already.
+    seen_before: usize,
     /// When, session number, counter: in the order of time, because every
     /// request has the same timeout.
     deadlines: VecDeque<(u64, u64, u64)>,
@@ -94,7 +94,7 @@ impl Gateway {
             free: Vec::new(),
             pending: HashMap::new(),
             submissions: Vec::new(),
-            looked_at: 0,
+            seen_before: 0,
             deadlines: VecDeque::new(),
             set_aside: VecDeque::new(),
             reminders: VecDeque::new(),
@@ -134,12 +134,12 @@ impl Gateway {
         Ok(outcome)
     }
 
-    /// The requests to be bundled in this turn of the host, in groups for one bundle
-    /// each. As long as every turn brings more, they wait until a bundle is full: its
+    /// The requests to be bundled in this iteration of the event loop, in groups for one bundle
+    /// each. As long as every iteration brings more, they wait until a bundle is full: its
     /// signature costs the same whatever is in it, and what is bundled together is
     /// proposed together (ADR 5).
     pub(crate) fn take_submissions(&mut self, batch_max: usize) -> Vec<Vec<Request>> {
-        let quiet = self.submissions.len() == self.looked_at;
+        let quiet = self.submissions.len() == self.seen_before;
         let mut bundles = Vec::new();
         let mut bundle: Vec<Request> = Vec::new();
         let mut bytes = 0;
@@ -159,7 +159,7 @@ impl Gateway {
         } else if !bundle.is_empty() {
             bundles.push(bundle);
         }
-        self.looked_at = self.submissions.len();
+        self.seen_before = self.submissions.len();
         bundles
     }
 
@@ -478,14 +478,14 @@ mod tests {
     fn requests_wait_for_each_other_as_long_as_every_turn_brings_more() {
         let mut gateway = gateway();
         let mut clients = Vec::new();
-        let mut turn = |gateway: &mut Gateway, more: usize| {
+        let mut iteration = |gateway: &mut Gateway, more: usize| {
             clients.extend((0..more).map(|_| gateway.open(operation("a"), 0).unwrap()));
             gateway.take_submissions(5).iter().map(Vec::len).collect::<Vec<_>>()
         };
         for (more, bundles) in
             [(1, &[][..]), (0, &[1]), (2, &[]), (1, &[]), (3, &[5]), (0, &[1]), (0, &[]), (4, &[]), (1, &[5])]
         {
-            assert_eq!(turn(&mut gateway, more), bundles);
+            assert_eq!(iteration(&mut gateway, more), bundles);
         }
     }
 

@@ -1,0 +1,297 @@
+//! The loop that steps the replica: frames, timers and requests in, effects out.
+
+use super::counters::Amount;
+use super::inbox::Incoming;
+use super::node::Node;
+use super::timers::{Alarm, Timers};
+use crate::clock::now_ns;
+use crate::links::frame::{Frame, encode};
+use crate::links::outgoing::Link;
+use adversary::{Adversary, Timer};
+use bytes::Bytes;
+use kernel::{
+    Bundle, Choose as _, Context, Effect, Input, Mark, Protocol, Reason, Rejection, ReplicaId, ReplyBundle,
+    SeededChoice, To, Verified, Wire,
+};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Frames handled in one iteration: enough for signatures to be checked in good
+/// batches, few enough that answers and timers need not wait long.
+const FRAMES_PER_ITERATION: usize = 64;
+
+/// A message that waits for its injected delay.
+struct Delayed {
+    due_ns: u64,
+    to: ReplicaId,
+    frame: Bytes,
+}
+
+/// The host's event loop.
+pub(crate) struct EventLoop<P: Protocol> {
+    node: Rc<Node<P>>,
+    timers: Timers<Timer<P::Timer>>,
+    alarm: Alarm,
+    choose: SeededChoice,
+    /// Which messages are lost: not drawn from the replica's choices.
+    loss: SeededChoice,
+    /// In the order of time: the delay is the same for all.
+    delayed: VecDeque<Delayed>,
+    effects: Vec<Effect<Adversary<P>>>,
+}
+
+impl<P: Protocol> EventLoop<P> {
+    pub(crate) fn new(node: Rc<Node<P>>) -> std::io::Result<EventLoop<P>> {
+        let seed = node.config.seed;
+        Ok(EventLoop {
+            timers: Timers::new(),
+            alarm: Alarm::new()?,
+            choose: SeededChoice::new(seed),
+            loss: SeededChoice::new(seed ^ 0x6c6f_7373),
+            delayed: VecDeque::new(),
+            effects: Vec::new(),
+            node,
+        })
+    }
+
+    /// Runs for ever.
+    pub(crate) async fn run(mut self) -> std::io::Result<()> {
+        self.step(Input::Start);
+        loop {
+            let due = self.next_due();
+            self.alarm.arm(due)?;
+            let node = Rc::clone(&self.node);
+            tokio::select! {
+                biased;
+                () = node.wake.notified() => {}
+                rang = self.alarm.rung() => rang?,
+            }
+            self.iterate();
+            while !node.arrivals.inbox.is_empty() || node.gateway.borrow().has_submissions() {
+                tokio::task::yield_now().await;
+                self.iterate();
+            }
+        }
+    }
+
+    fn next_due(&mut self) -> Option<u64> {
+        let delayed = self.delayed.front().map(|delayed| delayed.due_ns);
+        let deadline = self.node.gateway.borrow_mut().next_deadline();
+        [self.timers.next_due(), delayed, deadline].into_iter().flatten().min()
+    }
+
+    /// Handles what has come up, within bounds.
+    fn iterate(&mut self) {
+        let now = now_ns();
+        self.set_behaviours();
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.step(Input::Expire(timer));
+        }
+        let mut incoming = self.node.arrivals.inbox.take(FRAMES_PER_ITERATION);
+        incoming.retain(|incoming| !self.node.is_cut(incoming.from));
+        // A node that is offline does not even look at what it is sent.
+        if !self.node.is_offline() {
+            self.receive(incoming);
+        }
+        self.submit();
+        self.release_delayed(now);
+        self.node.gateway.borrow_mut().expire(now);
+    }
+
+    /// Puts new behaviours on the replica: those that act by themselves begin.
+    fn set_behaviours(&mut self) {
+        let Some(behaviours) = self.node.controls.new_behaviours.take() else { return };
+        self.node.engine.replica.borrow_mut().set_behaviours(behaviours);
+        self.step(Input::Expire(Adversary::<P>::ROUSE));
+        self.node.controls.behaviours_set.notify_waiters();
+    }
+
+    fn receive(&mut self, incoming: Vec<Incoming<P::Message>>) {
+        let mut messages = Vec::with_capacity(incoming.len());
+        let mut replies = Vec::new();
+        {
+            let received = &mut self.node.engine.counters.borrow_mut().received;
+            for Incoming { from, frame, bytes } in incoming {
+                let amount = Amount { messages: 1, bytes: bytes as u64 };
+                match frame {
+                    Frame::Protocol(message) => {
+                        received.count(message.kind(), message.class(), amount);
+                        messages.push((from, message));
+                    }
+                    Frame::Reply(bundle) => {
+                        received.count_reply(amount);
+                        replies.push(bundle);
+                    }
+                }
+            }
+        }
+        let senders: Vec<ReplicaId> = messages.iter().map(|(from, _)| *from).collect();
+        let admitted = self.node.engine.admission.borrow_mut().admit_all(messages);
+        for (from, admitted) in senders.into_iter().zip(admitted) {
+            match admitted {
+                Ok(message) => self.deliver(from, message),
+                Err(rejection) => self.refuse(&rejection),
+            }
+        }
+        for bundle in replies {
+            self.accept_reply(&bundle);
+        }
+    }
+
+    fn deliver(&mut self, from: ReplicaId, message: Verified<P::Message>) {
+        self.step(Input::Deliver { from, message });
+    }
+
+    /// A peer's replies to this node's clients.
+    fn accept_reply(&mut self, bundle: &ReplyBundle) {
+        let config = &self.node.config;
+        if bundle.gateway != config.id || !config.cluster.contains(bundle.replica) {
+            self.node.engine.counters.borrow_mut().refused(Reason::NotEntitled);
+            return;
+        }
+        // Late replies are many and useless: do not check their signatures.
+        if !self.node.gateway.borrow().awaits(bundle) {
+            return;
+        }
+        let claim = bundle.claim(&config.cluster);
+        if self.node.engine.admission.borrow_mut().check(&claim) {
+            self.count_reply(bundle);
+        } else {
+            self.node.engine.counters.borrow_mut().refused(Reason::BadSignature);
+        }
+    }
+
+    fn count_reply(&self, bundle: &ReplyBundle) {
+        let corrupt = self.node.gateway.borrow_mut().add(bundle, now_ns());
+        self.node.engine.counters.borrow_mut().corrupt_replies += corrupt as u64;
+    }
+
+    /// Signs and submits the clients' requests that wait for no more.
+    fn submit(&mut self) {
+        let config = &self.node.config;
+        let groups = self.node.gateway.borrow_mut().take_submissions(config.batch_max);
+        for requests in groups {
+            let node = &self.node;
+            let bundle = Bundle::sign(&node.config.cluster, &node.signer, requests);
+            let bundle = Arc::new(bundle);
+            node.gateway.borrow_mut().handed_over(&bundle, now_ns());
+            self.step(Input::Submit(bundle));
+        }
+        let now = now_ns();
+        while let Some(bundle) = { self.node.gateway.borrow_mut().overdue(now) } {
+            self.step(Input::Submit(bundle));
+        }
+    }
+
+    fn step(&mut self, input: Input<Adversary<P>>) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let node = Rc::clone(&self.node);
+        let mut cx = Context::new(&node.config.cluster, &node.signer, &mut self.choose, &mut effects)
+            .at(node.elapsed());
+        node.engine.replica.borrow_mut().step(&mut cx, input);
+        for effect in effects.drain(..) {
+            self.carry_out(effect);
+        }
+        self.effects = effects;
+    }
+
+    fn carry_out(&mut self, effect: Effect<Adversary<P>>) {
+        match effect {
+            Effect::Send { to, message } => self.send(to, &message),
+            Effect::SetTimer { timer, after } => self.timers.set(timer, after, now_ns()),
+            Effect::CancelTimer(timer) => self.timers.cancel(timer),
+            Effect::Reply { to, bundle } if to == self.node.config.id => self.count_reply(&bundle),
+            Effect::Reply { to, bundle } => {
+                let amount = self.send_frame(To::One(to), &Frame::Reply(&bundle));
+                if amount.messages > 0 {
+                    self.node.engine.counters.borrow_mut().sent.count_reply(amount);
+                }
+            }
+            Effect::Reject(rejection) => self.refuse(&rejection),
+            Effect::Mark(mark) => self.note(&mark),
+        }
+    }
+
+    fn note(&self, mark: &Mark) {
+        if matches!(mark, Mark::Committed { .. }) {
+            self.node.engine.counters.borrow_mut().decided_slots += 1;
+        }
+        self.node.engine.slot_log.borrow_mut().note(mark, now_ns());
+    }
+
+    fn refuse(&self, rejection: &Rejection) {
+        self.node.engine.counters.borrow_mut().refused(rejection.reason);
+        if let (true, Some(seq)) = (rejection.corrupt_vote, rejection.seq) {
+            self.node.engine.slot_log.borrow_mut().note_refused(seq, rejection.from, rejection.reason);
+        }
+    }
+
+    fn send(&mut self, to: To, message: &P::Message) {
+        self.node.engine.admission.borrow_mut().vouch(self.node.config.id, message);
+        let amount = self.send_frame(to, &Frame::Protocol(message));
+        if amount.messages > 0 {
+            let sent = &mut self.node.engine.counters.borrow_mut().sent;
+            sent.count(message.kind(), message.class(), amount);
+        }
+    }
+
+    /// Writes a frame once and hands it to the link of every recipient. Returns
+    /// what that amounts to: nothing, if the frame cannot be sent at all.
+    fn send_frame(&mut self, to: To, frame: &Frame<&P::Message, &ReplyBundle>) -> Amount {
+        let node = Rc::clone(&self.node);
+        let bytes = match encode(frame, node.config.encoding) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(%error, "message not sent; fewer or smaller requests per batch help");
+                node.engine.counters.borrow_mut().dropped_messages += 1;
+                return Amount::default();
+            }
+        };
+        let mut copies: u64 = 0;
+        let mut hand_over = |id: ReplicaId| {
+            if let Some(Some(link)) = node.links.get(usize::from(id.0)) {
+                copies += 1;
+                self.transmit(link, id, bytes.clone());
+            }
+        };
+        match to {
+            To::One(id) => hand_over(id),
+            To::All => node.config.cluster.replicas().for_each(hand_over),
+        }
+        let amount = Amount { messages: copies, bytes: copies * bytes.len() as u64 };
+        node.engine.counters.borrow_mut().sent_bytes += amount.bytes;
+        amount
+    }
+
+    /// One message to one peer, under the injected conditions.
+    fn transmit(&mut self, link: &Link, to: ReplicaId, frame: Bytes) {
+        let conditions = self.node.controls.link_conditions.borrow();
+        if conditions.cut.contains(&to) {
+            return;
+        }
+        if conditions.loss > 0.0 && self.loss.chance(conditions.loss) {
+            return;
+        }
+        if conditions.delay_us == 0 {
+            link.push(frame);
+        } else {
+            let due_ns = now_ns().saturating_add(conditions.delay_us.saturating_mul(1000));
+            self.delayed.push_back(Delayed { due_ns, to, frame });
+        }
+    }
+
+    fn release_delayed(&mut self, now: u64) {
+        while self.delayed.front().is_some_and(|next| next.due_ns <= now) {
+            let Some(Delayed { to, frame, .. }) = self.delayed.pop_front() else {
+                return;
+            };
+            if self.node.is_cut(to) {
+                continue;
+            }
+            if let Some(Some(link)) = self.node.links.get(usize::from(to.0)) {
+                link.push(frame);
+            }
+        }
+    }
+}

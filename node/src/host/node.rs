@@ -1,0 +1,209 @@
+//! What the tasks of one node share, grouped by who writes it.
+
+use super::counters::{ArrivalCounters, CounterReport, Counters};
+use super::gateway::{Busy, Gateway, Outcome, first_session_now};
+use super::inbox::{Inbox, Incoming};
+use super::slot_log::{LogReport, SLOTS_KEPT, SlotLog, Tally};
+use crate::clock::now_ns;
+use crate::config::{LinkConditions, NodeConfig};
+use crate::links::outgoing::Link;
+use crate::process::{process_cpu_us, process_memory_bytes};
+use adversary::{Adversary, Behaviour};
+use kernel::{Admission, Keyring, Micros, Operation, Path, Protocol, ReplicaId, Seq, Signer, Status};
+use std::cell::RefCell;
+use std::rc::Rc;
+use tokio::sync::{Notify, oneshot};
+
+/// One node. The event loop steps its replica; all others read the node, or queue
+/// work for the loop by the methods here.
+pub(crate) struct Node<P: Protocol> {
+    pub(crate) config: NodeConfig,
+    pub(crate) signer: Signer,
+    /// By id; none to itself.
+    pub(crate) links: Vec<Option<Rc<Link>>>,
+    pub(super) engine: Engine<P>,
+    pub(super) arrivals: Arrivals<P::Message>,
+    pub(super) controls: Controls,
+    /// Clients open requests; the event loop does the rest.
+    pub(super) gateway: RefCell<Gateway>,
+    /// Tells the event loop that there is work.
+    pub(super) wake: Notify,
+    /// When this node began, for conditions and measurements of time.
+    started_ns: u64,
+}
+
+/// Written by the event loop.
+pub(super) struct Engine<P: Protocol> {
+    pub(super) replica: RefCell<Adversary<P>>,
+    pub(super) admission: RefCell<Admission>,
+    pub(super) counters: RefCell<Counters>,
+    pub(super) slot_log: RefCell<SlotLog>,
+}
+
+/// Written by the readers of peer links.
+pub(super) struct Arrivals<M> {
+    pub(super) inbox: Inbox<M>,
+    pub(super) counters: RefCell<ArrivalCounters>,
+}
+
+/// Written by whoever experiments with the running node.
+pub(super) struct Controls {
+    /// What the network does to messages now.
+    pub(super) link_conditions: RefCell<LinkConditions>,
+    /// Behaviours that the event loop has not put on the replica yet.
+    pub(super) new_behaviours: RefCell<Option<Vec<Behaviour>>>,
+    /// It has now.
+    pub(super) behaviours_set: Notify,
+}
+
+impl<P: Protocol> Node<P> {
+    pub(crate) fn new(config: NodeConfig, keyring: Keyring, replica: Adversary<P>) -> Node<P> {
+        let links = config.cluster.replicas().map(|id| (id != config.id).then(Rc::<Link>::default)).collect();
+        let timeout_ns = config.timeout_us.saturating_mul(1000);
+        let replies_needed = config.faulty_tolerated + 1;
+        Node {
+            signer: Signer::new(config.id, &config.secret),
+            links,
+            engine: Engine {
+                replica: RefCell::new(replica),
+                admission: RefCell::new(Admission::new(config.cluster.clone(), keyring)),
+                counters: RefCell::default(),
+                slot_log: RefCell::new(SlotLog::new(SLOTS_KEPT)),
+            },
+            arrivals: Arrivals { inbox: Inbox::new(), counters: RefCell::default() },
+            controls: Controls {
+                link_conditions: RefCell::new(config.link.clone()),
+                new_behaviours: RefCell::default(),
+                behaviours_set: Notify::new(),
+            },
+            gateway: RefCell::new(Gateway::new(config.id, replies_needed, timeout_ns, first_session_now())),
+            wake: Notify::new(),
+            started_ns: now_ns(),
+            config,
+        }
+    }
+
+    /// Time since the node began.
+    pub(super) fn elapsed(&self) -> Micros {
+        Micros(now_ns().saturating_sub(self.started_ns) / 1000)
+    }
+
+    /// Whether the node is cut off by fault injection.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.engine.replica.borrow().is_offline(&self.config.cluster, self.elapsed())
+    }
+
+    /// Takes a client's request in; its outcome comes through the channel.
+    pub(crate) fn submit(&self, operation: Operation) -> Result<oneshot::Receiver<Outcome>, Busy> {
+        let outcome = self.gateway.borrow_mut().open(operation, now_ns())?;
+        self.wake.notify_one();
+        Ok(outcome)
+    }
+
+    /// Requests whose clients wait.
+    pub(crate) fn requests_in_flight(&self) -> usize {
+        self.gateway.borrow().in_flight()
+    }
+
+    /// Bytes that came in from a peer.
+    pub(crate) fn count_arrived_bytes(&self, bytes: usize) {
+        self.arrivals.counters.borrow_mut().bytes += bytes as u64;
+    }
+
+    /// Something came in from a peer that never got as far as a message.
+    pub(crate) fn count_unreadable(&self, what: &'static str) {
+        self.arrivals.counters.borrow_mut().unreadable(what);
+    }
+
+    /// Queues a peer's frame for the event loop, which is not woken by it.
+    pub(crate) fn push_frame(&self, incoming: Incoming<P::Message>) {
+        self.arrivals.inbox.push(incoming);
+    }
+
+    /// Wakes the event loop.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until more frames may be pushed.
+    pub(crate) async fn until_inbox_has_space(&self) {
+        self.arrivals.inbox.until_it_has_space().await;
+    }
+
+    /// A peer has shown that it is there.
+    pub(crate) fn peer_is_up(&self, peer: ReplicaId) {
+        if let Some(Some(link)) = self.links.get(usize::from(peer.0)) {
+            link.try_now();
+        }
+    }
+
+    /// The behaviours on the replica.
+    pub(crate) fn behaviours(&self) -> Vec<Behaviour> {
+        self.engine.replica.borrow().behaviours().to_vec()
+    }
+
+    /// Replaces the behaviours, and returns when the event loop has done so.
+    pub(crate) async fn set_behaviours(&self, behaviours: Vec<Behaviour>) {
+        let is_set = self.controls.behaviours_set.notified();
+        self.controls.new_behaviours.replace(Some(behaviours));
+        self.wake.notify_one();
+        is_set.await;
+    }
+
+    /// What the network does to messages now.
+    pub(crate) fn link_conditions(&self) -> LinkConditions {
+        self.controls.link_conditions.borrow().clone()
+    }
+
+    /// Changes what the network does to messages.
+    pub(crate) fn set_link_conditions(&self, conditions: LinkConditions) {
+        self.controls.link_conditions.replace(conditions);
+    }
+
+    /// Whether the network lets nothing through to and from this peer.
+    pub(super) fn is_cut(&self, peer: ReplicaId) -> bool {
+        self.controls.link_conditions.borrow().cut.contains(&peer)
+    }
+
+    /// What the replica says of itself.
+    pub(crate) fn replica_status(&self) -> Status {
+        self.engine.replica.borrow().status(&self.config.cluster)
+    }
+
+    /// How a slot was committed here.
+    pub(crate) fn path(&self, seq: Seq) -> Option<Path> {
+        self.engine.slot_log.borrow().path(seq)
+    }
+
+    /// The votes received here for a slot.
+    pub(crate) fn tally(&self, seq: Seq) -> Tally {
+        self.engine.slot_log.borrow().tally(seq)
+    }
+
+    /// The records of the slots `from..=to`.
+    pub(crate) fn log(&self, from: u64, to: u64) -> LogReport {
+        let slot_log = self.engine.slot_log.borrow();
+        LogReport {
+            id: self.config.id.0,
+            last_executed: self.replica_status().last_executed.0,
+            truncated: slot_log.is_truncated(),
+            rows: slot_log.rows(from, to),
+        }
+    }
+
+    /// Everything that is counted.
+    pub(crate) fn counters(&self) -> CounterReport {
+        let mut report = self.engine.counters.borrow().report(&self.arrivals.counters.borrow());
+        let votes = self.engine.slot_log.borrow().totals();
+        report.votes_correct = votes.correct;
+        report.votes_corrupt = votes.corrupt;
+        report.signatures_made = self.signer.signatures_made();
+        report.signatures_checked = self.engine.admission.borrow().signatures_checked();
+        report.dropped_messages += self.links.iter().flatten().map(|link| link.dropped()).sum::<u64>();
+        if !self.config.shares_process {
+            report.cpu_us = process_cpu_us();
+            report.memory_bytes = process_memory_bytes();
+        }
+        report
+    }
+}

@@ -1,0 +1,21 @@
+//! What the tasks of the HTTP interface share.
+
+use crate::host::node::Node;
+use kernel::Protocol;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// The HTTP interface of one node.
+pub(super) struct Interface<P: Protocol> {
+    pub(super) node: Rc<Node<P>>,
+    /// Bytes of frames that have begun to come in, over all peer links.
+    pub(super) unfinished_frames: Cell<usize>,
+    /// Bytes of clients' bodies that have begun to come in, over all connections.
+    pub(super) unfinished_bodies: Cell<usize>,
+}
+
+impl<P: Protocol> Interface<P> {
+    pub(super) fn new(node: Rc<Node<P>>) -> Interface<P> {
+        Interface { node, unfinished_frames: Cell::new(0), unfinished_bodies: Cell::new(0) }
+    }
+}

@@ -1,0 +1,22 @@
+//! The HTTP interface of a node: one module for each resource, and what they share.
+//! It reads the node and queues work for its event loop.
+
+mod answers;
+mod body;
+mod connections;
+mod faults;
+mod interface;
+mod links;
+pub(crate) mod local_tasks;
+mod log;
+mod peer;
+mod preprepare;
+mod response;
+mod router;
+mod server;
+pub(crate) mod status;
+mod tallies;
+mod unfinished;
+
+pub(crate) use peer::link_target;
+pub(crate) use server::serve;

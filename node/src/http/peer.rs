@@ -1,0 +1,141 @@
+//! `/peer`: the peer links, by which nodes send each other frames.
+
+use super::connections::Permit;
+use super::interface::Interface;
+use super::response::{Answer, Refusal, json};
+use super::unfinished::Unfinished;
+use crate::config::{Encoding, NodeConfig};
+use crate::host::inbox::Incoming as IncomingFrame;
+use crate::host::node::Node;
+use crate::links::frame::{FrameError, FrameReader, decode};
+use crate::links::outgoing::LinkTarget;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
+use hyper::{Request, StatusCode, Version};
+use kernel::{Protocol, ReplicaId};
+
+/// Header of a peer's request: the cluster it belongs to, in hexadecimal.
+const CLUSTER_HEADER: &str = "x-cluster";
+/// Header of a peer's request: the peer's id.
+pub(super) const FROM_HEADER: &str = "x-from";
+
+/// How this node opens its link to a peer.
+pub(crate) fn link_target(config: &NodeConfig, peer: ReplicaId) -> Result<LinkTarget, hyper::http::Error> {
+    let address = config.addresses[usize::from(peer.0)];
+    let request = Request::post("/peer")
+        .header(HOST, address.to_string())
+        .header(CONTENT_TYPE, config.encoding.content_type())
+        .header(CLUSTER_HEADER, config.cluster.id.to_string())
+        .header(FROM_HEADER, config.id.0)
+        .body(())?;
+    Ok(LinkTarget { address, head: request.into_parts().0 })
+}
+
+/// A peer link: a stream of frames that ends when either side has had enough.
+pub(super) async fn post<P: Protocol>(
+    interface: &Interface<P>,
+    permit: &Permit,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let node = &*interface.node;
+    // A link is a connection of its own, and is counted as one.
+    if request.version() == Version::HTTP_2 {
+        let error = "peer links speak HTTP/1.1, one on each connection".to_owned();
+        return Err(Refusal(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error));
+    }
+    let refused = |(name, error): (&'static str, String)| {
+        node.count_unreadable(name);
+        Refusal::bad(error)
+    };
+    let (from, encoding) = identify(node, request.headers()).map_err(refused)?;
+    let Some(_link) = permit.as_link() else {
+        let error = "this node has more peer links than peers already; close some".to_owned();
+        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
+    };
+    node.peer_is_up(from);
+    let mut reader = FrameReader::new(encoding);
+    let mut unfinished = Unfinished::new(&interface.unfinished_frames, MAX_UNFINISHED_BYTES);
+    let mut body = request.into_body();
+    // A peer that dies ends its stream with an error; that is no news here.
+    while let Some(Ok(frame)) = body.frame().await {
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        node.count_arrived_bytes(chunk.len());
+        reader.feed(&chunk);
+        read_frames(node, from, &mut reader).map_err(|error| refused((error.name(), error.to_string())))?;
+        unfinished.update(reader.pending());
+        if unfinished.is_too_much() {
+            let error = "all peer links together have too much of unfinished frames; finish or close some";
+            return Err(refused(("unfinished frames", error.to_owned())));
+        }
+        node.until_inbox_has_space().await;
+    }
+    match reader.pending() {
+        0 => Ok(json(StatusCode::OK, "{}".to_owned())),
+        bytes => {
+            let error = FrameError::Truncated { bytes };
+            Err(refused((error.name(), error.to_string())))
+        }
+    }
+}
+
+/// Bytes of unfinished frames that all links may hold together; beyond, a link
+/// with a large one is closed. Two of the largest frames fit.
+const MAX_UNFINISHED_BYTES: usize = 128 << 20;
+
+fn read_frames<P: Protocol>(
+    node: &Node<P>,
+    from: ReplicaId,
+    reader: &mut FrameReader,
+) -> Result<(), FrameError> {
+    let encoding = reader.encoding();
+    let mut any = false;
+    while let Some(payload) = reader.next_frame()? {
+        let bytes = payload.len();
+        match decode(payload, encoding) {
+            Ok(frame) => {
+                any = true;
+                node.push_frame(IncomingFrame { from, frame, bytes });
+            }
+            // The next frame's place is known, so the link can go on.
+            Err(error) => node.count_unreadable(error.name()),
+        }
+    }
+    if any {
+        node.wake();
+    }
+    Ok(())
+}
+
+/// Reads who is at the other end of a peer link.
+fn identify<P: Protocol>(
+    node: &Node<P>,
+    headers: &HeaderMap,
+) -> Result<(ReplicaId, Encoding), (&'static str, String)> {
+    let cluster = &node.config.cluster;
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if text(CLUSTER_HEADER) != cluster.id.to_string() {
+        let error = format!("header {CLUSTER_HEADER} must name this node's cluster, {}", cluster.id);
+        return Err(("other cluster", error));
+    }
+    let from = text(FROM_HEADER).parse().map(ReplicaId).ok();
+    let from = from.filter(|from| cluster.contains(*from) && *from != node.config.id);
+    let Some(from) = from else {
+        let error = format!(
+            "header {FROM_HEADER} must be the id of another node of the cluster, 0 to {}",
+            cluster.n - 1
+        );
+        return Err(("stranger", error));
+    };
+    let Some(encoding) = Encoding::of_content_type(text(CONTENT_TYPE.as_str())) else {
+        let error = format!(
+            "content type must be {} or {}",
+            Encoding::Binary.content_type(),
+            Encoding::Json.content_type()
+        );
+        return Err(("unknown encoding", error));
+    };
+    Ok((from, encoding))
+}

@@ -1,0 +1,141 @@
+//! Accepts connections and speaks HTTP/1.1 or HTTP/2 on them.
+
+use super::connections::{self, Connections, Explained, Permit};
+use super::interface::Interface;
+use super::local_tasks::LocalTasks;
+use super::response::TOO_MANY_CONNECTIONS;
+use super::router::route;
+use crate::host::gateway::MAX_IN_FLIGHT;
+use crate::host::node::Node;
+use hyper::StatusCode;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use kernel::Protocol;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// Accepts connections for ever.
+pub(crate) async fn serve<P: Protocol + 'static>(
+    node: Rc<Node<P>>,
+    listener: TcpListener,
+    tasks: &mut JoinSet<()>,
+) -> Infallible {
+    let peers = node.links.len() - 1;
+    let connections = Connections::new(node.config.max_clients, peers);
+    let interface = Rc::new(Interface::new(node));
+    loop {
+        while tasks.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Most likely out of descriptors: others must close first.
+                tracing::warn!(%error, "cannot accept a connection; `ulimit -n` may be too low");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        let Some(permit) = connections.admit() else {
+            // Not even listened to: it is told once, if it can be told at once.
+            let _ = stream
+                .try_write(&connections::raw_answer(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_CONNECTIONS));
+            continue;
+        };
+        tasks.spawn_local(serve_connection(Rc::clone(&interface), stream, permit));
+    }
+}
+
+/// How HTTP/2 begins (RFC 9113, section 3.4), as no request of HTTP/1.1 does.
+const HTTP2: &[u8] = b"PRI ";
+/// An HTTP/2 connection may have as many requests in flight as the gateway takes
+/// from all.
+const MAX_STREAMS: u32 = MAX_IN_FLIGHT as u32;
+/// Bodies that come in on an HTTP/2 connection and are not read yet.
+const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// One connection, from its first request to its end.
+async fn serve_connection<P: Protocol + 'static>(
+    interface: Rc<Interface<P>>,
+    stream: TcpStream,
+    permit: Permit,
+) {
+    let limit = permit.read_limit(interface.node.config.read_limit());
+    let mut start = [0; HTTP2.len()];
+    // Whoever says nothing, or is gone already, is owed no answer.
+    let Ok(Ok(bytes)) = tokio::time::timeout(limit, stream.peek(&mut start)).await else { return };
+    match &start[..bytes] == HTTP2 {
+        true => serve_http2(interface, stream, permit, limit).await,
+        false => serve_http1(&interface, stream, &permit, limit).await,
+    }
+}
+
+async fn serve_http1<P: Protocol>(
+    interface: &Interface<P>,
+    stream: TcpStream,
+    permit: &Permit,
+    limit: Duration,
+) {
+    let service =
+        service_fn(|request| async move { Ok::<_, Infallible>(route(interface, permit, request).await) });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limit);
+    let mut connection = http.serve_connection(Explained::new(stream), service);
+    let Err(error) = (&mut connection).await else { return };
+    tracing::debug!(%error, "connection ended");
+    let parts = connection.into_parts();
+    // Whoever has begun a request is told; whoever was idle would take it for
+    // the answer to his next.
+    let late = error.is_timeout() && !parts.read_buf.is_empty();
+    let answer = late.then(|| {
+        let error = format!("the request's head did not come within {limit:?}");
+        connections::raw_answer(StatusCode::REQUEST_TIMEOUT, &error)
+    });
+    connections::close(parts.io, answer).await;
+}
+
+/// Many requests at once on one connection, which is closed once there was none
+/// for as long as an idle HTTP/1.1 connection is kept.
+async fn serve_http2<P: Protocol + 'static>(
+    interface: Rc<Interface<P>>,
+    stream: TcpStream,
+    permit: Permit,
+    limit: Duration,
+) {
+    let tasks = LocalTasks::default();
+    let permit = Rc::new(permit);
+    let service = service_fn(|request| {
+        let (interface, permit) = (Rc::clone(&interface), Rc::clone(&permit));
+        async move { Ok::<_, Infallible>(route(&interface, &permit, request).await) }
+    });
+    let mut http = http2::Builder::new(tasks.clone());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    loop {
+        let begun = tasks.begun();
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended");
+                }
+                return;
+            }
+            () = tokio::time::sleep(limit) => {}
+        }
+        if tasks.begun() == begun && tasks.running() == 0 {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(limit, connection).await;
+            return;
+        }
+    }
+}

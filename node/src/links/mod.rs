@@ -1,0 +1,4 @@
+//! Peer links: what travels on them, and their outgoing half.
+
+pub(crate) mod frame;
+pub(crate) mod outgoing;

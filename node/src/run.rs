@@ -1,0 +1,54 @@
+//! Puts one node together: its host, its peer links, its HTTP interface.
+
+use crate::config::NodeConfig;
+use crate::host::event_loop::EventLoop;
+use crate::host::node::Node;
+use crate::http;
+use adversary::Adversary;
+use anyhow::Context as _;
+use kernel::{Protocol, ReplicaId};
+use std::future::Future;
+use std::rc::Rc;
+use tokio::task::JoinSet;
+
+/// Runs one node until `shutdown` completes. `listener` is bound already;
+/// `ready` is called once requests are being served. Must run inside a tokio
+/// `LocalSet` on a runtime with I/O and time enabled. All of the node's tasks
+/// end with the returned future.
+///
+/// # Errors
+///
+/// If the configuration does not fit together, or the operating system refuses
+/// a socket or a timer.
+pub async fn run<P: Protocol + 'static>(
+    config: NodeConfig,
+    replica: Adversary<P>,
+    listener: std::net::TcpListener,
+    ready: impl FnOnce(),
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let keyring = config.validate().context("this node's configuration cannot be used")?;
+    listener.set_nonblocking(true).context("cannot make the listening socket non-blocking")?;
+    let listener =
+        tokio::net::TcpListener::from_std(listener).context("cannot serve on the listening socket")?;
+    let node = Rc::new(Node::new(config, keyring, replica));
+    let mut tasks = JoinSet::new();
+    start_links(&node, &mut tasks)?;
+    let event_loop = EventLoop::new(Rc::clone(&node)).context("cannot create the node's alarm")?;
+    ready();
+    tokio::select! {
+        stopped = event_loop.run() => stopped.context("the node's alarm failed"),
+        never = http::serve(node, listener, &mut tasks) => match never {},
+        () = shutdown => Ok(()),
+    }
+}
+
+fn start_links<P: Protocol>(node: &Node<P>, tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
+    for (id, link) in (0..).map(ReplicaId).zip(&node.links) {
+        if let Some(link) = link {
+            let target = http::link_target(&node.config, id).context("cannot describe a peer link")?;
+            tasks.spawn_local(Rc::clone(link).run(target));
+        }
+    }
+    Ok(())
+}
