@@ -1,14 +1,14 @@
-//! The protocol around a protocol: what gets in, which copy of the replica takes
-//! it, and what comes out.
+//! The protocol around a protocol: which inputs get in, which instance of the
+//! replica takes them, and what becomes of its effects.
 
-mod copies;
-mod unasked;
+mod background;
+mod instances;
 
+use crate::altering;
 use crate::behaviour::{Act, Behaviour};
-use crate::collusion::{Plan, Plots};
-use crate::lies;
-use crate::outgoing::{Means, Outgoing, Speech, carry};
-use crate::trigger::{Moment, Traits};
+use crate::collusion::{Plan, SharedPlans};
+use crate::outgoing::{CarryContext, Content, Outgoing, carry};
+use crate::trigger::{MessageTraits, Moment};
 use kernel::{
     Cluster, Context, Effect, Input, Micros, Protocol, ReplicaId, Status, To, Verified, View, Wire as _,
 };
@@ -19,42 +19,42 @@ use std::sync::Arc;
 /// A replica with behaviours around it; without any it is the replica itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Adversary<P: Protocol> {
-    first: Incarnation<P>,
+    first: Instance<P>,
     /// `twins`: the other copy.
-    second: Option<Box<Incarnation<P>>>,
-    pristine: Pristine<P>,
+    second: Option<Box<Instance<P>>>,
+    initial: Initial<P>,
     behaviours: Vec<Behaviour>,
     /// Copies of the replica that there have been.
-    lives: u32,
+    instances: u32,
     held: BTreeMap<u64, Outgoing<P::Message>>,
     next_held: u64,
     /// Behaviours, by place, whose timer runs or whose one moment is over.
     begun: BTreeSet<usize>,
     recorded: Vec<P::Message>,
-    plots: Plots<P::Message>,
+    plans: SharedPlans<P::Message>,
 }
 
 /// A copy of the replica, numbered so that its timers are its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Incarnation<P> {
-    life: u32,
+struct Instance<P> {
+    number: u32,
     replica: P,
 }
 
 /// The replica as it was made. It is the same in all states of a node, so it
 /// tells none of them apart.
 #[derive(Clone, Debug)]
-struct Pristine<P>(Arc<P>);
+struct Initial<P>(Arc<P>);
 
-impl<P> PartialEq for Pristine<P> {
-    fn eq(&self, _: &Pristine<P>) -> bool {
+impl<P> PartialEq for Initial<P> {
+    fn eq(&self, _: &Initial<P>) -> bool {
         true
     }
 }
 
-impl<P> Eq for Pristine<P> {}
+impl<P> Eq for Initial<P> {}
 
-impl<P> Hash for Pristine<P> {
+impl<P> Hash for Initial<P> {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
@@ -68,10 +68,10 @@ enum Which {
 /// What a node with behaviours waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer<T> {
-    /// A timer of the replica inside, in the life in which it was set.
+    /// A timer of the replica inside, in the instance in which it was set.
     Inner {
         /// Which copy of the replica, counted over all there have been.
-        life: u32,
+        instance: u32,
         /// Its timer.
         timer: T,
     },
@@ -84,21 +84,21 @@ pub enum Timer<T> {
 impl<P: Protocol> Adversary<P> {
     /// What a host lets expire after it has changed the behaviours, so that those
     /// which act by themselves need not wait for the next message.
-    pub const ROUSE: Timer<P::Timer> = Timer::Tick(usize::MAX);
+    pub const BEHAVIOURS_CHANGED: Timer<P::Timer> = Timer::Tick(usize::MAX);
 
     /// Puts behaviours around a replica that has seen nothing yet.
     pub fn new(inner: P, behaviours: Vec<Behaviour>) -> Adversary<P> {
         Adversary {
-            pristine: Pristine(Arc::new(inner.clone())),
-            first: Incarnation { life: 0, replica: inner },
+            initial: Initial(Arc::new(inner.clone())),
+            first: Instance { number: 0, replica: inner },
             second: None,
             behaviours,
-            lives: 1,
+            instances: 1,
             held: BTreeMap::new(),
             next_held: 0,
             begun: BTreeSet::new(),
             recorded: Vec::new(),
-            plots: Plots::default(),
+            plans: SharedPlans::default(),
         }
     }
 
@@ -113,10 +113,10 @@ impl<P: Protocol> Adversary<P> {
         self.second = None;
         self.begun.clear();
         self.recorded.clear();
-        self.plots.clear();
+        self.plans.clear();
     }
 
-    /// Whether the node hears and says nothing at all at this time.
+    /// Whether the node neither receives nor sends anything at this time.
     pub fn is_offline(&self, cluster: &Cluster, now: Micros) -> bool {
         !self.behaviours.is_empty() && self.is_cut_off(self.moment(cluster, now))
     }
@@ -139,7 +139,7 @@ impl<P: Protocol> Adversary<P> {
         })
     }
 
-    // ---- What gets in ----
+    // ---- Inputs ----
 
     fn take(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         let moment = self.moment(cx.cluster, cx.now);
@@ -154,12 +154,12 @@ impl<P: Protocol> Adversary<P> {
                     self.step_copy(cx, Which::Second, Input::Submit(bundle));
                 }
             }
-            Input::Deliver { from, message } => self.hear(cx, moment, from, message),
-            Input::Expire(Timer::Inner { life, timer }) => {
+            Input::Deliver { from, message } => self.receive(cx, moment, from, message),
+            Input::Expire(Timer::Inner { instance, timer }) => {
                 // A timer of a copy that is gone means nothing.
-                if life == self.first.life {
+                if instance == self.first.number {
                     self.step_copy(cx, Which::First, Input::Expire(timer));
-                } else if self.second.as_ref().is_some_and(|second| second.life == life) {
+                } else if self.second.as_ref().is_some_and(|second| second.number == instance) {
                     self.step_copy(cx, Which::Second, Input::Expire(timer));
                 }
             }
@@ -167,32 +167,32 @@ impl<P: Protocol> Adversary<P> {
                 if let Some(outgoing) = self.held.remove(&number)
                     && !self.is_cut_off(moment)
                 {
-                    utter(cx, outgoing);
+                    emit(cx, outgoing);
                 }
             }
             Input::Expire(Timer::Tick(place)) => self.tick(cx, moment, place),
         }
     }
 
-    fn hear(
+    fn receive(
         &mut self,
         cx: &mut Context<'_, Self>,
         moment: Moment,
         from: ReplicaId,
         message: Verified<P::Message>,
     ) {
-        let traits = Traits { seq: message.get().seq(), kind: message.get().kind() };
-        let is_deaf = |behaviour: &Behaviour| {
+        let traits = MessageTraits { seq: message.get().seq(), kind: message.get().kind() };
+        let ignores = |behaviour: &Behaviour| {
             let when = &behaviour.when;
             behaviour.act == Act::Offline && when.holds(moment) && when.covers(traits) && when.concerns(from)
         };
-        if self.behaviours.iter().any(is_deaf) {
+        if self.behaviours.iter().any(ignores) {
             return;
         }
         if self.behaviours.iter().any(|b| matches!(b.act, Act::Replay(_) | Act::Flood(_))) {
             self.record(cx, message.get());
         }
-        if !self.overhear(cx, moment, from, message.get()) {
+        if !self.update_plans(cx, moment, from, message.get()) {
             return;
         }
         let which = match &self.second {
@@ -202,9 +202,9 @@ impl<P: Protocol> Adversary<P> {
         self.step_copy(cx, which, Input::Deliver { from, message });
     }
 
-    /// Lets those who lie together take note. False if the replica must not see
+    /// Updates the plans of colluding nodes. False if the replica must not see
     /// the message.
-    fn overhear(
+    fn update_plans(
         &mut self,
         cx: &mut Context<'_, Self>,
         moment: Moment,
@@ -215,38 +215,40 @@ impl<P: Protocol> Adversary<P> {
         let mut is_for_replica = true;
         for (place, behaviour) in behaviours.iter().enumerate() {
             let Act::Equivocate(equivocation) = &behaviour.act else { continue };
-            if !equivocation.liars.is_empty() && behaviour.when.holds(moment) {
+            if !equivocation.colluders.is_empty() && behaviour.when.holds(moment) {
                 let plan = Plan {
                     equivocation,
                     cluster: cx.cluster,
                     signer: cx.signer,
                     forges: forges(&behaviours),
                 };
-                is_for_replica &= self.plots.hear(&plan, from, message);
-                let overdue = self.plots.overdue(&plan, message);
-                self.bend(cx, moment, &behaviours, place + 1, overdue);
+                is_for_replica &= self.plans.receive(&plan, from, message);
+                let sendable = self.plans.sendable(&plan, message);
+                self.apply_behaviours(cx, moment, &behaviours, place + 1, sendable);
             }
         }
         self.behaviours = behaviours;
         is_for_replica
     }
 
-    // ---- Copies of the replica ----
+    // ---- Instances of the replica ----
 
-    /// Steps one copy and passes on what it wants done.
+    /// Steps one instance and passes on its effects.
     fn step_copy(&mut self, cx: &mut Context<'_, Self>, which: Which, input: Input<P>) {
         let copy = match which {
             Which::First => &mut self.first,
-            Which::Second => self.second.as_mut().expect("only who has a twin steps it"),
+            Which::Second => {
+                self.second.as_mut().expect("a second instance is stepped only where there is one")
+            }
         };
-        let life = copy.life;
+        let instance = copy.number;
         let mut effects = Vec::new();
         let mut inner_cx = Context::new(cx.cluster, cx.signer, &mut *cx.choose, &mut effects).at(cx.now);
         copy.replica.step(&mut inner_cx, input);
         let mut forgets = false;
         for effect in effects {
             forgets |= which == Which::First && self.forgets_after(cx, &effect);
-            self.pass_on(cx, which, life, effect);
+            self.pass_on(cx, which, instance, effect);
         }
         if forgets {
             self.first = self.another_copy();
@@ -254,9 +256,9 @@ impl<P: Protocol> Adversary<P> {
         }
     }
 
-    // ---- What comes out ----
+    // ---- Effects ----
 
-    fn pass_on(&mut self, cx: &mut Context<'_, Self>, which: Which, life: u32, effect: Effect<P>) {
+    fn pass_on(&mut self, cx: &mut Context<'_, Self>, which: Which, instance: u32, effect: Effect<P>) {
         match effect {
             Effect::Send { to, message } if self.behaviours.is_empty() => {
                 cx.push(Effect::Send { to, message });
@@ -266,24 +268,25 @@ impl<P: Protocol> Adversary<P> {
                 cx.push(Effect::Reply { to, bundle });
             }
             Effect::Reply { to, bundle } => self.send(cx, which, Outgoing::reply(to, bundle)),
-            Effect::SetTimer { timer, after } => cx.set_timer(Timer::Inner { life, timer }, after),
-            Effect::CancelTimer(timer) => cx.cancel_timer(Timer::Inner { life, timer }),
-            // What a node tells of itself, its first copy tells.
+            Effect::SetTimer { timer, after } => cx.set_timer(Timer::Inner { instance, timer }, after),
+            Effect::CancelTimer(timer) => cx.cancel_timer(Timer::Inner { instance, timer }),
+            // Only the first instance reports marks and rejections.
             Effect::Reject(_) | Effect::Mark(_) if which == Which::Second => {}
             Effect::Reject(rejection) => cx.push(Effect::Reject(rejection)),
             Effect::Mark(mark) => cx.mark(mark),
         }
     }
 
-    /// Runs something said through all behaviours and says what is left of it.
+    /// Applies all behaviours to something that is to be sent, and sends what is
+    /// left of it.
     fn send(&mut self, cx: &mut Context<'_, Self>, which: Which, outgoing: Outgoing<P::Message>) {
-        if let Speech::Reply(bundle) = &outgoing.speech
+        if let Content::Reply(bundle) = &outgoing.content
             && outgoing.to == To::One(cx.id())
         {
-            // To its own clients a node may lie; nothing comes between them.
+            // A node may give its own clients wrong results; no link is in between.
             if which == Which::First {
-                let lies = self.behaviours.iter().any(|behaviour| behaviour.act == Act::Malicious);
-                let bundle = if lies { bundle.falsified(cx.cluster, cx.signer) } else { bundle.clone() };
+                let falsifies = self.behaviours.iter().any(|behaviour| behaviour.act == Act::Malicious);
+                let bundle = if falsifies { bundle.falsified(cx.cluster, cx.signer) } else { bundle.clone() };
                 cx.push(Effect::Reply { to: cx.id(), bundle });
             }
             return;
@@ -295,12 +298,12 @@ impl<P: Protocol> Adversary<P> {
         };
         let moment = self.moment(cx.cluster, cx.now);
         let behaviours = std::mem::take(&mut self.behaviours);
-        self.bend(cx, moment, &behaviours, 0, outgoing);
+        self.apply_behaviours(cx, moment, &behaviours, 0, outgoing);
         self.behaviours = behaviours;
     }
 
-    /// Applies the behaviours from `place` on, then says what they leave.
-    fn bend(
+    /// Applies the behaviours from `place` on, then sends what they leave.
+    fn apply_behaviours(
         &mut self,
         cx: &mut Context<'_, Self>,
         moment: Moment,
@@ -309,31 +312,31 @@ impl<P: Protocol> Adversary<P> {
         mut outgoing: Vec<Outgoing<P::Message>>,
     ) {
         for behaviour in behaviours.iter().skip(place).filter(|behaviour| behaviour.when.holds(moment)) {
-            let mut bent = Vec::with_capacity(outgoing.len());
+            let mut kept = Vec::with_capacity(outgoing.len());
             for one in outgoing {
                 if !behaviour.when.covers(one.traits()) {
-                    bent.push(one);
+                    kept.push(one);
                 } else if behaviour.when.to.is_empty() {
-                    bent.extend(self.act(cx, behaviours, &behaviour.act, one));
+                    kept.extend(self.act(cx, behaviours, &behaviour.act, one));
                 } else {
                     for single in one.to_those(cx.cluster, cx.id(), |_| true) {
                         match single.to {
                             To::One(id) if behaviour.when.concerns(id) => {
-                                bent.extend(self.act(cx, behaviours, &behaviour.act, single));
+                                kept.extend(self.act(cx, behaviours, &behaviour.act, single));
                             }
-                            _ => bent.push(single),
+                            _ => kept.push(single),
                         }
                     }
                 }
             }
-            outgoing = bent;
+            outgoing = kept;
         }
         for one in outgoing {
-            self.say(cx, one);
+            self.send_or_hold(cx, one);
         }
     }
 
-    /// What one behaviour makes of one thing said.
+    /// Applies one behaviour to one outgoing message.
     fn act(
         &mut self,
         cx: &mut Context<'_, Self>,
@@ -343,36 +346,36 @@ impl<P: Protocol> Adversary<P> {
     ) -> Vec<Outgoing<P::Message>> {
         let (cluster, signer) = (cx.cluster, cx.signer);
         match act {
-            Act::Malicious => vec![lies::falsify(outgoing, cluster, signer)],
-            Act::Forge(kind) => vec![lies::forge(*kind, outgoing, cluster, signer, cx.choose)],
-            Act::Equivocate(equivocation) if equivocation.liars.is_empty() => {
-                lies::equivocate(equivocation.split, outgoing, cluster, signer)
+            Act::Malicious => vec![altering::falsify(outgoing, cluster, signer)],
+            Act::Forge(kind) => vec![altering::forge(*kind, outgoing, cluster, signer, cx.choose)],
+            Act::Equivocate(equivocation) if equivocation.colluders.is_empty() => {
+                altering::equivocate(equivocation.split, outgoing, cluster, signer)
             }
-            Act::Equivocate(equivocation) => match outgoing.speech {
-                Speech::Message(message) => {
+            Act::Equivocate(equivocation) => match outgoing.content {
+                Content::Message(message) => {
                     let plan = Plan { equivocation, cluster, signer, forges: forges(behaviours) };
-                    self.plots.tell(&plan, outgoing.to, message)
+                    self.plans.send(&plan, outgoing.to, message)
                 }
-                Speech::Reply(_) => vec![outgoing],
+                Content::Reply(_) => vec![outgoing],
             },
             Act::Replay(millionths) => {
                 let mut both = Vec::new();
                 if !self.recorded.is_empty() && cx.choose.chance(f64::from(*millionths) / 1e6) {
                     both.push(Outgoing::message(outgoing.to, self.old_message(cx)));
                 }
-                if let Speech::Message(message) = &outgoing.speech {
+                if let Content::Message(message) = &outgoing.content {
                     self.record(cx, message);
                 }
                 both.push(outgoing);
                 both
             }
-            _ => carry(act, outgoing, Means { cluster, id: signer.id(), choose: cx.choose }),
+            _ => carry(act, outgoing, CarryContext { cluster, id: signer.id(), choose: cx.choose }),
         }
     }
 
-    fn say(&mut self, cx: &mut Context<'_, Self>, outgoing: Outgoing<P::Message>) {
+    fn send_or_hold(&mut self, cx: &mut Context<'_, Self>, outgoing: Outgoing<P::Message>) {
         if outgoing.hold == Micros(0) {
-            utter(cx, outgoing);
+            emit(cx, outgoing);
         } else {
             let (number, hold) = (self.next_held, outgoing.hold);
             self.next_held += 1;
@@ -387,11 +390,11 @@ fn forges(behaviours: &[Behaviour]) -> bool {
     behaviours.iter().any(|behaviour| matches!(behaviour.act, Act::Forge(_)))
 }
 
-fn utter<P: Protocol>(cx: &mut Context<'_, Adversary<P>>, outgoing: Outgoing<P::Message>) {
-    match (outgoing.speech, outgoing.to) {
-        (Speech::Message(message), to) => cx.push(Effect::Send { to, message }),
-        (Speech::Reply(bundle), To::One(to)) => cx.push(Effect::Reply { to, bundle }),
-        (Speech::Reply(_), To::All) => {}
+fn emit<P: Protocol>(cx: &mut Context<'_, Adversary<P>>, outgoing: Outgoing<P::Message>) {
+    match (outgoing.content, outgoing.to) {
+        (Content::Message(message), to) => cx.push(Effect::Send { to, message }),
+        (Content::Reply(bundle), To::One(to)) => cx.push(Effect::Reply { to, bundle }),
+        (Content::Reply(_), To::All) => {}
     }
 }
 

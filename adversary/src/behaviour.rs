@@ -20,7 +20,7 @@ pub struct Behaviour {
 /// What a faulty node does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Act {
-    /// `offline`: hears nothing, says nothing.
+    /// `offline`: receives nothing, sends nothing.
     Offline,
     /// `malicious`: votes, certificates, checkpoints, VIEW-CHANGEs, answers and
     /// replies carry a wrong value, correctly signed with the node's own key. Its
@@ -68,24 +68,24 @@ pub enum Act {
     Flood(u32),
 }
 
-/// Who tells two stories, and who hears which.
+/// Who sends two values, and who gets which.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Equivocation {
-    /// Who hears the other story.
+    /// Who gets the other value.
     pub split: Split,
-    /// The liars that act together, in ascending order. None: each by itself.
-    pub liars: Vec<ReplicaId>,
+    /// The nodes that act together, in ascending order. None: each by itself.
+    pub colluders: Vec<ReplicaId>,
 }
 
-/// Who hears the other story.
+/// Who gets the other value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
-    /// Every replica with an odd id; of those who are lied to together, every
-    /// second one.
+    /// Every replica with an odd id; where nodes collude, every second one of the
+    /// others.
     #[default]
     Halves,
-    /// The replica after the liar in ring order, alone; of those who are lied to
-    /// together, the last one.
+    /// The replica after the faulty one in ring order, alone; where nodes collude,
+    /// the last one of the others.
     Victim,
 }
 
@@ -129,7 +129,7 @@ impl Behaviour {
     pub fn named(&self) -> impl Iterator<Item = ReplicaId> {
         let ids: &[ReplicaId] = match &self.act {
             Act::Partial(ids) | Act::Twins(ids) => ids,
-            Act::Equivocate(plan) => &plan.liars,
+            Act::Equivocate(plan) => &plan.colluders,
             _ => &[],
         };
         ids.iter().chain(&self.when.to).copied()
@@ -189,7 +189,7 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         "withhold" => none(Act::Withhold),
         "amnesia" => none(Act::Amnesia),
         "equivocate" => parse_equivocation(argument).map(Act::Equivocate).ok_or_else(|| {
-            bad("the argument is halves or victim, ids of liars that act together, or both, such as victim;0;1")
+            bad("the argument is halves or victim, ids of nodes that act together, or both, such as victim;0;1")
         }),
         "partial" => parse_ids(needed)
             .map(Act::Partial)
@@ -235,13 +235,13 @@ fn parse_equivocation(argument: Option<&str>) -> Option<Equivocation> {
     };
     let (first, rest) =
         argument.split_once(';').map_or((argument, None), |(first, rest)| (first, Some(rest)));
-    let (split, liars) = match first {
+    let (split, colluders) = match first {
         "halves" => (Split::Halves, rest),
         "victim" => (Split::Victim, rest),
         _ => (Split::Halves, Some(argument)),
     };
-    let liars = liars.map_or(Some(vec![]), parse_ids)?;
-    Some(Equivocation { split, liars })
+    let colluders = colluders.map_or(Some(vec![]), parse_ids)?;
+    Some(Equivocation { split, colluders })
 }
 
 const FORGERIES: [(Forgery, &str); 5] = [
@@ -305,8 +305,8 @@ impl fmt::Display for Equivocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("equivocate")?;
         let victim = (self.split == Split::Victim).then(|| "victim".to_owned());
-        let liars = (!self.liars.is_empty()).then(|| display_ids(&self.liars));
-        let parts: Vec<String> = victim.into_iter().chain(liars).collect();
+        let colluders = (!self.colluders.is_empty()).then(|| display_ids(&self.colluders));
+        let parts: Vec<String> = victim.into_iter().chain(colluders).collect();
         if parts.is_empty() { Ok(()) } else { write!(f, "={}", parts.join(";")) }
     }
 }

@@ -1,18 +1,18 @@
 //! `equivocate` by several nodes with one plan.
 //!
-//! The liars split those they lie to in two: of the others in order of their
-//! ids, every second one (or the last one alone) hears the *lie*, the rest the
-//! *truth*. A commander among them proposes a batch to one side and its
-//! alternative to the other, and both to its accomplices. An accomplice follows
-//! the first of the two that reaches it, keeps to itself what its fellows say
-//! about the other, and tells each side what it would say had it heard that
-//! side's story alone: the same votes for that side's batch, and as
-//! communication node certificates made of the votes that it heard.
+//! The colluders divide all other nodes into two sides: in order of their ids,
+//! every second one (or the last one alone) is on the *second* side, the rest on
+//! the *first*. A commander among the colluders proposes a batch to the first
+//! side, its alternative to the second, and both to the other colluders. Each of
+//! these follows the first of the two that it receives, hides from its replica
+//! what the colluders send about the other one, and sends each side what it would
+//! have sent had it received that side's batch alone: the same votes for that
+//! batch, and as communication node certificates made of the votes it received.
 //!
-//! Which of two proposals is the lie can be told from themselves: it is the
-//! other one's alternative. So every liar arrives at the same plan, whatever the
-//! order in which it hears of it. Until it knows both, it keeps silent about the
-//! slot.
+//! Which of two proposals is for the second side follows from the proposals
+//! alone: it is the other one's alternative. So all colluders arrive at the same
+//! plan, whatever the order in which they receive the two. Until one knows both,
+//! it sends nothing about the slot.
 
 use crate::behaviour::{Equivocation, Split};
 use crate::outgoing::{Outgoing, recipients};
@@ -21,34 +21,34 @@ use std::collections::BTreeMap;
 
 /// What is planned for the newest slots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Plots<M>(BTreeMap<(View, Seq), Plot<M>>);
+pub(crate) struct SharedPlans<M>(BTreeMap<(View, Seq), SlotPlan<M>>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Plot<M> {
-    /// The liars' proposals: two of them, once the plan is known.
+struct SlotPlan<M> {
+    /// The colluders' proposals: two of them, once the plan is known.
     proposals: Vec<M>,
     /// The one that the replica inside follows.
     followed: Option<Digest>,
-    /// What was heard and proposed about the slot.
-    heard: Vec<M>,
-    /// What is still to be said.
-    owed: Vec<Owed<M>>,
+    /// What was received and proposed about the slot.
+    received: Vec<M>,
+    /// What is still to be sent.
+    pending: Vec<Pending<M>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Owed<M> {
+struct Pending<M> {
     to: To,
     message: M,
-    /// To the side that hears the truth, and to the side that hears the lie.
+    /// Whether it is still to be sent to the first side, and to the second.
     sides: [bool; 2],
 }
 
 /// Slots that are planned for at once.
 const SLOTS: usize = 64;
 /// Messages kept of a slot, for each node.
-const HEARD_OF_EACH: usize = 4;
+const RECEIVED_OF_EACH: usize = 4;
 
-/// Who lies to whom.
+/// Who sends what to whom.
 pub(crate) struct Plan<'a> {
     pub(crate) equivocation: &'a Equivocation,
     pub(crate) cluster: &'a Cluster,
@@ -59,48 +59,48 @@ pub(crate) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    pub(crate) fn is_liar(&self, id: ReplicaId) -> bool {
-        id == self.signer.id() || self.equivocation.liars.contains(&id)
+    pub(crate) fn colludes(&self, id: ReplicaId) -> bool {
+        id == self.signer.id() || self.equivocation.colluders.contains(&id)
     }
 
-    /// Whether an honest replica is on the side that hears the lie.
-    fn hears_lie(&self, id: ReplicaId) -> bool {
-        let mut honest = self.cluster.replicas().filter(|id| !self.is_liar(*id));
+    /// Whether an honest replica is on the second side.
+    fn is_given_second(&self, id: ReplicaId) -> bool {
+        let mut honest = self.cluster.replicas().filter(|id| !self.colludes(*id));
         match self.equivocation.split {
             Split::Halves => honest.position(|other| other == id).is_some_and(|place| place % 2 == 1),
             Split::Victim => honest.last() == Some(id),
         }
     }
 
-    /// The recipients that belong to a side; accomplices belong to both.
+    /// The recipients that belong to a side; colluders belong to both.
     fn audience(&self, to: To, side: usize) -> Vec<ReplicaId> {
-        let belongs = |id: &ReplicaId| self.is_liar(*id) || usize::from(self.hears_lie(*id)) == side;
+        let belongs = |id: &ReplicaId| self.colludes(*id) || usize::from(self.is_given_second(*id)) == side;
         recipients(self.cluster, self.signer.id(), to).into_iter().filter(belongs).collect()
     }
 
-    fn tell<M: Falsify>(&self, to: To, side: usize, message: &M) -> Vec<Outgoing<M>> {
+    fn send<M: Falsify>(&self, to: To, side: usize, message: &M) -> Vec<Outgoing<M>> {
         let audience = self.audience(to, side).into_iter();
         audience.map(|id| Outgoing::message(To::One(id), message.clone())).collect()
     }
 }
 
-impl<M> Default for Plots<M> {
-    fn default() -> Plots<M> {
-        Plots(BTreeMap::new())
+impl<M> Default for SharedPlans<M> {
+    fn default() -> SharedPlans<M> {
+        SharedPlans(BTreeMap::new())
     }
 }
 
-impl<M: Falsify> Plots<M> {
-    fn open(&mut self, subject: Subject) -> &mut Plot<M> {
+impl<M: Falsify> SharedPlans<M> {
+    fn open(&mut self, subject: Subject) -> &mut SlotPlan<M> {
         let key = (subject.view, subject.seq);
         while self.0.len() >= SLOTS && !self.0.contains_key(&key) {
             self.0.pop_first();
         }
-        self.0.entry(key).or_insert_with(|| Plot {
+        self.0.entry(key).or_insert_with(|| SlotPlan {
             proposals: vec![],
             followed: None,
-            heard: vec![],
-            owed: vec![],
+            received: vec![],
+            pending: vec![],
         })
     }
 
@@ -108,34 +108,34 @@ impl<M: Falsify> Plots<M> {
         self.0.clear();
     }
 
-    /// Takes note of a message that came in. False if it is about the story that
-    /// the replica inside does not follow, and it must not see it.
-    pub(crate) fn hear(&mut self, plan: &Plan<'_>, from: ReplicaId, message: &M) -> bool {
+    /// Records a message that came in. False if it is about the value that the
+    /// replica inside does not follow, and it must not see it.
+    pub(crate) fn receive(&mut self, plan: &Plan<'_>, from: ReplicaId, message: &M) -> bool {
         let Some(subject) = message.subject() else {
             return true;
         };
-        let plot = self.open(subject);
-        plot.note(message, plan.cluster);
-        if !plan.is_liar(from) {
+        let slot = self.open(subject);
+        slot.note(message, plan.cluster);
+        if !plan.colludes(from) {
             return true;
         }
         if message.class() == Class::Proposal {
-            plot.learn(message, subject.digest);
-            plot.followed.get_or_insert(subject.digest);
+            slot.learn(message, subject.digest);
+            slot.followed.get_or_insert(subject.digest);
         }
-        plot.followed.is_none_or(|followed| followed == subject.digest)
+        slot.followed.is_none_or(|followed| followed == subject.digest)
     }
 
-    /// What may be said now about the slot of `message`.
-    pub(crate) fn overdue(&mut self, plan: &Plan<'_>, message: &M) -> Vec<Outgoing<M>> {
-        let plot = message.subject().and_then(|about| self.0.get_mut(&(about.view, about.seq)));
-        plot.map_or_else(Vec::new, |plot| plot.settle(plan))
+    /// What may be sent now about the slot of `message`.
+    pub(crate) fn sendable(&mut self, plan: &Plan<'_>, message: &M) -> Vec<Outgoing<M>> {
+        let slot = message.subject().and_then(|about| self.0.get_mut(&(about.view, about.seq)));
+        slot.map_or_else(Vec::new, |slot| slot.send_pending(plan))
     }
 
     /// What becomes of a message that the replica inside wants sent.
-    pub(crate) fn tell(&mut self, plan: &Plan<'_>, to: To, message: M) -> Vec<Outgoing<M>> {
+    pub(crate) fn send(&mut self, plan: &Plan<'_>, to: To, message: M) -> Vec<Outgoing<M>> {
         let Some(subject) = message.subject() else {
-            return self.tell_alone(plan, to, message);
+            return self.send_falsified(plan, to, message);
         };
         if message.class() == Class::Proposal {
             let alternative = message.alternative(plan.cluster, plan.signer);
@@ -143,43 +143,43 @@ impl<M: Falsify> Plots<M> {
             let Some(alternative) = alternative.filter(is_own) else {
                 return vec![Outgoing::message(to, message)];
             };
-            let plot = self.open(subject);
-            plot.followed = Some(subject.digest);
+            let slot = self.open(subject);
+            slot.followed = Some(subject.digest);
             for proposal in [&message, &alternative] {
-                plot.note(proposal, plan.cluster);
-                plot.learn(proposal, proposal.subject().map_or(subject.digest, |about| about.digest));
+                slot.note(proposal, plan.cluster);
+                slot.learn(proposal, proposal.subject().map_or(subject.digest, |about| about.digest));
             }
         }
         match self.0.get_mut(&(subject.view, subject.seq)) {
-            Some(plot) if !plot.proposals.is_empty() => {
-                plot.owed.push(Owed { to, message, sides: [true, true] });
-                plot.settle(plan)
+            Some(slot) if !slot.proposals.is_empty() => {
+                slot.pending.push(Pending { to, message, sides: [true, true] });
+                slot.send_pending(plan)
             }
-            _ => self.tell_alone(plan, to, message),
+            _ => self.send_falsified(plan, to, message),
         }
     }
 
-    /// Without a liar's proposal, the other side hears of a value that nobody
+    /// Without a colluder's proposal, the second side gets a value that nobody
     /// proposed.
-    fn tell_alone(&self, plan: &Plan<'_>, to: To, message: M) -> Vec<Outgoing<M>> {
+    fn send_falsified(&self, plan: &Plan<'_>, to: To, message: M) -> Vec<Outgoing<M>> {
         match message.class() {
             Class::Vote | Class::Certificate | Class::Checkpoint | Class::ViewChange => {
-                let lie = message.falsified(plan.cluster, plan.signer);
-                let mut told = plan.tell(to, 0, &message);
-                let misled = plan.audience(to, 1).into_iter().filter(|id| !plan.is_liar(*id));
-                told.extend(misled.map(|id| Outgoing::message(To::One(id), lie.clone())));
-                told
+                let other = message.falsified(plan.cluster, plan.signer);
+                let mut sent = plan.send(to, 0, &message);
+                let misled = plan.audience(to, 1).into_iter().filter(|id| !plan.colludes(*id));
+                sent.extend(misled.map(|id| Outgoing::message(To::One(id), other.clone())));
+                sent
             }
             _ => vec![Outgoing::message(to, message)],
         }
     }
 }
 
-impl<M: Falsify> Plot<M> {
+impl<M: Falsify> SlotPlan<M> {
     fn note(&mut self, message: &M, cluster: &Cluster) {
-        let room = self.heard.len() < HEARD_OF_EACH * usize::from(cluster.n);
-        if room && !self.heard.contains(message) {
-            self.heard.push(message.clone());
+        let has_space = self.received.len() < RECEIVED_OF_EACH * usize::from(cluster.n);
+        if has_space && !self.received.contains(message) {
+            self.received.push(message.clone());
         }
     }
 
@@ -191,8 +191,8 @@ impl<M: Falsify> Plot<M> {
         }
     }
 
-    /// The truth and the lie, once both are known.
-    fn stories(&self, plan: &Plan<'_>) -> Option<[Digest; 2]> {
+    /// The values for the first and the second side, once both are known.
+    fn values(&self, plan: &Plan<'_>) -> Option<[Digest; 2]> {
         let [one, other] = &self.proposals[..] else {
             return None;
         };
@@ -203,32 +203,32 @@ impl<M: Falsify> Plot<M> {
         Some(if in_order { [first, second] } else { [second, first] })
     }
 
-    /// Says what can be said of all that is owed.
-    fn settle(&mut self, plan: &Plan<'_>) -> Vec<Outgoing<M>> {
-        let Some(stories) = self.stories(plan) else {
+    /// Sends what can be sent of all that is pending.
+    fn send_pending(&mut self, plan: &Plan<'_>) -> Vec<Outgoing<M>> {
+        let Some(values) = self.values(plan) else {
             return vec![];
         };
-        let mut said = Vec::new();
-        for owed in &mut self.owed {
-            for (side, digest) in stories.into_iter().enumerate() {
-                if !owed.sides[side] {
+        let mut sent = Vec::new();
+        for pending in &mut self.pending {
+            for (side, digest) in values.into_iter().enumerate() {
+                if !pending.sides[side] {
                     continue;
                 }
-                let is_own_story = owed.message.subject().is_some_and(|about| about.digest == digest);
-                let version = if is_own_story {
-                    Some(owed.message.clone())
+                let is_own_value = pending.message.subject().is_some_and(|about| about.digest == digest);
+                let version = if is_own_value {
+                    Some(pending.message.clone())
                 } else {
-                    owed.message.retold(digest, &self.heard, plan.cluster, plan.signer)
+                    pending.message.with_value(digest, &self.received, plan.cluster, plan.signer)
                 };
                 let is_whole =
                     |version: &M| plan.forges || version.claims(plan.signer.id(), plan.cluster).is_ok();
                 if let Some(version) = version.filter(is_whole) {
-                    said.extend(plan.tell(owed.to, side, &version));
-                    owed.sides[side] = false;
+                    sent.extend(plan.send(pending.to, side, &version));
+                    pending.sides[side] = false;
                 }
             }
         }
-        self.owed.retain(|owed| owed.sides != [false, false]);
-        said
+        self.pending.retain(|pending| pending.sides != [false, false]);
+        sent
     }
 }

@@ -1,19 +1,19 @@
 //! Byzantine behaviours around any protocol.
 //!
 //! [`Adversary`] is a protocol around a protocol, with the same messages: it
-//! filters what the honest replica inside gets to see and rewrites what it
-//! wants done. It has its own node's key and no other, so it can do exactly
+//! filters the inputs of the honest replica inside and rewrites its effects. It has its own node's key and no other, so it can do exactly
 //! what a faulty node can; what it needs to know of a protocol's messages is
 //! [`kernel::Falsify`]. Behaviours combine: they are applied to each outgoing
 //! message in the order of the list. Each may have conditions ([`Trigger`]).
 //!
-//! | who lies, loses or repeats | where |
+//! | behaviours | where |
 //! | --- | --- |
 //! | the text forms, conditions | [`Behaviour`], [`Trigger`] |
 //! | offline, withhold, partial, drop, delay, duplicate, reorder | `outgoing.rs` |
-//! | malicious, equivocate, forge | `lies.rs` |
-//! | equivocate by several with one plan | `collusion.rs` |
-//! | amnesia, twins, replay, flood, view-change-spam | `adversary.rs` |
+//! | malicious, equivocate, forge | `altering.rs` |
+//! | equivocate by several nodes with one plan | `collusion.rs` |
+//! | amnesia, twins | `adversary/instances.rs` |
+//! | replay, flood, view-change-spam | `adversary/background.rs` |
 //!
 //! Everything is deterministic: chance goes through `Context::choose`, time
 //! comes from `Context::now` and from timers. (Where a host lends no time, as a
@@ -23,9 +23,9 @@
 //! are the host's.
 
 mod adversary;
+mod altering;
 mod behaviour;
 mod collusion;
-mod lies;
 mod outgoing;
 mod text;
 mod trigger;

@@ -1,28 +1,28 @@
-//! What a node is about to say, and what the behaviours that do not lie make of
-//! it.
+//! Outgoing messages, and the behaviours that change no content: they drop,
+//! delay, duplicate or reorder.
 
 use crate::behaviour::Act;
-use crate::trigger::Traits;
+use crate::trigger::MessageTraits;
 use kernel::{Choose, Class, Cluster, Micros, ReplicaId, ReplyBundle, To, Wire};
 
-/// Something on its way out.
+/// A message or reply that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Outgoing<M> {
     pub(crate) to: To,
-    pub(crate) speech: Speech<M>,
+    pub(crate) content: Content<M>,
     /// How long it is held back.
     pub(crate) hold: Micros,
 }
 
-/// What a node says to another.
+/// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Speech<M> {
+pub(crate) enum Content<M> {
     Message(M),
     Reply(ReplyBundle),
 }
 
 /// What a behaviour needs besides the message.
-pub(crate) struct Means<'a> {
+pub(crate) struct CarryContext<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) id: ReplicaId,
     pub(crate) choose: &'a mut dyn Choose,
@@ -30,25 +30,25 @@ pub(crate) struct Means<'a> {
 
 impl<M: Wire> Outgoing<M> {
     pub(crate) fn message(to: To, message: M) -> Outgoing<M> {
-        Outgoing { to, speech: Speech::Message(message), hold: Micros(0) }
+        Outgoing { to, content: Content::Message(message), hold: Micros(0) }
     }
 
     pub(crate) fn reply(to: ReplicaId, bundle: ReplyBundle) -> Outgoing<M> {
-        Outgoing { to: To::One(to), speech: Speech::Reply(bundle), hold: Micros(0) }
+        Outgoing { to: To::One(to), content: Content::Reply(bundle), hold: Micros(0) }
     }
 
-    pub(crate) fn traits(&self) -> Traits {
-        match &self.speech {
-            Speech::Message(message) => Traits { seq: message.seq(), kind: message.kind() },
-            Speech::Reply(bundle) => Traits { seq: Some(bundle.seq), kind: REPLY },
+    pub(crate) fn traits(&self) -> MessageTraits {
+        match &self.content {
+            Content::Message(message) => MessageTraits { seq: message.seq(), kind: message.kind() },
+            Content::Reply(bundle) => MessageTraits { seq: Some(bundle.seq), kind: REPLY },
         }
     }
 
     /// The class of a message; replies have none.
     pub(crate) fn class(&self) -> Option<Class> {
-        match &self.speech {
-            Speech::Message(message) => Some(message.class()),
-            Speech::Reply(_) => None,
+        match &self.content {
+            Content::Message(message) => Some(message.class()),
+            Content::Reply(_) => None,
         }
     }
 
@@ -72,7 +72,7 @@ impl<M: Wire> Outgoing<M> {
 /// The kind of a reply to a gateway, for conditions.
 pub const REPLY: &str = "reply";
 
-/// Everyone whom `to` means when `id` says it.
+/// The recipients of `to` when `id` sends.
 pub(crate) fn recipients(cluster: &Cluster, id: ReplicaId, to: To) -> Vec<ReplicaId> {
     match to {
         To::One(one) => vec![one],
@@ -88,9 +88,9 @@ fn happens(choose: &mut dyn Choose, millionths: u32) -> bool {
 /// try them all.
 const STEPS: u64 = 8;
 
-/// What a behaviour that changes no word of it makes of what is on its way out.
-pub(crate) fn carry<M: Wire>(act: &Act, outgoing: Outgoing<M>, means: Means<'_>) -> Vec<Outgoing<M>> {
-    let Means { cluster, id, choose } = means;
+/// Applies a behaviour that changes no content.
+pub(crate) fn carry<M: Wire>(act: &Act, outgoing: Outgoing<M>, cx: CarryContext<'_>) -> Vec<Outgoing<M>> {
+    let CarryContext { cluster, id, choose } = cx;
     match act {
         Act::Offline => vec![],
         Act::Withhold => match outgoing.class() {

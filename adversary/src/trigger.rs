@@ -43,7 +43,7 @@ pub(crate) struct Moment {
 
 /// What triggers know of a message; `peer` is none if it goes to all.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Traits {
+pub(crate) struct MessageTraits {
     pub(crate) seq: Option<Seq>,
     pub(crate) kind: &'static str,
 }
@@ -55,7 +55,7 @@ impl Span {
 }
 
 impl Trigger {
-    /// Whether it can be told without a message whether the conditions hold.
+    /// Whether the conditions can be judged without a message.
     pub fn is_about_moments(&self) -> bool {
         self.seq.is_none() && self.to.is_empty() && self.kind.is_empty()
     }
@@ -68,7 +68,7 @@ impl Trigger {
     }
 
     /// Whether the conditions about a message hold, the peer apart.
-    pub(crate) fn covers(&self, message: Traits) -> bool {
+    pub(crate) fn covers(&self, message: MessageTraits) -> bool {
         let in_span = |span: Span| message.seq.is_some_and(|seq| span.contains(seq.0));
         self.seq.is_none_or(in_span)
             && (self.kind.is_empty() || self.kind.iter().any(|kind| kind == message.kind))
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn ranges_leave_their_end_out() {
         let slots = trigger(&["seq=10..12"]);
-        let covers = |seq: Option<u64>| slots.covers(Traits { seq: seq.map(Seq), kind: "commit" });
+        let covers = |seq: Option<u64>| slots.covers(MessageTraits { seq: seq.map(Seq), kind: "commit" });
         assert_eq!([9, 10, 11, 12].map(|seq| covers(Some(seq))), [false, true, true, false]);
         assert!(!covers(None), "a message about no slot is about none of these");
         assert!(parse_span("3..").is_some_and(|span| span.contains(u64::MAX) && !span.contains(2)));
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn kinds_and_peers_narrow_it_down() {
         let trigger = trigger(&["kind=prepare;commit", "to=2"]);
-        let covers = |kind| trigger.covers(Traits { seq: None, kind });
+        let covers = |kind| trigger.covers(MessageTraits { seq: None, kind });
         assert!(covers("commit") && covers("prepare") && !covers("checkpoint"));
         assert!(trigger.concerns(ReplicaId(2)) && !trigger.concerns(ReplicaId(1)));
     }

@@ -1,4 +1,4 @@
-//! A log of operations whose meaning is nobody's business here.
+//! A log of operations that are not interpreted.
 
 use kernel::{Application, Digest, Operation};
 

@@ -318,7 +318,7 @@ impl Scenario {
 /// fault names the liars itself.
 fn conspire(nodes: &mut [NodeFaults]) {
     let acts_alone = |behaviour: &Behaviour| match &behaviour.act {
-        Act::Equivocate(plan) if plan.liars.is_empty() => Some(behaviour.to_string()),
+        Act::Equivocate(plan) if plan.colluders.is_empty() => Some(behaviour.to_string()),
         _ => None,
     };
     let mut conspirators: BTreeMap<String, Vec<ReplicaId>> = BTreeMap::new();
@@ -332,7 +332,7 @@ fn conspire(nodes: &mut [NodeFaults]) {
         if let (Act::Equivocate(plan), Some(liars)) = (&mut behaviour.act, liars)
             && liars.len() > 1
         {
-            plan.liars = liars;
+            plan.colluders = liars;
         }
     }
 }

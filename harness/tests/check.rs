@@ -88,13 +88,13 @@ fn what_is_left_out_cannot_be_told_from_outside() {
     let seen = |search| {
         let all = check(paper(4, Liars::CommunicationNode), search, |_| None);
         assert!(all.is_exhausted());
-        (all.reach.sights, all.reach.outcomes)
+        (all.reach.observable_states, all.reach.outcomes)
     };
     assert_eq!(seen(Search::Lazy), seen(Search::EveryDelivery));
     let votes = |search| {
         let all = check(scopes::pbft_lying_backup(4, 1), search, |_| None);
         assert!(all.is_exhausted());
-        (all.reach.sights, all.reach.outcomes)
+        (all.reach.observable_states, all.reach.outcomes)
     };
     assert_eq!(votes(Search::OneQuorum), votes(Search::Lazy));
 }

@@ -1,4 +1,4 @@
-//! The one door through which randomness gets in.
+//! The only source of randomness.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

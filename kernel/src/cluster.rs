@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn the_commander_goes_round() {
         let cluster = cluster(4);
-        let reigns: Vec<u16> = (0..6).map(|v| cluster.commander(View(v)).0).collect();
-        assert_eq!(reigns, [0, 1, 2, 3, 0, 1]);
+        let commanders: Vec<u16> = (0..6).map(|v| cluster.commander(View(v)).0).collect();
+        assert_eq!(commanders, [0, 1, 2, 3, 0, 1]);
     }
 }

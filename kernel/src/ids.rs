@@ -8,7 +8,7 @@ use std::fmt;
 #[serde(transparent)]
 pub struct ReplicaId(pub u16);
 
-/// A view: the reign of one commander. Views are numbered from 0.
+/// A view: a period with one replica as commander. Numbered from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct View(pub u64);

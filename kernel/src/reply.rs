@@ -63,8 +63,8 @@ impl ReplyBundle {
         [b"replies/1".as_slice(), &cluster.id.0, digest.as_bytes()].concat()
     }
 
-    /// The same bundle with every result turned into another, signed anew: what
-    /// a lying replica sends.
+    /// The same bundle with every result replaced by another, signed anew: what
+    /// a faulty replica sends.
     pub fn falsified(&self, cluster: &Cluster, signer: &Signer) -> ReplyBundle {
         let replies = self
             .replies

@@ -29,7 +29,7 @@ pub enum Weakening {
     CommanderNotReported,
     /// What was prepared is forgotten when a view ends.
     PreparedForgotten,
-    /// A certificate is taken apart into its votes, and those that others gainsay are lost.
+    /// A certificate is taken apart into its votes, and those that others contradict are lost.
     CertificateNotKept,
     /// A FastCertificate needs only `n−1` votes.
     FastPathOneLess,

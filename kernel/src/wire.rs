@@ -52,7 +52,7 @@ impl Class {
     }
 }
 
-/// How a message can be made to lie, with nothing but the liar's own key. It is
+/// How a faulty node can falsify a message, with nothing but its own key. It is
 /// all that an adversary needs to know of a protocol.
 pub trait Falsify: Wire {
     /// Every kind that [`Wire::kind`] can return.
@@ -73,16 +73,22 @@ pub trait Falsify: Wire {
 
     /// The same message about the value `digest`. What `signer` cannot sign or
     /// carry by itself, others' votes in a certificate or a batch, is taken from
-    /// the messages `heard`. None if there is no such message; a certificate may
+    /// the messages `received`. None if there is no such message; a certificate may
     /// come out too short.
-    fn retold(&self, digest: Digest, heard: &[Self], cluster: &Cluster, signer: &Signer) -> Option<Self>;
+    fn with_value(
+        &self,
+        digest: Digest,
+        received: &[Self],
+        cluster: &Cluster,
+        signer: &Signer,
+    ) -> Option<Self>;
 
     /// The same message, counterfeit. None if this kind of counterfeit makes no
     /// sense for it.
     fn forged(&self, forgery: Forgery, cluster: &Cluster, signer: &Signer) -> Option<Self>;
 
     /// Demands to leave `view` without any cause.
-    fn unprovoked(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Self>;
+    fn needless_view_changes(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Self>;
 
     /// A message that costs its receiver work and is of no use, near the slot
     /// that the sender has reached.
@@ -123,7 +129,7 @@ impl Forgery {
 
 impl Signature {
     /// The same signature with a bit of it changed.
-    pub fn spoilt(&self) -> Signature {
+    pub fn corrupted(&self) -> Signature {
         let mut bytes = self.0;
         bytes[0] ^= 1;
         Signature(bytes)
@@ -172,7 +178,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether only a faulty author has it coming. An honest one may well send
+    /// Whether only a faulty author gives this reason. An honest one may well send
     /// what is late, early or too much.
     pub fn is_offence(self) -> bool {
         !matches!(self, Reason::WrongView | Reason::OutsideWindow | Reason::Duplicate | Reason::Overloaded)

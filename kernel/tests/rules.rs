@@ -48,9 +48,9 @@ fn digests_and_signatures_keep_their_bytes_in_both_encodings() {
     assert_eq!(postcard::from_bytes::<(Digest, Signature)>(&binary).unwrap(), (digest, signature));
     let text = serde_json::to_string(&(digest, signature)).unwrap();
     assert_eq!(serde_json::from_str::<(Digest, Signature)>(&text).unwrap(), (digest, signature));
-    let flipped = Signature([1; 64]).spoilt();
+    let flipped = Signature([1; 64]).corrupted();
     assert_eq!((flipped.0[0], &flipped.0[1..]), (0, &[1; 63][..]));
-    assert_eq!(Signature([0; 64]).spoilt().0[0], 1);
+    assert_eq!(Signature([0; 64]).corrupted().0[0], 1);
 }
 
 // ---- Requests and replies ----
@@ -155,13 +155,13 @@ impl Falsify for Word {
     fn subject(&self) -> Option<Subject> {
         None
     }
-    fn retold(&self, _: Digest, _: &[Word], _: &Cluster, _: &Signer) -> Option<Word> {
+    fn with_value(&self, _: Digest, _: &[Word], _: &Cluster, _: &Signer) -> Option<Word> {
         None
     }
     fn forged(&self, _: Forgery, _: &Cluster, _: &Signer) -> Option<Word> {
         None
     }
-    fn unprovoked(_: View, _: &Cluster, _: &Signer) -> Vec<Word> {
+    fn needless_view_changes(_: View, _: &Cluster, _: &Signer) -> Vec<Word> {
         vec![]
     }
     fn noise(_: Seq, _: &mut dyn Choose, _: &Cluster, signer: &Signer) -> Word {
@@ -174,8 +174,8 @@ fn word(signers: &[Signer], author: u16, text: &[u8], is_vote: bool) -> Word {
     Word { is_vote, text: text.to_vec(), author: ReplicaId(author), signature }
 }
 
-fn spoilt(word: &Word) -> Word {
-    Word { signature: word.signature.spoilt(), ..word.clone() }
+fn corrupted(word: &Word) -> Word {
+    Word { signature: word.signature.corrupted(), ..word.clone() }
 }
 
 #[test]
@@ -186,7 +186,8 @@ fn of_messages_that_came_together_each_is_judged_by_itself() {
     let refused = |from, seq, corrupt_vote, reason| {
         Err(Rejection { from: ReplicaId(from), seq: Some(Seq(seq)), corrupt_vote, reason })
     };
-    let words = [(1, one.clone()), (2, spoilt(&two)), (1, spoilt(&one)), (2, two.clone()), (4, two.clone())];
+    let words =
+        [(1, one.clone()), (2, corrupted(&two)), (1, corrupted(&one)), (2, two.clone()), (4, two.clone())];
     let came = words.map(|(from, word)| (ReplicaId(from), word)).to_vec();
     let admitted: Vec<_> =
         admission.admit_all(came).into_iter().map(|one| one.map(|word| word.into_inner())).collect();
@@ -214,7 +215,7 @@ fn a_signature_is_checked_once_and_nothing_else_is_taken_for_it() {
         assert_eq!(admission.signatures_checked(), 1);
     }
     let lies = [
-        spoilt(&one),
+        corrupted(&one),
         Word { text: b"b".to_vec(), ..one.clone() },
         Word { author: ReplicaId(2), ..one.clone() },
     ];
@@ -228,7 +229,7 @@ fn a_signature_is_checked_once_and_nothing_else_is_taken_for_it() {
         assert!(admission.check(claim));
         assert_eq!(admission.signatures_checked(), checked);
     }
-    assert!(!admission.check(&Claim { signature: claim.signature.spoilt(), ..claim.clone() }));
+    assert!(!admission.check(&Claim { signature: claim.signature.corrupted(), ..claim.clone() }));
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub enum Pace {
     },
 }
 
-/// A request on its way to a result.
+/// A request that waits for its result.
 #[derive(Clone, Debug)]
 struct Waiting {
     request: usize,
@@ -56,7 +56,7 @@ pub(crate) struct Clients {
 /// A node's clients' side.
 #[derive(Clone, Debug, Default)]
 struct Gateway {
-    /// Sessions without a request on the way, and the counter of their next.
+    /// Sessions without a request in flight, and the counter of their next.
     free: Vec<(SessionId, u64)>,
     /// Requests that came since the last bundle.
     unbundled: Vec<Request>,
@@ -66,7 +66,7 @@ struct Gateway {
 #[derive(Clone, Debug)]
 pub(crate) struct LoadRun {
     pub(crate) load: Load,
-    /// Requests begun, and those finished one way or the other.
+    /// Requests begun, and those answered or given up.
     pub(crate) begun: u64,
     pub(crate) over: u64,
 }
@@ -95,7 +95,7 @@ impl Clients {
         SessionId { gateway, number: self.next_session - 1 }
     }
 
-    /// A session of the gateway that has no request on the way, and its counter.
+    /// A session of the gateway that has no request in flight, and its counter.
     pub(crate) fn free_session(&mut self, gateway: ReplicaId) -> (SessionId, u64) {
         match self.gateways[usize::from(gateway.0)].free.pop() {
             Some(free) => free,

@@ -24,19 +24,19 @@ pub struct Costs {
     /// What is paid once for all that a node handles together. None: a node
     /// handles one thing after the other, and each for itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub turns: Option<Turns>,
+    pub iteration: Option<IterationCosts>,
 }
 
-/// Costs of turns: a node that gets to work takes all that waits for it, checks
+/// Costs of iterations of the event loop: a node that gets to work takes all that waits for it, checks
 /// the signatures of all messages in one batch, and sends at the end, on each link
 /// all at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Turns {
-    /// A turn, whatever is in it, microseconds: the node is woken up, looks what there
+pub struct IterationCosts {
+    /// An iteration, whatever is in it, microseconds: the node is woken up, looks what there
     /// is, and goes to rest again.
-    pub per_turn_us: f64,
-    /// Writing to one link in a turn, or reading from one, whatever passes over
+    pub per_iteration_us: f64,
+    /// Writing to one link in an iteration, or reading from one, whatever passes over
     /// it, microseconds.
     pub per_chunk_us: f64,
     /// A batch of two or more signatures, whatever their number, microseconds …
@@ -45,8 +45,8 @@ pub struct Turns {
     pub batch_verify_us: f64,
 }
 
-/// What a node takes in one turn at most, as real nodes do.
-pub(crate) const PER_TURN: usize = 64;
+/// What a node takes in one iteration at most, as real nodes do.
+pub(crate) const PER_ITERATION: usize = 64;
 
 /// Costs that cannot be meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,22 +64,22 @@ impl Costs {
     /// Whether work takes no time at all.
     pub fn is_free(&self) -> bool {
         let each = [self.sign_us, self.verify_us, self.per_message_us, self.per_byte_ns];
-        self.turns.is_none() && each.iter().all(|cost| *cost == 0.0)
+        self.iteration.is_none() && each.iter().all(|cost| *cost == 0.0)
     }
 
     /// Refuses what cannot be meant.
     pub fn check(&self) -> Result<(), BadCosts> {
-        let turns = self.turns.unwrap_or_default();
+        let iteration = self.iteration.unwrap_or_default();
         let costs = [
             ("sign_us", self.sign_us),
             ("verify_us", self.verify_us),
             ("per_message_us", self.per_message_us),
             ("per_byte_ns", self.per_byte_ns),
             ("client_us", self.client_us),
-            ("per_turn_us", turns.per_turn_us),
-            ("per_chunk_us", turns.per_chunk_us),
-            ("batch_us", turns.batch_us),
-            ("batch_verify_us", turns.batch_verify_us),
+            ("per_iteration_us", iteration.per_iteration_us),
+            ("per_chunk_us", iteration.per_chunk_us),
+            ("batch_us", iteration.batch_us),
+            ("batch_verify_us", iteration.batch_verify_us),
         ];
         if let Some((key, cost)) = costs.into_iter().find(|(_, cost)| !(0.0..=MOST_US).contains(cost)) {
             let way_out = "give a number from 0 to 1000000";
@@ -92,7 +92,7 @@ impl Costs {
         Ok(())
     }
 
-    /// One end of a message's way, in nanoseconds.
+    /// One end of a message's transmission, in nanoseconds.
     pub(crate) fn message_ns(&self, bytes: usize) -> u64 {
         (self.per_message_us * 1e3 + self.per_byte_ns * bytes as f64).round() as u64
     }
@@ -103,20 +103,22 @@ impl Costs {
 
     /// Checking signatures that came together.
     pub(crate) fn verifying_ns(&self, signatures: u64) -> u64 {
-        let us = match self.turns {
-            Some(turns) if signatures > 1 => turns.batch_us + turns.batch_verify_us * signatures as f64,
+        let us = match self.iteration {
+            Some(iteration) if signatures > 1 => {
+                iteration.batch_us + iteration.batch_verify_us * signatures as f64
+            }
             _ => self.verify_us * signatures as f64,
         };
         (us * 1e3).round() as u64
     }
 
-    pub(crate) fn turn_ns(&self) -> u64 {
-        self.turns.map_or(0, |turns| (turns.per_turn_us * 1e3).round() as u64)
+    pub(crate) fn iteration_ns(&self) -> u64 {
+        self.iteration.map_or(0, |iteration| (iteration.per_iteration_us * 1e3).round() as u64)
     }
 
     /// Writing to a link, or reading from one.
     pub(crate) fn chunk_ns(&self) -> u64 {
-        self.turns.map_or(0, |turns| (turns.per_chunk_us * 1e3).round() as u64)
+        self.iteration.map_or(0, |iteration| (iteration.per_chunk_us * 1e3).round() as u64)
     }
 
     pub(crate) fn client_ns(&self) -> u64 {
@@ -135,16 +137,16 @@ mod tests {
         assert!(negative.contains("verify_us is -1") && negative.contains("from 0"), "{negative}");
         assert!(Costs { per_byte_ns: f64::NAN, ..Costs::default() }.check().is_err());
         assert!(Costs { cores: Some(0), ..Costs::default() }.check().is_err());
-        let turns = Turns { per_chunk_us: -1.0, ..Turns::default() };
-        assert!(Costs { turns: Some(turns), ..Costs::default() }.check().is_err());
+        let iteration = IterationCosts { per_chunk_us: -1.0, ..IterationCosts::default() };
+        assert!(Costs { iteration: Some(iteration), ..Costs::default() }.check().is_err());
     }
 
     #[test]
     fn signatures_checked_together_share_what_a_batch_costs() {
         let alone = Costs { verify_us: 40.0, ..Costs::default() };
         assert_eq!([1, 2, 16].map(|count| alone.verifying_ns(count)), [40_000, 80_000, 640_000]);
-        let turns = Turns { batch_us: 20.0, batch_verify_us: 25.0, ..Turns::default() };
-        let batched = Costs { turns: Some(turns), ..alone };
+        let iteration = IterationCosts { batch_us: 20.0, batch_verify_us: 25.0, ..IterationCosts::default() };
+        let batched = Costs { iteration: Some(iteration), ..alone };
         assert_eq!([0, 1, 2, 16].map(|count| batched.verifying_ns(count)), [0, 40_000, 70_000, 420_000]);
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Counts {
 
 /// A message as the counts see it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct CountedMessage {
     pub(crate) kind: &'static str,
     pub(crate) agreement: bool,
     pub(crate) bytes: usize,
@@ -104,8 +104,8 @@ impl Counts {
     }
 
     /// `copies` of a message leave a node.
-    pub(crate) fn sent(&mut self, role: Role, from: ReplicaId, copies: u64, parcel: Parcel) {
-        let Parcel { kind, agreement, bytes } = parcel;
+    pub(crate) fn sent(&mut self, role: Role, from: ReplicaId, copies: u64, message: CountedMessage) {
+        let CountedMessage { kind, agreement, bytes } = message;
         self.by_kind.entry(kind).or_default().add(copies, bytes);
         self.by_role.entry(role).or_default().out.add(copies, bytes);
         let node = &mut self.by_node[usize::from(from.0)];
@@ -118,11 +118,11 @@ impl Counts {
     }
 
     /// A message reaches a node.
-    pub(crate) fn received(&mut self, role: Role, to: ReplicaId, parcel: Parcel) {
+    pub(crate) fn received(&mut self, role: Role, to: ReplicaId, message: CountedMessage) {
         self.delivered += 1;
-        self.by_role.entry(role).or_default().into.add(1, parcel.bytes);
+        self.by_role.entry(role).or_default().into.add(1, message.bytes);
         let node = &mut self.by_node[usize::from(to.0)];
-        let total = if parcel.agreement { &mut node.agreement_in } else { &mut node.other_in };
-        total.add(1, parcel.bytes);
+        let total = if message.agreement { &mut node.agreement_in } else { &mut node.other_in };
+        total.add(1, message.bytes);
     }
 }

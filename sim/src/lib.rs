@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `setup`, `network`, `regions`, `costs` | what people describe: cluster, network, work |
 //! | `world` | the world itself: events happen, replicas step, effects are carried out |
-//! | `queue`, `wires`, `server` | what comes next, when it arrives, who has time for it |
+//! | `queue`, `links`, `server` | the event queue, the links, the processors of the nodes |
 //! | `clients` | requests, sessions and results; clients that ask by themselves |
 //! | `trace`, `counts`, `digest` | what happened: for judges, in numbers, in one hash |
 //! | [`oracles`] | one property each, judged from a trace |
@@ -21,6 +21,7 @@ mod clients;
 mod costs;
 mod counts;
 mod digest;
+mod links;
 mod network;
 pub mod oracles;
 mod queue;
@@ -29,11 +30,10 @@ mod server;
 mod setup;
 pub mod swarm;
 mod trace;
-mod wires;
 mod world;
 
 pub use clients::{Load, Pace};
-pub use costs::{BadCosts, Costs, Turns};
+pub use costs::{BadCosts, Costs, IterationCosts};
 pub use counts::{Role, RoleTraffic, Traffic, Volume};
 pub use network::{BadNetwork, Delay, LinkRule, Network, Partition};
 pub use regions::NAMED;

@@ -1,4 +1,4 @@
-//! What happens to messages on their way: a description that people write, in
+//! What happens to messages in transit: a description that people write, in
 //! TOML, and that is checked before anything runs.
 //!
 //! ```toml
@@ -19,7 +19,7 @@
 //! delay = { constant_us = 40000 }
 //! bandwidth_mbit_s = 10                # of each such link by itself
 //!
-//! [[partition]]                        # nodes of different groups do not hear each other;
+//! [[partition]]                        # nodes of different groups cannot reach each other;
 //! groups = [[0, 1], [2]]               # those not named make one more group
 //! from_us = 1000000
 //! until_us = 3000000
@@ -28,7 +28,7 @@
 use crate::regions;
 use serde::{Deserialize, Serialize};
 
-/// What happens to messages on their way.
+/// What happens to messages in transit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
@@ -56,7 +56,7 @@ pub struct Network {
     /// that says something counts.
     #[serde(rename = "link", skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<LinkRule>,
-    /// When which nodes do not hear each other.
+    /// When which nodes cannot reach each other.
     #[serde(rename = "partition", skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<Partition>,
 }
@@ -109,12 +109,12 @@ pub struct LinkRule {
     pub bandwidth_mbit_s: Option<f64>,
 }
 
-/// A time in which nodes of different groups do not hear each other: what one
+/// A time in which nodes of different groups cannot reach each other: what one
 /// sends to another then is lost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Partition {
-    /// Who hears whom; nodes not named make one more group.
+    /// Who can reach whom; nodes not named make one more group.
     pub groups: Vec<Vec<u16>>,
     /// Its beginning, virtual microseconds.
     pub from_us: u64,

@@ -3,17 +3,17 @@
 
 use std::collections::VecDeque;
 
-/// Something that happens at a node: a parcel arrives there.
+/// Something that happens at a node: an envelope arrives there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) at_ns: u64,
     /// The node, or [`EVERYONE`].
     pub(crate) to: u16,
-    /// Where the parcel lies in the [`Shelf`].
-    pub(crate) parcel: u32,
+    /// The key of the envelope in the [`Slab`].
+    pub(crate) envelope: u32,
 }
 
-/// Stands for all nodes but the parcel's sender, in ascending order.
+/// Stands for all nodes but the envelope's sender, in ascending order.
 pub(crate) const EVERYONE: u16 = u16::MAX;
 
 /// A radix heap: a queue for times that never go backwards. An event lies in the
@@ -42,10 +42,10 @@ impl Queue {
     pub(crate) fn push(&mut self, event: Event) {
         debug_assert!(event.at_ns >= self.last_ns, "time does not go backwards");
         self.length += 1;
-        self.place(event);
+        self.sort_in(event);
     }
 
-    fn place(&mut self, event: Event) {
+    fn sort_in(&mut self, event: Event) {
         match event.at_ns ^ self.last_ns {
             0 => self.now.push_back(event),
             differs => self.later[63 - differs.leading_zeros() as usize].push(event),
@@ -63,7 +63,7 @@ impl Queue {
             self.last_ns = earliest;
             let mut events = std::mem::take(&mut self.later[bucket]);
             for event in events.drain(..) {
-                self.place(event);
+                self.sort_in(event);
             }
             self.later[bucket] = events;
         } else if self.last_ns > end_ns {
@@ -74,34 +74,34 @@ impl Queue {
     }
 }
 
-/// Things with a number each, which is used again once a thing is gone.
+/// Values by key; the key of a removed value is used again.
 #[derive(Debug)]
-pub(crate) struct Shelf<T> {
-    places: Vec<Option<T>>,
+pub(crate) struct Slab<T> {
+    entries: Vec<Option<T>>,
     free: Vec<u32>,
 }
 
-impl<T> Shelf<T> {
-    pub(crate) fn new() -> Shelf<T> {
-        Shelf { places: Vec::new(), free: Vec::new() }
+impl<T> Slab<T> {
+    pub(crate) fn new() -> Slab<T> {
+        Slab { entries: Vec::new(), free: Vec::new() }
     }
 
-    pub(crate) fn put(&mut self, thing: T) -> u32 {
-        if let Some(place) = self.free.pop() {
-            self.places[place as usize] = Some(thing);
-            return place;
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        if let Some(key) = self.free.pop() {
+            self.entries[key as usize] = Some(value);
+            return key;
         }
-        self.places.push(Some(thing));
-        (self.places.len() - 1) as u32
+        self.entries.push(Some(value));
+        (self.entries.len() - 1) as u32
     }
 
-    pub(crate) fn get(&mut self, place: u32) -> &mut T {
-        self.places[place as usize].as_mut().expect("a parcel stays until it was handed out")
+    pub(crate) fn get_mut(&mut self, key: u32) -> &mut T {
+        self.entries[key as usize].as_mut().expect("an envelope stays until its last copy is taken")
     }
 
-    pub(crate) fn take(&mut self, place: u32) -> T {
-        self.free.push(place);
-        self.places[place as usize].take().expect("a parcel is taken once")
+    pub(crate) fn remove(&mut self, key: u32) -> T {
+        self.free.push(key);
+        self.entries[key as usize].take().expect("an envelope is taken once")
     }
 }
 
@@ -117,31 +117,31 @@ mod tests {
         let mut choose = SeededChoice::new(1);
         let (mut queue, mut map) = (Queue::new(), BTreeMap::new());
         let mut now = 0;
-        for parcel in 0..20_000u32 {
+        for envelope in 0..20_000u32 {
             let span = [1, 4, 1_000, 1_000_000_000][choose.below(4) as usize];
             let at_ns = now + choose.below(span);
-            queue.push(Event { at_ns, to: 0, parcel });
-            map.insert((at_ns, parcel), parcel);
+            queue.push(Event { at_ns, to: 0, envelope });
+            map.insert((at_ns, envelope), envelope);
             if choose.chance(0.45) {
                 let end = now + choose.below(2_000);
                 let expected = map.first_entry().filter(|e| e.key().0 <= end).map(|e| e.remove_entry());
-                let popped = queue.pop_until(end).map(|e| ((e.at_ns, e.parcel), e.parcel));
+                let popped = queue.pop_until(end).map(|e| ((e.at_ns, e.envelope), e.envelope));
                 assert_eq!(popped, expected);
                 now = popped.map_or(now, |((at_ns, _), _)| at_ns);
             }
         }
         assert_eq!(queue.len(), map.len());
         while let Some(event) = queue.pop_until(u64::MAX) {
-            assert_eq!(map.pop_first(), Some(((event.at_ns, event.parcel), event.parcel)));
+            assert_eq!(map.pop_first(), Some(((event.at_ns, event.envelope), event.envelope)));
         }
         assert!(map.is_empty());
     }
 
     #[test]
     fn places_are_used_again() {
-        let mut shelf = Shelf::new();
-        let (a, b) = (shelf.put("a"), shelf.put("b"));
-        assert_eq!((shelf.take(a), *shelf.get(b)), ("a", "b"));
-        assert_eq!(shelf.put("c"), a);
+        let mut slab = Slab::new();
+        let (a, b) = (slab.insert("a"), slab.insert("b"));
+        assert_eq!((slab.remove(a), *slab.get_mut(b)), ("a", "b"));
+        assert_eq!(slab.insert("c"), a);
     }
 }

@@ -36,8 +36,8 @@ impl Servers {
     }
 
     /// Something waits for a node.
-    pub(crate) fn queue(&mut self, id: ReplicaId, parcel: u32) {
-        self.queues[usize::from(id.0)].push_back(parcel);
+    pub(crate) fn queue(&mut self, id: ReplicaId, envelope: u32) {
+        self.queues[usize::from(id.0)].push_back(envelope);
         self.wait(id);
     }
 
@@ -56,10 +56,10 @@ impl Servers {
             self.states[usize::from(id.0)] = State::Idle;
             let waiting = &mut self.queues[usize::from(id.0)];
             if !waiting.is_empty() {
-                let parcels = waiting.drain(..most.min(waiting.len())).collect();
+                let envelopes = waiting.drain(..most.min(waiting.len())).collect();
                 self.free_cores -= 1;
                 self.states[usize::from(id.0)] = State::Working;
-                return Some((id, parcels));
+                return Some((id, envelopes));
             }
         }
         None

@@ -12,7 +12,7 @@ pub struct Setup {
     pub cluster: Cluster,
     /// Everything random comes from it.
     pub seed: u64,
-    /// What happens to messages on their way.
+    /// What happens to messages in transit.
     pub network: Network,
     /// Matching replies on which a client accepts a result.
     pub replies_needed: usize,
@@ -27,9 +27,9 @@ pub struct Setup {
     /// Most requests that a gateway puts into one bundle, of those that its clients
     /// asked for while it was busy.
     pub bundle_max: usize,
-    /// How long clients wait before their gateway hands their requests over once
+    /// How long clients wait before their gateway submits their requests once
     /// more, in microseconds.
-    pub patience_us: u64,
+    pub reminder_us: u64,
 }
 
 /// What signatures are made of.
@@ -66,7 +66,7 @@ impl Setup {
             costs: Costs::default(),
             record: false,
             bundle_max: 256,
-            patience_us: 1_000_000,
+            reminder_us: 1_000_000,
         }
     }
 }

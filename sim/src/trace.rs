@@ -12,8 +12,8 @@ pub struct Trace {
     pub submitted: Vec<Submitted>,
     /// Results that clients accepted, in the order of acceptance.
     pub accepted: Vec<Outcome>,
-    /// Requests that were not answered within their client's patience, in the
-    /// order in which it ran out. An answer may have come later.
+    /// Requests that were not answered within their client's time limit, in the
+    /// order in which the limit expired. An answer may have come later.
     pub timed_out: Vec<usize>,
     /// Every mark of every replica, in order, if the setup asked for a record.
     pub marks: Vec<Stamped>,

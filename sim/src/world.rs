@@ -1,43 +1,43 @@
 //! Replicas, their clients and the network between them, under virtual time.
 
 mod gateways;
-mod turn;
+mod iteration;
+mod sending;
 mod views;
-mod way;
 
 use crate::clients::{Clients, Load};
-use crate::costs::{Costs, PER_TURN};
-use crate::counts::{Counts, Parcel as Counted, Roles};
+use crate::costs::{Costs, PER_ITERATION};
+use crate::counts::{CountedMessage, Counts, Roles};
 use crate::digest::RunDigest;
+use crate::links::Links;
 use crate::network::Network;
-use crate::queue::{EVERYONE, Event, Queue, Shelf};
+use crate::queue::{EVERYONE, Event, Queue, Slab};
 use crate::server::Servers;
 use crate::setup::{Memory, Setup, Signatures};
 use crate::trace::{Change, Executed, Lifecycle, Stamped, Trace};
-use crate::wires::Wires;
 use adversary::{Adversary, Behaviour};
+use iteration::Iteration;
 use kernel::{
     Admission, Bundle, Cluster, Context, Effect, Input, Keyring, Mark, Micros, Operation, Path, Protocol,
     Rejection, ReplicaId, ReplyBundle, SeededChoice, SessionId, Signer, Verified, Wire as _,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use turn::Turn;
 
 type Timer<P> = <Adversary<P> as Protocol>::Timer;
 
-/// What is on its way to a node, be it from another or from itself.
-pub(crate) enum Parcel<P: Protocol> {
+/// What is in transit to a node, be it from another or from itself.
+pub(crate) enum Envelope<P: Protocol> {
     Message {
         from: ReplicaId,
         body: Body<P::Message>,
-        counted: Counted,
+        counted: CountedMessage,
         tag: u64,
     },
     Reply {
         from: ReplicaId,
         bundle: ReplyBundle,
-        counted: Counted,
+        counted: CountedMessage,
     },
     /// A gateway hands over what its clients asked since the last time.
     Bundle,
@@ -64,15 +64,15 @@ pub(crate) enum Body<M> {
     Raw(M),
     Admitted(Verified<M>),
     Refused(Rejection),
-    /// For the moment in which it is admitted.
-    AtTheDoor,
+    /// A placeholder while it is being admitted.
+    BeingAdmitted,
 }
 
 impl<M> Body<M> {
     /// Admits what is not yet admitted.
-    fn settle(&mut self, admit: impl FnOnce(M) -> Result<Verified<M>, Rejection>) {
+    fn admit_once(&mut self, admit: impl FnOnce(M) -> Result<Verified<M>, Rejection>) {
         if let Body::Raw(_) = self
-            && let Body::Raw(message) = std::mem::replace(self, Body::AtTheDoor)
+            && let Body::Raw(message) = std::mem::replace(self, Body::BeingAdmitted)
         {
             *self = match admit(message) {
                 Ok(message) => Body::Admitted(message),
@@ -82,9 +82,9 @@ impl<M> Body<M> {
     }
 }
 
-/// A parcel and how many copies of it are still to be handed out.
-struct Sent<P: Protocol> {
-    parcel: Parcel<P>,
+/// An envelope and how many copies of it are still to be delivered.
+struct InFlight<P: Protocol> {
+    envelope: Envelope<P>,
     copies: u32,
     at_ns: u64,
 }
@@ -99,7 +99,7 @@ struct Node<P: Protocol> {
     up_since_ns: u64,
 }
 
-/// Something that an observer is told of.
+/// Something that an observer is notified of.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'a> {
     /// A replica left a mark.
@@ -108,7 +108,7 @@ pub enum Seen<'a> {
     Rejection(&'a Rejection),
 }
 
-/// Is told of everything that replicas report: the time in virtual nanoseconds,
+/// Called with everything that replicas report: the time in virtual nanoseconds,
 /// who, and what.
 pub type Observer = Box<dyn FnMut(u64, ReplicaId, Seen<'_>)>;
 
@@ -122,9 +122,9 @@ pub struct World<P: Protocol> {
     /// Whether each node has its own.
     metered: bool,
     queue: Queue,
-    parcels: Shelf<Sent<P>>,
+    envelopes: Slab<InFlight<P>>,
     servers: Servers,
-    wires: Wires,
+    links: Links,
     choose: SeededChoice,
     clients: Clients,
     counts: Counts,
@@ -136,7 +136,7 @@ pub struct World<P: Protocol> {
     record: bool,
     costs: Costs,
     bundle_max: usize,
-    patience_ns: u64,
+    reminder_ns: u64,
     now_ns: u64,
     load_began_ns: u64,
     generations: u64,
@@ -144,7 +144,7 @@ pub struct World<P: Protocol> {
     spent_ns: u64,
     /// What all nodes have spent so far.
     worked_ns: u64,
-    turn: Turn,
+    iteration: Iteration,
     effects: Vec<Effect<Adversary<P>>>,
 }
 
@@ -169,10 +169,10 @@ impl<P: Protocol> World<P> {
             Signatures::Ed25519 => kernel::keys::seeded(seed, cluster.n),
         };
         let metered = setup.signatures == Signatures::Ed25519
-            || setup.costs.turns.is_some()
+            || setup.costs.iteration.is_some()
             || setup.costs.verify_us > 0.0;
         // Draws of the network and of the replicas do not disturb each other.
-        let wires = Wires::new(&network, cluster.n, SeededChoice::new(seed ^ 0x006e_6574_776f_726b))
+        let links = Links::new(&network, cluster.n, SeededChoice::new(seed ^ 0x006e_6574_776f_726b))
             .unwrap_or_else(|error| panic!("{error}"));
         let mut world = World {
             admissions: admissions(&cluster, &keyring, metered),
@@ -180,9 +180,9 @@ impl<P: Protocol> World<P> {
             make: Box::new(make),
             nodes: Vec::new(),
             queue: Queue::new(),
-            parcels: Shelf::new(),
+            envelopes: Slab::new(),
             servers: Servers::new(cluster.n, setup.costs.cores),
-            wires,
+            links,
             choose: SeededChoice::new(seed),
             clients: Clients::new(cluster.n, setup.replies_needed),
             counts: Counts::new(cluster.n),
@@ -194,13 +194,13 @@ impl<P: Protocol> World<P> {
             record: setup.record,
             costs: setup.costs,
             bundle_max: setup.bundle_max.max(1),
-            patience_ns: setup.patience_us * 1000,
+            reminder_ns: setup.reminder_us * 1000,
             now_ns: 0,
             load_began_ns: 0,
             generations: 0,
             spent_ns: 0,
             worked_ns: 0,
-            turn: Turn::default(),
+            iteration: Iteration::default(),
             effects: Vec::new(),
             cluster,
         };
@@ -236,7 +236,7 @@ impl<P: Protocol> World<P> {
         self.spent_ns = 0;
     }
 
-    // ---- What one does with it ----
+    // ---- Controlling a run ----
 
     /// A client of `gateway` asks for an operation; each request has a session
     /// of its own. Returns the request's number.
@@ -252,7 +252,7 @@ impl<P: Protocol> World<P> {
     }
 
     /// The same, in sessions that were used before where the gateway has such
-    /// without a request on the way: their counters go on.
+    /// without a request in flight: their counters go on.
     pub fn submit_again(&mut self, gateway: ReplicaId, operations: &[&[u8]]) -> usize {
         let sessions = operations.iter().map(|_| self.clients.free_session(gateway)).collect();
         self.ask(gateway, sessions, operations)
@@ -284,7 +284,7 @@ impl<P: Protocol> World<P> {
     pub fn run(&mut self, for_us: u64) {
         let end_ns = self.now_ns + for_us * 1000;
         while let Some(event) = self.queue.pop_until(end_ns) {
-            self.happen(event);
+            self.handle(event);
         }
         self.now_ns = end_ns;
     }
@@ -297,25 +297,25 @@ impl<P: Protocol> World<P> {
                 self.now_ns = end_ns;
                 return false;
             };
-            self.happen(event);
+            self.handle(event);
         }
         true
     }
 
-    /// Whether nothing at all is going to happen any more.
-    pub fn is_at_rest(&self) -> bool {
+    /// Whether no event is left to happen.
+    pub fn is_idle(&self) -> bool {
         self.queue.len() == 0
     }
 
-    /// Stops a replica: its state, its timers and what is on its way to it are
+    /// Stops a replica: its state, its timers and what is in transit to it are
     /// lost, and so is what others send it until it is started again.
     pub fn crash(&mut self, id: ReplicaId) {
         self.change(id, Change::Crashed);
         let node = &mut self.nodes[usize::from(id.0)];
         node.down = true;
         node.timers.clear();
-        for parcel in self.servers.clear(id) {
-            self.release(parcel);
+        for envelope in self.servers.clear(id) {
+            self.drop_copy(envelope);
         }
         self.clients.take_held(id);
     }
@@ -349,103 +349,106 @@ impl<P: Protocol> World<P> {
         let node = &mut self.nodes[usize::from(id.0)];
         node.replica.set_behaviours(behaviours);
         if !node.down {
-            self.step(id, Input::Expire(Adversary::<P>::ROUSE));
+            self.step(id, Input::Expire(Adversary::<P>::BEHAVIOURS_CHANGED));
         }
     }
 
-    /// Replaces the network; what is on its way is not affected.
+    /// Replaces the network; what is in transit is not affected.
     ///
     /// # Panics
     ///
     /// If it cannot be meant: check it first.
     pub fn set_network(&mut self, network: &Network) {
-        self.wires.change(network).unwrap_or_else(|error| panic!("{error}"));
+        self.links.change(network).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Delivers a message that no replica sent: for forgeries made by hand.
     pub fn inject(&mut self, from: ReplicaId, to: ReplicaId, message: P::Message) {
-        let counted = Counted { kind: message.kind(), agreement: false, bytes: 0 };
+        let counted = CountedMessage { kind: message.kind(), agreement: false, bytes: 0 };
         let tag = self.digest.tag(&message).0;
-        let parcel = Parcel::Message { from, body: Body::Raw(message), counted, tag };
-        let place = self.parcels.put(Sent { parcel, copies: 1, at_ns: self.now_ns });
-        self.reach(to, place);
+        let envelope = Envelope::Message { from, body: Body::Raw(message), counted, tag };
+        let key = self.envelopes.insert(InFlight { envelope, copies: 1, at_ns: self.now_ns });
+        self.arrive(to, key);
     }
 
-    /// Tells `observer` of all marks and rejections from now on.
+    /// Notifies `observer` of all marks and rejections from now on.
     pub fn observe(&mut self, observer: Observer) {
         self.observer = Some(observer);
     }
 
-    // ---- Time goes on ----
+    // ---- Handling events ----
 
-    fn happen(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         self.now_ns = event.at_ns;
         if event.to != EVERYONE {
-            self.reach(ReplicaId(event.to), event.parcel);
+            self.arrive(ReplicaId(event.to), event.envelope);
             return;
         }
-        let Parcel::Message { from, .. } = self.parcels.get(event.parcel).parcel else {
+        let Envelope::Message { from, .. } = self.envelopes.get_mut(event.envelope).envelope else {
             unreachable!("only messages go to everyone");
         };
         for to in self.cluster.replicas() {
             if to != from {
-                self.reach(to, event.parcel);
+                self.arrive(to, event.envelope);
             }
         }
     }
 
-    /// A parcel reaches its node, which works on it at once or when it has time.
-    fn reach(&mut self, to: ReplicaId, place: u32) {
+    /// An envelope reaches its node, which works on it at once or when it has time.
+    fn arrive(&mut self, to: ReplicaId, key: u32) {
         let node = &self.nodes[usize::from(to.0)];
-        let sent = self.parcels.get(place);
-        match sent.parcel {
-            Parcel::Done => {
-                self.release(place);
+        let sent = self.envelopes.get_mut(key);
+        match sent.envelope {
+            Envelope::Done => {
+                self.drop_copy(key);
                 self.servers.done(to);
-                self.work_on();
+                self.run_ready_nodes();
             }
-            Parcel::Message { .. } | Parcel::Reply { .. } if node.down || sent.at_ns < node.up_since_ns => {
-                self.release(place);
+            Envelope::Message { .. } | Envelope::Reply { .. }
+                if node.down || sent.at_ns < node.up_since_ns =>
+            {
+                self.drop_copy(key);
             }
             // These are its clients', who are elsewhere.
-            Parcel::Due | Parcel::GiveUp { .. } => self.perform(to, place),
-            Parcel::Remind(_) if node.down => self.perform(to, place),
-            _ if self.costs.is_free() => self.perform(to, place),
+            Envelope::Due | Envelope::GiveUp { .. } => self.handle_envelope(to, key),
+            Envelope::Remind(_) if node.down => self.handle_envelope(to, key),
+            _ if self.costs.is_free() => self.handle_envelope(to, key),
             _ => {
-                self.servers.queue(to, place);
-                self.work_on();
+                self.servers.queue(to, key);
+                self.run_ready_nodes();
             }
         }
     }
 
     /// Nodes that have work and a core begin with it.
-    fn work_on(&mut self) {
-        while let Some((id, parcels)) = self.servers.next(self.costs.turns.map_or(1, |_| PER_TURN)) {
+    fn run_ready_nodes(&mut self) {
+        while let Some((id, envelopes)) = self.servers.next(self.costs.iteration.map_or(1, |_| PER_ITERATION))
+        {
             self.spent_ns = 0;
-            self.begin_turn();
-            parcels.into_iter().for_each(|place| self.perform(id, place));
-            self.end_turn(id);
+            self.begin_iteration();
+            envelopes.into_iter().for_each(|key| self.handle_envelope(id, key));
+            self.end_iteration(id);
             let spent_ns = std::mem::take(&mut self.spent_ns);
             self.worked_ns += spent_ns;
-            self.later(spent_ns, id, Parcel::Done);
+            self.schedule(spent_ns, id, Envelope::Done);
         }
     }
 
-    /// A node takes a parcel.
-    fn perform(&mut self, to: ReplicaId, place: u32) {
-        if let Parcel::Message { from, counted, tag, .. } = self.parcels.get(place).parcel {
+    /// A node takes an envelope.
+    fn handle_envelope(&mut self, to: ReplicaId, key: u32) {
+        if let Envelope::Message { from, counted, tag, .. } = self.envelopes.get_mut(key).envelope {
             self.digest.note(self.now_ns, from.0, to.0, tag);
             self.counts.received(self.roles.of(to), to, counted);
             self.spent_ns += self.costs.message_ns(counted.bytes);
             self.read_from(from);
-            if let Some(input) = self.admit(to, place) {
+            if let Some(input) = self.admit(to, key) {
                 self.step(to, Input::Deliver { from, message: input });
             }
             return;
         }
-        match self.parcels.take(place).parcel {
-            Parcel::Message { .. } | Parcel::Done => unreachable!("handled above"),
-            Parcel::Reply { from, bundle, counted } => {
+        match self.envelopes.remove(key).envelope {
+            Envelope::Message { .. } | Envelope::Done => unreachable!("handled above"),
+            Envelope::Reply { from, bundle, counted } => {
                 if from != to {
                     self.counts.received(self.roles.of(to), to, counted);
                     self.spent_ns += self.costs.message_ns(counted.bytes);
@@ -453,50 +456,50 @@ impl<P: Protocol> World<P> {
                 }
                 self.take_reply(to, from, &bundle);
             }
-            Parcel::Bundle => {
+            Envelope::Bundle => {
                 for requests in self.clients.take_held(to).chunks(self.bundle_max) {
                     self.hand_over(to, requests.to_vec());
                 }
             }
-            Parcel::Remind(bundle) => self.remind(to, bundle),
-            Parcel::Expire { timer, generation } => {
+            Envelope::Remind(bundle) => self.remind(to, bundle),
+            Envelope::Expire { timer, generation } => {
                 let node = &mut self.nodes[usize::from(to.0)];
                 if node.timers.get(&timer) == Some(&generation) {
                     node.timers.remove(&timer);
                     self.step(to, Input::Expire(timer));
                 }
             }
-            Parcel::Due => self.next_request(to),
-            Parcel::GiveUp { session, counter } => self.give_up(session, counter),
+            Envelope::Due => self.next_request(to),
+            Envelope::GiveUp { session, counter } => self.give_up(session, counter),
         }
     }
 
     /// Lets a message in, or not.
-    fn admit(&mut self, to: ReplicaId, place: u32) -> Option<Verified<P::Message>> {
+    fn admit(&mut self, to: ReplicaId, key: u32) -> Option<Verified<P::Message>> {
         let rejection = if !self.metered {
             let shared = &mut self.admissions[0];
-            let sent = self.parcels.get(place);
-            let Parcel::Message { from, body, .. } = &mut sent.parcel else {
+            let sent = self.envelopes.get_mut(key);
+            let Envelope::Message { from, body, .. } = &mut sent.envelope else {
                 unreachable!("only messages are admitted");
             };
-            body.settle(|message| shared.admit(*from, message));
-            match self.hand_out(place) {
+            body.admit_once(|message| shared.admit(*from, message));
+            match self.take_copy(key) {
                 Body::Admitted(message) => return Some(message),
                 Body::Refused(rejection) => rejection,
-                Body::Raw(_) | Body::AtTheDoor => unreachable!("admitted above"),
+                Body::Raw(_) | Body::BeingAdmitted => unreachable!("admitted above"),
             }
         } else {
-            let Parcel::Message { from, .. } = self.parcels.get(place).parcel else {
+            let Envelope::Message { from, .. } = self.envelopes.get_mut(key).envelope else {
                 unreachable!("only messages are admitted");
             };
-            let Body::Raw(message) = self.hand_out(place) else {
+            let Body::Raw(message) = self.take_copy(key) else {
                 unreachable!("each node admits for itself");
             };
             let admission = &mut self.admissions[usize::from(to.0)];
             let before = admission.signatures_checked();
             let admitted = admission.admit(from, message);
             let checked = admission.signatures_checked() - before;
-            self.check_in_turn(checked);
+            self.count_checks(checked);
             match admitted {
                 Ok(message) => return Some(message),
                 Err(rejection) => rejection,
@@ -504,32 +507,32 @@ impl<P: Protocol> World<P> {
         };
         self.counts.by_node[usize::from(to.0)].rejected += 1;
         self.trace.caught.insert(rejection.from);
-        self.tell(to, Seen::Rejection(&rejection));
+        self.notify(to, Seen::Rejection(&rejection));
         None
     }
 
     /// One copy of a message; the last one is the message itself.
-    fn hand_out(&mut self, place: u32) -> Body<P::Message> {
-        let sent = self.parcels.get(place);
+    fn take_copy(&mut self, key: u32) -> Body<P::Message> {
+        let sent = self.envelopes.get_mut(key);
         sent.copies -= 1;
         if sent.copies > 0 {
-            let Parcel::Message { body, .. } = &sent.parcel else {
+            let Envelope::Message { body, .. } = &sent.envelope else {
                 unreachable!("only messages have copies");
             };
             return body.clone();
         }
-        match self.parcels.take(place).parcel {
-            Parcel::Message { body, .. } => body,
+        match self.envelopes.remove(key).envelope {
+            Envelope::Message { body, .. } => body,
             _ => unreachable!("only messages have copies"),
         }
     }
 
-    /// Drops one copy of a parcel.
-    fn release(&mut self, place: u32) {
-        let sent = self.parcels.get(place);
+    /// Drops one copy of an envelope.
+    fn drop_copy(&mut self, key: u32) {
+        let sent = self.envelopes.get_mut(key);
         sent.copies -= 1;
         if sent.copies == 0 {
-            self.parcels.take(place);
+            self.envelopes.remove(key);
         }
     }
 
@@ -554,7 +557,7 @@ impl<P: Protocol> World<P> {
                 self.generations += 1;
                 let generation = self.generations;
                 self.nodes[usize::from(id.0)].timers.insert(timer, generation);
-                self.later(after.0 * 1000, id, Parcel::Expire { timer, generation });
+                self.schedule(after.0 * 1000, id, Envelope::Expire { timer, generation });
             }
             Effect::CancelTimer(timer) => {
                 self.nodes[usize::from(id.0)].timers.remove(&timer);
@@ -565,19 +568,19 @@ impl<P: Protocol> World<P> {
                 if rejection.reason.is_offence() {
                     self.trace.caught.insert(rejection.from);
                 }
-                self.tell(id, Seen::Rejection(&rejection));
+                self.notify(id, Seen::Rejection(&rejection));
             }
-            Effect::Mark(mark) => self.note(id, mark),
+            Effect::Mark(mark) => self.record_mark(id, mark),
         }
     }
 
-    fn tell(&mut self, id: ReplicaId, seen: Seen<'_>) {
+    fn notify(&mut self, id: ReplicaId, seen: Seen<'_>) {
         if let Some(observer) = &mut self.observer {
             observer(self.now_ns, id, seen);
         }
     }
 
-    fn note(&mut self, id: ReplicaId, mark: Mark) {
+    fn record_mark(&mut self, id: ReplicaId, mark: Mark) {
         match mark {
             Mark::Executed { seq, digest, requests, .. } => {
                 let digest = digest.to_string();
@@ -592,7 +595,7 @@ impl<P: Protocol> World<P> {
             }
             _ => {}
         }
-        self.tell(id, Seen::Mark(&mark));
+        self.notify(id, Seen::Mark(&mark));
         if self.record {
             self.trace.marks.push(Stamped { at_us: self.now_ns / 1000, replica: id, mark });
         }

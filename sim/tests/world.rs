@@ -8,7 +8,7 @@ use kernel::{
     Operation, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signer, Status, View, Wire,
 };
 use serde::{Deserialize, Serialize};
-use sim::{Costs, Delay, LinkRule, Load, Memory, Network, Pace, Partition, Setup, Turns, World};
+use sim::{Costs, Delay, IterationCosts, LinkRule, Load, Memory, Network, Pace, Partition, Setup, World};
 use std::sync::Arc;
 
 /// 40 bytes each, and some more for the encoding.
@@ -44,13 +44,13 @@ impl Falsify for Message {
     fn subject(&self) -> Option<Subject> {
         None
     }
-    fn retold(&self, _: Digest, _: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
+    fn with_value(&self, _: Digest, _: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
         None
     }
     fn forged(&self, _: Forgery, _: &Cluster, _: &Signer) -> Option<Message> {
         None
     }
-    fn unprovoked(_: View, _: &Cluster, _: &Signer) -> Vec<Message> {
+    fn needless_view_changes(_: View, _: &Cluster, _: &Signer) -> Vec<Message> {
         vec![]
     }
     fn noise(_: Seq, _: &mut dyn Choose, _: &Cluster, _: &Signer) -> Message {
@@ -187,8 +187,8 @@ fn work_occupies_a_node_and_what_comes_meanwhile_waits() {
 
 #[test]
 fn what_a_node_handles_in_one_turn_is_read_and_sent_together() {
-    let turns = Turns { per_turn_us: 2.0, per_chunk_us: 5.0, ..Turns::default() };
-    let costs = Costs { sign_us: 50.0, per_message_us: 10.0, turns: Some(turns), ..Costs::default() };
+    let iteration = IterationCosts { per_iteration_us: 2.0, per_chunk_us: 5.0, ..IterationCosts::default() };
+    let costs = Costs { sign_us: 50.0, per_message_us: 10.0, iteration: Some(iteration), ..Costs::default() };
     let mut world = world_of(Setup { costs, ..setup(3, Network::constant(100)) });
     world.submit(ReplicaId(0), b"a");
     world.run(10_000);

@@ -9,10 +9,10 @@ use kernel::{
 use pbft::{Message, Vote};
 use std::sync::Arc;
 
-/// Says to all what it is told, and counts.
+/// Says to all what it is sent, and counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Crier {
-    pub(crate) heard: usize,
+    pub(crate) received: usize,
     pub(crate) submitted: usize,
     pub(crate) rang: usize,
     pub(crate) view: View,
@@ -33,8 +33,8 @@ impl Protocol for Crier {
                 cx.send_all(Message::Requests(bundle));
             }
             Input::Deliver { message, .. } => {
-                self.heard += 1;
-                cx.mark(Mark::Stable { seq: Seq(self.heard as u64) });
+                self.received += 1;
+                cx.mark(Mark::Stable { seq: Seq(self.received as u64) });
                 cx.send_all(message.into_inner());
             }
             Input::Expire(_) => self.rang += 1,
@@ -113,7 +113,7 @@ impl Bench {
     }
 
     /// What the node sends when its replica says `message` to all.
-    pub(crate) fn say(&mut self, message: &Message) -> Vec<(To, Message)> {
+    pub(crate) fn send_or_hold(&mut self, message: &Message) -> Vec<(To, Message)> {
         let from = (self.id as u16 + 2) % 4;
         sent(&self.deliver(from, message))
     }

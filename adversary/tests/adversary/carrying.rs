@@ -9,7 +9,7 @@ use pbft::Message;
 fn without_behaviours_the_node_is_its_replica() {
     let mut bench = bench(1, &[]);
     let start = bench.step(Input::Start);
-    assert_eq!(timers(&start), [(Timer::Inner { life: 0, timer: 0 }, Micros(1))]);
+    assert_eq!(timers(&start), [(Timer::Inner { instance: 0, timer: 0 }, Micros(1))]);
     let prepare = bench.prepare(1);
     let effects = bench.deliver(3, &prepare);
     assert_eq!(effects.len(), 2);
@@ -20,16 +20,16 @@ fn without_behaviours_the_node_is_its_replica() {
 fn duplicate_sends_twice() {
     let prepare = bench(1, &[]).prepare(1);
     let mut always = bench(1, &["duplicate"]);
-    assert_eq!(always.say(&prepare), [to_each(&[0, 2, 3], &prepare), to_all(&prepare)].concat());
-    assert_eq!(bench(1, &["duplicate=0"]).say(&prepare), to_all(&prepare));
+    assert_eq!(always.send_or_hold(&prepare), [to_each(&[0, 2, 3], &prepare), to_all(&prepare)].concat());
+    assert_eq!(bench(1, &["duplicate=0"]).send_or_hold(&prepare), to_all(&prepare));
 }
 
 #[test]
 fn drop_delay_and_partial_do_what_they_say() {
     let prepare = bench(1, &[]).prepare(1);
-    assert_eq!(bench(1, &["drop=1"]).say(&prepare), []);
-    assert_eq!(bench(1, &["withhold"]).say(&prepare), []);
-    assert_eq!(bench(1, &["partial=2"]).say(&prepare), to_all(&prepare), "a vote is not served");
+    assert_eq!(bench(1, &["drop=1"]).send_or_hold(&prepare), []);
+    assert_eq!(bench(1, &["withhold"]).send_or_hold(&prepare), []);
+    assert_eq!(bench(1, &["partial=2"]).send_or_hold(&prepare), to_all(&prepare), "a vote is not served");
     let mut late = bench(1, &["delay=5ms", "delay=2ms"]);
     let effects = late.deliver(3, &prepare);
     assert_eq!(sent(&effects), []);
@@ -37,7 +37,7 @@ fn drop_delay_and_partial_do_what_they_say() {
     assert_eq!(sent(&late.expire(Timer::Release(0))), to_all(&prepare));
     assert_eq!(sent(&late.expire(Timer::Release(0))), []);
     let proposal = bench(0, &[]).proposal(1, 1);
-    assert_eq!(bench(0, &["partial=2"]).say(&proposal), to_each(&[2], &proposal));
+    assert_eq!(bench(0, &["partial=2"]).send_or_hold(&proposal), to_each(&[2], &proposal));
 }
 
 #[test]
@@ -64,12 +64,12 @@ fn reorder_holds_each_message_a_time_of_its_own() {
 fn replay_sends_what_was_said_and_heard_before() {
     let mut bench = bench(1, &["replay=1"]);
     let (first, second) = (bench.prepare(1), bench.prepare(2));
-    // What is heard is recorded before it is repeated: the bench's crier says it.
-    assert_eq!(bench.say(&first), [to_all(&first), to_all(&first)].concat());
-    let said = bench.say(&second);
-    assert_eq!(said.len(), 2);
-    assert!(said[0].1 == first || said[0].1 == second);
-    assert_eq!(said[1..], to_all(&second)[..]);
+    // What is received is recorded before it is repeated: the bench's crier says it.
+    assert_eq!(bench.send_or_hold(&first), [to_all(&first), to_all(&first)].concat());
+    let sent = bench.send_or_hold(&second);
+    assert_eq!(sent.len(), 2);
+    assert!(sent[0].1 == first || sent[0].1 == second);
+    assert_eq!(sent[1..], to_all(&second)[..]);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_is_recorded_stays_bounded() {
     let mut sizes = Vec::new();
     for seq in 1..=2000 {
         let prepare = bench.prepare(seq + 1_000_000);
-        bench.say(&prepare);
+        bench.send_or_hold(&prepare);
         sizes.push(size(&bench));
     }
     assert!(sizes[1999] <= sizes[100] + 64, "{} then {}", sizes[100], sizes[1999]);
@@ -98,9 +98,9 @@ fn flood_says_useless_things_in_bursts_that_go_on() {
         assert!(admission.admit(ReplicaId(1), message.clone()).is_ok(), "plausible: {message:?}");
     }
     let prepare = bench.prepare(77);
-    bench.say(&prepare);
+    bench.send_or_hold(&prepare);
     let repeated = (0..10).flat_map(|_| sent(&bench.expire(Timer::Tick(0)))).any(|(_, m)| m == prepare);
-    assert!(repeated, "what was heard is part of it");
+    assert!(repeated, "what was received is part of it");
 }
 
 #[test]
@@ -137,8 +137,8 @@ fn behaviours_that_act_by_themselves_begin_when_the_host_rouses_them() {
     let mut bench = bench(1, &[]);
     bench.step(Input::Start);
     bench.node.set_behaviours(vec!["flood".parse().unwrap()]);
-    let roused = bench.expire(Adversary::<crate::bench::Crier>::ROUSE);
-    assert_eq!(timers(&roused), [(Timer::Tick(0), Micros::from_millis(10))]);
+    let changed = bench.expire(Adversary::<crate::bench::Crier>::BEHAVIOURS_CHANGED);
+    assert_eq!(timers(&changed), [(Timer::Tick(0), Micros::from_millis(10))]);
     bench.node.set_behaviours(vec![]);
     assert_eq!(bench.expire(Timer::Tick(0)), []);
 }
@@ -146,9 +146,9 @@ fn behaviours_that_act_by_themselves_begin_when_the_host_rouses_them() {
 #[test]
 fn behaviours_combine_in_the_order_given() {
     let prepare = bench(1, &[]).prepare(1);
-    assert_eq!(bench(1, &["duplicate", "drop=1"]).say(&prepare), []);
+    assert_eq!(bench(1, &["duplicate", "drop=1"]).send_or_hold(&prepare), []);
     let mut lying = bench(1, &["malicious", "duplicate[to=2]", "drop=1[to=3]"]);
-    let lie = match lying.say(&prepare)[..] {
+    let lie = match lying.send_or_hold(&prepare)[..] {
         [(_, Message::Vote(ref lie)), ..] => lie.clone(),
         ref other => panic!("{other:?}"),
     };
@@ -156,7 +156,7 @@ fn behaviours_combine_in_the_order_given() {
     assert_eq!((lie.phase, lie.author), (Phase::Prepare, ReplicaId(1)));
     let lie = Message::Vote(lie);
     lying.admission().admit(ReplicaId(1), lie.clone()).expect("correctly signed");
-    assert_eq!(lying.say(&prepare), to_each(&[0, 2, 2], &lie));
+    assert_eq!(lying.send_or_hold(&prepare), to_each(&[0, 2, 2], &lie));
     let mut off = bench(1, &["duplicate", "offline"]);
     assert!(off.deliver(3, &prepare).is_empty());
     assert!(matches!(off.step(Input::Start)[..], [Effect::SetTimer { .. }]));

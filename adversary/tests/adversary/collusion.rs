@@ -10,7 +10,7 @@ use sim::{Setup, World};
 const SECOND: u64 = 1_000_000;
 
 /// A proposal of replica 0 and its alternative.
-fn stories(bench: &Bench) -> (Message, Message) {
+fn values(bench: &Bench) -> (Message, Message) {
     let truth = bench.proposal(1, 2);
     let lie = truth.alternative(&bench.cluster, &bench.signers[0]).unwrap();
     (truth, lie)
@@ -24,13 +24,13 @@ fn prepare(bench: &Bench, story: &Message) -> Message {
 #[test]
 fn the_commander_tells_each_side_its_story_and_its_accomplice_both() {
     let mut bench = bench(0, &["equivocate=0;1"]);
-    let (truth, lie) = stories(&bench);
-    let said = bench.say(&truth);
+    let (truth, lie) = values(&bench);
+    let sent = bench.send_or_hold(&truth);
     let expected = [to_each(&[1, 2], &truth), to_each(&[1, 3], &lie)].concat();
-    assert_eq!(said, expected);
+    assert_eq!(sent, expected);
     let own = Message::Vote(bench.vote(0, Phase::Commit, 1, truth.subject().unwrap().digest));
     let other = Message::Vote(bench.vote(0, Phase::Commit, 1, lie.subject().unwrap().digest));
-    assert_eq!(bench.say(&own), [to_each(&[1, 2], &own), to_each(&[1, 3], &other)].concat());
+    assert_eq!(bench.send_or_hold(&own), [to_each(&[1, 2], &own), to_each(&[1, 3], &other)].concat());
 }
 
 /// In either order of arrival the accomplice follows the first story, keeps the
@@ -40,17 +40,17 @@ fn the_commander_tells_each_side_its_story_and_its_accomplice_both() {
 fn the_accomplice_tells_the_same_stories_whichever_it_hears_first() {
     for swapped in [false, true] {
         let mut bench = bench(1, &["equivocate=0;1"]);
-        let (truth, lie) = stories(&bench);
+        let (truth, lie) = values(&bench);
         let (first, second) = if swapped { (&lie, &truth) } else { (&truth, &lie) };
         bench.deliver(0, first);
-        assert_eq!(bench.node.inner().heard, 1);
-        assert_eq!(bench.say(&prepare(&bench, first)), [], "one story is not enough");
-        let overdue = sent(&bench.deliver(0, second));
-        assert_eq!(bench.node.inner().heard, 2, "the second story was not passed on");
+        assert_eq!(bench.node.inner().received, 1);
+        assert_eq!(bench.send_or_hold(&prepare(&bench, first)), [], "one story is not enough");
+        let sendable = sent(&bench.deliver(0, second));
+        assert_eq!(bench.node.inner().received, 2, "the second story was not passed on");
         for expected in
             [to_each(&[0, 2], &prepare(&bench, &truth)), to_each(&[0, 3], &prepare(&bench, &lie))].concat()
         {
-            assert!(overdue.contains(&expected), "swapped {swapped}: {expected:?} in {overdue:?}");
+            assert!(sendable.contains(&expected), "swapped {swapped}: {expected:?} in {sendable:?}");
         }
     }
 }
@@ -60,7 +60,7 @@ fn a_certificate_for_the_other_side_waits_for_its_votes() {
     use kernel::{Seq, View};
     use pbft::{Certificate, CertificateKind};
     let mut bench = bench(1, &["equivocate=0;1"]);
-    let (truth, lie) = stories(&bench);
+    let (truth, lie) = values(&bench);
     bench.deliver(0, &truth);
     bench.deliver(0, &lie);
     let digest = truth.subject().unwrap().digest;
@@ -76,19 +76,19 @@ fn a_certificate_for_the_other_side_waits_for_its_votes() {
         communication_node: None,
         votes: (0..3).map(|id| (ReplicaId(id as u16), signature(id))).collect(),
     }));
-    assert_eq!(bench.say(&certificate), to_each(&[0, 2], &certificate));
+    assert_eq!(bench.send_or_hold(&certificate), to_each(&[0, 2], &certificate));
     let vote = Message::Vote(bench.vote(3, Phase::Prepare, 1, lie.subject().unwrap().digest));
-    let said = sent(&bench.deliver(3, &vote));
-    let built: Vec<_> = said.iter().filter(|(_, message)| message.kind() == "prepared-certificate").collect();
-    assert_eq!(built.len(), 2, "to the accomplice and to replica 3: {said:?}");
+    let sent = sent(&bench.deliver(3, &vote));
+    let built: Vec<_> = sent.iter().filter(|(_, message)| message.kind() == "prepared-certificate").collect();
+    assert_eq!(built.len(), 2, "to the accomplice and to replica 3: {sent:?}");
     for (_, message) in built {
         assert_eq!(message.subject(), lie.subject());
         bench.admission().admit(ReplicaId(1), message.clone()).expect("it holds");
     }
 }
 
-fn together(liars: &[u16], fault: &str) -> Vec<(u16, Vec<Behaviour>)> {
-    liars.iter().map(|id| (*id, vec![fault.parse().unwrap()])).collect()
+fn together(colluders: &[u16], fault: &str) -> Vec<(u16, Vec<Behaviour>)> {
+    colluders.iter().map(|id| (*id, vec![fault.parse().unwrap()])).collect()
 }
 
 fn judge<P: Protocol + 'static>(
@@ -123,38 +123,38 @@ fn paper_with(n: u16, faults: Vec<(u16, Vec<Behaviour>)>) -> Result<(), String> 
 
 #[test]
 fn beyond_f_they_make_honest_replicas_disagree() {
-    for (n, liars, fault) in [
+    for (n, colluders, fault) in [
         (4, vec![0, 1], "equivocate=0;1"),
         (4, vec![0, 3], "equivocate=0;3"),
         (4, vec![0, 2], "equivocate=victim;0;2"),
         (7, vec![0, 1, 2], "equivocate=0;1;2"),
         (7, vec![0, 4, 5], "equivocate=0;4;5"),
     ] {
-        let pbft = pbft_with(n, together(&liars, fault));
+        let pbft = pbft_with(n, together(&colluders, fault));
         assert!(pbft.is_err(), "pbft, n = {n}, {fault}");
     }
-    for (n, liars, fault) in [(4, vec![0, 1], "equivocate=0;1"), (7, vec![0, 1, 2], "equivocate=0;1;2")] {
-        let ccro = ccro_with(n, together(&liars, fault));
+    for (n, colluders, fault) in [(4, vec![0, 1], "equivocate=0;1"), (7, vec![0, 1, 2], "equivocate=0;1;2")] {
+        let ccro = ccro_with(n, together(&colluders, fault));
         assert!(ccro.is_err(), "ccro, n = {n}, {fault}");
     }
 }
 
 #[test]
 fn within_f_they_do_not() {
-    for (n, liars, fault) in [
+    for (n, colluders, fault) in [
         (4, vec![0], "equivocate=0"),
         (7, vec![0, 1], "equivocate=0;1"),
         (7, vec![0, 1], "equivocate=victim;0;1"),
         (7, vec![2, 5], "equivocate=2;5"),
         (10, vec![0, 1, 2], "equivocate=0;1;2"),
     ] {
-        pbft_with(n, together(&liars, fault)).unwrap();
-        ccro_with(n, together(&liars, fault)).unwrap();
+        pbft_with(n, together(&colluders, fault)).unwrap();
+        ccro_with(n, together(&colluders, fault)).unwrap();
     }
 }
 
 /// A STORE is the commander's word alone, so it takes no accomplice: one node of
-/// six, which is as many as the published flow is said to tolerate, stores another
+/// six, which is as many as the published flow is sent to tolerate, stores another
 /// block at its victim.
 #[test]
 fn one_commander_breaks_the_published_flow() {
@@ -164,7 +164,7 @@ fn one_commander_breaks_the_published_flow() {
 }
 
 /// Commander and communication node are two, as many as `n = 9` nodes of the
-/// published flow are said to tolerate.
+/// published flow are sent to tolerate.
 #[test]
 fn the_published_flow_is_broken_within_its_own_f() {
     assert_eq!(ccro::paper::max_faulty(9), 2);

@@ -50,9 +50,9 @@ fn new_view(bench: &Bench) -> NewView {
 /// why it is refused.
 fn refused(kind: &str, message: &Message) -> Reason {
     let mut bench = bench(1, &[&format!("forge={kind}")]);
-    let said = bench.say(message);
-    assert_ne!(said, to_all(message), "{kind}: {message:?}");
-    let counterfeit = said[0].1.clone();
+    let sent = bench.send_or_hold(message);
+    assert_ne!(sent, to_all(message), "{kind}: {message:?}");
+    let counterfeit = sent[0].1.clone();
     bench.admission().admit(ReplicaId(1), counterfeit).expect_err("not taken in").reason
 }
 
@@ -98,8 +98,8 @@ fn short_repeated_and_mixed_certificates_are_refused() {
 fn a_repeated_certificate_has_as_many_votes_as_it_takes_and_the_commander_s() {
     let mut bench = bench(1, &["forge=repeated"]);
     let genuine = certificate(&bench, CertificateKind::Prepared);
-    let said = bench.say(&Message::Certificate(Arc::new(genuine)));
-    let Message::Certificate(forged) = &said[0].1 else { panic!("{said:?}") };
+    let sent = bench.send_or_hold(&Message::Certificate(Arc::new(genuine)));
+    let Message::Certificate(forged) = &sent[0].1 else { panic!("{sent:?}") };
     let authors: Vec<u16> = forged.votes.iter().map(|(author, _)| author.0).collect();
     assert_eq!(authors, [0, 0, 1]);
 }
@@ -127,7 +127,7 @@ fn without_a_kind_every_kind_that_fits_has_its_turn() {
     let genuine = Message::Certificate(Arc::new(certificate(&bench, CertificateKind::Committed)));
     let mut seen = std::collections::HashSet::new();
     for _ in 0..60 {
-        seen.insert(bench.say(&genuine).remove(0).1);
+        seen.insert(bench.send_or_hold(&genuine).remove(0).1);
     }
     assert_eq!(seen.len(), 5, "signature, name, short, repeated, mixed");
     let fetch = Message::Fetch { seq: Seq(1), digest: Digest::ZERO };
@@ -143,7 +143,7 @@ fn replies_are_forged_too() {
     let bundle =
         ReplyBundle::sign(&bench.cluster, &bench.signers[1], View(0), Seq(1), ReplicaId(0), vec![reply]);
     assert!(bench.keyring.verify(&bundle.claim(&bench.cluster)));
-    let spoilt = ReplyBundle { signature: bundle.signature.spoilt(), ..bundle.clone() };
-    assert!(!bench.keyring.verify(&spoilt.claim(&bench.cluster)));
-    assert_eq!(Message::unprovoked(View(0), &bench.cluster, &bench.signers[1]).len(), 2);
+    let corrupted = ReplyBundle { signature: bundle.signature.corrupted(), ..bundle.clone() };
+    assert!(!bench.keyring.verify(&corrupted.claim(&bench.cluster)));
+    assert_eq!(Message::needless_view_changes(View(0), &bench.cluster, &bench.signers[1]).len(), 2);
 }

@@ -3,7 +3,7 @@
 mod bench;
 mod carrying;
 mod collusion;
-mod copies;
 mod forging;
+mod instances;
 mod safety;
 mod triggers;

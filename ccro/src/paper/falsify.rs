@@ -22,7 +22,7 @@ impl Statement {
 
     fn forged(&self, forgery: Forgery, cluster: &Cluster) -> Option<Statement> {
         match forgery {
-            Forgery::Signature => Some(Statement { signature: self.signature.spoilt(), ..self.clone() }),
+            Forgery::Signature => Some(Statement { signature: self.signature.corrupted(), ..self.clone() }),
             Forgery::Name => Some(Statement { author: cluster.next(self.author), ..self.clone() }),
             // There are no certificates in this flow.
             Forgery::Short | Forgery::Repeated | Forgery::Mixed => None,
@@ -78,7 +78,7 @@ impl Falsify for Message {
         Some(Subject { view: view(header.attempt), seq: header.seq, digest: header.digest })
     }
 
-    fn retold(
+    fn with_value(
         &self,
         digest: Digest,
         heard: &[Message],
@@ -130,7 +130,7 @@ impl Falsify for Message {
     }
 
     /// This flow has no views that anyone could ask to leave.
-    fn unprovoked(_view: View, _cluster: &Cluster, _signer: &Signer) -> Vec<Message> {
+    fn needless_view_changes(_view: View, _cluster: &Cluster, _signer: &Signer) -> Vec<Message> {
         vec![]
     }
 

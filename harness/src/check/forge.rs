@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Signature, Signer, View};
 use pbft::new_view::Outline;
 use pbft::{Certificate, CertificateKind, Message, NewView, ViewChange, Vote};
-use sim::checker::{Lie, signers};
+use sim::checker::{Forged, signers};
 
 /// The alphabet of a liar.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl Forger {
     }
 
     /// All that it may say now.
-    pub fn forge(&self, heard: &[&Message]) -> Vec<Lie<Message>> {
+    pub fn forge(&self, heard: &[&Message]) -> Vec<Forged<Message>> {
         let mut said = self.own.clone();
         let mut known = Known::default();
         heard.iter().copied().chain(&self.own).for_each(|message| known.learn(message));
@@ -72,7 +72,7 @@ impl Forger {
             said.extend(changes.into_iter().map(Message::ViewChange));
         }
         let from = self.signer.id();
-        said.into_iter().map(|message| Lie { from, to: None, message }).collect()
+        said.into_iter().map(|message| Forged { from, to: None, message }).collect()
     }
 
     fn proposals_and_votes(&self) -> Vec<Message> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use apps::OpaqueLog;
 use ccro::paper::{self, Attempt, Message, Statement, Step};
 use kernel::{Batch, Cluster, ReplicaId, Seq, Wire as _};
-use sim::checker::{Lie, Names, Node, Scope, requests_of, signers};
+use sim::checker::{Forged, Names, Node, Scope, requests_of, signers};
 
 use super::scopes::{cluster, honest, two};
 
@@ -52,10 +52,13 @@ pub fn paper(n: u16, liars: Liars) -> Scope<Paper> {
     scope.describe = describe;
     scope.lost =
         |message| matches!(message, Message::Requests(_) | Message::Fetch { .. } | Message::State { .. });
-    scope.liars = lying;
+    scope.faulty = lying;
     scope.forge = Box::new(move |_| {
-        let lie =
-            |(from, message): &(ReplicaId, Message)| Lie { from: *from, to: None, message: message.clone() };
+        let lie = |(from, message): &(ReplicaId, Message)| Forged {
+            from: *from,
+            to: None,
+            message: message.clone(),
+        };
         lies.iter().map(lie).collect()
     });
     scope

@@ -102,7 +102,7 @@ impl<P: Checkable<Message = Message>> Cast<P> {
         scope.names = two.names;
         scope.describe = describe;
         scope.lost = is_upkeep;
-        scope.gist = gist;
+        scope.abstraction = gist;
         scope.topic = topic;
         scope
     }
@@ -124,7 +124,7 @@ impl<P: Checkable<Message = Message>> Cast<P> {
             new_views: (1..=views).map(View).collect(),
         };
         let forger = Forger::new(&scope.cluster, ReplicaId(liar), alphabet);
-        scope.liars = BTreeSet::from([ReplicaId(liar)]);
+        scope.faulty = BTreeSet::from([ReplicaId(liar)]);
         scope.forge = Box::new(move |heard| forger.forge(heard));
         if views == 0 {
             scope.lost = is_upkeep_or_view_change;
@@ -179,7 +179,7 @@ pub fn pbft_view_change(n: u16, views: u64, expirations: u8) -> Scope<Pbft> {
     let mut scope = pbft(n).liar(0, &[1], views, 0);
     // The next commander has something to propose where a slot is left open.
     scope.nodes[0].submits = vec![two(&scope.cluster).bundles[1].clone()];
-    scope.patience = |timer| u8::from(*timer == pbft::Timer::View) * 3;
+    scope.max_expirations = |timer| u8::from(*timer == pbft::Timer::View) * 3;
     scope.expirations = expirations;
     scope
 }
@@ -278,7 +278,7 @@ pub fn ccro_after_an_honest_fast_path(expirations: u8) -> Scope<Ccro> {
 }
 
 fn impatient(mut scope: Scope<Ccro>, expirations: u8) -> Scope<Ccro> {
-    scope.patience = |timer| match timer {
+    scope.max_expirations = |timer| match timer {
         ccro::Timer::FastWait(_) | ccro::Timer::Fallback(_) => 1,
         ccro::Timer::Pbft(pbft::Timer::View) => 3,
         ccro::Timer::Pbft(pbft::Timer::Resend) => 0,

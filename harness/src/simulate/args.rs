@@ -28,7 +28,7 @@ pub struct SimulateArgs {
     pub network: String,
     /// What work costs: none, measured (signatures and messages on this machine, now), or such as
     /// sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 (cores: shared by all nodes; client_us: pause
-    /// between a client's requests; per_turn_us, per_chunk_us, batch_us, batch_verify_us: what is paid once in a node's turn)
+    /// between a client's requests; per_iteration_us, per_chunk_us, batch_us, batch_verify_us: what is paid once in one iteration of a node's event loop)
     #[arg(long, value_name = "COSTS", default_value = "none")]
     pub costs: String,
     /// Real Ed25519 signatures instead of symbolic ones

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use kernel::keys::seeded;
 use node::{LinkCostPlan, LinkCosts, measure_streaming};
 use serde::Serialize;
-use sim::{Costs, Turns};
+use sim::{Costs, IterationCosts};
 use tokio::task::LocalSet;
 
 use crate::console::say;
@@ -14,7 +14,7 @@ use crate::floor;
 use crate::overhead;
 
 const FORMS: &str = "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 \
-     (and client_us, per_turn_us, per_chunk_us, batch_us, batch_verify_us)";
+     (and client_us, per_iteration_us, per_chunk_us, batch_us, batch_verify_us)";
 
 /// Reads `--costs`. Measured ones are measured when they are asked for, so that
 /// bad input is refused first.
@@ -46,10 +46,10 @@ fn parse(text: &str) -> Result<Costs> {
             "per_message_us" => costs.per_message_us = number,
             "per_byte_ns" => costs.per_byte_ns = number,
             "client_us" => costs.client_us = number,
-            "per_turn_us" => turns(&mut costs).per_turn_us = number,
-            "per_chunk_us" => turns(&mut costs).per_chunk_us = number,
-            "batch_us" => turns(&mut costs).batch_us = number,
-            "batch_verify_us" => turns(&mut costs).batch_verify_us = number,
+            "per_iteration_us" => iteration(&mut costs).per_iteration_us = number,
+            "per_chunk_us" => iteration(&mut costs).per_chunk_us = number,
+            "batch_us" => iteration(&mut costs).batch_us = number,
+            "batch_verify_us" => iteration(&mut costs).batch_verify_us = number,
             "cores" if number.fract() == 0.0 && (1.0..=65_535.0).contains(&number) => {
                 costs.cores = Some(number as u16);
             }
@@ -60,9 +60,9 @@ fn parse(text: &str) -> Result<Costs> {
     Ok(costs)
 }
 
-/// Any cost of turns makes nodes work in turns.
-fn turns(costs: &mut Costs) -> &mut Turns {
-    costs.turns.get_or_insert_default()
+/// Any cost of iterations makes nodes work in iterations.
+fn iteration(costs: &mut Costs) -> &mut IterationCosts {
+    costs.iteration.get_or_insert_default()
 }
 
 /// What was measured of this machine.
@@ -135,11 +135,15 @@ fn with_messages(costs: Costs, hops: &Hops) -> Costs {
     let one_link_more_us = (WIDE as f64 * wide_us - small.cpu_us_alone) / (WIDE - 1) as f64;
     let one_link_more_us = one_link_more_us.clamp(0.0, small.cpu_us_alone);
     let per_chunk_us = (one_link_more_us - small.cpu_us_per_message).max(0.0) / 2.0;
-    let per_turn_us = (small.cpu_us_alone - small.cpu_us_per_message - 2.0 * per_chunk_us).max(0.0);
+    let per_iteration_us = (small.cpu_us_alone - small.cpu_us_per_message - 2.0 * per_chunk_us).max(0.0);
     Costs {
         per_message_us: (small.cpu_us_per_message - per_byte_us * SMALL as f64).max(0.0) / 2.0,
         per_byte_ns: per_byte_us * 1e3 / 2.0,
-        turns: Some(Turns { per_turn_us, per_chunk_us, ..costs.turns.unwrap_or_default() }),
+        iteration: Some(IterationCosts {
+            per_iteration_us,
+            per_chunk_us,
+            ..costs.iteration.unwrap_or_default()
+        }),
         ..costs
     }
 }
@@ -163,13 +167,13 @@ fn signatures_of_one() -> Costs {
     let (two_us, all_us) = (batch(2), batch(16));
     let batch_verify_us = (all_us - two_us).max(0.0) / 14.0;
     let batch_us = (two_us - 2.0 * batch_verify_us).max(0.0);
-    let turns = Turns { batch_us, batch_verify_us, ..Turns::default() };
+    let iteration = IterationCosts { batch_us, batch_verify_us, ..IterationCosts::default() };
     Costs {
         sign_us: median(&mut || {
             black_box(signers[0].sign(black_box(&claims[0].bytes)));
         }),
         verify_us: median(&mut || assert!(keyring.verify(black_box(&claims[0])))),
-        turns: Some(turns),
+        iteration: Some(iteration),
         ..Costs::default()
     }
 }
@@ -188,11 +192,11 @@ pub fn median(measured: &[Costs]) -> Costs {
         per_byte_ns: of(|costs| costs.per_byte_ns),
         client_us: of(|costs| costs.client_us),
         cores: measured.iter().find_map(|costs| costs.cores),
-        turns: Some(Turns {
-            per_turn_us: of(|costs| costs.turns.unwrap_or_default().per_turn_us),
-            per_chunk_us: of(|costs| costs.turns.unwrap_or_default().per_chunk_us),
-            batch_us: of(|costs| costs.turns.unwrap_or_default().batch_us),
-            batch_verify_us: of(|costs| costs.turns.unwrap_or_default().batch_verify_us),
+        iteration: Some(IterationCosts {
+            per_iteration_us: of(|costs| costs.iteration.unwrap_or_default().per_iteration_us),
+            per_chunk_us: of(|costs| costs.iteration.unwrap_or_default().per_chunk_us),
+            batch_us: of(|costs| costs.iteration.unwrap_or_default().batch_us),
+            batch_verify_us: of(|costs| costs.iteration.unwrap_or_default().batch_verify_us),
         }),
     }
 }
@@ -206,11 +210,11 @@ pub fn as_text(costs: &Costs) -> String {
         format!("per_byte_ns={:.3}", costs.per_byte_ns),
         format!("client_us={:.1}", costs.client_us),
     ];
-    if let Some(turns) = costs.turns {
-        parts.push(format!("per_turn_us={:.2}", turns.per_turn_us));
-        parts.push(format!("per_chunk_us={:.2}", turns.per_chunk_us));
-        parts.push(format!("batch_us={:.2}", turns.batch_us));
-        parts.push(format!("batch_verify_us={:.2}", turns.batch_verify_us));
+    if let Some(iteration) = costs.iteration {
+        parts.push(format!("per_iteration_us={:.2}", iteration.per_iteration_us));
+        parts.push(format!("per_chunk_us={:.2}", iteration.per_chunk_us));
+        parts.push(format!("batch_us={:.2}", iteration.batch_us));
+        parts.push(format!("batch_verify_us={:.2}", iteration.batch_verify_us));
     }
     parts.extend(costs.cores.map(|cores| format!("cores={cores}")));
     parts.join(",")
@@ -226,9 +230,9 @@ mod tests {
         assert_eq!((costs.sign_us, costs.cores, costs.verify_us), (1.5, Some(2), 0.0));
         assert!(resolve("none").unwrap().is_free());
         let text = "sign_us=1.50,verify_us=2.00,per_message_us=0.00,per_byte_ns=0.000,client_us=4.0,\
-                    per_turn_us=5.00,per_chunk_us=3.00,batch_us=0.00,batch_verify_us=0.00,cores=2";
+                    per_iteration_us=5.00,per_chunk_us=3.00,batch_us=0.00,batch_verify_us=0.00,cores=2";
         let costs = resolve(text).unwrap();
-        assert_eq!(costs.turns.map(|turns| turns.per_chunk_us), Some(3.0));
+        assert_eq!(costs.iteration.map(|iteration| iteration.per_chunk_us), Some(3.0));
         assert_eq!(as_text(&costs), text, "what is printed can be given");
         for (bad, says) in [
             ("cheap", "has no value"),
@@ -263,11 +267,11 @@ mod tests {
         let costs = with_messages(Costs::default(), &Hops { small, wide_us: 70.0 / 8.0, large_us: 22.0 });
         assert_eq!(costs.per_byte_ns, 0.5);
         assert!((costs.per_message_us - 0.9).abs() < 1e-9, "{costs:?}");
-        let turns = costs.turns.unwrap();
-        assert_eq!((turns.per_chunk_us, turns.per_turn_us), (3.0, 6.0));
+        let iteration = costs.iteration.unwrap();
+        assert_eq!((iteration.per_chunk_us, iteration.per_iteration_us), (3.0, 6.0));
         // Where more links at a time cost no less each, there is nothing left for the turn.
         let costs = with_messages(Costs::default(), &Hops { small, wide_us: 14.0, large_us: 22.0 });
-        let turns = costs.turns.unwrap();
-        assert_eq!((turns.per_chunk_us, turns.per_turn_us), (6.0, 0.0));
+        let iteration = costs.iteration.unwrap();
+        assert_eq!((iteration.per_chunk_us, iteration.per_iteration_us), (6.0, 0.0));
     }
 }

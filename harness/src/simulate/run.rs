@@ -137,7 +137,7 @@ impl Job {
             costs: self.costs,
             bundle_max: self.cell.batch,
             // As a real gateway: once more at half the timeout.
-            patience_us: (self.timeout_us / 2).max(1),
+            reminder_us: (self.timeout_us / 2).max(1),
             ..Setup::new(cluster, self.seed)
         }
     }

@@ -103,7 +103,7 @@ impl<P: Protocol> EventLoop<P> {
     fn set_behaviours(&mut self) {
         let Some(behaviours) = self.node.controls.new_behaviours.take() else { return };
         self.node.engine.replica.borrow_mut().set_behaviours(behaviours);
-        self.step(Input::Expire(Adversary::<P>::ROUSE));
+        self.step(Input::Expire(Adversary::<P>::BEHAVIOURS_CHANGED));
         self.node.controls.behaviours_set.notify_waiters();
     }
 

@@ -61,7 +61,7 @@ pub(super) fn forged(
 
 fn forged_vote(vote: &Vote, forgery: Forgery, cluster: &Cluster) -> Option<Vote> {
     match forgery {
-        Forgery::Signature => Some(Vote { signature: vote.signature.spoilt(), ..vote.clone() }),
+        Forgery::Signature => Some(Vote { signature: vote.signature.corrupted(), ..vote.clone() }),
         Forgery::Name => Some(Vote { author: cluster.next(vote.author), ..vote.clone() }),
         Forgery::Short | Forgery::Repeated | Forgery::Mixed => None,
     }
@@ -69,7 +69,7 @@ fn forged_vote(vote: &Vote, forgery: Forgery, cluster: &Cluster) -> Option<Vote>
 
 fn forged_checkpoint(vote: &CheckpointVote, forgery: Forgery, cluster: &Cluster) -> Option<CheckpointVote> {
     match forgery {
-        Forgery::Signature => Some(CheckpointVote { signature: vote.signature.spoilt(), ..vote.clone() }),
+        Forgery::Signature => Some(CheckpointVote { signature: vote.signature.corrupted(), ..vote.clone() }),
         Forgery::Name => Some(CheckpointVote { author: cluster.next(vote.author), ..vote.clone() }),
         Forgery::Short | Forgery::Repeated | Forgery::Mixed => None,
     }
@@ -87,7 +87,7 @@ fn forge_votes(
     let first = *votes.first()?;
     let removable = |votes: &Votes| votes.iter().rposition(|(author, _)| Some(*author) != keep);
     match forgery {
-        Forgery::Signature => votes[0].1 = first.1.spoilt(),
+        Forgery::Signature => votes[0].1 = first.1.corrupted(),
         Forgery::Name => votes[0].0 = cluster.next(first.0),
         Forgery::Short | Forgery::Repeated => {
             while votes.len() >= needed
@@ -170,7 +170,7 @@ fn forged_view_change(
 ) -> Option<ViewChange> {
     match forgery {
         Forgery::Signature => {
-            return Some(ViewChange { signature: change.signature.spoilt(), ..change.clone() });
+            return Some(ViewChange { signature: change.signature.corrupted(), ..change.clone() });
         }
         Forgery::Name => return Some(ViewChange { author: cluster.next(change.author), ..change.clone() }),
         Forgery::Short | Forgery::Repeated | Forgery::Mixed => {}
@@ -198,7 +198,7 @@ fn forged_new_view(
     let mut proposals = new_view.proposals.clone();
     match forgery {
         Forgery::Signature => {
-            return Some(NewView { signature: new_view.signature.spoilt(), ..new_view.clone() });
+            return Some(NewView { signature: new_view.signature.corrupted(), ..new_view.clone() });
         }
         Forgery::Name => {
             let first = changes.first()?;
@@ -226,7 +226,9 @@ fn forged_recollection(
     signer: &Signer,
 ) -> Option<Recollection> {
     match forgery {
-        Forgery::Signature => Some(Recollection { signature: answer.signature.spoilt(), ..answer.clone() }),
+        Forgery::Signature => {
+            Some(Recollection { signature: answer.signature.corrupted(), ..answer.clone() })
+        }
         Forgery::Name => Some(Recollection { author: cluster.next(answer.author), ..answer.clone() }),
         Forgery::Short | Forgery::Repeated | Forgery::Mixed => {
             let stable = Arc::new(forged_proof(answer.stable.as_ref()?, forgery, cluster, signer)?);

@@ -153,21 +153,21 @@ impl Falsify for Message {
         }
     }
 
-    fn retold(
+    fn with_value(
         &self,
         digest: Digest,
         heard: &[Message],
         cluster: &Cluster,
         signer: &Signer,
     ) -> Option<Message> {
-        retell::retold(self, digest, heard, cluster, signer)
+        retell::with_value(self, digest, heard, cluster, signer)
     }
 
     fn forged(&self, forgery: Forgery, cluster: &Cluster, signer: &Signer) -> Option<Message> {
         forge::forged(self, forgery, cluster, signer)
     }
 
-    fn unprovoked(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Message> {
+    fn needless_view_changes(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Message> {
         let demand = |ahead: u64| {
             let target = View(view.0 + ahead);
             let change = ViewChange::sign(cluster, signer, target, None, vec![], vec![]);

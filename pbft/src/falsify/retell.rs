@@ -9,7 +9,7 @@ pub(super) fn of_vote(vote: &Vote) -> Subject {
     Subject { view: vote.view, seq: vote.seq, digest: vote.digest }
 }
 
-pub(super) fn retold(
+pub(super) fn with_value(
     message: &Message,
     digest: Digest,
     heard: &[Message],

@@ -66,12 +66,12 @@ pub(crate) fn draw<P: Checkable>(world: &World<P>, path: Path<Cut, Action>) -> C
         let mut here = cut[action.node];
         for event in world.events(&cut, &action) {
             let table = &mut *world.table();
-            if let Event::Deliver(letter) = event {
-                let letter_sent = table.letter(letter);
-                let what = (table.scope.describe)(&letter_sent.message, &table.scope.names);
-                let holds = |local: &u32| table.local(*local).sent.contains(&letter);
+            if let Event::Deliver(envelope) = event {
+                let delivered = table.envelope(envelope);
+                let what = (table.scope.describe)(&delivered.message, &table.scope.names);
+                let holds = |local: &u32| table.local(*local).sent.contains(&envelope);
                 let from = cut.iter().position(holds);
-                let from = from.unwrap_or_else(|| liar(table, letter_sent.from));
+                let from = from.unwrap_or_else(|| faulty_participant(table, delivered.from));
                 chart.lines.push(Line::Arrow { from, to: action.node, what });
             } else if let Event::Expire(timer) = event {
                 chart.lines.push(Line::Note { at: action.node, what: format!("timer {timer:?} expires") });
@@ -85,21 +85,21 @@ pub(crate) fn draw<P: Checkable>(world: &World<P>, path: Path<Cut, Action>) -> C
     chart
 }
 
-/// The nodes that run, then the liars.
+/// The nodes that run, then the faulty ones.
 fn participants<P: Checkable>(table: &Table<P>) -> Vec<String> {
     let nodes = &table.scope.nodes;
     let running = nodes.iter().enumerate().map(|(i, node)| {
         let copies = nodes.iter().filter(|other| other.id == node.id).count();
         let copy = nodes[..i].iter().filter(|other| other.id == node.id).count();
-        let letter = if copies > 1 { ["a", "b", "c", "d"][copy % 4] } else { "" };
+        let copy_name = if copies > 1 { ["a", "b", "c", "d"][copy % 4] } else { "" };
         let faulty = if node.honest { "" } else { " (faulty)" };
-        format!("replica {}{letter}{faulty}", node.id)
+        format!("replica {}{copy_name}{faulty}", node.id)
     });
-    running.chain(table.scope.liars.iter().map(|id| format!("replica {id} (faulty)"))).collect()
+    running.chain(table.scope.faulty.iter().map(|id| format!("replica {id} (faulty)"))).collect()
 }
 
-fn liar<P: Checkable>(table: &Table<P>, id: ReplicaId) -> usize {
-    let place = table.scope.liars.iter().position(|liar| *liar == id);
+fn faulty_participant<P: Checkable>(table: &Table<P>, id: ReplicaId) -> usize {
+    let place = table.scope.faulty.iter().position(|other| *other == id);
     table.scope.nodes.len() + place.unwrap_or(0)
 }
 

@@ -4,7 +4,7 @@
 //! # The model
 //!
 //! A *scope* ([`Scope`]) is a cluster, the replicas that run, the requests that
-//! they are given at the beginning, what liars may say, and which timers may
+//! they are given at the beginning, what faulty replicas may send, and which timers may
 //! expire how often. A state of the model is the local state of every running
 //! replica: the replica itself ([`kernel::Protocol`]), its timers, all that it
 //! ever sent, and what it decided and executed.
@@ -14,7 +14,7 @@
 //!   reordering are all in; safety does not depend on anything else.
 //! * **Timers.** A timer that is set may expire at any moment, but only a given
 //!   number of times in a run.
-//! * **Liars.** A faulty replica has no state. At every moment it may say all that
+//! * **Faulty replicas** have no state. At every moment one may send all that
 //!   its [`Forger`] makes of what was sent to it. That is at least as much as any
 //!   program with its key could say, as far as the forger's alphabet goes.
 //! * **Twins** are running replicas that share an identity. Both get what is sent
@@ -47,7 +47,7 @@
 //!    something visible happened.
 //! 3. **One quorum** ([`Search::OneQuorum`]). Of several lazy moves of a replica from
 //!    one state that look alike from outside (same messages but for which votes
-//!    make up the quorums in them ([`Scope::gist`]), same decisions, same timers
+//!    make up the quorums in them ([`Scope::abstraction`]), same decisions, same timers
 //!    expired), the first is kept. They differ in the votes that the replica has
 //!    counted. Nor does a move combine votes for different things ([`Scope::topic`]).
 //!    *Why nothing should be lost:* the votes of the other moves are still there to
@@ -71,7 +71,7 @@
 //!
 //! *Exhausted* means that every state of the scope was seen, up to the 64-bit
 //! fingerprints by which stateright tells states apart. It says nothing about
-//! more slots, more expirations, other messages of liars than the forger knows, or
+//! more slots, more expirations, other messages of faulty replicas than the forger knows, or
 //! messages that the scope loses ([`Scope::lost`]).
 
 mod chart;
@@ -86,5 +86,5 @@ pub use chart::Chart;
 pub use history::{History, agree, is_valid};
 pub use model::Search;
 pub use run::{Progress, Report, check};
-pub use scope::{Around, Checkable, Forger, Lie, Names, Node, Opening, Scope, requests_of, signers};
+pub use scope::{Around, Checkable, Forged, Forger, Names, Node, Opening, Scope, requests_of, signers};
 pub use table::Reach;

@@ -1,13 +1,13 @@
 //! The moves of one replica: which deliveries need to be told apart.
 
 use super::scope::Checkable;
-use super::table::{Event, LetterId, LocalId, Move, Moves, Table};
+use super::table::{EnvelopeId, Event, LocalId, Move, Moves, Table};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 impl<P: Checkable> Table<P> {
     /// Every single event that changes the state of the replica.
-    pub(crate) fn single_moves(&mut self, at: LocalId, inbox: &Arc<[LetterId]>) -> Moves<P::Timer> {
+    pub(crate) fn single_moves(&mut self, at: LocalId, inbox: &Arc<[EnvelopeId]>) -> Moves<P::Timer> {
         let events = self.events(at, inbox);
         let moves = events.into_iter().map(|event| Move { events: vec![event], to: self.step(at, event) });
         moves.filter(|to| to.to != at).collect()
@@ -19,7 +19,7 @@ impl<P: Checkable> Table<P> {
     pub(crate) fn lazy_moves(
         &mut self,
         at: LocalId,
-        inbox: &Arc<[LetterId]>,
+        inbox: &Arc<[EnvelopeId]>,
         one_quorum: bool,
     ) -> Moves<P::Timer> {
         if let Some(moves) = self.moves.get(&(at, Arc::clone(inbox))) {
@@ -27,7 +27,7 @@ impl<P: Checkable> Table<P> {
         }
         let mut moves: Vec<Move<P::Timer>> = Vec::new();
         let mut ends = HashSet::new();
-        let mut looks = HashSet::new();
+        let mut observables = HashSet::new();
         let mut reached = HashSet::from([at]);
         let mut pending = VecDeque::from([(at, Vec::new(), None)]);
         while let Some((here, path, topic)) = pending.pop_front() {
@@ -48,7 +48,7 @@ impl<P: Checkable> Table<P> {
                     }
                 } else if !ends.contains(&next) && self.needs_all(at, &path, event, next) {
                     ends.insert(next);
-                    if !one_quorum || looks.insert(self.look(next)) {
+                    if !one_quorum || observables.insert(self.observable(next)) {
                         moves.push(Move { events: longer(), to: next });
                     }
                 }

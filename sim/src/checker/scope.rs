@@ -38,17 +38,17 @@ impl Names {
 }
 
 /// A message that a faulty replica makes up.
-pub struct Lie<M> {
-    /// The faulty replica that says it.
+pub struct Forged<M> {
+    /// The faulty replica that sends it.
     pub from: ReplicaId,
-    /// Whom to; none for everybody.
+    /// To whom; none for everybody.
     pub to: Option<ReplicaId>,
-    /// What it says.
+    /// The message.
     pub message: M,
 }
 
-/// All that faulty replicas may say, given the messages that reached them.
-pub type Forger<M> = Box<dyn FnMut(&[&M]) -> Vec<Lie<M>> + Send>;
+/// All that faulty replicas may send, given the messages that reached them.
+pub type Forger<M> = Box<dyn FnMut(&[&M]) -> Vec<Forged<M>> + Send>;
 
 /// A delivery that happens before the search begins: the first message in the
 /// node's inbox that fits.
@@ -62,25 +62,25 @@ pub struct Opening<M> {
 /// Runs one step of a replica; tests switch a rule off around it.
 pub type Around = Box<dyn Fn(&mut dyn FnMut()) + Send>;
 
-/// A small world: who runs, who lies and how, what may expire.
+/// A small world: who runs, who forges what, which timers may expire.
 pub struct Scope<P: Checkable> {
     /// The cluster.
     pub cluster: Cluster,
-    /// The replicas that run. Faulty ones that only lie are not among them.
+    /// The replicas that run. Faulty ones that only forge messages are not among them.
     pub nodes: Vec<Node<P>>,
-    /// Identities that lie, and all that they may say.
-    pub liars: BTreeSet<ReplicaId>,
+    /// Identities whose messages are forged.
+    pub faulty: BTreeSet<ReplicaId>,
     /// See [`Forger`].
     pub forge: Forger<P::Message>,
     /// How often one timer of one replica may expire.
-    pub patience: fn(&P::Timer) -> u8,
+    pub max_expirations: fn(&P::Timer) -> u8,
     /// How many timers may expire in one run, over all replicas.
     pub expirations: u8,
     /// Messages that the network of this scope always loses.
     pub lost: fn(&P::Message) -> bool,
     /// A message without the composition of the quorums in it; what
     /// [`Search::OneQuorum`](super::Search::OneQuorum) goes by.
-    pub gist: fn(&P::Message) -> P::Message,
+    pub abstraction: fn(&P::Message) -> P::Message,
     /// What a vote is counted for; none for what is no vote. Also for
     /// [`Search::OneQuorum`](super::Search::OneQuorum).
     pub topic: fn(&P::Message) -> Option<Digest>,
@@ -97,19 +97,19 @@ pub struct Scope<P: Checkable> {
 }
 
 impl<P: Checkable> Scope<P> {
-    /// A scope without liars, timers or losses.
+    /// A scope without faulty replicas, timers or losses.
     pub fn new(cluster: Cluster, nodes: Vec<Node<P>>) -> Scope<P> {
         let bundles = nodes.iter().flat_map(|node| &node.submits);
         let asked = bundles.flat_map(|bundle| requests_of(bundle)).collect();
         Scope {
             cluster,
             nodes,
-            liars: BTreeSet::new(),
+            faulty: BTreeSet::new(),
             forge: Box::new(|_| vec![]),
-            patience: |_| 0,
+            max_expirations: |_| 0,
             expirations: 0,
             lost: |_| false,
-            gist: P::Message::clone,
+            abstraction: P::Message::clone,
             topic: |_| None,
             asked,
             names: Names::default(),
@@ -125,7 +125,7 @@ pub fn requests_of(bundle: &Bundle) -> impl Iterator<Item = (SessionId, u64)> {
     bundle.requests().iter().map(|request| (request.session, request.counter))
 }
 
-/// The signers of a checked cluster; a forger takes those of its liars.
+/// The signers of a checked cluster; a forger takes those of its faulty replicas.
 pub fn signers(cluster: &Cluster) -> Vec<Signer> {
     kernel::keys::symbolic(KEY_SEED, cluster.n).0
 }

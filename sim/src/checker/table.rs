@@ -1,7 +1,7 @@
 //! Local states of replicas and the steps between them, each computed once.
 
 use super::history::{self, History};
-use super::scope::{Checkable, KEY_SEED, Lie, Scope};
+use super::scope::{Checkable, Forged, KEY_SEED, Scope};
 use kernel::{
     Admission, Choose, Context, Digest, Effect, Input, Mark, ReplicaId, Seq, Signer, To, Verified, View,
 };
@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// Number of a local state.
 pub(crate) type LocalId = u32;
-/// Number of a letter.
-pub(crate) type LetterId = u32;
+/// Number of a envelope.
+pub(crate) type EnvelopeId = u32;
 
 /// One replica, everything that it ever sent, and what it has done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,17 +21,17 @@ pub(crate) struct Local<P: Checkable> {
     pub(crate) replica: P,
     timers: BTreeSet<P::Timer>,
     expired: BTreeMap<P::Timer, u8>,
-    pub(crate) sent: BTreeSet<LetterId>,
+    pub(crate) sent: BTreeSet<EnvelopeId>,
     pub(crate) history: History,
 }
 
-/// What everybody else can tell of a replica: the gist of all that it sent, what
+/// What everybody else can tell of a replica: the abstraction of all that it sent, what
 /// it decided, and how often its timers expired.
-type Look<P> = (BTreeSet<u32>, History, BTreeMap<<P as kernel::Protocol>::Timer, u8>);
+type Observable<P> = (BTreeSet<u32>, History, BTreeMap<<P as kernel::Protocol>::Timer, u8>);
 
 /// A message on its way to one identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Letter<M> {
+pub(crate) struct Envelope<M> {
     pub(crate) from: ReplicaId,
     pub(crate) to: ReplicaId,
     pub(crate) message: M,
@@ -40,7 +40,7 @@ pub(crate) struct Letter<M> {
 /// What can happen to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Event<T> {
-    Deliver(LetterId),
+    Deliver(EnvelopeId),
     Expire(T),
 }
 
@@ -58,7 +58,7 @@ pub(crate) type Moves<T> = Arc<[Move<T>]>;
 pub struct Reach {
     /// Local states of replicas.
     pub local_states: usize,
-    /// Distinct messages to one receiver, the lies included.
+    /// Distinct messages to one receiver, forged ones included.
     pub messages: usize,
     /// Lies that admission refused.
     pub refused: usize,
@@ -68,8 +68,8 @@ pub struct Reach {
     pub decided: Seq,
     /// See `decided`.
     pub executed: Seq,
-    /// States of the whole that can be told apart from outside the replicas.
-    pub sights: usize,
+    /// States of the whole that can be sent apart from outside the replicas.
+    pub observable_states: usize,
     /// Combinations of what the replicas have decided and executed.
     pub outcomes: usize,
 }
@@ -115,8 +115,8 @@ impl Choose for NoChoice {
     }
 }
 
-/// A node's state and the letters that it could get.
-type Situation = (LocalId, Arc<[LetterId]>);
+/// A node's state and the envelopes that it could get.
+type Situation = (LocalId, Arc<[EnvelopeId]>);
 
 /// Everything that is known about single replicas.
 pub(crate) struct Table<P: Checkable> {
@@ -124,27 +124,27 @@ pub(crate) struct Table<P: Checkable> {
     signers: Vec<Signer>,
     admission: Admission,
     locals: Interned<Local<P>>,
-    letters: Interned<Letter<P::Message>>,
-    /// By letter, what it means.
-    gists: Vec<u32>,
-    meanings: Interned<Letter<P::Message>>,
-    /// By letter, what it is a vote for.
+    envelopes: Interned<Envelope<P::Message>>,
+    /// By envelope, what it means.
+    abstractions: Vec<u32>,
+    abstract_envelopes: Interned<Envelope<P::Message>>,
+    /// By envelope, what it is a vote for.
     topics: Vec<Option<Digest>>,
-    looks: Interned<Look<P>>,
+    observables: Interned<Observable<P>>,
     histories: Interned<History>,
-    /// By local state, the numbers of its look and of its history.
+    /// By local state, the numbers of its observable and of its history.
     seen_as: Vec<(u32, u32)>,
     /// By the histories of all nodes.
     verdicts: HashMap<Box<[u32]>, Verdict>,
     /// The first state that was found to break a property.
     broken: Option<Box<[LocalId]>>,
-    /// Hashes of the looks of all nodes.
-    sights: HashSet<u64>,
-    /// By letter; none if admission refused it.
+    /// Hashes of the observables of all nodes.
+    observable_states: HashSet<u64>,
+    /// By envelope; none if admission refused it.
     admitted: Vec<Option<Verified<P::Message>>>,
     steps: HashMap<(LocalId, Event<P::Timer>), LocalId>,
     pub(crate) moves: HashMap<Situation, Moves<P::Timer>>,
-    lies: HashMap<Vec<LetterId>, Arc<[LetterId]>>,
+    forged: HashMap<Vec<EnvelopeId>, Arc<[EnvelopeId]>>,
     reach: Reach,
 }
 
@@ -156,20 +156,20 @@ impl<P: Checkable> Table<P> {
             admission: Admission::new(scope.cluster.clone(), keyring),
             scope,
             locals: Interned::new(),
-            letters: Interned::new(),
-            gists: Vec::new(),
-            meanings: Interned::new(),
+            envelopes: Interned::new(),
+            abstractions: Vec::new(),
+            abstract_envelopes: Interned::new(),
             topics: Vec::new(),
-            looks: Interned::new(),
+            observables: Interned::new(),
             histories: Interned::new(),
             seen_as: Vec::new(),
             verdicts: HashMap::new(),
             broken: None,
-            sights: HashSet::new(),
+            observable_states: HashSet::new(),
             admitted: Vec::new(),
             steps: HashMap::new(),
             moves: HashMap::new(),
-            lies: HashMap::new(),
+            forged: HashMap::new(),
             reach: Reach::default(),
         }
     }
@@ -177,8 +177,8 @@ impl<P: Checkable> Table<P> {
     pub(crate) fn reach(&self) -> Reach {
         Reach {
             local_states: self.locals.values.len(),
-            messages: self.letters.values.len(),
-            sights: self.sights.len(),
+            messages: self.envelopes.values.len(),
+            observable_states: self.observable_states.len(),
             outcomes: self.verdicts.len(),
             ..self.reach
         }
@@ -188,8 +188,8 @@ impl<P: Checkable> Table<P> {
         &self.locals.values[id as usize]
     }
 
-    pub(crate) fn letter(&self, id: LetterId) -> &Letter<P::Message> {
-        &self.letters.values[id as usize]
+    pub(crate) fn envelope(&self, id: EnvelopeId) -> &Envelope<P::Message> {
+        &self.envelopes.values[id as usize]
     }
 
     /// The local state of a node that was started and given its requests.
@@ -214,9 +214,9 @@ impl<P: Checkable> Table<P> {
         for opening in std::mem::take(&mut self.scope.openings) {
             let node = opening.node;
             let inbox = self.inbox(cut, node);
-            let fits = |letter: &&LetterId| (opening.fits)(&self.letter(**letter).message);
-            let letter = *inbox.iter().find(fits).expect("an opening's message was sent or can be forged");
-            let next = self.step(cut[node], Event::Deliver(letter));
+            let fits = |envelope: &&EnvelopeId| (opening.fits)(&self.envelope(**envelope).message);
+            let envelope = *inbox.iter().find(fits).expect("an opening's message was sent or can be forged");
+            let next = self.step(cut[node], Event::Deliver(envelope));
             assert_ne!(next, cut[node], "an opening's message changes its receiver");
             cut[node] = next;
         }
@@ -229,10 +229,11 @@ impl<P: Checkable> Table<P> {
             return number;
         }
         let local = Arc::clone(&self.locals.values[number as usize]);
-        let gists = local.sent.iter().map(|letter| self.gists[*letter as usize]).collect();
-        let (look, _) = self.looks.number((gists, local.history.clone(), local.expired.clone()));
+        let abstractions = local.sent.iter().map(|envelope| self.abstractions[*envelope as usize]).collect();
+        let (observable, _) =
+            self.observables.number((abstractions, local.history.clone(), local.expired.clone()));
         let (history, _) = self.histories.number(local.history.clone());
-        self.seen_as.push((look, history));
+        self.seen_as.push((observable, history));
         if honest {
             let last = |set: &BTreeSet<(Seq, _)>| set.last().map_or(Seq(0), |(seq, _)| *seq);
             self.reach.view = self.reach.view.max(local.replica.status(&self.scope.cluster).view);
@@ -257,9 +258,10 @@ impl<P: Checkable> Table<P> {
     pub(crate) fn play(&mut self, at: LocalId, event: Event<P::Timer>) -> (Local<P>, Vec<Mark>) {
         let mut local = self.local(at).clone();
         let input = match event {
-            Event::Deliver(letter) => {
-                let message = self.admitted[letter as usize].clone().expect("inboxes hold admitted letters");
-                Input::Deliver { from: self.letter(letter).from, message }
+            Event::Deliver(envelope) => {
+                let message =
+                    self.admitted[envelope as usize].clone().expect("inboxes hold admitted envelopes");
+                Input::Deliver { from: self.envelope(envelope).from, message }
             }
             Event::Expire(timer) => {
                 local.timers.remove(&timer);
@@ -313,20 +315,23 @@ impl<P: Checkable> Table<P> {
             To::All => self.scope.cluster.replicas().filter(|to| *to != from).collect(),
         };
         for to in to {
-            let letter = self.post(Letter { from, to, message: message.clone() });
-            local.sent.insert(letter);
+            let envelope = self.post(Envelope { from, to, message: message.clone() });
+            local.sent.insert(envelope);
         }
     }
 
-    fn post(&mut self, letter: Letter<P::Message>) -> LetterId {
-        let (number, is_new) = self.letters.number(letter.clone());
+    fn post(&mut self, envelope: Envelope<P::Message>) -> EnvelopeId {
+        let (number, is_new) = self.envelopes.number(envelope.clone());
         if is_new {
-            let gist =
-                Letter { message: (self.scope.gist)(&letter.message), from: letter.from, to: letter.to };
-            let (gist, _) = self.meanings.number(gist);
-            self.gists.push(gist);
-            self.topics.push((self.scope.topic)(&letter.message));
-            let Letter { from, message, .. } = letter;
+            let abstraction = Envelope {
+                message: (self.scope.abstraction)(&envelope.message),
+                from: envelope.from,
+                to: envelope.to,
+            };
+            let (abstraction, _) = self.abstract_envelopes.number(abstraction);
+            self.abstractions.push(abstraction);
+            self.topics.push((self.scope.topic)(&envelope.message));
+            let Envelope { from, message, .. } = envelope;
             let mut message = Some(message);
             let mut admitted = None;
             (self.scope.around)(&mut || {
@@ -340,65 +345,68 @@ impl<P: Checkable> Table<P> {
         number
     }
 
-    /// All letters that may be delivered to `node` once the replicas are in these
-    /// states: whatever was ever sent to it, and every lie.
-    pub(crate) fn inbox(&mut self, cut: &[LocalId], node: usize) -> Arc<[LetterId]> {
+    /// All envelopes that may be delivered to `node` once the replicas are in these
+    /// states: whatever was ever sent to it, and every forged one.
+    pub(crate) fn inbox(&mut self, cut: &[LocalId], node: usize) -> Arc<[EnvelopeId]> {
         let id = self.scope.nodes[node].id;
-        let mut inbox: Vec<LetterId> = self.lies(cut).to_vec();
+        let mut inbox: Vec<EnvelopeId> = self.forged(cut).to_vec();
         for local in cut {
             inbox.extend(&self.local(*local).sent);
         }
-        inbox.retain(|letter| self.letter(*letter).to == id && self.admitted[*letter as usize].is_some());
+        inbox.retain(|envelope| {
+            self.envelope(*envelope).to == id && self.admitted[*envelope as usize].is_some()
+        });
         inbox.sort_unstable();
         inbox.dedup();
         inbox.into()
     }
 
-    /// What liars may say, given what was sent to them.
-    fn lies(&mut self, cut: &[LocalId]) -> Arc<[LetterId]> {
-        if self.scope.liars.is_empty() {
+    /// What faulty replicas may send, given what was sent to them.
+    fn forged(&mut self, cut: &[LocalId]) -> Arc<[EnvelopeId]> {
+        if self.scope.faulty.is_empty() {
             return Arc::default();
         }
-        let mut heard: Vec<LetterId> =
+        let mut received: Vec<EnvelopeId> =
             cut.iter().flat_map(|local| self.local(*local).sent.iter().copied()).collect();
-        heard.retain(|letter| self.scope.liars.contains(&self.letter(*letter).to));
-        heard.sort_unstable();
-        heard.dedup();
-        if let Some(lies) = self.lies.get(&heard) {
-            return Arc::clone(lies);
+        received.retain(|envelope| self.scope.faulty.contains(&self.envelope(*envelope).to));
+        received.sort_unstable();
+        received.dedup();
+        if let Some(forged) = self.forged.get(&received) {
+            return Arc::clone(forged);
         }
         let known: Vec<_> =
-            heard.iter().map(|letter| &self.letters.values[*letter as usize].message).collect();
-        let mut told = Vec::new();
-        (self.scope.around)(&mut || told = (self.scope.forge)(&known));
+            received.iter().map(|envelope| &self.envelopes.values[*envelope as usize].message).collect();
+        let mut sent = Vec::new();
+        (self.scope.around)(&mut || sent = (self.scope.forge)(&known));
         let honest: BTreeSet<ReplicaId> = self.scope.nodes.iter().map(|node| node.id).collect();
-        let mut lies = Vec::new();
-        told.retain(|lie: &Lie<_>| !(self.scope.lost)(&lie.message));
-        for Lie { from, to, message } in told {
-            assert!(self.scope.liars.contains(&from), "{from} is no liar");
+        let mut forged = Vec::new();
+        sent.retain(|forged: &Forged<_>| !(self.scope.lost)(&forged.message));
+        for Forged { from, to, message } in sent {
+            assert!(self.scope.faulty.contains(&from), "{from} is not a faulty replica of this scope");
             for to in honest.iter().filter(|id| to.is_none_or(|to| to == **id)) {
-                lies.push(self.post(Letter { from, to: *to, message: message.clone() }));
+                forged.push(self.post(Envelope { from, to: *to, message: message.clone() }));
             }
         }
-        let lies: Arc<[LetterId]> = lies.into();
-        self.lies.insert(heard, Arc::clone(&lies));
-        lies
+        let forged: Arc<[EnvelopeId]> = forged.into();
+        self.forged.insert(received, Arc::clone(&forged));
+        forged
     }
 
     /// What an event is a vote for, if it delivers one.
     pub(crate) fn topic(&self, event: Event<P::Timer>) -> Option<Digest> {
         match event {
-            Event::Deliver(letter) => self.topics[letter as usize],
+            Event::Deliver(envelope) => self.topics[envelope as usize],
             Event::Expire(_) => None,
         }
     }
 
     /// What can happen at `at`, with this inbox.
-    pub(crate) fn events(&self, at: LocalId, inbox: &[LetterId]) -> Vec<Event<P::Timer>> {
+    pub(crate) fn events(&self, at: LocalId, inbox: &[EnvelopeId]) -> Vec<Event<P::Timer>> {
         let local = self.local(at);
-        let deliveries = inbox.iter().map(|letter| Event::Deliver(*letter));
-        let may_expire =
-            |timer: &&P::Timer| local.expired.get(timer).copied().unwrap_or(0) < (self.scope.patience)(timer);
+        let deliveries = inbox.iter().map(|envelope| Event::Deliver(*envelope));
+        let may_expire = |timer: &&P::Timer| {
+            local.expired.get(timer).copied().unwrap_or(0) < (self.scope.max_expirations)(timer)
+        };
         let expirations = local.timers.iter().filter(may_expire).map(|timer| Event::Expire(*timer));
         deliveries.chain(expirations).collect()
     }
@@ -418,15 +426,15 @@ impl<P: Checkable> Table<P> {
     }
 
     /// What everybody else can tell of the replica, by number.
-    pub(crate) fn look(&self, at: LocalId) -> u32 {
+    pub(crate) fn observable(&self, at: LocalId) -> u32 {
         self.seen_as[at as usize].0
     }
 
     /// Whether what the honest nodes have done is as it must be.
     pub(crate) fn judge(&mut self, cut: &[LocalId]) -> Verdict {
         let mut hasher = DefaultHasher::new();
-        cut.iter().for_each(|local| self.look(*local).hash(&mut hasher));
-        self.sights.insert(hasher.finish());
+        cut.iter().for_each(|local| self.observable(*local).hash(&mut hasher));
+        self.observable_states.insert(hasher.finish());
         let histories: Box<[u32]> = cut.iter().map(|local| self.seen_as[*local as usize].1).collect();
         if let Some(verdict) = self.verdicts.get(&histories) {
             return *verdict;

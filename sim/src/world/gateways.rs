@@ -1,6 +1,6 @@
 //! The clients' side of the nodes: requests go in, results come out.
 
-use super::{Parcel, World};
+use super::{Envelope, World};
 use crate::clients::{Load, LoadRun, Pace};
 use crate::trace::Submitted;
 use kernel::{Bundle, Input, Operation, Protocol, ReplicaId, Reply, ReplyBundle, Request, SessionId};
@@ -31,7 +31,7 @@ impl<P: Protocol> World<P> {
         }
         for request in requests {
             if self.clients.hold(request) {
-                self.later(0, gateway, Parcel::Bundle);
+                self.schedule(0, gateway, Envelope::Bundle);
             }
         }
     }
@@ -47,7 +47,7 @@ impl<P: Protocol> World<P> {
         let signer = &self.nodes[usize::from(gateway.0)].signer;
         let bundle = Arc::new(Bundle::sign(&self.cluster, signer, requests));
         self.spent_ns += self.costs.signing_ns(1);
-        self.later(self.patience_ns, gateway, Parcel::Remind(Arc::clone(&bundle)));
+        self.schedule(self.reminder_ns, gateway, Envelope::Remind(Arc::clone(&bundle)));
         if !self.nodes[usize::from(gateway.0)].down {
             self.step(gateway, Input::Submit(bundle));
         }
@@ -56,7 +56,7 @@ impl<P: Protocol> World<P> {
     pub(super) fn remind(&mut self, gateway: ReplicaId, bundle: Arc<Bundle>) {
         let mut requests = bundle.requests().iter();
         if requests.any(|request| self.clients.awaits(request.session, request.counter)) {
-            self.later(self.patience_ns, gateway, Parcel::Remind(Arc::clone(&bundle)));
+            self.schedule(self.reminder_ns, gateway, Envelope::Remind(Arc::clone(&bundle)));
             if !self.nodes[usize::from(gateway.0)].down {
                 self.step(gateway, Input::Submit(bundle));
             }
@@ -74,8 +74,8 @@ impl<P: Protocol> World<P> {
         if !own {
             self.spent_ns += self.costs.verifying_ns(1);
         }
-        let place = if self.metered { usize::from(gateway.0) } else { 0 };
-        let admission = &mut self.admissions[place];
+        let key = if self.metered { usize::from(gateway.0) } else { 0 };
+        let admission = &mut self.admissions[key];
         let valid = own || admission.check(&bundle.claim(&self.cluster));
         if !valid || bundle.gateway != gateway {
             self.trace.caught.insert(bundle.replica);
@@ -100,7 +100,7 @@ impl<P: Protocol> World<P> {
         self.clients.load = Some(LoadRun { load, begun: 0, over: 0 });
         for client in 0..clients {
             let gateway = ReplicaId(gateways[client % gateways.len()]);
-            self.later(0, gateway, Parcel::Due);
+            self.schedule(0, gateway, Envelope::Due);
         }
     }
 
@@ -116,14 +116,14 @@ impl<P: Protocol> World<P> {
         if let Some(due_ns) = run.load.due_ns(run.begun).filter(|_| run.begun < run.load.requests) {
             let gateway = run.load.gateways[run.begun as usize % run.load.gateways.len()];
             let after_ns = (self.load_began_ns + due_ns).saturating_sub(self.now_ns);
-            self.later(after_ns, ReplicaId(gateway), Parcel::Due);
+            self.schedule(after_ns, ReplicaId(gateway), Envelope::Due);
         }
         let (session, counter) = self.clients.free_session(gateway);
         let at_us = self.now_us();
         let request = self.request((session, counter), operation, at_us, true);
-        self.later(timeout_ns, gateway, Parcel::GiveUp { session, counter });
+        self.schedule(timeout_ns, gateway, Envelope::GiveUp { session, counter });
         if self.clients.hold(request) {
-            self.later(0, gateway, Parcel::Bundle);
+            self.schedule(0, gateway, Envelope::Bundle);
         }
     }
 
@@ -141,7 +141,7 @@ impl<P: Protocol> World<P> {
         };
         run.over += 1;
         if run.load.due_ns(0).is_none() {
-            self.later(self.costs.client_ns(), gateway, Parcel::Due);
+            self.schedule(self.costs.client_ns(), gateway, Envelope::Due);
         }
     }
 }

@@ -107,7 +107,7 @@ impl Falsify for Message {
         None
     }
 
-    fn retold(&self, _: Digest, _: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
+    fn with_value(&self, _: Digest, _: &[Message], _: &Cluster, _: &Signer) -> Option<Message> {
         None
     }
 
@@ -115,7 +115,7 @@ impl Falsify for Message {
         None
     }
 
-    fn unprovoked(_: View, _: &Cluster, _: &Signer) -> Vec<Message> {
+    fn needless_view_changes(_: View, _: &Cluster, _: &Signer) -> Vec<Message> {
         vec![]
     }
 

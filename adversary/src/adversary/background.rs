@@ -1,5 +1,5 @@
-//! `replay`, `flood` and `view-change-spam`: what a node says that its replica
-//! does not.
+//! `replay`, `flood` and `view-change-spam`: messages that a node sends and its
+//! replica does not.
 
 use super::{Adversary, Timer};
 use crate::behaviour::Act;
@@ -66,7 +66,7 @@ impl<P: Protocol> Adversary<P> {
         let messages = match behaviour.act {
             Act::ViewChangeSpam(_) => {
                 let view = self.inner().status(cx.cluster).view;
-                P::Message::unprovoked(view, cx.cluster, cx.signer)
+                P::Message::needless_view_changes(view, cx.cluster, cx.signer)
             }
             Act::Flood(rate) => self.flood(cx, rate),
             _ => vec![],
@@ -81,7 +81,7 @@ impl<P: Protocol> Adversary<P> {
             }
         }
         let behaviours = std::mem::take(&mut self.behaviours);
-        self.bend(cx, moment, &behaviours, place + 1, outgoing);
+        self.apply_behaviours(cx, moment, &behaviours, place + 1, outgoing);
         self.behaviours = behaviours;
     }
 

@@ -24,7 +24,7 @@ struct Link {
     byte_ns: Option<f64>,
 }
 
-/// A partition; nodes of the same number hear each other.
+/// A partition; nodes of the same number can reach each other.
 #[derive(Clone, Debug)]
 struct Cut {
     from_ns: u64,
@@ -37,7 +37,7 @@ pub(crate) type Arrivals = [Option<u64>; 2];
 
 /// The network at work.
 #[derive(Clone, Debug)]
-pub(crate) struct Wires {
+pub(crate) struct Links {
     n: usize,
     links: Vec<Link>,
     /// For each sender and receiver the place in `links`; empty if all are alike.
@@ -91,11 +91,11 @@ fn normal(choose: &mut SeededChoice) -> f64 {
     libm::sqrt(-2.0 * libm::log(u)) * libm::cos(2.0 * std::f64::consts::PI * v)
 }
 
-impl Wires {
-    pub(crate) fn new(network: &Network, n: u16, choose: SeededChoice) -> Result<Wires, BadNetwork> {
+impl Links {
+    pub(crate) fn new(network: &Network, n: u16, choose: SeededChoice) -> Result<Links, BadNetwork> {
         network.check(n)?;
         let n = usize::from(n);
-        let mut wires = Wires {
+        let mut links = Links {
             n,
             links: Vec::new(),
             link_of: Vec::new(),
@@ -115,11 +115,11 @@ impl Wires {
             choose,
         };
         if network.regions.is_empty() && network.links.is_empty() {
-            wires.links.push(link_between(network, 0, 0, &[]));
+            links.links.push(link_between(network, 0, 0, &[]));
         } else {
-            wires.lay(network);
+            links.lay(network);
         }
-        Ok(wires)
+        Ok(links)
     }
 
     /// Gives each link its properties.
@@ -141,9 +141,9 @@ impl Wires {
         }
     }
 
-    /// The network changes; what is on its way stays so, and lines stay busy.
+    /// The network changes; what is in transit stays so, and lines stay busy.
     pub(crate) fn change(&mut self, network: &Network) -> Result<(), BadNetwork> {
-        let changed = Wires::new(network, self.n as u16, self.choose.clone())?;
+        let changed = Links::new(network, self.n as u16, self.choose.clone())?;
         let before = std::mem::replace(self, changed);
         self.free_ns = before.free_ns;
         self.link_free_ns = before.link_free_ns;

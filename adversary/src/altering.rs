@@ -1,34 +1,34 @@
-//! Behaviours of a node that lies on its own account: `malicious`, `equivocate`
-//! without accomplices, `forge`.
+//! Behaviours that change what a message says: `malicious`, `equivocate` without
+//! colluding nodes, `forge`.
 
 use crate::behaviour::Split;
-use crate::outgoing::{Outgoing, Speech, recipients};
+use crate::outgoing::{Content, Outgoing, recipients};
 use kernel::{Choose, Class, Cluster, Falsify, Forgery, ReplicaId, ReplyBundle, Signer, To};
 
 /// `malicious`: a wrong value, correctly signed.
 pub(crate) fn falsify<M: Falsify>(outgoing: Outgoing<M>, cluster: &Cluster, signer: &Signer) -> Outgoing<M> {
-    let speech = match outgoing.speech {
-        Speech::Message(message) => Speech::Message(match message.class() {
+    let content = match outgoing.content {
+        Content::Message(message) => Content::Message(match message.class() {
             // Its proposals are left alone, and others' requests it cannot sign.
             Class::Request | Class::Proposal => message,
             _ => message.falsified(cluster, signer),
         }),
-        Speech::Reply(bundle) => Speech::Reply(bundle.falsified(cluster, signer)),
+        Content::Reply(bundle) => Content::Reply(bundle.falsified(cluster, signer)),
     };
-    Outgoing { speech, ..outgoing }
+    Outgoing { content, ..outgoing }
 }
 
-/// `equivocate`: another story for some.
+/// `equivocate`: another value for some recipients.
 pub(crate) fn equivocate<M: Falsify>(
     split: Split,
     outgoing: Outgoing<M>,
     cluster: &Cluster,
     signer: &Signer,
 ) -> Vec<Outgoing<M>> {
-    let Speech::Message(message) = &outgoing.speech else {
+    let Content::Message(message) = &outgoing.content else {
         return vec![outgoing];
     };
-    let lie = match message.class() {
+    let other = match message.class() {
         // None that it may sign, if it passes on another's proposal.
         Class::Proposal => message
             .alternative(cluster, signer)
@@ -38,26 +38,26 @@ pub(crate) fn equivocate<M: Falsify>(
         }
         _ => None,
     };
-    let Some(lie) = lie.filter(|lie| lie != message) else {
+    let Some(other) = other.filter(|other| other != message) else {
         return vec![outgoing];
     };
     let victim = cluster.next(signer.id());
-    let is_lied_to = |id: ReplicaId| match split {
+    let gets_other = |id: ReplicaId| match split {
         Split::Halves => id.0 % 2 == 1,
         Split::Victim => id == victim,
     };
     let mut audience = recipients(cluster, signer.id(), outgoing.to);
     if let (To::One(id), Class::Vote) = (outgoing.to, message.class()) {
         // A vote for one collector alone would contradict nothing: the other
-        // story goes to somebody else.
-        let other = cluster.replicas().find(|o| *o != signer.id() && is_lied_to(*o) != is_lied_to(id));
-        audience.extend(other);
+        // value goes to somebody else.
+        let second = cluster.replicas().find(|o| *o != signer.id() && gets_other(*o) != gets_other(id));
+        audience.extend(second);
     }
-    let told = |id: ReplicaId| {
-        let message = if is_lied_to(id) { lie.clone() } else { message.clone() };
-        Outgoing { to: To::One(id), speech: Speech::Message(message), hold: outgoing.hold }
+    let sent = |id: ReplicaId| {
+        let message = if gets_other(id) { other.clone() } else { message.clone() };
+        Outgoing { to: To::One(id), content: Content::Message(message), hold: outgoing.hold }
     };
-    audience.into_iter().map(told).collect()
+    audience.into_iter().map(sent).collect()
 }
 
 /// `forge`: a counterfeit of the kind given, or of any that there is.
@@ -70,24 +70,24 @@ pub(crate) fn forge<M: Falsify>(
 ) -> Outgoing<M> {
     let kinds: Vec<Forgery> =
         Forgery::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k)).collect();
-    let counterfeit = |forgery: &Forgery| match &outgoing.speech {
-        Speech::Message(message) => message.forged(*forgery, cluster, signer).map(Speech::Message),
-        Speech::Reply(bundle) => forged_reply(bundle, *forgery, cluster).map(Speech::Reply),
+    let counterfeit = |forgery: &Forgery| match &outgoing.content {
+        Content::Message(message) => message.forged(*forgery, cluster, signer).map(Content::Message),
+        Content::Reply(bundle) => forged_reply(bundle, *forgery, cluster).map(Content::Reply),
     };
-    let mut counterfeits: Vec<Speech<M>> = kinds.iter().filter_map(counterfeit).collect();
+    let mut counterfeits: Vec<Content<M>> = kinds.iter().filter_map(counterfeit).collect();
     match counterfeits.len() {
         0 => outgoing,
-        1 => Outgoing { speech: counterfeits.remove(0), ..outgoing },
+        1 => Outgoing { content: counterfeits.remove(0), ..outgoing },
         many => {
             let chosen = choose.below(many as u64) as usize;
-            Outgoing { speech: counterfeits.remove(chosen), ..outgoing }
+            Outgoing { content: counterfeits.remove(chosen), ..outgoing }
         }
     }
 }
 
 fn forged_reply(bundle: &ReplyBundle, forgery: Forgery, cluster: &Cluster) -> Option<ReplyBundle> {
     match forgery {
-        Forgery::Signature => Some(ReplyBundle { signature: bundle.signature.spoilt(), ..bundle.clone() }),
+        Forgery::Signature => Some(ReplyBundle { signature: bundle.signature.corrupted(), ..bundle.clone() }),
         Forgery::Name => Some(ReplyBundle { replica: cluster.next(bundle.replica), ..bundle.clone() }),
         Forgery::Short | Forgery::Repeated | Forgery::Mixed => None,
     }

@@ -1,16 +1,16 @@
-//! `amnesia` and `twins`: more than one copy of the replica, one after the other
-//! or side by side.
+//! `amnesia` and `twins`: more than one instance of the replica, one after the
+//! other or side by side.
 
-use super::{Adversary, Incarnation, Which};
+use super::{Adversary, Instance, Which};
 use crate::behaviour::{Act, Behaviour};
-use crate::trigger::{Moment, Traits};
+use crate::trigger::{MessageTraits, Moment};
 use kernel::{Class, Context, Effect, Input, Protocol, ReplicaId, To, Wire as _};
 
 impl<P: Protocol> Adversary<P> {
-    pub(super) fn another_copy(&mut self) -> Incarnation<P> {
-        let life = self.lives;
-        self.lives += 1;
-        Incarnation { life, replica: P::clone(&self.pristine.0) }
+    pub(super) fn another_copy(&mut self) -> Instance<P> {
+        let number = self.instances;
+        self.instances += 1;
+        Instance { number, replica: P::clone(&self.initial.0) }
     }
 
     /// `amnesia`: whether this vote is the last thing that the replica remembers.
@@ -22,7 +22,7 @@ impl<P: Protocol> Adversary<P> {
             return false;
         }
         let moment = self.moment(cx.cluster, cx.now);
-        let traits = Traits { seq: message.seq(), kind: message.kind() };
+        let traits = MessageTraits { seq: message.seq(), kind: message.kind() };
         let forgets = |(place, behaviour): &(usize, &Behaviour)| {
             let when = &behaviour.when;
             let concerns = match to {
