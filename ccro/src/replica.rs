@@ -108,7 +108,7 @@ impl<A: Application> Replica<A> {
             }
             Message::Vote(vote) => {
                 if self.core.take_vote(cx, from, &vote) {
-                    self.welcome_back(vote.seq);
+                    self.note_presence(vote.seq);
                     self.advance(cx, vote.seq);
                 }
             }
@@ -198,7 +198,7 @@ impl<A: Application> Replica<A> {
         if let Some(decision) = self.core.commit_quorum(cx.cluster, seq) {
             let path = if self.has_fallen_back(seq) { Path::Fallback } else { Path::TwoPhase };
             self.core.commit(cx, seq, decision, path);
-            self.settle(cx, seq);
+            self.finish_slot(cx, seq);
         }
     }
 
@@ -227,11 +227,11 @@ impl<A: Application> Replica<A> {
 
     /// Whether more votes may make the fast path; starts `fast_wait` if so.
     fn waits_for_more(&mut self, cx: &mut Context<'_, Self>, seq: Seq) -> bool {
-        self.welcome_back(seq);
+        self.note_presence(seq);
         let missing = self.missing(cx.cluster, seq);
         let carried = self.carried.entry(seq).or_default();
-        let hopeless = missing.iter().all(|id| self.absent.contains(id));
-        if !self.config.fast_path || carried.fast_wait == Wait::Over || hopeless {
+        let all_absent = missing.iter().all(|id| self.absent.contains(id));
+        if !self.config.fast_path || carried.fast_wait == Wait::Over || all_absent {
             return false;
         }
         if carried.fast_wait == Wait::NotBegun {
@@ -248,7 +248,7 @@ impl<A: Application> Replica<A> {
     }
 
     /// Waits again for replicas that did vote for the slot.
-    fn welcome_back(&mut self, seq: Seq) {
+    fn note_presence(&mut self, seq: Seq) {
         if let Some(round) = self.core.round(seq).filter(|_| !self.absent.is_empty()) {
             self.absent.retain(|id| !round.has_accepted(*id));
         }
@@ -301,7 +301,7 @@ impl<A: Application> Replica<A> {
                 _ => Path::TwoPhase,
             };
             self.core.commit_by(cx, from, certificate, path);
-            self.settle(cx, seq);
+            self.finish_slot(cx, seq);
             return;
         }
         let accepted = self.core.round(seq).and_then(|round| round.accepted_header());
@@ -313,9 +313,9 @@ impl<A: Application> Replica<A> {
     }
 
     /// A decided slot waits for nothing any more.
-    fn settle(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+    fn finish_slot(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
         if self.core.is_committed(seq) {
-            self.judge_node(cx, seq);
+            self.score_node(cx, seq);
             cx.cancel_timer(Timer::Fallback(seq));
             cx.cancel_timer(Timer::FastWait(seq));
             self.carried = self.carried.split_off(&self.core.oldest_kept());
@@ -411,7 +411,7 @@ impl<A: Application> Replica<A> {
     }
 
     /// With policy `trust`: a node that delivered is scored by how long it took.
-    fn judge_node(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
+    fn score_node(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
         let node = self.communication_node(seq);
         let Some(carried) = self.carried.get_mut(&seq).filter(|carried| !carried.fell_back) else {
             return;

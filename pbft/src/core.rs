@@ -28,9 +28,9 @@ pub enum Timer {
     View,
 }
 
-/// A protocol that speaks PBFT's messages.
-pub trait Speaks: Protocol<Message = Message, Timer: From<Timer>> {}
-impl<P: Protocol<Message = Message, Timer: From<Timer>>> Speaks for P {}
+/// A protocol with PBFT's messages and timers.
+pub trait PbftProtocol: Protocol<Message = Message, Timer: From<Timer>> {}
+impl<P: Protocol<Message = Message, Timer: From<Timer>>> PbftProtocol for P {}
 
 /// How a flow's votes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -155,7 +155,7 @@ impl<A: Application> Core<A> {
     /// Takes the bundle of this node's own gateway. The same bundle once more
     /// means that its clients have no answer yet: then it goes to all, and whoever
     /// has executed it replies again.
-    pub fn submit<P: Speaks>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
+    pub fn submit<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
         let executed = self.execution.replies_again(&bundle).is_some();
         let digest = bundle.digest();
         if executed || self.requests.is_known(&digest) || self.requests.is_watched(&digest) {
@@ -172,7 +172,7 @@ impl<A: Application> Core<A> {
     /// the session table; else a commander queues it, once, and any other replica
     /// passes it on. A gateway that sends its bundle to others than the commander
     /// has waited for long: then all watch over it.
-    pub fn take_requests<P: Speaks>(
+    pub fn take_requests<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -197,7 +197,13 @@ impl<A: Application> Core<A> {
         }
     }
 
-    fn reply_again<P: Speaks>(&self, cx: &mut Context<'_, P>, to: ReplicaId, seq: Seq, replies: Vec<Reply>) {
+    fn reply_again<P: PbftProtocol>(
+        &self,
+        cx: &mut Context<'_, P>,
+        to: ReplicaId,
+        seq: Seq,
+        replies: Vec<Reply>,
+    ) {
         if !replies.is_empty() {
             let bundle = ReplyBundle::sign(cx.cluster, cx.signer, self.view(), seq, to, replies);
             cx.push(Effect::Reply { to, bundle });
@@ -208,7 +214,7 @@ impl<A: Application> Core<A> {
 
     /// Whether this replica is commander, has something to propose and may open
     /// another slot. One that a later view has decided already is not its to fill.
-    pub fn may_propose<P: Speaks>(&self, cx: &Context<'_, P>) -> bool {
+    pub fn may_propose<P: PbftProtocol>(&self, cx: &Context<'_, P>) -> bool {
         cx.cluster.commander(self.view()) == cx.id()
             && self.may_vote()
             && ((self.requests.any_waiting() && self.fill_a_slot()) || self.last_proposed < self.null_until)
@@ -232,7 +238,7 @@ impl<A: Application> Core<A> {
 
     /// Proposes the next batch of waiting requests, a null request if none wait,
     /// and returns its slot.
-    pub fn propose<P: Speaks>(&mut self, cx: &mut Context<'_, P>, node: Option<ReplicaId>) -> Seq {
+    pub fn propose<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, node: Option<ReplicaId>) -> Seq {
         let seq = self.last_proposed.next();
         self.last_proposed = seq;
         let batch = self.requests.next_batch(self.config.batch_max, self.config.batch_bytes_max);
@@ -257,7 +263,7 @@ impl<A: Application> Core<A> {
     /// Takes a commander's proposal. True if it is accepted: this replica may
     /// then vote for it. One that may not vote yet, or not any more, keeps it to
     /// learn of the decision.
-    pub fn accept<P: Speaks>(
+    pub fn accept<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -293,12 +299,17 @@ impl<A: Application> Core<A> {
         accepted
     }
 
-    pub(crate) fn mark_accepted<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq, digest: Digest) {
+    pub(crate) fn mark_accepted<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        seq: Seq,
+        digest: Digest,
+    ) {
         self.open(cx.cluster, self.view(), seq).accepted = true;
         cx.mark(Mark::Accepted { seq, digest });
     }
 
-    fn check_proposal<P: Speaks>(
+    fn check_proposal<P: PbftProtocol>(
         &self,
         cx: &Context<'_, P>,
         header: &Vote,
@@ -349,7 +360,7 @@ impl<A: Application> Core<A> {
 
     /// Casts this replica's vote for the proposal that it accepted, records it,
     /// and returns it for the flow to send. None if it voted already or must not.
-    pub fn cast<P: Speaks>(&mut self, cx: &mut Context<'_, P>, phase: Phase, seq: Seq) -> Option<Vote> {
+    pub fn cast<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, phase: Phase, seq: Seq) -> Option<Vote> {
         // Beyond what it keeps, a commander far behind may have its own proposals;
         // others' votes, which the next view must hear of, it keeps none there.
         if !self.may_vote() || self.is_ahead(seq) {
@@ -368,7 +379,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Records another replica's vote. True if it is new and counts.
-    pub fn record<P: Speaks>(&mut self, cx: &mut Context<'_, P>, from: ReplicaId, vote: &Vote) -> bool {
+    pub fn record<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, from: ReplicaId, vote: &Vote) -> bool {
         let seq = vote.seq;
         if seq < self.oldest_kept() {
             return false; // An echo of what is long decided: no one's fault.
@@ -406,7 +417,12 @@ impl<A: Application> Core<A> {
 
     /// Takes a vote that came alone: one that was here before is counted as
     /// repeated, be it sent again or replayed.
-    pub fn take_vote<P: Speaks>(&mut self, cx: &mut Context<'_, P>, from: ReplicaId, vote: &Vote) -> bool {
+    pub fn take_vote<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        vote: &Vote,
+    ) -> bool {
         let votes = self.slots.get(&vote.seq).and_then(|slot| slot.rounds.get(&vote.view));
         let votes =
             votes.map(|round| if vote.phase == Phase::Commit { &round.commits } else { &round.prepares });
@@ -421,7 +437,7 @@ impl<A: Application> Core<A> {
     /// Records every vote of a certificate, and keeps one of votes to accept: this
     /// replica may send COMMIT because of it and owes it to the next view then,
     /// even if it has other votes of some of the voters and could not make it itself.
-    pub fn record_certificate<P: Speaks>(
+    pub fn record_certificate<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -471,7 +487,7 @@ impl<A: Application> Core<A> {
     // ---- Deciding and executing ----
 
     /// The slot is decided by the votes received: `q` COMMITs for `digest`.
-    pub fn commit<P: Speaks>(
+    pub fn commit<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         seq: Seq,
@@ -483,7 +499,7 @@ impl<A: Application> Core<A> {
 
     /// The slot is decided by a final certificate (fast or committed), of any
     /// view.
-    pub fn commit_by<P: Speaks>(
+    pub fn commit_by<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -499,7 +515,7 @@ impl<A: Application> Core<A> {
         self.decide(cx, about, path, Some(certificate));
     }
 
-    fn decide<P: Speaks>(
+    fn decide<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         (view, seq, digest): (View, Seq, Digest),
@@ -526,7 +542,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Executes all slots that are decided, in order, without a gap.
-    pub(crate) fn execute<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    pub(crate) fn execute<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         loop {
             let seq = self.last_executed().next();
             let Some(slot) = self.slots.get(&seq) else {
@@ -555,7 +571,7 @@ impl<A: Application> Core<A> {
     // ---- Batches that a certificate or a NEW-VIEW names and that are missing ----
 
     /// Answers a fetch.
-    pub(crate) fn serve<P: Speaks>(
+    pub(crate) fn serve<P: PbftProtocol>(
         &self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -573,7 +589,7 @@ impl<A: Application> Core<A> {
 
     /// Takes the answer to a fetch, if it is what was asked for. The slot is
     /// returned if its proposal can be accepted now.
-    pub(crate) fn take_fetched<P: Speaks>(
+    pub(crate) fn take_fetched<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -606,7 +622,7 @@ impl<A: Application> Core<A> {
 
     /// Takes a message that is not about who carries the votes. Returns the slots
     /// whose proposals it made acceptable: the flow votes for them.
-    pub fn take_other<P: Speaks>(
+    pub fn take_other<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -627,7 +643,7 @@ impl<A: Application> Core<A> {
             Message::NewView(new_view) => return self.take_new_view(cx, from, &new_view),
             Message::Conflict { first, .. } => self.take_conflict(cx, first.view),
             // What got lost
-            Message::Progress { view, executed } => self.hear(cx, from, view, executed),
+            Message::Progress { view, executed } => self.take_progress(cx, from, view, executed),
             Message::Fetch { seq, digest } => self.serve(cx, from, seq, digest),
             Message::Fetched { seq, batch } => {
                 return self.take_fetched(cx, from, seq, batch).into_iter().collect();

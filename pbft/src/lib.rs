@@ -70,7 +70,7 @@ mod slot;
 pub mod transfer;
 pub mod view_change;
 
-pub use crate::core::{Core, Speaks, Timer, Votes};
+pub use crate::core::{Core, PbftProtocol, Timer, Votes};
 pub use config::Config;
 pub use execution::Execution;
 pub use message::{

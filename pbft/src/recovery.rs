@@ -20,7 +20,7 @@
 //! requests so that it gets there; a commander that does not, as it may be the very
 //! replica that lost its memory, is replaced like one that ignores a request.
 
-use crate::core::{Core, Speaks};
+use crate::core::{Core, PbftProtocol};
 use crate::message::{Message, Recollection};
 use kernel::{Application, Context, Mark, Reason, ReplicaId, Seq, View, Weakening, weakened};
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl Recovery {
 
 impl<A: Application> Core<A> {
     /// Begins to ask.
-    pub fn start<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    pub fn start<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         if let Step::Asking { nonce, .. } = &mut self.recovery.step {
             *nonce = Some(cx.choose.below(u64::MAX));
         }
@@ -80,7 +80,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Asks again: for answers, or so that an idle cluster goes on.
-    pub(crate) fn recover_again<P: Speaks>(&self, cx: &mut Context<'_, P>) {
+    pub(crate) fn recover_again<P: PbftProtocol>(&self, cx: &mut Context<'_, P>) {
         match self.recovery.step {
             Step::Asking { nonce: Some(nonce), .. } | Step::CatchingUp { nonce, .. } => {
                 cx.send_all(Message::Recover { nonce });
@@ -91,7 +91,7 @@ impl<A: Application> Core<A> {
 
     /// Answers a replica that lost its memory. One that recovers itself knows
     /// nothing that counts.
-    pub(crate) fn answer_recovery<P: Speaks>(
+    pub(crate) fn answer_recovery<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         asker: ReplicaId,
@@ -112,7 +112,11 @@ impl<A: Application> Core<A> {
     }
 
     /// Takes an answer.
-    pub(crate) fn take_recollection<P: Speaks>(&mut self, cx: &mut Context<'_, P>, answer: &Recollection) {
+    pub(crate) fn take_recollection<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        answer: &Recollection,
+    ) {
         let Step::Asking { nonce, answers } = &mut self.recovery.step else {
             return;
         };
@@ -140,7 +144,7 @@ impl<A: Application> Core<A> {
     }
 
     /// A checkpoint is stable, and maybe its state is here: recovery may be over.
-    pub(crate) fn stop_recovering_at<P: Speaks>(&mut self, cx: &mut Context<'_, P>, stable: Seq) {
+    pub(crate) fn stop_recovering_at<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, stable: Seq) {
         if let Step::CatchingUp { goal, .. } = self.recovery.step
             && stable >= goal
             && self.last_executed() >= stable

@@ -125,9 +125,9 @@ impl<A: Application> Replica<A> {
         }
     }
 
-    /// Answers a replica that is stuck: with the decision, else, if it is `deep` in
-    /// trouble and not only curious, with this replica's own votes.
-    fn help(&mut self, cx: &mut Context<'_, Self>, stuck: ReplicaId, seq: Seq, deep: bool) {
+    /// Answers a replica that is stuck: with the decision, else, if it `needs_votes`,
+    /// with this replica's own votes.
+    fn help(&mut self, cx: &mut Context<'_, Self>, stuck: ReplicaId, seq: Seq, needs_votes: bool) {
         if self.core.is_past(cx, stuck, seq) {
             return;
         }
@@ -136,7 +136,7 @@ impl<A: Application> Replica<A> {
             cx.send(stuck, Message::Certificate(certificate));
             return;
         }
-        if !deep {
+        if !needs_votes {
             return;
         }
         if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {

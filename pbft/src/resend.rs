@@ -1,7 +1,7 @@
 //! What got lost is sent again: votes and proposals of slots that are stuck,
 //! requests, checkpoints, VIEW-CHANGEs, and how far this replica has come.
 
-use crate::core::{Core, Speaks, Timer};
+use crate::core::{Core, PbftProtocol, Timer};
 use crate::message::Message;
 use kernel::{Application, Cluster, Context, Micros, ReplicaId, Seq, View, Weakening, weakened};
 use std::collections::BTreeMap;
@@ -12,22 +12,22 @@ use std::sync::Arc;
 pub(crate) struct Resend {
     /// What was executed when the timer was started, if it runs.
     since: Option<Seq>,
-    /// It runs for the sake of peers that lag behind, and nothing else.
-    at_ease: bool,
-    /// How often it ran out in a row without progress; the wait doubles each time.
-    in_vain: u32,
+    /// Nothing waits here: it runs only because peers lag behind.
+    background: bool,
+    /// How often it expired in a row without progress; the wait doubles each time.
+    without_progress: u32,
     /// How far peers say that they have executed.
-    heard: BTreeMap<ReplicaId, Seq>,
-    /// What this replica told its peers last.
-    told: Seq,
+    peers_executed: BTreeMap<ReplicaId, Seq>,
+    /// What this replica announced to its peers last.
+    announced: Seq,
     /// The highest view that a vote was seen of which this replica knows nothing.
     unknown_view: View,
 }
 
 impl Resend {
     /// A view begins: whatever is lost in it is sent again soon.
-    pub(crate) fn begin_anew(&mut self) {
-        self.in_vain = 0;
+    pub(crate) fn reset(&mut self) {
+        self.without_progress = 0;
     }
 
     /// A vote of a view that this replica is not in.
@@ -44,15 +44,15 @@ const SLOTS_ASKED: usize = 32;
 impl<A: Application> Core<A> {
     /// A peer says in which view it is and how far it has executed. One that is in
     /// an earlier view gets what began this one.
-    pub(crate) fn hear<P: Speaks>(
+    pub(crate) fn take_progress<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
         view: View,
         executed: Seq,
     ) {
-        let heard = self.resend.heard.entry(from).or_default();
-        *heard = executed.max(*heard);
+        let known = self.resend.peers_executed.entry(from).or_default();
+        *known = executed.max(*known);
         if executed < self.last_executed() {
             cx.send(from, Message::Progress { view: self.view(), executed: self.last_executed() });
         }
@@ -62,9 +62,9 @@ impl<A: Application> Core<A> {
 
     /// The slot that at least one honest peer has executed.
     fn executed_by_peers(&self, cluster: &Cluster) -> Seq {
-        let mut heard: Vec<Seq> = self.resend.heard.values().copied().collect();
-        heard.sort_unstable_by(|a, b| b.cmp(a));
-        let executed = heard.get(cluster.f()).copied().unwrap_or_default();
+        let mut by_peer: Vec<Seq> = self.resend.peers_executed.values().copied().collect();
+        by_peer.sort_unstable_by(|a, b| b.cmp(a));
+        let executed = by_peer.get(cluster.f()).copied().unwrap_or_default();
         executed.min(self.highest_kept())
     }
 
@@ -86,34 +86,35 @@ impl<A: Application> Core<A> {
             || self.checkpoints.stable() > self.last_executed()
             || self.last_begun(cluster) > self.last_executed()
             || !self.checkpoints.unstable_votes_of(id).is_empty()
-            || self.resend.told < self.last_executed()
+            || self.resend.announced < self.last_executed()
     }
 
     /// Peers that never said that they have executed as much.
     fn lagging(&self, cluster: &Cluster, id: ReplicaId) -> Vec<ReplicaId> {
         let executed = self.last_executed();
-        let lags = |peer: &ReplicaId| self.resend.heard.get(peer).is_none_or(|heard| *heard < executed);
+        let lags = |peer: &ReplicaId| self.resend.peers_executed.get(peer).is_none_or(|seq| *seq < executed);
         cluster.replicas().filter(|peer| *peer != id && executed > Seq(0) && lags(peer)).collect()
     }
 
     /// Starts the timers that have a reason to run and do not.
-    pub fn watch<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    pub fn watch<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         self.watch_requests(cx);
         let runs = self.resend.since.is_some();
-        if (runs && !self.resend.at_ease) || weakened(Weakening::NothingSentAgain) {
+        if (runs && !self.resend.background) || weakened(Weakening::NothingSentAgain) {
             return;
         }
         let has_work = self.has_work(cx.cluster, cx.id());
         if !has_work && (runs || self.lagging(cx.cluster, cx.id()).is_empty()) {
             return;
         }
-        if runs || has_work == self.resend.at_ease {
-            self.resend.in_vain = 0;
+        if runs || has_work == self.resend.background {
+            self.resend.without_progress = 0;
         }
-        self.resend.at_ease = !has_work;
+        self.resend.background = !has_work;
         self.resend.since = Some(self.last_executed());
         // Replicas that leave a view must find each other before timers grow.
-        let doublings = if self.views.is_changing() { 0 } else { self.resend.in_vain.min(MOST_DOUBLINGS) };
+        let doublings =
+            if self.views.is_changing() { 0 } else { self.resend.without_progress.min(MOST_DOUBLINGS) };
         cx.set_timer(Timer::Resend.into(), Micros(self.config.resend_after.0 << doublings));
     }
 
@@ -121,10 +122,10 @@ impl<A: Application> Core<A> {
     /// waited that long. If nothing was executed either: sends everything again
     /// that its peers may lack, asks again for what it lacks itself, and returns
     /// the slots that are stuck.
-    pub fn stuck<P: Speaks>(&mut self, cx: &mut Context<'_, P>) -> Vec<Seq> {
+    pub fn stuck<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) -> Vec<Seq> {
         let executed = self.last_executed();
         let progressed = self.resend.since.take() != Some(executed);
-        self.resend.in_vain = if progressed { 0 } else { self.resend.in_vain + 1 };
+        self.resend.without_progress = if progressed { 0 } else { self.resend.without_progress + 1 };
         self.submit_again(cx);
         self.recover_again(cx);
         let is_behind = self.executed_by_peers(cx.cluster).0 > executed.0 + self.config.window;
@@ -134,10 +135,10 @@ impl<A: Application> Core<A> {
         }
         self.change_view_again(cx);
         self.fetch_state(cx);
-        if self.resend.told < executed || self.resend.unknown_view > self.views.wanted {
+        if self.resend.announced < executed || self.resend.unknown_view > self.views.wanted {
             // Quiet again: whoever missed the last slots learns of them, and whoever
             // is in a later view brings this replica there.
-            self.resend.told = executed;
+            self.resend.announced = executed;
             self.resend.unknown_view = View(0);
             cx.send_all(Message::Progress { view: self.view(), executed });
         } else {
@@ -156,7 +157,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Asks again for batches that are decided or proposed and not here.
-    fn fetch_again<P: Speaks>(&self, cx: &mut Context<'_, P>) {
+    fn fetch_again<P: PbftProtocol>(&self, cx: &mut Context<'_, P>) {
         for (seq, slot) in self.slots.range(self.last_executed().next()..).take(SLOTS_ASKED) {
             let proposed =
                 self.round(*seq).and_then(|round| round.header.as_ref()).map(|header| header.digest);
@@ -168,7 +169,7 @@ impl<A: Application> Core<A> {
         }
     }
 
-    fn submit_again<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    fn submit_again<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         let commander = cx.cluster.commander(self.views.wanted);
         for bundle in self.requests.overdue() {
             if bundle.gateway() == cx.id() {

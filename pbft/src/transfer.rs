@@ -10,7 +10,7 @@
 //! | all parts | the state's digest is the proven one | take it over |
 //! | | it is not, or the signer is silent | ask the next signer from the start |
 
-use crate::core::{Core, Speaks};
+use crate::core::{Core, PbftProtocol};
 use crate::execution::Execution;
 use crate::message::{CheckpointVote, Message, StableCheckpoint};
 use kernel::{Application, Context, Mark, Operation, Reason, ReplicaId, Seq, Tallied, Weakening, weakened};
@@ -35,7 +35,7 @@ const PART_BYTES: usize = 1 << 20;
 impl<A: Application> Core<A> {
     // ---- Checkpoints (OSDI §4.3) ----
 
-    pub(crate) fn checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq) {
+    pub(crate) fn checkpoint<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, seq: Seq) {
         self.bytes_since_checkpoint = 0;
         self.states.insert(seq, Arc::new(self.execution.clone()));
         let vote = CheckpointVote::sign(cx.cluster, cx.signer, seq, self.execution.digest());
@@ -45,7 +45,7 @@ impl<A: Application> Core<A> {
 
     /// Counts a checkpoint; when it becomes stable, what is below is forgotten.
     /// Whoever votes for less, or once more, gets the proof.
-    pub(crate) fn take_checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, vote: CheckpointVote) {
+    pub(crate) fn take_checkpoint<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, vote: CheckpointVote) {
         if vote.seq <= self.checkpoints.stable() {
             let asks = vote.author != cx.id() && self.checkpoints.asks_for_proof(&vote);
             if let Some(proof) = self.checkpoints.proof().filter(|_| asks) {
@@ -68,7 +68,11 @@ impl<A: Application> Core<A> {
     }
 
     /// Takes the proof of a stable checkpoint.
-    pub(crate) fn take_stable<P: Speaks>(&mut self, cx: &mut Context<'_, P>, proof: Arc<StableCheckpoint>) {
+    pub(crate) fn take_stable<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        proof: Arc<StableCheckpoint>,
+    ) {
         if self.checkpoints.adopt(proof) {
             self.collect_garbage(cx);
             if self.transfer.as_ref().is_some_and(|transfer| transfer.received.is_empty()) {
@@ -80,7 +84,7 @@ impl<A: Application> Core<A> {
 
     /// Answers a replica that is stuck in a slot long past: with the proof of the
     /// stable checkpoint. True if the slot is of that kind.
-    pub fn is_past<P: Speaks>(&self, cx: &mut Context<'_, P>, stuck: ReplicaId, seq: Seq) -> bool {
+    pub fn is_past<P: PbftProtocol>(&self, cx: &mut Context<'_, P>, stuck: ReplicaId, seq: Seq) -> bool {
         let past = seq < self.oldest_kept();
         if let Some(proof) = self.checkpoints.proof().filter(|_| past) {
             cx.send(stuck, Message::Stable(Arc::clone(proof)));
@@ -88,7 +92,7 @@ impl<A: Application> Core<A> {
         past
     }
 
-    fn collect_garbage<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    fn collect_garbage<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         let stable = self.checkpoints.stable();
         cx.mark(Mark::Stable { seq: stable });
         self.slots = self.slots.split_off(&self.oldest_kept());
@@ -102,7 +106,7 @@ impl<A: Application> Core<A> {
 
     /// Asks for the state after the stable checkpoint, if this replica did not get
     /// there itself.
-    pub(crate) fn fetch_state<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    pub(crate) fn fetch_state<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         let Some(proof) = self.checkpoints.proof().filter(|proof| proof.seq > self.last_executed()).cloned()
         else {
             self.transfer = None;
@@ -126,7 +130,7 @@ impl<A: Application> Core<A> {
 
     /// Sends a part of the state after the stable checkpoint; for an earlier
     /// checkpoint, the proof of the stable one.
-    pub(crate) fn serve_state<P: Speaks>(
+    pub(crate) fn serve_state<P: PbftProtocol>(
         &self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -147,7 +151,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Takes a part of the state that was asked for.
-    pub(crate) fn take_state<P: Speaks>(
+    pub(crate) fn take_state<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -182,7 +186,7 @@ impl<A: Application> Core<A> {
         }
     }
 
-    fn adopt_state<P: Speaks>(&mut self, cx: &mut Context<'_, P>, state: Execution<A>) {
+    fn adopt_state<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, state: Execution<A>) {
         self.transfer = None;
         let seq = state.last();
         if seq <= self.last_executed() {

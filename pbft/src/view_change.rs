@@ -23,7 +23,7 @@
 //! that has decided a slot does not vote for it again in the new view: it answers
 //! with the final certificate, which is worth more.
 
-use crate::core::{Core, Speaks, Timer, Votes};
+use crate::core::{Core, PbftProtocol, Timer, Votes};
 use crate::message::{Message, NewView, ViewChange, Vote};
 use crate::new_view::Outline;
 use kernel::{
@@ -111,7 +111,7 @@ impl<A: Application> Core<A> {
     // ---- The timer ----
 
     /// Keeps the request timer on the oldest request that is not executed.
-    pub(crate) fn watch_requests<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    pub(crate) fn watch_requests<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         if self.views.is_changing() {
             return;
         }
@@ -137,7 +137,7 @@ impl<A: Application> Core<A> {
     }
 
     /// The view timer ran out.
-    pub fn expire_view<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    pub fn expire_view<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         match self.views.waits_for.take() {
             None => {}
             Some(Wait::NewView(_)) => {
@@ -176,7 +176,7 @@ impl<A: Application> Core<A> {
     // ---- Leaving ----
 
     /// The commander made two proposals for one slot.
-    pub(crate) fn accuse<P: Speaks>(
+    pub(crate) fn accuse<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -194,7 +194,7 @@ impl<A: Application> Core<A> {
     }
 
     /// A peer proves that a commander made two proposals for one slot.
-    pub(crate) fn take_conflict<P: Speaks>(&mut self, cx: &mut Context<'_, P>, view: View) {
+    pub(crate) fn take_conflict<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, view: View) {
         if view == self.views.wanted {
             self.leave_for(cx, view.next());
         }
@@ -202,7 +202,7 @@ impl<A: Application> Core<A> {
 
     /// Sends VIEW-CHANGE for `view`, or for the first later one that this replica
     /// may vote in.
-    fn leave_for<P: Speaks>(&mut self, cx: &mut Context<'_, P>, view: View) {
+    fn leave_for<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, view: View) {
         let Some(view) = self.recovery.may_want(view) else {
             return;
         };
@@ -224,7 +224,7 @@ impl<A: Application> Core<A> {
         self.await_new_view(cx);
     }
 
-    fn view_change<P: Speaks>(&self, cx: &Context<'_, P>) -> ViewChange {
+    fn view_change<P: PbftProtocol>(&self, cx: &Context<'_, P>) -> ViewChange {
         let (mut prepared, mut voted) = (Vec::new(), Vec::new());
         for (seq, slot) in self.slots.range(self.checkpoints.stable().next()..) {
             prepared.extend(slot.highest_prepared(cx.cluster, *seq));
@@ -239,7 +239,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Takes a peer's VIEW-CHANGE.
-    pub(crate) fn take_view_change<P: Speaks>(
+    pub(crate) fn take_view_change<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -269,7 +269,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Starts the NEW-VIEW timer once a quorum wants this view or a later one.
-    fn await_new_view<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    fn await_new_view<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         let wanted = self.views.wanted;
         let quorum = self.views.wanting(wanted, true) >= cx.cluster.quorum();
         if self.views.is_changing() && quorum && self.views.waits_for.is_none() {
@@ -279,14 +279,19 @@ impl<A: Application> Core<A> {
     }
 
     /// Sends this replica's VIEW-CHANGE again while the view has not begun.
-    pub(crate) fn change_view_again<P: Speaks>(&self, cx: &mut Context<'_, P>) {
+    pub(crate) fn change_view_again<P: PbftProtocol>(&self, cx: &mut Context<'_, P>) {
         if let Some(change) = self.views.changes.get(&cx.id()).filter(|_| self.views.is_changing()) {
             cx.send_all(Message::ViewChange(Arc::clone(change)));
         }
     }
 
     /// A peer is in `view`: if that is an earlier one, it gets what began this one.
-    pub(crate) fn bring_into_view<P: Speaks>(&self, cx: &mut Context<'_, P>, peer: ReplicaId, view: View) {
+    pub(crate) fn bring_into_view<P: PbftProtocol>(
+        &self,
+        cx: &mut Context<'_, P>,
+        peer: ReplicaId,
+        view: View,
+    ) {
         if let Some(new_view) = self.views.began_by.as_ref().filter(|new_view| new_view.view > view) {
             cx.send(peer, Message::NewView(Arc::clone(new_view)));
         }
@@ -296,7 +301,7 @@ impl<A: Application> Core<A> {
 
     /// Whether this replica is commander of the view that it wants, and a quorum
     /// wants the same.
-    pub fn may_begin_view<P: Speaks>(&self, cx: &Context<'_, P>) -> bool {
+    pub fn may_begin_view<P: PbftProtocol>(&self, cx: &Context<'_, P>) -> bool {
         let wanted = self.views.wanted;
         self.views.is_changing()
             && cx.cluster.commander(wanted) == cx.id()
@@ -305,7 +310,11 @@ impl<A: Application> Core<A> {
 
     /// As commander: begins the view, with `node` as communication node of what is
     /// proposed again. Returns the slots that the flow votes for.
-    pub fn begin_view<P: Speaks>(&mut self, cx: &mut Context<'_, P>, node: Option<ReplicaId>) -> Vec<Seq> {
+    pub fn begin_view<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        node: Option<ReplicaId>,
+    ) -> Vec<Seq> {
         let view = self.views.wanted;
         let same = self.views.changes.values().filter(|change| change.view == view).cloned();
         let mut changes: Vec<_> = same.collect();
@@ -328,7 +337,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Takes a NEW-VIEW. Returns the slots that the flow votes for.
-    pub(crate) fn take_new_view<P: Speaks>(
+    pub(crate) fn take_new_view<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
@@ -349,7 +358,7 @@ impl<A: Application> Core<A> {
 
     /// The highest checkpoint proven is adopted first: what is proposed, and voted
     /// for, lies within its watermarks.
-    fn adopt_checkpoint<P: Speaks>(&mut self, cx: &mut Context<'_, P>, outline: &Outline) {
+    fn adopt_checkpoint<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, outline: &Outline) {
         if let Some(stable) = &outline.stable {
             self.take_stable(cx, Arc::clone(stable));
         }
@@ -366,7 +375,7 @@ impl<A: Application> Core<A> {
             && (proposed == outline.slots || weakened(Weakening::NewViewNotRecomputed))
     }
 
-    fn install<P: Speaks>(
+    fn install<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         outline: &Outline,
@@ -382,7 +391,7 @@ impl<A: Application> Core<A> {
         }
         self.views.changes.retain(|_, change| change.view >= view);
         self.views.began_by = Some(Arc::clone(&new_view));
-        self.resend.begin_anew();
+        self.resend.reset();
         cx.cancel_timer(Timer::View.into());
         self.forget_rounds(cx);
         cx.mark(Mark::ViewBegan { view });
@@ -396,7 +405,7 @@ impl<A: Application> Core<A> {
         accepted
     }
 
-    fn forget_rounds<P: Speaks>(&mut self, cx: &Context<'_, P>) {
+    fn forget_rounds<P: PbftProtocol>(&mut self, cx: &Context<'_, P>) {
         let kept = [self.views.active, self.views.wanted];
         for (seq, slot) in &mut self.slots {
             slot.forget_rounds(cx.cluster, cx.id(), *seq, &kept);
@@ -404,7 +413,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Takes over the proposals of a NEW-VIEW, and those that came before it.
-    fn adopt_proposals<P: Speaks>(&mut self, cx: &mut Context<'_, P>, proposals: &[Vote]) -> Vec<Seq> {
+    fn adopt_proposals<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, proposals: &[Vote]) -> Vec<Seq> {
         let mut slots = Vec::new();
         for header in proposals {
             let seq = header.seq;
@@ -443,7 +452,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Whether a proposal's batch is here; if it is not, all are asked for it.
-    fn is_acceptable<P: Speaks>(&mut self, cx: &mut Context<'_, P>, seq: Seq) -> bool {
+    fn is_acceptable<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, seq: Seq) -> bool {
         let Some(digest) = self.round(seq).and_then(|round| Some(round.header.as_ref()?.digest)) else {
             return false;
         };
@@ -459,7 +468,7 @@ impl<A: Application> Core<A> {
     }
 
     /// Requests go to the new commander.
-    fn hand_over_requests<P: Speaks>(&mut self, cx: &mut Context<'_, P>) {
+    fn hand_over_requests<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         let commander = cx.cluster.commander(self.views.active);
         if commander != cx.id() {
             self.requests.forget_waiting();

@@ -2,9 +2,9 @@
 //! must be proposed by every view that follows (the claim of `pbft::new_view`).
 //!
 //! The model knows nothing of the replicas' code. In each view the replicas get a
-//! proposal or none, honest ones vote for it once, liars vote for everything;
+//! proposal or none, honest ones vote for it once, faulty vote for everything;
 //! certificates and commits are what the votes allow. Then the next view begins
-//! with any quorum of reports, true ones of the honest, any of the liars.
+//! with any quorum of reports, true ones of the honest, any of the faulty.
 //!
 //! `cargo test --release -p pbft --test histories -- --ignored --nocapture` prints
 //! how many histories it takes to miss each part of the rule.
@@ -33,7 +33,7 @@ struct Memory {
 struct History {
     cluster: Cluster,
     dice: SeededChoice,
-    liars: BTreeSet<u16>,
+    faulty: BTreeSet<u16>,
     memory: Vec<Memory>,
     /// Every prepared certificate that exists.
     certificates: Vec<Claim>,
@@ -45,14 +45,14 @@ impl History {
     fn draw(seed: u64, n: u16) -> History {
         let cluster = Cluster::new(ClusterId::derive("histories", 1), "ccro", n);
         let mut dice = SeededChoice::new(seed);
-        let mut liars = BTreeSet::new();
-        while liars.len() < cluster.f() {
-            liars.insert(dice.below(u64::from(n)) as u16);
+        let mut faulty = BTreeSet::new();
+        while faulty.len() < cluster.f() {
+            faulty.insert(dice.below(u64::from(n)) as u16);
         }
         // Which of two digests is the smaller one must not matter.
         let digests = [0, 1, 2].map(|k: u8| Digest::of(&[k, seed as u8, (seed >> 8) as u8]));
         let memory = vec![Memory::default(); usize::from(n)];
-        History { cluster, dice, liars, memory, certificates: vec![], committed: None, digests }
+        History { cluster, dice, faulty, memory, certificates: vec![], committed: None, digests }
     }
 
     fn percent(&mut self, chance: u64) -> bool {
@@ -64,7 +64,11 @@ impl History {
     }
 
     fn honest(&self) -> Vec<usize> {
-        self.cluster.replicas().filter(|id| !self.liars.contains(&id.0)).map(|id| usize::from(id.0)).collect()
+        self.cluster
+            .replicas()
+            .filter(|id| !self.faulty.contains(&id.0))
+            .map(|id| usize::from(id.0))
+            .collect()
     }
 
     /// Plays all views; the error says what broke the claim.
@@ -76,17 +80,17 @@ impl History {
         Ok(())
     }
 
-    /// What each replica gets proposed. An honest commander tells all the same; a
+    /// What each replica gets proposed. An honest commander sends the same to all; a
     /// lying one may begin the view with other reports for each of them.
     fn proposals(&mut self, view: u64) -> Result<Vec<Option<Digest>>, String> {
         let commander = self.cluster.commander(View(view)).0;
-        let lies = self.liars.contains(&commander);
+        let is_faulty = self.faulty.contains(&commander);
         let mut common = None;
         let mut proposals = vec![None; self.memory.len()];
         let heard_by = 50 + self.dice.below(51);
         for id in self.honest() {
             let proposal = match common {
-                Some(proposal) if !lies => proposal,
+                Some(proposal) if !is_faulty => proposal,
                 _ => self.proposal(view)?,
             };
             common = Some(proposal);
@@ -94,7 +98,7 @@ impl History {
                 proposals[id] = Some(proposal);
             }
         }
-        if !lies && let Some(digest) = common {
+        if !is_faulty && let Some(digest) = common {
             // The commander's proposal is its vote, whoever hears it.
             self.memory[usize::from(commander)].voted = Some((view, digest));
         }
@@ -129,7 +133,7 @@ impl History {
 
     fn report(&mut self, view: u64, author: ReplicaId) -> ViewChange {
         let mut memory = self.memory[usize::from(author.0)];
-        if self.liars.contains(&author.0) {
+        if self.faulty.contains(&author.0) {
             let held = self.certificates.clone();
             memory.prepared = self.one_of(&held).filter(|_| view.is_multiple_of(2));
             let lie = (self.dice.below(view), self.digests[self.dice.below(3) as usize]);
@@ -165,25 +169,25 @@ impl History {
         }
     }
 
-    /// Honest replicas vote for what they got, liars for everything, and what can
+    /// Honest replicas vote for what they got, faulty for everything, and what can
     /// be proved by that is proved to some.
     fn vote(&mut self, view: u64, proposals: &[Option<Digest>]) -> Result<(), String> {
-        let (n, quorum, liars) = (self.memory.len(), self.cluster.quorum(), self.liars.len());
+        let (n, quorum, faulty) = (self.memory.len(), self.cluster.quorum(), self.faulty.len());
         for digest in self.digests {
             let voters: Vec<usize> =
                 self.honest().into_iter().filter(|id| proposals[*id] == Some(digest)).collect();
             for id in &voters {
                 self.memory[*id].voted = Some((view, digest));
             }
-            if voters.len() + liars == n && self.percent(50) {
+            if voters.len() + faulty == n && self.percent(50) {
                 self.commit((view, digest))?;
             }
-            if voters.is_empty() || voters.len() + liars < quorum {
+            if voters.is_empty() || voters.len() + faulty < quorum {
                 continue;
             }
             self.certificates.push((view, digest));
             let heard_by = self.dice.below(101);
-            let mut committing = liars;
+            let mut committing = faulty;
             for id in voters {
                 if self.percent(heard_by) {
                     self.memory[id].prepared = Some((view, digest));

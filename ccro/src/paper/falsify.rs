@@ -1,4 +1,4 @@
-//! How a faulty node's messages lie, with nothing but its own key.
+//! How a faulty node falsifies its messages, with nothing but its own key.
 
 use super::message::{Message, Statement, Step};
 use super::replica::view;
@@ -81,19 +81,21 @@ impl Falsify for Message {
     fn with_value(
         &self,
         digest: Digest,
-        heard: &[Message],
+        received: &[Message],
         cluster: &Cluster,
         signer: &Signer,
     ) -> Option<Message> {
         match self {
             Message::Step(statement) => Some(Message::Step(statement.about(digest, cluster, signer))),
             Message::Block { header, .. } => {
-                let batch = heard.iter().filter_map(Message::block).find(|batch| batch.digest() == digest)?;
+                let batch =
+                    received.iter().filter_map(Message::block).find(|batch| batch.digest() == digest)?;
                 let header = header.about(digest, cluster, signer);
                 Some(Message::Block { header, batch: Arc::clone(batch) })
             }
             Message::Store { header, trust, .. } => {
-                let batch = heard.iter().filter_map(Message::block).find(|batch| batch.digest() == digest)?;
+                let batch =
+                    received.iter().filter_map(Message::block).find(|batch| batch.digest() == digest)?;
                 let (round, batch) = ((header.seq, header.attempt), Arc::clone(batch));
                 Some(Message::store(cluster, signer, round, batch, Arc::clone(trust)))
             }

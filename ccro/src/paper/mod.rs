@@ -45,7 +45,7 @@
 //! | STORE | – | execute what it says, adopt the trust: the round is over |
 //! | STORE with another commander | requests waiting | forward them to it |
 //! | round timer | commander | the communication node is *down*: REQUEST again, same block, the next in trust in its place |
-//! | | commander, `f+2` communication nodes in vain | step aside, as if found down |
+//! | | commander, `f+2` communication nodes failed | step aside, as if found down |
 //! | round timer | not commander | the commander is *down*: its place goes to the next in trust, who runs the round again with the block that it has, if any; forward what waits to it |
 //! | a step of a later round | – | keep it; if the STOREs in between do not come, FETCH them |
 //! | FETCH | – | the STOREs asked for, or a snapshot of the state if they are too long ago |
@@ -70,7 +70,7 @@
 //! * Whoever was found down in a round counts as missing in it.
 //! * The floors 9 and 8 for commander and communication node change nothing where
 //!   the highest trust is taken in any case. A consensus node below its floor of 4
-//!   is served and heard as before, or it could never earn trust again, but its
+//!   is served and takes part as before, or it could never earn trust again, but its
 //!   PREPARE and REPLY do not count as long as `2f+1` others reach the floor; in a
 //!   rerun all count.
 //!

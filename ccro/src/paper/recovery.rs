@@ -163,7 +163,7 @@ impl<A: Application> Replica<A> {
         taken
     }
 
-    /// A later round was heard of some time ago, and this node is not there yet.
+    /// A later round became known some time ago, and this node is not there yet.
     pub(super) fn catch_up(&mut self, cx: &mut Context<'_, Self>) {
         if let Some((seq, from)) = self.ahead.take()
             && seq > self.current

@@ -56,7 +56,7 @@ pub struct Replica<A> {
 pub enum Timer {
     /// The commander: `f+1` REPLYs. All others, with work at hand: STORE.
     Round,
-    /// A node that heard of a later round: the STOREs before it.
+    /// A node that knows of a later round: the STOREs before it.
     CatchUp,
 }
 

@@ -1,4 +1,4 @@
-//! Requests that a node has heard of and not executed yet.
+//! Requests that a node knows of and has not executed yet.
 
 use kernel::{Batch, Bundle, Digest};
 use std::collections::{BTreeSet, VecDeque};

@@ -144,7 +144,7 @@ fn a_commander_whose_round_is_late_runs_it_again_with_the_next_in_trust() {
     };
     let late = run.expire(0);
     rerun(late, &run, 1, 2, SECOND, 2);
-    // With f = 0, two communication nodes in vain are enough: it steps aside.
+    // With f = 0, two failed communication nodes are enough: it steps aside.
     let aside = [
         Effect::Mark(Mark::LeftFor { view: View(1) }),
         send(1, Message::Requests(run.bundle(0, b"a"))),

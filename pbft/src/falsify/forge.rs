@@ -1,4 +1,4 @@
-//! Counterfeits: bad signatures, borrowed names, certificates that prove nothing.
+//! Forged messages: bad signatures, other replicas' names, certificates that prove nothing.
 
 use crate::message::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,

@@ -1,7 +1,7 @@
-//! How a faulty replica's messages lie, with nothing but its own key.
+//! How a faulty replica falsifies its messages, with nothing but its own key.
 
 mod forge;
-mod retell;
+mod version;
 
 use crate::message::{
     Certificate, CheckpointVote, Message, NewView, Recollection, StableCheckpoint, ViewChange, Vote,
@@ -90,13 +90,13 @@ impl Falsify for Message {
                 ..Certificate::clone(certificate)
             })),
             // Its proposals are left alone, here too: another one would make a
-            // commander that only lies in votes equivocate.
+            // commander that falsifies only votes equivocate.
             Message::Stuck { seq, complaint, votes } => {
-                let lie = |vote: &Vote| match vote.phase {
+                let falsify = |vote: &Vote| match vote.phase {
                     Phase::PrePrepare => vote.clone(),
                     Phase::Prepare | Phase::Commit => vote.falsified(cluster, signer),
                 };
-                let votes = votes.iter().map(lie).collect();
+                let votes = votes.iter().map(falsify).collect();
                 Message::Stuck { seq: *seq, complaint: *complaint, votes }
             }
             Message::Checkpoint(vote) => {
@@ -119,7 +119,7 @@ impl Falsify for Message {
             Message::NewView(new_view) if cluster.commander(new_view.view) == signer.id() => {
                 Message::NewView(Arc::new(new_view.falsified(cluster, signer)))
             }
-            // It saw nothing, it says.
+            // It claims to know nothing.
             Message::Recollection(answer) => Message::Recollection(Arc::new(Recollection::sign(
                 cluster,
                 signer,
@@ -142,9 +142,9 @@ impl Falsify for Message {
 
     fn subject(&self) -> Option<Subject> {
         match self {
-            Message::PrePrepare { header, .. } => Some(retell::of_vote(header)),
-            Message::Vote(vote) => Some(retell::of_vote(vote)),
-            Message::Stuck { votes, .. } => votes.first().map(retell::of_vote),
+            Message::PrePrepare { header, .. } => Some(version::of_vote(header)),
+            Message::Vote(vote) => Some(version::of_vote(vote)),
+            Message::Stuck { votes, .. } => votes.first().map(version::of_vote),
             Message::Certificate(certificate) => {
                 let Certificate { view, seq, digest, .. } = **certificate;
                 Some(Subject { view, seq, digest })
@@ -156,11 +156,11 @@ impl Falsify for Message {
     fn with_value(
         &self,
         digest: Digest,
-        heard: &[Message],
+        received: &[Message],
         cluster: &Cluster,
         signer: &Signer,
     ) -> Option<Message> {
-        retell::with_value(self, digest, heard, cluster, signer)
+        version::with_value(self, digest, received, cluster, signer)
     }
 
     fn forged(&self, forgery: Forgery, cluster: &Cluster, signer: &Signer) -> Option<Message> {

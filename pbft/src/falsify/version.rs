@@ -1,4 +1,4 @@
-//! The other story: what a replica says to those who were told of another batch.
+//! The other version: what a faulty replica sends to those who received another batch.
 
 use crate::message::{Certificate, CertificateKind, Message, Vote};
 use kernel::{Cluster, Digest, Phase, ReplicaId, Signature, Signer, Subject};
@@ -12,7 +12,7 @@ pub(super) fn of_vote(vote: &Vote) -> Subject {
 pub(super) fn with_value(
     message: &Message,
     digest: Digest,
-    heard: &[Message],
+    received: &[Message],
     cluster: &Cluster,
     signer: &Signer,
 ) -> Option<Message> {
@@ -23,15 +23,15 @@ pub(super) fn with_value(
         Message::PrePrepare { header, .. } => {
             let wanted = Subject { digest, ..of_vote(header) };
             let is_it = |other: &Message| matches!(other, Message::PrePrepare { header, .. } if of_vote(header) == wanted);
-            heard.iter().find(|other| is_it(other)).cloned()
+            received.iter().find(|other| is_it(other)).cloned()
         }
         Message::Stuck { seq, complaint, votes } => {
             let votes = votes.iter().map(|vote| vote.about(digest, cluster, signer)).collect();
             Some(Message::Stuck { seq: *seq, complaint: *complaint, votes })
         }
         Message::Certificate(certificate) => {
-            let retold = collect(certificate, digest, heard, cluster, signer);
-            Some(Message::Certificate(Arc::new(retold)))
+            let other_version = collect(certificate, digest, received, cluster, signer);
+            Some(Message::Certificate(Arc::new(other_version)))
         }
         _ => None,
     }
@@ -41,7 +41,7 @@ pub(super) fn with_value(
 fn collect(
     model: &Certificate,
     digest: Digest,
-    heard: &[Message],
+    received: &[Message],
     cluster: &Cluster,
     signer: &Signer,
 ) -> Certificate {
@@ -62,7 +62,7 @@ fn collect(
             }
         }
     };
-    for message in heard {
+    for message in received {
         match message {
             Message::PrePrepare { header, .. } => take(header),
             Message::Vote(vote) => take(vote),
