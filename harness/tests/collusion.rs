@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
-use harness::report::files::read_rows;
-use harness::report::schema::{NodeRow, Outcome, SampleRow};
+use harness::results::files::read_rows;
+use harness::results::schema::{NodeRow, Outcome, SampleRow};
 
 /// Runs one cell and returns the exit code, what was said, and the rows.
 fn compare(protocol: &str, nodes: &str, fault: &str) -> (i32, String, Vec<SampleRow>, Vec<NodeRow>) {

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use harness::report::files::read_rows;
-use harness::report::schema::{CellRow, NodeRow, Outcome, SampleRow};
+use harness::results::files::read_rows;
+use harness::results::schema::{CellRow, NodeRow, Outcome, SampleRow};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -50,7 +50,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// Starts `harness up` on free ports and waits for its banner.
 fn up() -> (Child, Vec<u32>) {
-    let port = harness::ports::bind_free(1).unwrap()[0].local_addr().unwrap().port();
+    let port = harness::cluster::ports::bind_free(1).unwrap()[0].local_addr().unwrap().port();
     let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
         .args(["up", "--nodes", "4", "--port", &port.to_string()])
         .stdout(Stdio::piped())
@@ -71,7 +71,7 @@ fn unusable_input_ends_with_2_before_anything_starts() {
     fs::write(occupied.join("file"), "x").unwrap();
     let plan = folder.path().join("plan.toml");
     fs::write(&plan, "nodes = [4]\nfautls = [\"none\"]\n").unwrap();
-    let taken = harness::ports::bind_free(1).unwrap().remove(0);
+    let taken = harness::cluster::ports::bind_free(1).unwrap().remove(0);
     let port = taken.local_addr().unwrap().port().to_string();
     let new = folder.path().join("new");
     let new = new.to_str().unwrap();

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use harness::report::files::read_rows;
-use harness::report::schema::SummaryRow;
+use harness::results::files::read_rows;
+use harness::results::schema::SummaryRow;
 
 /// Runs fault-free cells on real nodes and returns their summary. The waits are
 /// so long that nothing but the formulas' messages is ever sent, however slow

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use harness::report::files::read_rows;
-use harness::report::schema::{CellRow, EventKind, EventRow, Outcome, SampleRow};
+use harness::results::files::read_rows;
+use harness::results::schema::{CellRow, EventKind, EventRow, Outcome, SampleRow};
 
 /// Runs a short outage that must hold all promises, and returns its events.
 fn outage(dir: &Path, arguments: &[&str]) -> Vec<EventRow> {

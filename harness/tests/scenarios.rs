@@ -5,8 +5,8 @@ use std::process::Command;
 
 use adversary::Behaviour;
 use apps::OpaqueLog;
-use harness::report::files::read_rows;
-use harness::report::schema::{Outcome, SampleRow};
+use harness::results::files::read_rows;
+use harness::results::schema::{Outcome, SampleRow};
 use kernel::{Cluster, ClusterId, Protocol, ReplicaId};
 use sim::{Setup, World};
 

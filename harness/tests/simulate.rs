@@ -2,8 +2,8 @@
 
 use std::process::{Command, Output};
 
-use harness::report::files::read_rows;
-use harness::report::schema::{CellRow, NodeRow, Outcome, SampleRow, SummaryRow};
+use harness::results::files::read_rows;
+use harness::results::schema::{CellRow, NodeRow, Outcome, SampleRow, SummaryRow};
 
 fn simulate(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_harness")).arg("simulate").args(args).output().unwrap()

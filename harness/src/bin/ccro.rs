@@ -4,5 +4,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    harness::main_of(harness::protocols::ProtocolName::Ccro)
+    harness::main_of(harness::plan::ProtocolName::Ccro)
 }

@@ -4,5 +4,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    harness::main_of(harness::protocols::ProtocolName::Pbft)
+    harness::main_of(harness::plan::ProtocolName::Pbft)
 }

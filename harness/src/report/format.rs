@@ -1,6 +1,6 @@
 //! Numbers as people read them, for the terminal and the page.
 
-use super::schema::SummaryRow;
+use crate::results::schema::SummaryRow;
 
 /// What stands for "there is no such value".
 pub(super) const NONE: &str = "–";
@@ -67,7 +67,7 @@ pub(super) fn ratio(row: &SummaryRow) -> String {
         return NONE.into();
     };
     match (row.ratio_low, row.ratio_high) {
-        _ if row.protocol == super::summary::BASELINE => digits(ratio),
+        _ if row.protocol == crate::results::summary::BASELINE => digits(ratio),
         (Some(low), Some(high)) => {
             format!("{} [{}, {}]", digits(ratio), digits(low), digits(high))
         }

@@ -12,8 +12,8 @@ use super::draw::is_marked;
 use super::format::{NONE, digits, duration, optional, outcomes, percent, ratio};
 use super::outages;
 use super::plots::{Plot, SECTIONS};
-use super::schema::{CellRow, SummaryRow};
-use super::summary::PAPER_WARNING;
+use crate::results::schema::{CellRow, SummaryRow};
+use crate::results::summary::PAPER_WARNING;
 
 const TEMPLATE: &str = include_str!("template.html");
 
@@ -167,7 +167,8 @@ fn flatten(machine: &Json) -> Vec<Fields> {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::{build, testdata};
+    use crate::report::build;
+    use crate::results::testdata;
 
     fn page(data: &testdata::Data, machine: &str) -> String {
         let dir = tempfile::tempdir().unwrap();

@@ -3,26 +3,19 @@
 
 mod bars;
 mod draw;
-pub mod files;
 pub(crate) mod format;
-pub mod histograms;
 pub mod html;
 pub mod outages;
 pub mod plots;
-pub mod schema;
-pub mod setting;
-pub mod statistics;
-pub mod summary;
 pub mod table;
-#[cfg(test)]
-mod testdata;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use schema::{CellRow, EventRow, NodeRow, Row as _, SampleRow, SummaryRow};
+use crate::results::schema::{CellRow, EventRow, NodeRow, Row as _, SampleRow, SummaryRow};
+use crate::results::{files, histograms, setting, summary};
 
 /// What [`build`] found.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,7 +204,8 @@ fn notes(cells: &[CellRow]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testdata::Data;
+    use crate::results::schema;
+    use crate::results::testdata::{self, Data};
 
     fn all_files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();

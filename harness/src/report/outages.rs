@@ -9,11 +9,11 @@ use super::draw::{
     Align, Area, Axis, Frame, MUTED, TEXT, base_line, bounds, heading, is_marked, line, picture,
     protocol_colour, text, x_axis, y_axis,
 };
-use super::files::file_name;
 use super::format::duration;
 use super::plots::{OUTAGES, Plot};
-use super::schema::{EventKind, EventRow, SampleRow};
-use super::statistics::quantile;
+use crate::results::files::file_name;
+use crate::results::schema::{EventKind, EventRow, SampleRow};
+use crate::results::statistics::quantile;
 
 /// All events of one kind in one cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -238,7 +238,8 @@ fn labels(area: &Area, frame: Frame, x: &Axis, events: &[&EventRow]) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{build, files, testdata};
+    use crate::report::build;
+    use crate::results::{files, testdata};
 
     fn event(repetition: u32, event: EventKind, at_us: u64, gap_us: u64, served: Option<u64>) -> EventRow {
         EventRow {

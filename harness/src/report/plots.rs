@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use super::bars::{Shares, Tally, draw_outcomes, draw_votes};
 use super::draw::{Axis, Series, bounds, line_chart, picture};
-use super::files::file_name;
-use super::schema::{CellRow, NodeRow, SampleRow, SummaryRow};
-use super::setting::{Setting, Variant, settings};
-use super::statistics::quantile;
-use super::summary::{faulty_count, protocol_rank};
+use crate::results::files::file_name;
+use crate::results::schema::{CellRow, NodeRow, SampleRow, SummaryRow};
+use crate::results::setting::{Setting, Variant, settings};
+use crate::results::statistics::quantile;
+use crate::results::summary::{faulty_count, protocol_rank};
 
 /// A finished picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -382,8 +382,8 @@ fn percentile_curve(sorted: &[u64]) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::summary::summarise;
-    use crate::report::testdata::{self, CellSpec, Data};
+    use crate::results::summary::summarise;
+    use crate::results::testdata::{self, CellSpec, Data};
 
     fn plots_of(data: &Data) -> Vec<Plot> {
         let summary = summarise(&data.samples, &data.nodes, &data.cells, &[]);

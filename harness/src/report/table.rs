@@ -6,8 +6,8 @@ use super::Report;
 use super::draw::is_marked;
 use super::format::{digits, duration, optional, outcomes, ratio};
 use super::outages;
-use super::schema::SummaryRow;
-use super::summary::PAPER_WARNING;
+use crate::results::schema::SummaryRow;
+use crate::results::summary::PAPER_WARNING;
 
 const HEADER: [&str; 10] = [
     "nodes, faults",
@@ -108,7 +108,8 @@ fn remarks(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::{build, testdata};
+    use crate::report::build;
+    use crate::results::testdata;
 
     #[test]
     fn the_table_is_narrow_and_says_what_happened() {

@@ -2,9 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use super::args::Resolved;
-use crate::plan::Cell;
-use crate::protocols::ProtocolName;
+use super::simulation::Simulation;
+use crate::plan::{Cell, ProtocolName};
 
 /// Bytes for each vote that a replica keeps: a signature, its author's choice,
 /// and room to grow. Measured: 1,000 nodes, 10 slots, PBFT 82, CCRO (one phase)
@@ -21,10 +20,10 @@ const EVENT_BYTES: u64 = 32;
 const REQUEST_BYTES: u64 = 1_500;
 
 /// An estimate for one cell, on the safe side.
-pub fn needed(resolved: &Resolved, cell: &Cell) -> u64 {
+pub fn needed(simulation: &Simulation, cell: &Cell) -> u64 {
     let n = u64::from(cell.nodes);
-    let requests = resolved.plan.requests;
-    let options = resolved.options(cell).pbft(cell.nodes);
+    let requests = simulation.plan.requests;
+    let options = simulation.options(cell).pbft(cell.nodes);
     // Slots are kept between the checkpoint before the last and the watermark;
     // there are no more slots than requests.
     let kept = requests.min(2 * options.checkpoint_interval + options.window);
@@ -43,12 +42,12 @@ pub fn needed(resolved: &Resolved, cell: &Cell) -> u64 {
 }
 
 /// Refuses what would not fit into the memory that is free.
-pub fn check(resolved: &Resolved) -> Result<()> {
+pub fn check(simulation: &Simulation) -> Result<()> {
     let Some(available) = available_bytes() else {
         return Ok(());
     };
-    for cell in resolved.cells(resolved.seeds.start)? {
-        let needed = needed(resolved, &cell);
+    for cell in simulation.cells(simulation.seeds.start)? {
+        let needed = needed(simulation, &cell);
         if needed > available {
             bail!(
                 "{}: the simulation needs about {} GiB of memory, and {} GiB are available; give fewer --nodes \

@@ -3,15 +3,15 @@
 use comfy_table::{CellAlignment, Table, presets};
 use sim::{Role, Volume};
 
-use super::args::Resolved;
-use super::run::Run;
-use crate::console::say;
+use super::cell::Run;
+use super::simulation::Simulation;
+use crate::base::console::say;
 use crate::plan::Cell;
 use crate::report::format::{digits, duration};
-use crate::report::statistics::quantile;
+use crate::results::statistics::quantile;
 
 /// One line, where there are many runs.
-pub fn line(cell: &Cell, seed: u64, run: &Run) {
+pub(super) fn line(cell: &Cell, seed: u64, run: &Run) {
     let latencies = run.latencies_us();
     say(format_args!(
         "{} seed {seed}: {} of {} decided in time, p50 {}, {} view changes, digest {}",
@@ -25,15 +25,15 @@ pub fn line(cell: &Cell, seed: u64, run: &Run) {
 }
 
 /// Everything, where there is one.
-pub fn whole(cell: &Cell, run: &Run, resolved: &Resolved) {
+pub(super) fn whole(cell: &Cell, run: &Run, simulation: &Simulation) {
     let n = cell.nodes;
     say(format_args!(
         "{}: {} nodes, faults {}, network {}, {} signatures",
         cell.protocol,
         n,
         cell.faults.text,
-        resolved.network.name,
-        if resolved.real_signatures { "real" } else { "symbolic" }
+        simulation.network.name,
+        if simulation.real_signatures { "real" } else { "symbolic" }
     ));
     let latencies = run.latencies_us();
     let decided = latencies.len();

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use kernel::ReplicaId;
-
-use super::run::{NodeRun, Run};
-use crate::audit;
-use crate::load::{Answer, Decision, LoadResult, Sample};
-use crate::observe::{LogRow, NodeLog, NodeState};
-use crate::plan::Cell;
-use crate::procfs::CpuUse;
-use crate::protocols::Placement;
-use crate::rows::{self, CellRows, Measured, RunId};
 use node::CounterReport;
+
+use super::cell::{NodeRun, Run};
+use crate::cluster::observe::{LogRow, NodeLog, NodeState};
+use crate::cluster::procfs::CpuUse;
+use crate::experiment::audit;
+use crate::experiment::rows::{self, Measured, RunId};
+use crate::load::{Answer, Decision, LoadResult, Sample};
+use crate::plan::{Cell, Placement};
+use crate::results::schema::VIOLATION;
+use crate::results::store::CellRows;
 
 /// What the `clients` column says of an open loop: there is always another one.
 const VIRTUAL_CLIENTS: usize = 1 << 20;
@@ -37,7 +38,7 @@ pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
         audit,
         cpu: CpuUse::default(),
         events: vec![],
-        notes: run.breach.iter().map(|breach| format!("VIOLATION: {breach}")).collect(),
+        notes: run.breach.iter().map(|breach| format!("{VIOLATION}: {breach}")).collect(),
     };
     let clients = rows::clients_column(cell.load, VIRTUAL_CLIENTS);
     rows::rows(cell, id, Placement::Simulated, clients, &measured)

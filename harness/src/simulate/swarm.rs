@@ -1,4 +1,4 @@
-//! `harness simulate --swarm` and `--schedule`: many seeds, and one run again.
+//! Many seeds from which everything is drawn, and one such run again.
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,14 +12,11 @@ use sim::oracles::{Property, Violation};
 use sim::swarm::{Finding, Flow, Hunt, Schedule, draw, play, shrink};
 
 use super::flows;
-use crate::console;
-use crate::protocols::ProtocolName;
-use crate::stop::{INTERRUPTED, Stop};
+use crate::base::console;
+use crate::base::exit::{INTERRUPTED, NOT_LIVE, UNSAFE};
+use crate::base::stop::Stop;
+use crate::plan::ProtocolName;
 
-/// Exit code where safety was violated although the flow promises it.
-const SAFETY: u8 = 1;
-/// Exit code where something that was due never came.
-const LIVENESS: u8 = 3;
 /// Findings that are shrunk and printed whole; the others are only counted.
 const PRINTED: usize = 3;
 
@@ -64,8 +61,8 @@ pub async fn run(protocols: &[ProtocolName], seeds: Range<u64>) -> Result<u8> {
 
 fn worse(code: u8, violation: &Violation) -> u8 {
     match (code, violation.property.is_safety()) {
-        (SAFETY, _) | (_, true) => SAFETY,
-        _ => LIVENESS,
+        (UNSAFE, _) | (_, true) => UNSAFE,
+        _ => NOT_LIVE,
     }
 }
 

@@ -1,0 +1,256 @@
+//! The command line as it is typed, one file for each command, and the plan that it
+//! asks for. Runs nothing.
+
+pub mod check;
+pub mod cluster;
+pub mod compare;
+pub mod floor;
+pub mod load;
+pub mod load_overhead;
+pub mod out;
+pub mod outage;
+pub mod predict;
+pub mod report;
+pub mod simulate;
+pub mod sweep;
+pub mod up;
+
+use clap::{Parser, Subcommand};
+
+pub use check::CheckArgs;
+pub use compare::CompareArgs;
+pub use floor::FloorArgs;
+pub use load_overhead::OverheadArgs;
+pub use outage::{OutageArgs, SoakArgs};
+pub use predict::PredictArgs;
+pub use report::ReportArgs;
+pub use simulate::SimulateArgs;
+pub use sweep::SweepArgs;
+pub use up::{FixedUp, UpArgs, UpRest};
+
+/// Compares Byzantine consensus protocols on real HTTP nodes on this machine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "harness",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  harness compare                       the main comparison, in under a minute
+  harness up --protocol ccro --nodes 4  a cluster to try by hand
+  harness sweep harness/plans/faults.toml
+  harness report results/faults
+
+Exit codes: 0 the experiment ran, whatever its outcomes; 1 honest nodes disagreed although at most f were
+faulty; 2 unusable input; 130 interrupted."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare protocols under the same faults
+    ///
+    /// Starts a fresh cluster for every protocol, size and fault, sends requests through it, checks that the
+    /// honest nodes agree, and leaves raw data, statistics, plots and a report behind. Without flags: pbft, ccro
+    /// and ccro-paper with 4 and 7 nodes, without faults, with f nodes offline, with f malicious, with an
+    /// equivocating commander, and with a silent communication node. f is what PBFT tolerates, for all alike.
+    #[command(after_help = "\
+Examples:
+  harness compare
+  harness compare --nodes 4,7,10 --fault none,offline:1,malicious:1
+  harness compare --protocol pbft,ccro --nodes 13 --fault malicious:2 --fault delay=5ms:1   (both at once)
+  harness compare --nodes 4 --clients 512 --batch 512 --requests 100000
+  harness compare --nodes 4 --rate 2000 --requests 10000 --timeout 2                        (open loop)
+  harness compare --nodes 4 --fault crash@0 --out results/dead-commander")]
+    Compare(Box<CompareArgs>),
+    /// Run a plan: a grid of cells, which can be stopped and resumed
+    ///
+    /// The plan is a TOML file with lists for protocols, nodes, faults, payload_bytes, batch, clients, rate,
+    /// link_delay_us and link_loss; every combination is a cell. After each finished run of a cell its rows are
+    /// on disk; --resume goes on after the last one.
+    #[command(after_help = "\
+Examples:
+  harness sweep harness/plans/quick.toml
+  harness sweep harness/plans/ccro-paper.toml --out results/paper
+  harness sweep harness/plans/ccro-paper.toml --out results/paper --resume")]
+    Sweep(SweepArgs),
+    /// Measure what clients see of a killed node or of a partition
+    ///
+    /// Open-loop load (times count from when a request was due) on a fresh cluster; at --at the victim's process is
+    /// killed, and started again without its memory after --restart-after. The load goes to the other nodes: clients
+    /// of a killed gateway are lost with it, whatever the protocol does. Reports the longest time without an answer,
+    /// late and undecided requests, and when the killed node took part again. Exit code 1 if an acknowledged request
+    /// was lost or doubled, 3 if a node did not come back.
+    #[command(after_help = "\
+Examples:
+  harness outage                                          the commander is killed, pbft and ccro, n = 4
+  harness outage --kill node:2 --stay-down --rate 1000
+  harness outage --kill communication-node --protocol ccro --nodes 7
+  harness outage --partition '0,1|2,3:2..5' --duration 10
+  harness outage --partition '0|1,2,3:2..4' --out results/isolated-commander")]
+    Outage(OutageArgs),
+    /// Kill f nodes in turn and start them again, under load, for minutes
+    ///
+    /// The next f nodes are killed as soon as the last are back. At the end every node must serve, all logs must be
+    /// equal, and every acknowledged request must have its own place in them; exit code 1 if not, 3 if a node did
+    /// not come back.
+    #[command(after_help = "\
+Examples:
+  harness soak
+  harness soak --duration 20 --protocol ccro --nodes 7 --rate 100")]
+    Soak(SoakArgs),
+    /// Start a cluster that stays up until Ctrl-C
+    ///
+    /// Prints where the nodes are, what is wrong with which of them, and the curl lines to try.
+    #[command(after_help = "\
+Examples:
+  harness up --protocol pbft --nodes 4
+  harness up --protocol ccro --nodes 7 --fault malicious:2 --port 9000
+  harness up --protocol ccro --fault withhold@1 --fault delay=5ms@2 --encoding json")]
+    Up(UpArgs),
+    /// Rebuild summary, histograms, plots and report of a result folder
+    ///
+    /// Needs nothing but samples.csv, nodes.csv and cells.csv (and uses floor.json and machine.json if they are
+    /// there).
+    #[command(after_help = "Example:\n  harness report results/reference")]
+    Report(ReportArgs),
+    /// Measure what this machine could do at best
+    ///
+    /// A loopback HTTP hop as the peer links use it, a signature, a verification; from these the least time that
+    /// one decision can take.
+    #[command(after_help = "Examples:\n  harness floor\n  harness floor --nodes 4,7,10")]
+    Floor(FloorArgs),
+    /// Measure what the load generator itself adds and how much it can send
+    ///
+    /// The nodes are replaced by a server that answers at once, on a thread of its own.
+    #[command(
+        after_help = "Examples:\n  harness load-overhead\n  harness load-overhead --clients 1,64,512 --payload 1000"
+    )]
+    LoadOverhead(OverheadArgs),
+    /// Play a cluster in virtual time
+    ///
+    /// The replicas of the real nodes with the same faults around them, in one thread, on a network that is
+    /// described: thousands of nodes, five continents, partitions. The same seed gives the same run, and the same
+    /// digest, on every machine. Waits that are not given suit the cluster's size and the network.
+    #[command(mut_arg("placement", |arg| arg.hide(true)))]
+    #[command(mut_arg("encoding", |arg| arg.hide(true)))]
+    #[command(mut_arg("pin", |arg| arg.hide(true)))]
+    #[command(after_help = "\
+Examples:
+  harness simulate --nodes 100 --requests 50
+  harness simulate --protocol pbft,ccro,ccro-paper --nodes 1000 --requests 10 --network five-continents
+  harness simulate --protocol ccro --nodes 7 --fault withhold@1 --network my-network.toml
+  harness simulate --nodes 4,7,10 --network localhost --costs measured --clients 8 --out results/predicted
+  harness simulate --nodes 4 --fault malicious:1 --seeds 0..100
+  harness simulate --swarm --protocol pbft,ccro --seeds 0..10000
+
+The network file is TOML: delay = { constant_us = 100 } | { uniform_us = [80, 120] } |
+{ log_normal = { median_us = 100, sigma = 0.3 } }; loss, duplication, reordering (probabilities), reordering_us;
+bandwidth_mbit_s (of each node's line); regions = [\"frankfurt\", \"tokyo\"] (nodes by turns), jitter;
+[[link]] from = [0] to = [1] and any of delay, loss, duplication, reordering, bandwidth_mbit_s;
+[[partition]] groups = [[0, 1], [2]] from_us = 1000000 until_us = 3000000.
+Regions: dallas, toronto, washington, frankfurt, london, madrid, osaka, sydney, tokyo, sao-paulo.
+
+Exit codes: 0 held; 1 honest nodes disagreed although at most f were faulty; 3 a request was never decided
+although at most f were faulty and the network was healthy in the end; 2 unusable input; 130 interrupted.")]
+    Simulate(Box<SimulateArgs>),
+    /// Compare what the simulator predicts with what real nodes take
+    ///
+    /// Measures on this machine, without any protocol, what signatures, messages and wake-ups cost; runs every
+    /// cell, without faults and with one client, on real nodes; and plays the same cell in the simulator, fed with
+    /// those costs and nothing else. Prints the median consensus time of both (from the gateway's receipt of a
+    /// request to the f+1st matching reply), their ratio, whether it is within 30 %, and if not, what was
+    /// measured that tells why.
+    #[command(after_help = "\
+Examples:
+  harness predict
+  harness predict --protocol pbft --nodes 4,13
+  harness predict --requests 1000 --repetitions 5 --out results/predicted
+
+Exit codes: 0 it was measured, however good the prediction; 2 unusable input; 130 interrupted.")]
+    Predict(PredictArgs),
+    /// Explore every interleaving of small scopes
+    ///
+    /// The replicas that run on nodes, with a network that delivers anything at any time or never, and a faulty
+    /// one that says anything it can sign. Prints for each scope whether it was exhausted or what bounded it, and
+    /// for a violation the run that leads to it.
+    #[command(after_help = "\
+Examples:
+  harness check                                    all scopes, within the limits for each
+  harness check --list
+  harness check --scope ccro --seconds 600         all scopes whose names begin with ccro
+  harness check --scope paper-colluding --example docs/ccro-paper-disagreement.md
+
+Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected;
+2 unusable input; 130 interrupted.")]
+    Check(CheckArgs),
+    /// Run one node; reads its configuration as a line of JSON and ends with its input
+    #[command(hide = true)]
+    Node,
+}
+
+/// Reads the command line; on one that is not understood, says why and exits.
+pub fn read<C: Parser>() -> C {
+    let found = with_negative_numbers(C::command()).try_get_matches();
+    found.and_then(|found| C::from_arg_matches(&found)).unwrap_or_else(|error| error.exit())
+}
+
+/// Takes `-4` behind a flag as the flag's value, so that the refusal names the
+/// flag instead of calling `-4` an unknown one.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        })
+        .mut_subcommands(with_negative_numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::ProtocolName;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        with_negative_numbers(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn lists_take_commas() {
+        let cli = Cli::try_parse_from(["harness", "compare", "--nodes", "4,7", "--protocol", "pbft,ccro"]);
+        let Command::Compare(args) = cli.unwrap().command else { panic!("not compare") };
+        assert_eq!(args.nodes, [4, 7]);
+        assert_eq!(args.protocol, [ProtocolName::Pbft, ProtocolName::Ccro]);
+        for bad in [["--nodes", "0"], ["--nodes", "x"], ["--protocol", "raft"], ["--placement", "moon"]] {
+            let error = Cli::try_parse_from(["harness", "compare"].into_iter().chain(bad)).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_negative_number_is_refused_under_the_name_of_its_flag() {
+        for (command, flag) in [
+            ("compare", "--nodes"),
+            ("compare", "--payload"),
+            ("compare", "--seed"),
+            ("compare", "--window"),
+            ("compare", "--gateway"),
+            ("up", "--port"),
+            ("floor", "--payload"),
+            ("load-overhead", "--requests"),
+        ] {
+            let typed = ["harness", command, flag, "-4"];
+            let error = with_negative_numbers(Cli::command()).try_get_matches_from(typed).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(&format!("invalid value '-4' for '{flag}")), "{typed:?}: {text}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Flags of `outage` and `soak`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::cluster::ClusterArgs;
+use super::out::OutArgs;
+use crate::plan::outage::{Outage, Partition, Victim};
+use crate::plan::{Plan, ProtocolName, faults};
+
+/// Flags of `outage`.
+#[derive(Clone, Debug, Args)]
+pub struct OutageArgs {
+    /// Who is killed: commander, communication-node or node:ID [default: commander, without a --partition]
+    #[arg(long, value_name = "WHO")]
+    pub kill: Option<Victim>,
+    /// When, in seconds since the load began
+    #[arg(long, value_name = "SECONDS", default_value = "2")]
+    pub at: f64,
+    /// How long after the kill the node is started again, seconds
+    #[arg(long, value_name = "SECONDS", default_value = "2")]
+    pub restart_after: f64,
+    /// Do not start the killed node again
+    #[arg(long)]
+    pub stay_down: bool,
+    /// Cut links between groups of nodes for a while, such as 0,1|2,3:2..5 (seconds); can be repeated
+    #[arg(long, value_name = "GROUPS:FROM..UNTIL")]
+    pub partition: Vec<Partition>,
+    /// An answer that takes longer than so many milliseconds is late
+    #[arg(long, value_name = "MS", default_value = "100")]
+    pub late_ms: f64,
+    /// The load.
+    #[command(flatten)]
+    pub load: OutageLoad,
+}
+
+/// Flags of `soak`.
+#[derive(Clone, Debug, Args)]
+pub struct SoakArgs {
+    /// How long killed nodes stay down, seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub down: f64,
+    /// An answer that takes longer than so many milliseconds is late
+    #[arg(long, value_name = "MS", default_value = "100")]
+    pub late_ms: f64,
+    /// The load.
+    #[command(flatten)]
+    pub load: OutageLoad,
+}
+
+/// Flags of `outage` and `soak` about what runs meanwhile.
+#[derive(Clone, Debug, Args)]
+pub struct OutageLoad {
+    /// Protocols: pbft, ccro, ccro-paper
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "pbft,ccro")]
+    pub protocol: Vec<ProtocolName>,
+    /// Numbers of nodes
+    #[arg(long, value_delimiter = ',', value_name = "N", default_value = "4")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub nodes: Vec<u16>,
+    /// Requests due per second
+    #[arg(long, value_name = "PER_SECOND", default_value = "500")]
+    pub rate: f64,
+    /// How long requests keep coming, seconds [default: 8, soak 120]
+    #[arg(long, value_name = "SECONDS")]
+    pub duration: Option<f64>,
+    /// How often [default: 3, soak 1]
+    #[arg(long, value_name = "N")]
+    pub repetitions: Option<u32>,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+impl OutageArgs {
+    /// The plan that the flags of `harness outage` ask for.
+    pub fn plan(&self) -> Result<Plan> {
+        let kill = match (self.kill, self.partition.is_empty()) {
+            (None, true) => Some(Victim::Commander),
+            (kill, _) => kill,
+        };
+        if kill == Some(Victim::InTurn) {
+            bail!("`harness soak` kills nodes in turn; here give commander, communication-node or node:ID");
+        }
+        let outage = Outage {
+            kill,
+            at_s: self.at,
+            restart_after_s: (!self.stay_down).then_some(self.restart_after),
+            partition: self.partition.clone(),
+            late_ms: self.late_ms,
+        };
+        self.load.plan("outage", outage, 8.0, 3)
+    }
+}
+
+impl SoakArgs {
+    /// The plan that the flags of `harness soak` ask for.
+    pub fn plan(&self) -> Result<Plan> {
+        let outage = Outage {
+            kill: Some(Victim::InTurn),
+            at_s: 1.0,
+            restart_after_s: Some(self.down),
+            late_ms: self.late_ms,
+            ..Outage::default()
+        };
+        self.load.plan("soak", outage, 120.0, 1)
+    }
+}
+
+impl OutageLoad {
+    fn plan(&self, name: &str, outage: Outage, duration_s: f64, repetitions: u32) -> Result<Plan> {
+        let mut plan = Plan {
+            name: name.into(),
+            protocols: self.protocol.clone(),
+            nodes: self.nodes.clone(),
+            rate: vec![self.rate],
+            requests: (self.rate * self.duration.unwrap_or(duration_s)).max(0.0) as u64,
+            warmup: 100,
+            repetitions: self.repetitions.unwrap_or(repetitions),
+            give_up_after: 0,
+            outage: Some(outage),
+            ..Plan::default()
+        };
+        let scenarios = faults::scenarios(&self.cluster.fault)?;
+        plan.faults = scenarios.iter().map(ToString::to_string).collect();
+        self.cluster.put_into(&mut plan);
+        Ok(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    fn plan(arguments: &[&str]) -> Result<Plan> {
+        match Cli::try_parse_from(["harness"].iter().chain(arguments))?.command {
+            Command::Outage(args) => args.plan(),
+            Command::Soak(args) => args.plan(),
+            _ => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn the_flags_make_a_plan_that_can_run() {
+        let outage = plan(&["outage"]).unwrap();
+        assert_eq!(outage.outage.as_ref().unwrap().kill, Some(Victim::Commander));
+        assert_eq!(outage.cells().unwrap().len(), 2);
+        let soak = plan(&["soak", "--nodes", "7", "--duration", "30", "--rate", "100"]).unwrap();
+        assert_eq!((soak.requests, soak.cells().unwrap().len()), (3000, 2));
+        let cut = plan(&["outage", "--partition", "0|1,2,3:1..2", "--protocol", "pbft"]).unwrap();
+        assert_eq!(cut.outage.as_ref().unwrap().kill, None);
+        assert_eq!(cut.cells().unwrap().len(), 1);
+        for (arguments, expected) in [
+            (vec!["outage", "--kill", "in-turn"], "harness soak"),
+            (vec!["outage", "--duration", "1"], "not while the load lasts"),
+            (vec!["outage", "--duration=-1"], "not while the load lasts"),
+            (vec!["outage", "--kill", "communication-node"], "pbft has no communication node"),
+            (vec!["soak", "--nodes", "3"], "tolerates f = 0"),
+        ] {
+            let message = plan(&arguments).and_then(|plan| plan.cells()).unwrap_err().to_string();
+            assert!(message.contains(expected), "{arguments:?}: {message}");
+        }
+    }
+}

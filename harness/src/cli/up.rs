@@ -1,0 +1,85 @@
+//! Flags of `up`.
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser};
+
+use super::cluster::ClusterArgs;
+use crate::plan::{Plan, ProtocolName, faults};
+
+/// Flags of `up`.
+#[derive(Clone, Debug, Args)]
+pub struct UpArgs {
+    /// Protocol: pbft, ccro or ccro-paper
+    #[arg(long, value_name = "NAME", default_value = "pbft")]
+    pub protocol: ProtocolName,
+    /// The rest.
+    #[command(flatten)]
+    pub rest: UpRest,
+}
+
+/// Flags of `up` and of the commands that have their protocol fixed.
+#[derive(Clone, Debug, Args)]
+pub struct UpRest {
+    /// Number of nodes
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub nodes: u16,
+    /// The first node's port; the others follow
+    #[arg(long, value_name = "PORT", default_value = "8080")]
+    pub port: u16,
+    /// Most requests that one slot orders
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Delay on every peer link, microseconds
+    #[arg(long, value_name = "US")]
+    pub link_delay_us: Option<u64>,
+    /// Loss on every peer link, a probability
+    #[arg(long, value_name = "P")]
+    pub link_loss: Option<f64>,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// The flags of a command that is `harness up` with its protocol fixed.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "Starts a cluster that stays up until Ctrl-C; like `harness up` with the protocol fixed"
+)]
+pub struct FixedUp {
+    /// All but the protocol.
+    #[command(flatten)]
+    pub rest: UpRest,
+}
+
+impl UpRest {
+    /// The plan of one cell that the flags ask for.
+    pub fn plan(&self, protocol: ProtocolName) -> Result<Plan> {
+        let mut plan = Plan {
+            name: "up".into(),
+            protocols: vec![protocol],
+            nodes: vec![self.nodes],
+            batch: vec![self.batch.unwrap_or(256)],
+            link_delay_us: vec![self.link_delay_us.unwrap_or(0)],
+            link_loss: vec![self.link_loss.unwrap_or(0.0)],
+            port: Some(self.port),
+            ..Plan::default()
+        };
+        self.cluster.put_into(&mut plan);
+        let scenarios = faults::scenarios(&self.cluster.fault)?;
+        let [scenario] = scenarios.as_slice() else {
+            bail!(
+                "one cluster can have one scenario, and the flags name {}; repeat --fault to put several faults \
+                 on it at once",
+                scenarios.len()
+            );
+        };
+        if scenario.has_crash() {
+            bail!(
+                "crash needs a moment to happen at; kill the node's process yourself (its pid is in /status)"
+            );
+        }
+        plan.faults = vec![scenario.to_string()];
+        Ok(plan)
+    }
+}

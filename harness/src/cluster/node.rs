@@ -1,0 +1,101 @@
+//! One node: what it needs to know, and how it runs, as a task or in a process of
+//! its own.
+
+use std::future::Future;
+use std::io::{BufRead, Read, Write, stdin, stdout};
+
+use adversary::{Adversary, Behaviour};
+use anyhow::{Context, Result};
+use apps::OpaqueLog;
+use serde::{Deserialize, Serialize};
+use tokio::task::LocalSet;
+
+use super::pinning::pin_to;
+use crate::plan::{Options, ProtocolName};
+
+/// What a node knows of its own past when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Memory {
+    /// It has none: this is its first start.
+    Fresh,
+    /// It had one and lost it: it was killed and is started again. It must not
+    /// vote until nothing that it may have said before can contradict it.
+    Lost,
+}
+
+/// All that one node needs to know: the line of JSON that `harness node` reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeSpec {
+    /// The flow.
+    pub protocol: ProtocolName,
+    /// The replica's settings.
+    pub options: Options,
+    /// Whether it starts for the first time.
+    pub memory: Memory,
+    /// What is wrong with the node from the start.
+    pub behaviours: Vec<Behaviour>,
+    /// The core to stay on.
+    pub pin: Option<usize>,
+    /// The node's identity, keys, peers and limits.
+    pub node: node::NodeConfig,
+}
+
+/// Runs one node until `shutdown`; must be inside a `LocalSet`.
+pub async fn run_node(
+    spec: NodeSpec,
+    listener: std::net::TcpListener,
+    ready: impl FnOnce(),
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let NodeSpec { protocol, options, memory, behaviours, node: config, .. } = spec;
+    let (n, lost) = (config.cluster.n, memory == Memory::Lost);
+    match protocol {
+        ProtocolName::Pbft => {
+            let new = if lost { pbft::Replica::recovering } else { pbft::Replica::new };
+            let replica = new(options.pbft(n), OpaqueLog::default());
+            node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
+        }
+        ProtocolName::Ccro => {
+            let new = if lost { ccro::Replica::recovering } else { ccro::Replica::new };
+            let replica = new(options.ccro(n), OpaqueLog::default());
+            node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
+        }
+        ProtocolName::CcroPaper => {
+            let new = if lost { ccro::paper::Replica::recovering } else { ccro::paper::Replica::new };
+            let replica = new(&options.pbft(n), OpaqueLog::default());
+            node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
+        }
+    }
+}
+
+/// Reads the node's configuration, runs it, and exits with the end of the
+/// input, which comes when the parent is gone, however it went.
+pub fn run_process() -> Result<u8> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let mut line = String::new();
+    stdin().lock().read_line(&mut line).context("cannot read the node's configuration")?;
+    let spec: NodeSpec = serde_json::from_str(&line)
+        .context("the first line of the input is not a node's configuration; `harness up` starts nodes")?;
+    std::thread::spawn(|| {
+        let mut rest = Vec::new();
+        let _ = stdin().lock().read_to_end(&mut rest);
+        std::process::exit(0);
+    });
+    if let Some(core) = spec.pin {
+        pin_to(core)?;
+    }
+    let address = spec.node.addresses[usize::from(spec.node.id.0)];
+    let listener = std::net::TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}: address in use?"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ready = || {
+        println!("ready");
+        let _ = stdout().flush();
+    };
+    LocalSet::new().block_on(&runtime, run_node(spec, listener, ready, std::future::pending()))?;
+    Ok(0)
+}

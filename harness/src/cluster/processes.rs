@@ -1,0 +1,136 @@
+//! Nodes as processes of their own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::task::spawn_blocking;
+
+use super::node::NodeSpec;
+
+/// How long nodes may take until they listen.
+pub(super) const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// One of them.
+pub(super) struct NodeProcess {
+    id: u16,
+    pub(super) child: Child,
+    // Held open: the node exits when it reaches the end of its input, so none
+    // outlives this process however that ends.
+    _stdin: Option<ChildStdin>,
+    log: File,
+    pub(super) asked_to_die: bool,
+}
+
+impl NodeProcess {
+    /// The process, and whether it said that it listens before its output ended.
+    pub(super) fn spawn(executable: &Path, node: &NodeSpec) -> Result<(NodeProcess, Ready)> {
+        let log = tempfile::tempfile().context("cannot make a temporary file for a node's log")?;
+        let mut child = Command::new(executable)
+            .arg0("harness")
+            .arg("node")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone()?)
+            // Ctrl-C in a terminal is for the harness, which ends the nodes.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {} as a node", executable.display()))?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().context("a node without output")?;
+        let mut node_process =
+            NodeProcess { id: node.node.id.0, child, _stdin: stdin, log, asked_to_die: false };
+        let mut line = serde_json::to_vec(node)?;
+        line.push(b'\n');
+        let told = node_process._stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(&line));
+        if let Err(error) = told {
+            bail!(
+                "node {} did not take its configuration: {error}{}",
+                node.node.id,
+                node_process.last_words()
+            );
+        }
+        let ready = spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).is_ok_and(|_| line.trim() == "ready")
+        });
+        Ok((node_process, ready))
+    }
+
+    pub(super) fn died(&mut self) -> Option<String> {
+        if self.asked_to_die {
+            return None;
+        }
+        let status = self.child.try_wait().ok()??;
+        Some(format!("node {} died ({status}){}", self.id, self.last_words()))
+    }
+
+    pub(super) fn newly_dead(&mut self) -> Option<String> {
+        let death = self.died()?;
+        self.asked_to_die = true;
+        Some(death)
+    }
+
+    /// The last lines of its log.
+    fn last_words(&self) -> String {
+        const LINES: usize = 8;
+        const BYTES: u64 = 2048;
+        let length = self.log.metadata().map_or(0, |metadata| metadata.len());
+        let mut tail = vec![0; length.min(BYTES) as usize];
+        if self.log.read_exact_at(&mut tail, length.saturating_sub(BYTES)).is_err() || tail.is_empty() {
+            return ", having logged nothing".to_string();
+        }
+        let text = String::from_utf8_lossy(&tail);
+        let lines: Vec<&str> = text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LINES)..];
+        format!("; its last lines: {}", last.join(" | "))
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        // Both fail only if the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Nodes as processes, and what it takes to start one of them again.
+pub(super) struct NodeProcesses {
+    pub(super) executable: PathBuf,
+    pub(super) specs: Vec<NodeSpec>,
+    pub(super) running: Vec<NodeProcess>,
+}
+
+/// Whether a node says that it listens.
+pub(super) type Ready = tokio::task::JoinHandle<bool>;
+
+impl NodeProcesses {
+    pub(super) async fn start(executable: &Path, specs: Vec<NodeSpec>) -> Result<NodeProcesses> {
+        let mut running = Vec::new();
+        let mut waiting = Vec::new();
+        for node in &specs {
+            let (process, ready) = NodeProcess::spawn(executable, node)?;
+            running.push(process);
+            waiting.push(ready);
+        }
+        for (ready, process) in waiting.into_iter().zip(&mut running) {
+            match tokio::time::timeout(START_LIMIT, ready).await {
+                Ok(Ok(true)) => {}
+                Ok(_) => {
+                    // Its end is near; the exit status comes a moment later.
+                    let _ = process.child.kill();
+                    let _ = process.child.wait();
+                    bail!("node {} did not start{}", process.id, process.last_words());
+                }
+                Err(_) => bail!("node {} did not listen within {START_LIMIT:?}", process.id),
+            }
+        }
+        Ok(NodeProcesses { executable: executable.to_path_buf(), specs, running })
+    }
+}

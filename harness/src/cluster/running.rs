@@ -1,0 +1,129 @@
+//! A running cluster: starting it, watching it, and leaving nothing of it behind.
+
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::{Context, Result, bail};
+
+use super::node::Memory;
+use super::ports;
+use super::processes::{NodeProcess, NodeProcesses, START_LIMIT};
+use super::spec::ClusterSpec;
+use super::tasks::NodeThreads;
+use crate::plan::Placement;
+
+/// A running cluster. Dropping it kills every process and ends every task.
+pub struct Cluster {
+    addresses: Vec<SocketAddr>,
+    members: Members,
+}
+
+enum Members {
+    Processes(NodeProcesses),
+    Tasks(NodeThreads),
+}
+
+/// How often free ports are drawn again when another program was faster.
+const START_ATTEMPTS: u32 = 3;
+
+impl Cluster {
+    /// Starts all nodes and returns when all of them listen.
+    pub async fn start(spec: &ClusterSpec) -> Result<Cluster> {
+        let mut attempt = 1;
+        loop {
+            match Cluster::try_start(spec).await {
+                Err(error)
+                    if spec.first_port.is_none()
+                        && attempt < START_ATTEMPTS
+                        && format!("{error:#}").contains("in use") =>
+                {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_start(spec: &ClusterSpec) -> Result<Cluster> {
+        let listeners = match spec.first_port {
+            Some(first) => ports::bind_range(first, spec.nodes)?,
+            None => ports::bind_free(spec.nodes)?,
+        };
+        let addresses: Vec<SocketAddr> =
+            listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
+        let specs = spec.node_specs(&addresses);
+        let members = match spec.placement {
+            Placement::Processes => {
+                drop(listeners);
+                Members::Processes(NodeProcesses::start(&spec.executable, specs).await?)
+            }
+            Placement::Tasks => Members::Tasks(NodeThreads::start(specs, listeners).await?),
+            Placement::Simulated => bail!("a simulated cluster has no nodes to start"),
+        };
+        Ok(Cluster { addresses, members })
+    }
+
+    /// Where each node listens, by id.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The processes of the nodes.
+    pub fn pids(&self) -> Vec<u32> {
+        match &self.members {
+            Members::Processes(nodes) => nodes.running.iter().map(|node| node.child.id()).collect(),
+            Members::Tasks(_) => Vec::new(),
+        }
+    }
+
+    /// Kills one node's process with SIGKILL, as an experiment.
+    pub fn kill(&mut self, id: u16) -> Result<()> {
+        let node = &mut self.processes()?.running[usize::from(id)];
+        node.asked_to_die = true;
+        node.child.kill().with_context(|| format!("cannot kill node {id}"))?;
+        node.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts a killed node again, on its port and without its memory. The
+    /// future ends when the node listens; its peers come back by themselves.
+    pub fn restart(&mut self, id: u16) -> Result<impl Future<Output = Result<()>> + use<>> {
+        let NodeProcesses { executable, specs, running } = self.processes()?;
+        let spec = &mut specs[usize::from(id)];
+        spec.memory = Memory::Lost;
+        let (process, ready) = NodeProcess::spawn(executable, spec)?;
+        running[usize::from(id)] = process;
+        Ok(async move {
+            match tokio::time::timeout(START_LIMIT, ready).await {
+                Ok(Ok(true)) => Ok(()),
+                _ => bail!("node {id} did not start again"),
+            }
+        })
+    }
+
+    fn processes(&mut self) -> Result<&mut NodeProcesses> {
+        match &mut self.members {
+            Members::Processes(nodes) => Ok(nodes),
+            Members::Tasks(_) => bail!("with the placement tasks no node has a process to kill"),
+        }
+    }
+
+    /// Nodes that are gone since the last call, and their last words.
+    pub fn newly_dead(&mut self) -> Vec<String> {
+        match &mut self.members {
+            Members::Processes(nodes) => {
+                nodes.running.iter_mut().filter_map(NodeProcess::newly_dead).collect()
+            }
+            Members::Tasks(threads) => {
+                threads.failure.lock().ok().and_then(|mut f| f.take()).into_iter().collect()
+            }
+        }
+    }
+
+    /// Whether a node is gone that should be there, and its last words.
+    pub fn died(&mut self) -> Option<String> {
+        match &mut self.members {
+            Members::Processes(nodes) => nodes.running.iter_mut().find_map(NodeProcess::died),
+            Members::Tasks(threads) => threads.failure.lock().ok()?.clone(),
+        }
+    }
+}

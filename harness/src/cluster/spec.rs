@@ -1,0 +1,109 @@
+//! What is needed to start a cluster, and the configuration of each of its nodes.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kernel::{Cluster as Identity, ClusterId, ReplicaId};
+use node::{Encoding, LinkConditions, NodeConfig};
+
+use super::limits;
+use super::node::{Memory, NodeSpec};
+use crate::plan::faults::Assignment;
+use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Options, Placement, Plan, ProtocolName};
+
+/// All that is needed to start a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterSpec {
+    /// The flow.
+    pub protocol: ProtocolName,
+    /// Number of nodes.
+    pub nodes: u16,
+    /// Who is faulty, and how.
+    pub faults: Assignment,
+    /// The replicas' settings.
+    pub options: Options,
+    /// Request timeout at gateways, microseconds.
+    pub timeout_us: u64,
+    /// Delay and loss on every peer link.
+    pub link: LinkConditions,
+    /// How peers encode messages.
+    pub encoding: Encoding,
+    /// Seed of keys and random decisions.
+    pub seed: u64,
+    /// Processes or tasks.
+    pub placement: Placement,
+    /// Whether nodes are pinned to cores.
+    pub pin: bool,
+    /// The first node's port; free ones if `None`.
+    pub first_port: Option<u16>,
+    /// The program that `node` is called on.
+    pub executable: PathBuf,
+}
+
+impl ClusterSpec {
+    /// The cluster of one cell.
+    pub fn of(plan: &Plan, cell: &Cell) -> ClusterSpec {
+        ClusterSpec {
+            protocol: cell.protocol,
+            nodes: cell.nodes,
+            faults: cell.faults.clone(),
+            options: plan.options(cell.batch),
+            timeout_us: plan.timeout_us(),
+            link: LinkConditions {
+                delay_us: cell.link_delay_us,
+                loss: cell.link_loss,
+                ..LinkConditions::default()
+            },
+            encoding: plan.encoding,
+            seed: plan.seed,
+            placement: plan.placement,
+            pin: plan.pin,
+            first_port: plan.port,
+            // This very program, even if its file was replaced meanwhile.
+            executable: PathBuf::from("/proc/self/exe"),
+        }
+    }
+
+    pub(super) fn node_specs(&self, addresses: &[SocketAddr]) -> Vec<NodeSpec> {
+        let name = self.protocol.to_string();
+        let cluster = Identity::new(ClusterId::derive(&name, self.seed), &name, self.nodes);
+        let pairs = kernel::keys::key_pairs(self.seed, self.nodes);
+        let public_keys: Vec<_> = pairs.iter().map(|(_, public)| *public).collect();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let spec_of = |(id, (secret, _)): (u16, &(kernel::keys::SecretKey, _))| NodeSpec {
+            protocol: self.protocol,
+            options: self.options.clone(),
+            memory: Memory::Fresh,
+            behaviours: self.faults.nodes[usize::from(id)].behaviours.clone(),
+            pin: self.pin.then(|| usize::from(id) % cores),
+            node: NodeConfig {
+                cluster: cluster.clone(),
+                id: ReplicaId(id),
+                secret: *secret,
+                public_keys: public_keys.clone(),
+                addresses: addresses.to_vec(),
+                faulty_tolerated: self.protocol.tolerates(self.nodes),
+                batch_max: self.options.batch_max,
+                timeout_us: self.timeout_us,
+                link: self.link.clone(),
+                encoding: self.encoding,
+                seed: self.seed,
+                max_data_bytes: MAX_PAYLOAD_BYTES,
+                max_clients: limits::max_clients(self.placement, self.nodes, limits::descriptor_limit()),
+                read_limit_us: node::DEFAULT_READ_LIMIT_US,
+                shares_process: self.placement == Placement::Tasks,
+            },
+        };
+        (0u16..).zip(&pairs).map(spec_of).collect()
+    }
+}
+
+/// Ids of the nodes that talk to others from the start.
+pub fn nodes_up(faults: &Assignment) -> BTreeSet<u16> {
+    (0u16..)
+        .zip(&faults.nodes)
+        .filter(|(_, node)| !node.behaviours.contains(&adversary::Act::Offline.into()))
+        .map(|(id, _)| id)
+        .collect()
+}

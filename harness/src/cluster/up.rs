@@ -1,0 +1,119 @@
+//! A cluster that stays up, to try by hand.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::Result;
+use kernel::{ReplicaId, Status, View};
+
+use super::limits;
+use super::observe;
+use super::running::Cluster;
+use super::spec::{ClusterSpec, nodes_up};
+use crate::base::console::say;
+use crate::base::exit::INTERRUPTED;
+use crate::base::stop::Stop;
+use crate::plan::ProtocolName;
+use crate::results::summary::PAPER_WARNING;
+
+/// Clients that the descriptor limit is checked for.
+const CLIENTS: u64 = 64;
+/// How often the nodes are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long nodes may take to connect before the banner comes anyway.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Starts the cluster, prints where it is and what happens to it, and stops it at
+/// the first Ctrl-C. Returns the exit code.
+pub async fn run(spec: &ClusterSpec) -> Result<u8> {
+    let descriptors = limits::raise_descriptor_limit();
+    limits::check_cluster(spec.placement, spec.nodes, CLIENTS, descriptors)?;
+    let stop = Stop::listen()?;
+    let mut cluster = tokio::select! {
+        cluster = Cluster::start(spec) => cluster?,
+        () = stop.wait() => return Ok(INTERRUPTED),
+    };
+    let up: Vec<u16> = nodes_up(&spec.faults).into_iter().collect();
+    tokio::select! {
+        _ = observe::wait_connected(cluster.addresses(), &up, CONNECT_LIMIT) => {}
+        () = stop.wait() => return Ok(INTERRUPTED),
+    }
+    let mut view = current_view(spec, &cluster).await;
+    say(banner(spec, &cluster, view.as_ref()));
+    loop {
+        tokio::select! {
+            () = stop.wait() => break,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        for death in cluster.newly_dead() {
+            say(format_args!("{death}. The others go on."));
+        }
+        let now = current_view(spec, &cluster).await;
+        if let (Some(before), Some(now)) = (&view, &now)
+            && now.view > before.view
+        {
+            say(format_args!("View {} now: node {} is the commander.", now.view, now.commander));
+        }
+        view = now.or(view);
+    }
+    drop(cluster);
+    say(format_args!("\nAll nodes are stopped."));
+    // Ctrl-C is how this command ends.
+    Ok(0)
+}
+
+/// What an honest node that answers says of the cluster. Usually
+/// the first does.
+async fn current_view(spec: &ClusterSpec, cluster: &Cluster) -> Option<Status> {
+    for id in spec.faults.honest() {
+        let address = cluster.addresses()[usize::from(id)];
+        if let Some(Some(status)) = observe::statuses(&[address]).await.pop() {
+            return Some(status.replica);
+        }
+    }
+    None
+}
+
+fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&Status>) -> String {
+    let f = spec.protocol.tolerates(spec.nodes);
+    let addresses = cluster.addresses();
+    let mut text = format!("{} with {} nodes, {}\n", spec.protocol, spec.nodes, tolerance(f));
+    if spec.protocol == ProtocolName::CcroPaper {
+        let _ = writeln!(text, "({PAPER_WARNING})");
+    }
+    let _ = writeln!(text, "view {}\n", view.map_or(View(0), |view| view.view));
+    for (id, address) in addresses.iter().enumerate() {
+        let mut roles = Vec::new();
+        let id = ReplicaId(id as u16);
+        if view.map_or(id.0 == 0, |view| view.commander == id) {
+            roles.push("commander");
+        }
+        if view.and_then(|view| view.communication_node) == Some(id) {
+            roles.push("communication node");
+        }
+        let faults = spec.faults.nodes[usize::from(id.0)].describe();
+        let faults = if faults == "none" { String::new() } else { format!("FAULTY: {faults}") };
+        let _ = writeln!(text, "  node {id:<3} http://{address}  {:<30} {faults}", roles.join(", "));
+    }
+    let gateway = addresses[usize::from(spec.faults.honest().first().copied().unwrap_or(0))];
+    let last = addresses[addresses.len() - 1];
+    let _ = write!(
+        text,
+        "\nTry:\n  \
+         curl -s http://{gateway}/status\n  \
+         curl -s -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
+         curl -s -H 'Accept: text/plain' -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
+         curl -s -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  \
+         curl -s http://{gateway}/log\n\n\
+         Ctrl-C stops all nodes."
+    );
+    text
+}
+
+fn tolerance(f: usize) -> String {
+    match f {
+        0 => "tolerates no fault at all (f = 0)".to_string(),
+        1 => "tolerates one faulty node (f = 1)".to_string(),
+        f => format!("tolerates {f} faulty nodes (f = {f})"),
+    }
+}

@@ -1,0 +1,29 @@
+//! `harness compare`.
+
+use anyhow::{Result, bail};
+
+use crate::base::console::warn;
+use crate::base::stop::Stop;
+use crate::cli::CompareArgs;
+use crate::costs::floor;
+use crate::experiment::Experiment;
+use crate::results::machine::default_results;
+
+/// Runs the command and returns the exit code.
+pub async fn run(args: CompareArgs) -> Result<u8> {
+    let plan = args.plan()?;
+    if args.out.resume && args.out.out.is_none() {
+        bail!("--resume needs the folder of the stopped run: --out DIR");
+    }
+    let dir = args.out.out.unwrap_or_else(|| default_results(&plan.name));
+    let experiment = Experiment::prepare(plan, &dir, args.out.resume)?;
+    let stop = Stop::listen()?;
+    let floors = tokio::select! {
+        floors = floor::measure_quick(experiment.plan(), experiment.dir()) => floors,
+        () = stop.wait() => Ok(()),
+    };
+    if let Err(error) = floors {
+        warn(format_args!("The floor could not be measured, so no ratio to it is shown: {error:#}"));
+    }
+    experiment.run(&stop).await
+}

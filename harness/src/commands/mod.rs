@@ -1,0 +1,69 @@
+//! One file for each command: it joins what was typed with what runs it, and decides
+//! nothing itself.
+
+pub mod check;
+pub mod compare;
+pub mod floor;
+pub mod load_overhead;
+pub mod outage;
+pub mod predict;
+pub mod report;
+pub mod simulate;
+pub mod sweep;
+pub mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use tokio::task::LocalSet;
+
+use crate::base::console;
+use crate::base::exit::UNUSABLE;
+use crate::cli::{self, Cli, Command, FixedUp};
+use crate::cluster::node;
+use crate::plan::ProtocolName;
+
+/// The `harness` command.
+pub fn main() -> ExitCode {
+    finish(match cli::read::<Cli>().command {
+        Command::Node => node::run_process(),
+        Command::Check(args) => block_on(check::run(args)),
+        Command::Compare(args) => block_on(compare::run(*args)),
+        Command::Sweep(args) => block_on(sweep::run(args)),
+        Command::Outage(args) => block_on(outage::run(args)),
+        Command::Soak(args) => block_on(outage::run_soak(args)),
+        Command::Up(args) => block_on(up::run(args.protocol, args.rest)),
+        Command::Floor(args) => block_on(floor::run(args)),
+        Command::LoadOverhead(args) => block_on(load_overhead::run(args)),
+        Command::Simulate(args) => block_on(simulate::run(*args)),
+        Command::Predict(args) => block_on(predict::run(args)),
+        Command::Report(args) => report::run(&args),
+    })
+}
+
+/// A command that is `harness up` with its protocol fixed.
+pub fn main_of(protocol: ProtocolName) -> ExitCode {
+    // The nodes are this same program, called again.
+    if std::env::args().nth(1).as_deref() == Some("node") {
+        return finish(node::run_process());
+    }
+    finish(block_on(up::run(protocol, cli::read::<FixedUp>().rest)))
+}
+
+fn block_on(command: impl Future<Output = Result<u8>>) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = LocalSet::new().block_on(&runtime, command);
+    // Nobody waits for a thread that still reads a dead node's output.
+    runtime.shutdown_background();
+    result
+}
+
+fn finish(result: Result<u8>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            console::warn(format_args!("error: {error:#}"));
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}

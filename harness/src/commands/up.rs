@@ -1,0 +1,14 @@
+//! `harness up`.
+
+use anyhow::Result;
+
+use crate::cli::UpRest;
+use crate::cluster::{ClusterSpec, up};
+use crate::plan::ProtocolName;
+
+/// Runs the command and returns the exit code.
+pub async fn run(protocol: ProtocolName, args: UpRest) -> Result<u8> {
+    let plan = args.plan(protocol)?;
+    let cell = plan.cells()?.remove(0);
+    up::run(&ClusterSpec::of(&plan, &cell)).await
+}

@@ -1,0 +1,165 @@
+//! Running a plan: all cells of all repetitions, with progress, into a folder.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::cell::run_cell;
+use super::display::Display;
+use crate::base::console::{say, warn};
+use crate::base::exit::{INTERRUPTED, NOT_LIVE, UNSAFE};
+use crate::base::stop::Stop;
+use crate::cluster::limits;
+use crate::plan::{Cell, Placement, Plan};
+use crate::report;
+use crate::results::files::read_rows;
+use crate::results::machine::Machine;
+use crate::results::schema::{CellRow, NOT_BACK, VIOLATION};
+use crate::results::store::Store;
+use crate::results::summary::faulty_count;
+
+/// A plan that was checked, and the folder for it. Nothing has started yet.
+#[derive(Debug)]
+pub struct Experiment {
+    plan: Plan,
+    cells: Vec<Cell>,
+    store: Store,
+}
+
+impl Experiment {
+    /// Checks the plan against itself and the machine, and makes the folder.
+    pub fn prepare(plan: Plan, dir: &Path, resume: bool) -> Result<Experiment> {
+        if plan.placement == Placement::Simulated {
+            bail!(
+                "the plan was simulated, not measured; repeat it with the command in its machine.json, or \
+                 measure it with placement = \"processes\""
+            );
+        }
+        let cells = plan.cells()?;
+        let descriptors = limits::raise_descriptor_limit();
+        limits::check(&plan, &cells, descriptors)?;
+        let store = if resume {
+            Store::resume(dir, |begun_with| plan.check_same(begun_with))?
+        } else {
+            let store = Store::create(dir, &plan.to_toml()?, plan.outage.is_some())?;
+            Machine::inspect().write(dir)?;
+            store
+        };
+        Ok(Experiment { plan, cells, store })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.store.dir()
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs what is not finished yet, then builds the report. Returns the exit
+    /// code.
+    pub async fn run(mut self, stop: &Stop) -> Result<u8> {
+        let total = self.cells.len() * self.plan.repetitions as usize;
+        let mut display = Display::new(total, self.store.finished());
+        display.line(&self.announcement());
+        let result = tokio::select! {
+            result = self.run_cells(&mut display) => Some(result),
+            () = stop.wait() => None,
+        };
+        display.finish();
+        let interrupted = match result {
+            Some(Ok(())) => false,
+            Some(Err(error)) => {
+                self.store.drop_unfinished()?;
+                return Err(error);
+            }
+            None => true,
+        };
+        self.store.drop_unfinished()?;
+        let code = self.report()?;
+        if interrupted {
+            say(format_args!(
+                "Interrupted. {} of {total} runs are in {}; the same command with --out {} --resume goes on.",
+                self.store.finished(),
+                self.dir().display(),
+                self.dir().display(),
+            ));
+            return Ok(INTERRUPTED);
+        }
+        Ok(code)
+    }
+
+    fn announcement(&self) -> String {
+        let mut powerless: Vec<String> = self
+            .cells
+            .iter()
+            .filter(|cell| cell.f() == 0)
+            .map(|cell| format!("{} with {} nodes", cell.protocol, cell.nodes))
+            .collect();
+        powerless.sort();
+        powerless.dedup();
+        let warning = if powerless.is_empty() {
+            String::new()
+        } else {
+            format!("\nTolerate no fault at all (f = 0): {}.", powerless.join(", "))
+        };
+        format!(
+            "{}: {} cells x {} repetitions, {} requests each, into {}{warning}",
+            self.plan.name,
+            self.cells.len(),
+            self.plan.repetitions,
+            self.plan.requests,
+            self.dir().display()
+        )
+    }
+
+    async fn run_cells(&mut self, display: &mut Display) -> Result<()> {
+        for repetition in 0..self.plan.repetitions {
+            let order = self.plan.order(self.cells.len(), repetition);
+            for (place, index) in (0u32..).zip(order) {
+                let cell = &self.cells[index];
+                if self.store.has(&cell.name, repetition) {
+                    continue;
+                }
+                display.begin(&format!("{} #{repetition}", cell.name));
+                let run = run_cell(&self.plan, cell, repetition, place).await;
+                self.store.append(&run.rows)?;
+                display.end(&run);
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds and prints the report. Returns the exit code: whether safety, or
+    /// liveness after an outage, was lost although at most `f` nodes were faulty.
+    fn report(&self) -> Result<u8> {
+        if self.store.finished() == 0 {
+            return Ok(0);
+        }
+        let built = report::build(self.dir()).context("cannot build the report")?;
+        say(report::table::render(&built));
+        say(format_args!("Report: {}", self.dir().join("report.html").display()));
+        let cells = read_rows::<CellRow>(self.dir())?;
+        let mut code = 0;
+        for row in &cells {
+            if faulty_count(&row.faulty) > row.f as usize {
+                continue;
+            }
+            if row.note.contains(NOT_BACK) {
+                warn(format_args!("{} #{}: {}", row.cell, row.repetition, row.note));
+                code = if code == UNSAFE { UNSAFE } else { NOT_LIVE };
+            }
+            if !row.note.contains(VIOLATION) && row.violations == 0 {
+                continue;
+            }
+            code = UNSAFE;
+            warn(format_args!(
+                "SAFETY VIOLATED with at most f = {} faulty nodes: {} #{}: {}",
+                row.f, row.cell, row.repetition, row.note
+            ));
+        }
+        Ok(code)
+    }
+}

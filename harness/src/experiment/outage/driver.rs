@@ -1,0 +1,282 @@
+//! Kills, restarts, cuts and heals while the load goes on.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use node::{LinkConditions, StatusReport};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::cluster::Cluster;
+use crate::cluster::http::{get_json, post_json};
+use crate::cluster::observe::{self, NodeLog};
+use crate::load::Progress;
+use crate::plan::Cell;
+use crate::plan::outage::{Outage, Partition, Victim};
+use crate::results::schema::EventKind;
+
+/// How long a node may take until it is back.
+const BACK_LIMIT: Duration = Duration::from_secs(60);
+/// How often it is looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Between the return of the killed nodes and the next kill.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long a gateway's last requests are waited for before it is killed.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+const CONTROL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Something that was done to the cluster.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What.
+    pub kind: EventKind,
+    /// To whom.
+    pub nodes: Vec<u16>,
+    /// When, microseconds since the load began.
+    pub at_us: u64,
+    /// How long after a restart or a healing all of them had executed as much
+    /// as the others.
+    pub caught_up_us: Option<u64>,
+    /// How long after it all of them took part again.
+    pub voting_us: Option<u64>,
+}
+
+/// What the driver saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// In the order of time.
+    pub events: Vec<Event>,
+    /// The logs of nodes just before they were killed: their memory is gone.
+    pub logs: Vec<NodeLog>,
+    /// Nodes that were started again, whose counters began anew.
+    pub restarted: BTreeSet<u16>,
+    /// Nodes that are down at the end, on purpose.
+    pub down: BTreeSet<u16>,
+    /// Sentences on nodes that did not come back.
+    pub not_back: Vec<String>,
+}
+
+/// One outage of one cluster.
+pub struct Driver {
+    outage: Outage,
+    honest: Vec<u16>,
+    /// Nodes killed at once when all are killed in turn.
+    at_once: usize,
+    load_ends: Duration,
+    addresses: Vec<SocketAddr>,
+    cluster: Rc<RefCell<Cluster>>,
+    progress: Rc<Progress>,
+    seen: RefCell<Seen>,
+}
+
+impl Driver {
+    /// For a cluster and a load of this cell that is about to begin.
+    pub fn new(
+        outage: &Outage,
+        cell: &Cell,
+        load_ends: Duration,
+        cluster: &Rc<RefCell<Cluster>>,
+        progress: &Rc<Progress>,
+    ) -> Driver {
+        Driver {
+            outage: outage.clone(),
+            honest: cell.faults.honest(),
+            at_once: outage.killed_at_once(cell),
+            load_ends,
+            addresses: cluster.borrow().addresses().to_vec(),
+            cluster: Rc::clone(cluster),
+            progress: Rc::clone(progress),
+            seen: RefCell::default(),
+        }
+    }
+
+    /// Does everything at its time.
+    pub async fn run(&self) -> Result<()> {
+        let kills = async {
+            match self.outage.kill {
+                None => Ok(()),
+                Some(Victim::InTurn) => self.kill_in_turn().await,
+                Some(victim) => self.kill_once(victim).await,
+            }
+        };
+        let cuts = async {
+            for partition in &self.outage.partition {
+                self.cut_and_heal(partition).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(kills, cuts).map(|_| ())
+    }
+
+    /// What was done and seen.
+    pub fn finish(&self) -> Seen {
+        let mut seen = self.seen.take();
+        seen.events.sort_by_key(|event| event.at_us);
+        seen
+    }
+
+    async fn kill_once(&self, victim: Victim) -> Result<()> {
+        self.wait_until(self.outage.at_s).await;
+        let id = find(victim, &self.honest, &self.addresses).await?;
+        self.kill(&[id]).await?;
+        match self.outage.restart_after_s {
+            None => Ok(()),
+            Some(after) => self.restart(&[id], after).await.map(|_| ()),
+        }
+    }
+
+    /// Kills the next `f` as long as the last are back in time, until the load
+    /// ends.
+    async fn kill_in_turn(&self) -> Result<()> {
+        self.wait_until(self.outage.at_s).await;
+        let down_s = self.outage.restart_after_s.unwrap_or(0.0);
+        let mut turns = (0..self.honest.len()).cycle();
+        while self.progress.started().elapsed() + Duration::from_secs_f64(down_s) < self.load_ends {
+            let next: Vec<u16> = turns.by_ref().take(self.at_once).map(|turn| self.honest[turn]).collect();
+            self.kill(&next).await?;
+            if !self.restart(&next, down_s).await? {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Kills nodes after their clients are served.
+    async fn kill(&self, ids: &[u16]) -> Result<()> {
+        ids.iter().for_each(|id| self.progress.spare(*id, true));
+        let limit = Instant::now() + DRAIN_LIMIT;
+        while ids.iter().any(|id| self.progress.in_flight(*id) > 0) && Instant::now() < limit {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let addresses: Vec<SocketAddr> = ids.iter().map(|id| self.addresses[usize::from(*id)]).collect();
+        let logs = observe::logs(&addresses).await;
+        for id in ids {
+            self.cluster.borrow_mut().kill(*id)?;
+        }
+        self.note(EventKind::Kill, ids);
+        let mut seen = self.seen.borrow_mut();
+        seen.logs.extend(logs.into_iter().flatten());
+        seen.down.extend(ids);
+        Ok(())
+    }
+
+    /// Starts killed nodes again and waits until they are back. Says whether
+    /// they are.
+    async fn restart(&self, ids: &[u16], after_s: f64) -> Result<bool> {
+        sleep(Duration::from_secs_f64(after_s)).await;
+        let mut listening = Vec::new();
+        for id in ids {
+            listening.push(self.cluster.borrow_mut().restart(*id)?);
+        }
+        let event = self.note(EventKind::Restart, ids);
+        {
+            let mut seen = self.seen.borrow_mut();
+            seen.restarted.extend(ids);
+            seen.down.retain(|id| !ids.contains(id));
+        }
+        for listens in listening {
+            listens.await?;
+        }
+        Ok(self.wait_back(ids, event).await)
+    }
+
+    async fn cut_and_heal(&self, partition: &Partition) -> Result<()> {
+        self.wait_until(partition.from_s).await;
+        let cut_off = partition.cut_off();
+        cut_off.iter().for_each(|id| self.progress.spare(*id, true));
+        self.set_links(|id| partition.strangers(id)).await?;
+        self.note(EventKind::Cut, &cut_off);
+        self.wait_until(partition.until_s).await;
+        self.set_links(|_| Vec::new()).await?;
+        let event = self.note(EventKind::Heal, &cut_off);
+        self.wait_back(&cut_off, event).await;
+        Ok(())
+    }
+
+    /// Cuts each node's links to those named; what else was injected stays.
+    async fn set_links(&self, cut: impl Fn(u16) -> Vec<u16>) -> Result<()> {
+        for (id, address) in (0u16..).zip(&self.addresses) {
+            if self.seen.borrow().down.contains(&id) {
+                continue;
+            }
+            let links: LinkConditions = get_json(*address, "/links", CONTROL_LIMIT).await?;
+            let cut = cut(id).into_iter().map(kernel::ReplicaId).collect();
+            post_json(*address, "/links", &LinkConditions { cut, ..links }, CONTROL_LIMIT).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until these nodes have executed what the others have, and vote
+    /// again; then they get requests again. Says whether they did in time.
+    async fn wait_back(&self, ids: &[u16], event: usize) -> bool {
+        let began = Instant::now();
+        let mut others_had = None;
+        while began.elapsed() < BACK_LIMIT {
+            let statuses = observe::statuses(&self.addresses).await;
+            let of = |id: &u16| statuses[usize::from(*id)].as_ref();
+            // Compared with what the others had a moment ago: under load they
+            // go on between two questions.
+            let is_level =
+                |status: &StatusReport| others_had.is_some_and(|had| status.replica.last_executed >= had);
+            let caught_up = ids.iter().all(|id| of(id).is_some_and(is_level));
+            let voting = caught_up && ids.iter().all(|id| of(id).is_some_and(|s| !s.replica.recovering));
+            self.note_back(event, caught_up, voting);
+            if voting {
+                ids.iter().for_each(|id| self.progress.spare(*id, false));
+                return true;
+            }
+            let others = self.honest.iter().filter(|id| !ids.contains(id)).filter_map(of);
+            others_had = others.map(|status| status.replica.last_executed).max().or(others_had);
+            sleep(LOOK_EVERY).await;
+        }
+        let message = format!("nodes {ids:?} were not back {BACK_LIMIT:?} after their return");
+        self.seen.borrow_mut().not_back.push(message);
+        false
+    }
+
+    fn note(&self, kind: EventKind, ids: &[u16]) -> usize {
+        let at_us = self.now_us();
+        let events = &mut self.seen.borrow_mut().events;
+        events.push(Event { kind, nodes: ids.to_vec(), at_us, caught_up_us: None, voting_us: None });
+        events.len() - 1
+    }
+
+    fn note_back(&self, event: usize, caught_up: bool, voting: bool) {
+        let now = self.now_us();
+        let event = &mut self.seen.borrow_mut().events[event];
+        let since = now - event.at_us;
+        if caught_up {
+            event.caught_up_us.get_or_insert(since);
+        }
+        if voting {
+            event.voting_us.get_or_insert(since);
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        self.progress.started().elapsed().as_micros() as u64
+    }
+
+    async fn wait_until(&self, second: f64) {
+        sleep_until(Instant::from_std(self.progress.started()) + Duration::from_secs_f64(second)).await;
+    }
+}
+
+/// Whom a kill would hit now.
+pub async fn find(victim: Victim, honest: &[u16], addresses: &[SocketAddr]) -> Result<u16> {
+    if let Victim::Node(id) = victim {
+        return Ok(id);
+    }
+    let statuses = observe::statuses(addresses).await;
+    let honest = honest.iter().filter_map(|id| statuses[usize::from(*id)].as_ref());
+    let latest = honest.max_by_key(|status| status.replica.view).context("no honest node answers")?;
+    let found = match victim {
+        Victim::CommunicationNode => latest.replica.communication_node,
+        _ => Some(latest.replica.commander),
+    };
+    Ok(found.context("there is no communication node yet to kill")?.0)
+}

@@ -1,0 +1,64 @@
+//! What came of requests.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// How one request was answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Not yet.
+    Pending,
+    /// By `f+1` matching replies.
+    Decided(Decision),
+    /// By the gateway's word that it was not decided in time.
+    Timeout {
+        /// Matching replies that the gateway held.
+        replies: Option<u64>,
+    },
+    /// Not at all, or not as it should be.
+    Error(String),
+}
+
+/// A gateway's answer to a decided request.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Decision {
+    /// The slot.
+    pub seq: u64,
+    /// Receipt to `f+1`st reply, microseconds.
+    pub consensus_us: f64,
+    /// When the gateway received the request, nanoseconds on CLOCK_MONOTONIC.
+    pub received_ns: u64,
+    /// Matching replies.
+    pub replies: u64,
+    /// The view in which a replica executed it.
+    pub view: u64,
+    /// What the application answered.
+    pub result: String,
+}
+
+/// One request, times in microseconds since the load began.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The node that it was posted to.
+    pub gateway: u16,
+    /// When it was due.
+    pub intended_us: u64,
+    /// When it was sent.
+    pub sent_us: Option<u64>,
+    /// From `intended_us` to the complete answer; only if decided.
+    pub response_us: Option<u64>,
+    /// How it was answered.
+    pub answer: Answer,
+}
+
+/// What came of a load.
+#[derive(Clone, Debug, Default)]
+pub struct LoadResult {
+    /// All requests that were due, in order.
+    pub samples: Vec<Sample>,
+    /// From the first request's due time to the last answer.
+    pub elapsed: Duration,
+    /// Why it ended before all requests were sent.
+    pub cut_short: Option<String>,
+}

@@ -1,0 +1,507 @@
+//! The plan as a file holds it: a grid of cells.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use kernel::{Choose, SeededChoice};
+use serde::{Deserialize, Serialize};
+
+use super::cell::{Cell, Load, MAX_PAYLOAD_BYTES};
+use super::faults::{Assignment, CommanderDraw, Scenario};
+use super::options::Options;
+use super::outage::Outage;
+use super::protocols::{Communication, Gateway, Placement, ProtocolName};
+
+/// A grid of cells and how to run them. Every list is one dimension of the
+/// grid; whatever a file leaves out has the default of [`Plan::default`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plan {
+    /// The plan's name, and that of its result folder.
+    pub name: String,
+    /// `pbft`, `ccro`, `ccro-paper`.
+    pub protocols: Vec<ProtocolName>,
+    /// Cluster sizes.
+    pub nodes: Vec<u16>,
+    /// Scenarios such as `none`, `offline:1`, `offline:f`, `malicious:1+delay=5ms@2`.
+    pub faults: Vec<String>,
+    /// Bytes of data in each request.
+    pub payload_bytes: Vec<usize>,
+    /// Most requests that one slot orders.
+    pub batch: Vec<usize>,
+    /// Requests in flight, closed loop.
+    pub clients: Vec<usize>,
+    /// Requests due per second, open loop; empty for a closed loop.
+    pub rate: Vec<f64>,
+    /// HTTP/2 connections to each gateway, which the clients share.
+    pub connections: usize,
+    /// Delay on every peer link, microseconds.
+    pub link_delay_us: Vec<u64>,
+    /// Loss on every peer link, a probability.
+    pub link_loss: Vec<f64>,
+    /// Measured requests in each cell and repetition.
+    pub requests: u64,
+    /// Requests before those, which are not recorded.
+    pub warmup: u64,
+    /// Request timeout at the gateway, seconds.
+    pub timeout_s: f64,
+    /// How often every cell runs.
+    pub repetitions: u32,
+    /// Seed of payloads, keys, fault draws and the order of cells.
+    pub seed: u64,
+    /// The first node's port, the others' following; without it, free ports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Nodes as processes of their own or as tasks of this one.
+    pub placement: Placement,
+    /// Most slots that the commander keeps in flight.
+    pub window: u64,
+    /// How long CCRO's communication node waits for all votes, milliseconds;
+    /// without it, what suits the cluster's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fast_wait_ms: Option<f64>,
+    /// After how long a CCRO replica sends its votes to all, milliseconds;
+    /// without it, what suits the cluster's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_after_ms: Option<f64>,
+    /// How long a replica waits for a request's execution before it asks for
+    /// another commander, milliseconds; without it, what suits the cluster's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_timer_ms: Option<f64>,
+    /// After how long without progress a replica sends its votes again,
+    /// milliseconds; without it, what suits the cluster's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resend_after_ms: Option<f64>,
+    /// Who collects CCRO's votes: `separate`, `collocated` or `fixed:ID`.
+    pub communication: Communication,
+    /// Whether CCRO tries its fast path.
+    pub fast_path: bool,
+    /// Whether faults drawn by number may hit the first commander.
+    pub commander: CommanderDraw,
+    /// Which node the load is posted to: `auto`, `spread` or an id.
+    pub gateway: Gateway,
+    /// How peers encode messages.
+    pub encoding: node::Encoding,
+    /// Whether nodes are pinned to cores, round robin.
+    pub pin: bool,
+    /// A cell in which nothing was decided ends after so many undecided
+    /// requests in a row; 0 for never.
+    pub give_up_after: u64,
+    /// Leave out clusters that are too small for a protocol, instead of refusing
+    /// the plan.
+    pub skip_too_small: bool,
+    /// Leave out faults that a cluster cannot have, instead of refusing the plan.
+    pub skip_impossible_faults: bool,
+    /// Kills, restarts and cuts while the load goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outage: Option<Outage>,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            name: "sweep".into(),
+            protocols: vec![ProtocolName::Pbft, ProtocolName::Ccro],
+            nodes: vec![4],
+            faults: vec!["none".into()],
+            payload_bytes: vec![100],
+            batch: vec![256],
+            clients: vec![1],
+            rate: vec![],
+            connections: 4,
+            link_delay_us: vec![0],
+            link_loss: vec![0.0],
+            requests: 200,
+            warmup: 20,
+            timeout_s: 2.0,
+            repetitions: 3,
+            seed: 1,
+            placement: Placement::Processes,
+            window: pbft::Config::for_cluster(4).window,
+            fast_wait_ms: None,
+            fallback_after_ms: None,
+            request_timer_ms: None,
+            resend_after_ms: None,
+            port: None,
+            communication: Communication::Separate,
+            fast_path: true,
+            commander: CommanderDraw::Spare,
+            gateway: Gateway::Auto,
+            encoding: node::Encoding::Binary,
+            pin: false,
+            give_up_after: 2,
+            skip_too_small: false,
+            skip_impossible_faults: false,
+            outage: None,
+        }
+    }
+}
+
+impl Plan {
+    /// Reads a plan.
+    pub fn read(path: &Path) -> Result<Plan> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("cannot read the plan {}; plans to start from are in harness/plans/", path.display())
+        })?;
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        Plan::parse(&text, stem.as_deref()).with_context(|| format!("the plan {}", path.display()))
+    }
+
+    /// Reads a plan's text; `name` stands in for a missing name.
+    pub fn parse(text: &str, name: Option<&str>) -> Result<Plan> {
+        if text.trim().is_empty() {
+            bail!("is empty; plans to start from are in harness/plans/");
+        }
+        let named = toml::from_str::<toml::Table>(text)?.contains_key("name");
+        // The message of an unknown key names the key and all that are accepted.
+        let mut plan: Plan = toml::from_str(text)?;
+        if let (false, Some(name)) = (named, name) {
+            plan.name = name.to_string();
+        }
+        Ok(plan)
+    }
+
+    /// The plan as a file.
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// What the protocols of one cell are configured with.
+    pub fn options(&self, batch: usize) -> Options {
+        Options {
+            batch_max: batch,
+            window: self.window,
+            fast_path: self.fast_path,
+            fast_wait_us: self.fast_wait_ms.map(|ms| (ms * 1e3) as u64),
+            fallback_after_us: self.fallback_after_ms.map(|ms| (ms * 1e3) as u64),
+            request_after_us: self.request_timer_ms.map(|ms| (ms * 1e3) as u64),
+            resend_after_us: self.resend_after_ms.map(|ms| (ms * 1e3) as u64),
+            communication: self.communication,
+        }
+    }
+
+    /// The request timeout in microseconds.
+    pub fn timeout_us(&self) -> u64 {
+        (self.timeout_s * 1e6) as u64
+    }
+
+    /// All cells in the order of the lists, checked.
+    pub fn cells(&self) -> Result<Vec<Cell>> {
+        self.check_settings()?;
+        let scenarios: Vec<Scenario> = self
+            .faults
+            .iter()
+            .map(|text| text.parse().with_context(|| format!("the fault {text:?}")))
+            .collect::<Result<_>>()?;
+        if self.placement == Placement::Tasks && scenarios.iter().any(Scenario::has_crash) {
+            bail!(
+                "crash kills a node's process, and with the placement tasks no node has one; \
+                 use --placement processes, or the fault offline"
+            );
+        }
+        let mut cells = Vec::new();
+        for &nodes in &self.nodes {
+            for scenario in &scenarios {
+                let faults = match scenario.assign(nodes, self.seed, self.commander) {
+                    Err(_) if self.skip_impossible_faults => continue,
+                    faults => faults?,
+                };
+                for &protocol in &self.protocols {
+                    match protocol.check_size(nodes) {
+                        Err(_) if self.skip_too_small => continue,
+                        checked => checked?,
+                    }
+                    self.add_cells(protocol, nodes, &faults, &mut cells);
+                }
+            }
+        }
+        let mut seen = HashSet::new();
+        cells.retain(|cell| seen.insert(cell.name.clone()));
+        if let Some(outage) = &self.outage {
+            cells.iter().try_for_each(|cell| outage.check_cell(cell))?;
+        }
+        if cells.is_empty() {
+            bail!("no combination of the plan can be run; check protocols, nodes and faults");
+        }
+        Ok(cells)
+    }
+
+    fn add_cells(&self, protocol: ProtocolName, nodes: u16, faults: &Assignment, cells: &mut Vec<Cell>) {
+        for &payload_bytes in &self.payload_bytes {
+            for &batch in &self.batch {
+                for load in self.loads() {
+                    for &link_delay_us in &self.link_delay_us {
+                        for &link_loss in &self.link_loss {
+                            let mut cell = Cell {
+                                name: String::new(),
+                                protocol,
+                                nodes,
+                                faults: faults.clone(),
+                                payload_bytes,
+                                batch,
+                                load,
+                                link_delay_us,
+                                link_loss,
+                            };
+                            cell.name = self.name_of(&cell);
+                            cells.push(cell);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn loads(&self) -> Vec<Load> {
+        if self.rate.is_empty() {
+            self.clients.iter().map(|&clients| Load::Closed { clients }).collect()
+        } else {
+            self.rate.iter().map(|&rate_per_s| Load::Open { rate_per_s }).collect()
+        }
+    }
+
+    /// Protocol, size and fault, and every other dimension that has more than
+    /// one value in this plan.
+    fn name_of(&self, cell: &Cell) -> String {
+        let mut name = format!("{}-n{}-{}", cell.protocol, cell.nodes, cell.faults.text);
+        if self.payload_bytes.len() > 1 {
+            name += &format!("-p{}", cell.payload_bytes);
+        }
+        if self.batch.len() > 1 {
+            name += &format!("-b{}", cell.batch);
+        }
+        match cell.load {
+            Load::Closed { clients } if self.clients.len() > 1 => name += &format!("-c{clients}"),
+            Load::Open { rate_per_s } => name += &format!("-r{rate_per_s}"),
+            Load::Closed { .. } => {}
+        }
+        if self.link_delay_us.len() > 1 {
+            name += &format!("-d{}us", cell.link_delay_us);
+        }
+        if self.link_loss.len() > 1 {
+            name += &format!("-l{}", cell.link_loss);
+        }
+        name
+    }
+
+    /// Refuses ids that some cluster of the plan does not have.
+    fn check_ids(&self) -> Result<()> {
+        let Some(&smallest) = self.nodes.iter().min() else { return Ok(()) };
+        if smallest == 0 {
+            bail!("a cluster has at least 1 node; nodes contains 0");
+        }
+        let ids = format!("{smallest} nodes have the ids 0 to {}", smallest - 1);
+        if let Communication::Fixed(id) = self.communication
+            && id >= smallest
+        {
+            bail!("the communication node {id} is out of range: {ids}; give fixed:ID with an id among them");
+        }
+        let has_ccro = self.protocols.contains(&ProtocolName::Ccro);
+        if self.communication != Communication::default() && !has_ccro {
+            bail!(
+                "the communication node can be chosen for ccro only, and no ccro is asked for; leave \
+                 --communication out or add --protocol ccro"
+            );
+        }
+        if let Gateway::Node(id) = self.gateway
+            && id >= smallest
+        {
+            bail!("the gateway {id} is out of range: {ids}; give one of them, auto or spread");
+        }
+        Ok(())
+    }
+
+    fn check_settings(&self) -> Result<()> {
+        self.check_ids()?;
+        let lists = [
+            ("protocols", self.protocols.len()),
+            ("nodes", self.nodes.len()),
+            ("faults", self.faults.len()),
+            ("payload_bytes", self.payload_bytes.len()),
+            ("batch", self.batch.len()),
+            ("clients", self.clients.len()),
+            ("link_delay_us", self.link_delay_us.len()),
+            ("link_loss", self.link_loss.len()),
+        ];
+        if let Some((key, _)) = lists.iter().find(|(_, length)| *length == 0) {
+            bail!("{key} is empty; give at least one value");
+        }
+        let longest_s = 86_400.0;
+        within("timeout_s (--timeout)", self.timeout_s, 0.001, longest_s)?;
+        within("fast_wait_ms", self.fast_wait_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
+        within("request_timer_ms", self.request_timer_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
+        within("resend_after_ms", self.resend_after_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
+        within("fallback_after_ms", self.fallback_after_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
+        for &rate in &self.rate {
+            within("rate (per second)", rate, 0.001, 1e6)?;
+        }
+        for &loss in &self.link_loss {
+            within("link_loss (a probability)", loss, 0.0, 1.0)?;
+        }
+        for &delay in &self.link_delay_us {
+            within("link_delay_us", delay as f64, 0.0, 10e6)?;
+        }
+        for &payload in &self.payload_bytes {
+            within("payload_bytes (--payload)", payload as f64, 1.0, MAX_PAYLOAD_BYTES as f64)?;
+        }
+        for &batch in &self.batch {
+            within("batch", batch as f64, 1.0, 1e6)?;
+        }
+        for &clients in &self.clients {
+            within("clients", clients as f64, 1.0, 65_536.0)?;
+        }
+        if let Some(outage) = &self.outage {
+            outage.check(&self.rate, self.requests, self.placement)?;
+        }
+        within("connections", self.connections as f64, 1.0, 65_536.0)?;
+        within("requests", self.requests as f64, 1.0, 1e9)?;
+        within("repetitions", f64::from(self.repetitions), 1.0, 1e6)?;
+        within("window", self.window as f64, 1.0, 1e6)?;
+        if self.name.is_empty() || self.name.starts_with('.') {
+            bail!(
+                "the name {:?} is empty or starts with a dot; it names a folder, such as my-sweep",
+                self.name
+            );
+        }
+        if let Some(bad) = self.name.chars().find(|c| !(c.is_alphanumeric() || "-_.".contains(*c))) {
+            bail!(
+                "the name {:?} contains {bad:?}; it names a folder: letters, digits, '-', '_' and '.'",
+                self.name
+            );
+        }
+        Ok(())
+    }
+
+    /// The order in which a repetition runs its cells: drawn from the seed.
+    pub fn order(&self, cells: usize, repetition: u32) -> Vec<usize> {
+        let mut choice = SeededChoice::new(self.seed ^ (u64::from(repetition) + 1).rotate_left(32));
+        let mut order: Vec<usize> = (0..cells).collect();
+        for last in (1..cells).rev() {
+            order.swap(last, choice.below(last as u64 + 1) as usize);
+        }
+        order
+    }
+
+    /// Refuses to go on with a run that was begun with another plan, which is in
+    /// this file.
+    pub fn check_same(&self, begun_with: &Path) -> Result<()> {
+        let there = Plan::read(begun_with)?;
+        if let Some(difference) = self.difference(&there)? {
+            bail!(
+                "{} was begun with another plan: {difference}; resume with the same plan, or give \
+                 another --out",
+                begun_with.parent().unwrap_or(begun_with).display()
+            );
+        }
+        Ok(())
+    }
+
+    /// The first key in which two plans differ, with both values.
+    pub fn difference(&self, other: &Plan) -> Result<Option<String>> {
+        let (ours, theirs) = (toml::Table::try_from(self)?, toml::Table::try_from(other)?);
+        let show = |plan: &toml::Table, key| plan.get(key).map_or("not set".into(), toml::Value::to_string);
+        let mut keys = ours.keys().chain(theirs.keys());
+        Ok(keys
+            .find(|key| ours.get(*key) != theirs.get(*key))
+            .map(|key| format!("{key} is {} there and {} here", show(&theirs, key), show(&ours, key))))
+    }
+}
+
+fn within(what: &str, value: f64, low: f64, high: f64) -> Result<()> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(anyhow!("{what} is {value}; it must be from {low} to {high}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(text: &str) -> String {
+        let cells = Plan::parse(text, None).and_then(|plan| plan.cells());
+        format!("{:#}", cells.map(|cells| cells.len()).unwrap_err())
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_those_accepted() {
+        let message = failure("nodez = [4]");
+        assert!(message.contains("nodez") && message.contains("`nodes`"), "{message}");
+        assert!(message.contains("`payload_bytes`"), "{message}");
+    }
+
+    #[test]
+    fn impossible_combinations_are_refused_by_name() {
+        for (text, expected) in [
+            ("nodes = [2]\nprotocols = [\"ccro-paper\"]", "at least 3"),
+            ("nodes = [0]", "at least 1"),
+            ("faults = [\"offline:5\"]", "more faulty nodes"),
+            ("faults = [\"offline@4\"]", "ids 0 to 3"),
+            ("communication = \"fixed:4\"", "communication node 4 is out of range"),
+            ("faults = [\"partial=9@1\"]", "there is no node 9"),
+            ("protocols = [\"pbft\"]\ncommunication = \"collocated\"", "for ccro only"),
+            ("gateway = \"9\"", "gateway 9"),
+            ("nodes = []", "nodes is empty"),
+            ("payload_bytes = [0]", "payload_bytes"),
+            ("payload_bytes = [99999999]", "8388608"),
+            ("timeout_s = 0.0", "timeout_s"),
+            ("link_loss = [1.5]", "link_loss"),
+            ("rate = [-1.0]", "rate"),
+            ("clients = [0]", "clients"),
+            ("requests = 0", "requests"),
+            ("faults = [\"crash:1\"]\nplacement = \"tasks\"", "crash kills"),
+            ("protocols = [\"raft\"]", "pbft"),
+            ("name = \"a/b\"", "names a folder"),
+            ("name = \"\"", "names a folder"),
+            ("name = \".\"", "names a folder"),
+            ("", "is empty"),
+        ] {
+            let message = failure(text);
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_plan_survives_its_file_and_differences_are_named() {
+        let plan = Plan { rate: vec![100.0], communication: Communication::Fixed(2), ..Plan::default() };
+        let read = Plan::parse(&plan.to_toml().unwrap(), None).unwrap();
+        assert_eq!(read, plan);
+        assert_eq!(plan.difference(&read).unwrap(), None);
+        let other = Plan { nodes: vec![7], ..plan.clone() };
+        assert_eq!(plan.difference(&other).unwrap().unwrap(), "nodes is [7] there and [4] here");
+    }
+
+    #[test]
+    fn names_tell_cells_apart_and_equal_cells_run_once() {
+        let plan = Plan {
+            protocols: vec![ProtocolName::Pbft],
+            nodes: vec![3, 4],
+            faults: vec!["none".into(), "offline:f".into()],
+            payload_bytes: vec![1, 100],
+            ..Plan::default()
+        };
+        let names: Vec<String> = plan.cells().unwrap().into_iter().map(|cell| cell.name).collect();
+        assert_eq!(
+            names,
+            [
+                "pbft-n3-none-p1",
+                "pbft-n3-none-p100",
+                "pbft-n4-none-p1",
+                "pbft-n4-none-p100",
+                "pbft-n4-offline:1-p1",
+                "pbft-n4-offline:1-p100"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_order_is_a_permutation_drawn_anew_for_each_repetition() {
+        let plan = Plan::default();
+        let mut sorted = plan.order(20, 0);
+        assert_eq!(plan.order(20, 0), sorted);
+        assert_ne!(plan.order(20, 0), plan.order(20, 1));
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..20).collect::<Vec<_>>());
+    }
+}

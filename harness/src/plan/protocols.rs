@@ -1,0 +1,168 @@
+//! The protocols by name, and the choices that go with them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// A flow that can be run.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtocolName {
+    /// Classic PBFT.
+    Pbft,
+    /// CCRO with certificates: PBFT's votes through a communication node.
+    Ccro,
+    /// CCRO as published; not Byzantine-safe.
+    CcroPaper,
+}
+
+/// Where nodes run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Placement {
+    /// One process each.
+    #[default]
+    Processes,
+    /// All in this process, spread over a thread per core.
+    Tasks,
+    /// Nowhere: `harness simulate` played it in virtual time.
+    #[value(skip)]
+    Simulated,
+}
+
+/// Who collects CCRO's votes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Communication {
+    /// Never the commander, as long as there is another.
+    #[default]
+    Separate,
+    /// Always the commander.
+    Collocated,
+    /// The one that the commander trusts most.
+    Trust,
+    /// Always this node.
+    Fixed(u16),
+}
+
+/// Which node the load is posted to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Gateway {
+    /// The first commander, or the first honest node if that one is faulty.
+    #[default]
+    Auto,
+    /// All honest nodes in turn.
+    Spread,
+    /// This one.
+    Node(u16),
+}
+
+impl ProtocolName {
+    /// Faults that the flow tolerates among `nodes` nodes.
+    pub fn tolerates(self, nodes: u16) -> usize {
+        match self {
+            ProtocolName::Pbft | ProtocolName::Ccro => kernel::cluster::max_faulty(nodes),
+            ProtocolName::CcroPaper => usize::from(nodes).saturating_sub(3) / 3,
+        }
+    }
+
+    /// Refuses a cluster that is too small for the flow.
+    pub fn check_size(self, nodes: u16) -> Result<()> {
+        let least = match self {
+            ProtocolName::Pbft | ProtocolName::Ccro => 1,
+            ProtocolName::CcroPaper => 3,
+        };
+        if nodes < least {
+            bail!("{self} needs at least {least} node(s), not {nodes}; give more --nodes");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ProtocolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ProtocolName::Pbft => "pbft",
+            ProtocolName::Ccro => "ccro",
+            ProtocolName::CcroPaper => "ccro-paper",
+        })
+    }
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Placement::Processes => "processes",
+            Placement::Tasks => "tasks",
+            Placement::Simulated => "simulated",
+        })
+    }
+}
+
+impl fmt::Display for Communication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Communication::Separate => f.write_str("separate"),
+            Communication::Collocated => f.write_str("collocated"),
+            Communication::Trust => f.write_str("trust"),
+            Communication::Fixed(id) => write!(f, "fixed:{id}"),
+        }
+    }
+}
+
+impl FromStr for Communication {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Communication> {
+        match (text, text.strip_prefix("fixed:").map(str::parse)) {
+            ("separate", _) => Ok(Communication::Separate),
+            ("collocated", _) => Ok(Communication::Collocated),
+            ("trust", _) => Ok(Communication::Trust),
+            (_, Some(Ok(id))) => Ok(Communication::Fixed(id)),
+            _ => bail!("{text:?} is no communication policy; known: separate, collocated, trust, fixed:ID"),
+        }
+    }
+}
+
+impl fmt::Display for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gateway::Auto => f.write_str("auto"),
+            Gateway::Spread => f.write_str("spread"),
+            Gateway::Node(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Gateway {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Gateway> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Gateway::Auto),
+            ("spread", _) => Ok(Gateway::Spread),
+            (_, Ok(id)) => Ok(Gateway::Node(id)),
+            _ => bail!("{text:?} is no gateway; known: auto, spread, or a node's id"),
+        }
+    }
+}
+
+macro_rules! serde_as_text {
+    ($($name:ident),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+serde_as_text!(Communication, Gateway);

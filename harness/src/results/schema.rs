@@ -1,0 +1,554 @@
+//! The rows of the result files, exactly as `results/README.md` describes
+//! them. The side that measures writes these structs, the report reads them.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// How one request ended.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// `f+1` matching, validly signed replies reached the gateway in time.
+    Decided,
+    /// The gateway had no such replies in time.
+    Timeout,
+    /// The request could not be sent or answered at all.
+    Error,
+    /// It was answered, and the honest nodes' logs disagree on its slot.
+    Violation,
+}
+
+/// How a slot was committed.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommitPath {
+    /// Votes received one by one, or the published round of `ccro-paper`.
+    Direct,
+    /// A certificate of all `n` PREPAREs.
+    Fast,
+    /// A prepared and then a committed certificate.
+    TwoPhase,
+    /// By votes sent to all, after `fallback_after`.
+    Fallback,
+}
+
+impl CommitPath {
+    /// The name in the files.
+    pub fn name(self) -> &'static str {
+        match self {
+            CommitPath::Direct => "direct",
+            CommitPath::Fast => "fast",
+            CommitPath::TwoPhase => "two-phase",
+            CommitPath::Fallback => "fallback",
+        }
+    }
+}
+
+/// How the note of a cell begins to tell of disagreement, or of an acknowledged
+/// request that was lost or doubled.
+pub const VIOLATION: &str = "VIOLATION";
+/// How the note of a cell begins to tell of nodes that stayed behind although at
+/// most `f` were faulty.
+pub const NOT_BACK: &str = "NOT BACK";
+
+/// A row of one of the result files.
+pub trait Row: Serialize + DeserializeOwned {
+    /// The file's name inside a result folder.
+    const FILE: &'static str;
+    /// The columns, in the order in which they are written.
+    const COLUMNS: &'static [&'static str];
+}
+
+/// One request: a row of `samples.csv`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct SampleRow {
+    /// The cell's name, the same in all files.
+    pub cell: String,
+    /// Number of the repetition, from 0.
+    pub repetition: u32,
+    /// `pbft`, `ccro` or `ccro-paper`.
+    pub protocol: String,
+    /// Number of nodes `n`.
+    pub nodes: u32,
+    /// Faults that the flow tolerates at this `n`.
+    pub f: u32,
+    /// The faults as given, several joined by `+`; `none` without.
+    pub fault: String,
+    /// Ids of the faulty nodes, separated by `;`.
+    pub faulty: String,
+    /// Bytes of `data` in each request.
+    pub payload_bytes: u64,
+    /// Most requests that one slot orders.
+    pub batch_max: u64,
+    /// Requests in flight at most (closed loop).
+    pub clients: u64,
+    /// Intended requests per second (open loop).
+    pub rate_per_s: Option<f64>,
+    /// Number of the request, from 0, warm-up excluded.
+    pub request: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How its slot was committed; `None` if undecided.
+    pub path: Option<CommitPath>,
+    /// When it was due, microseconds since the measured part began.
+    pub intended_us: u64,
+    /// When it was really sent, microseconds on the same scale.
+    pub sent_us: Option<u64>,
+    /// Microseconds from `intended_us` to the complete answer; only if decided.
+    pub response_us: Option<u64>,
+    /// Microseconds at the gateway from receipt to the `f+1`st valid reply; only if decided.
+    pub consensus_us: Option<u64>,
+    /// Microseconds at the commander from the proposal to its own commit.
+    pub commander_commit_us: Option<u64>,
+    /// Microseconds from the gateway's receipt to the last honest node's commit.
+    pub last_commit_us: Option<u64>,
+    /// Matching replies that the gateway held when it answered.
+    pub replies: Option<u64>,
+    /// Votes for the decided digest of the slot, over all honest nodes.
+    pub correct: Option<u64>,
+    /// Contradicting, badly signed or other votes and proposals for the slot, over all honest nodes.
+    pub corrupt: Option<u64>,
+    /// The slot's sequence number; `None` if undecided.
+    pub seq: Option<u64>,
+    /// Id of the node that the request was posted to.
+    pub gateway: u32,
+    /// What went wrong, for [`Outcome::Error`]; else empty.
+    pub error: String,
+}
+
+impl Row for SampleRow {
+    const FILE: &'static str = "samples.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "cell",
+        "repetition",
+        "protocol",
+        "nodes",
+        "f",
+        "fault",
+        "faulty",
+        "payload_bytes",
+        "batch_max",
+        "clients",
+        "rate_per_s",
+        "request",
+        "outcome",
+        "path",
+        "intended_us",
+        "sent_us",
+        "response_us",
+        "consensus_us",
+        "commander_commit_us",
+        "last_commit_us",
+        "replies",
+        "correct",
+        "corrupt",
+        "seq",
+        "gateway",
+        "error",
+    ];
+}
+
+impl SampleRow {
+    /// The latency in microseconds that the summary uses: the response time
+    /// where a rate was given, else the consensus time. `None` unless decided.
+    pub fn latency_us(&self) -> Option<u64> {
+        match (self.outcome, self.rate_per_s) {
+            (Outcome::Decided, Some(_)) => self.response_us,
+            (Outcome::Decided, None) => self.consensus_us,
+            _ => None,
+        }
+    }
+}
+
+/// One node in one cell and repetition: a row of `nodes.csv`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct NodeRow {
+    /// The cell's name.
+    pub cell: String,
+    /// Number of the repetition, from 0.
+    pub repetition: u32,
+    /// `pbft`, `ccro` or `ccro-paper`.
+    pub protocol: String,
+    /// Number of nodes `n`.
+    pub nodes: u32,
+    /// Faults that the flow tolerates at this `n`.
+    pub f: u32,
+    /// The faults as given.
+    pub fault: String,
+    /// Id of this node.
+    pub node: u32,
+    /// `commander`, `communication_node`, `replica`, joined by `+`.
+    pub role: String,
+    /// The behaviours on this node; `none` if it is honest.
+    pub faults: String,
+    /// Slots it committed.
+    pub decided_slots: u64,
+    /// Votes received for the decided digest.
+    pub correct: u64,
+    /// Votes and proposals received that were corrupt.
+    pub corrupt: u64,
+    /// Messages of the agreement itself, sent.
+    pub agreement_messages_out: u64,
+    /// Messages of the agreement itself, received.
+    pub agreement_messages_in: u64,
+    /// Forwarded requests, replies, checkpoints and fetches sent.
+    pub other_messages_out: u64,
+    /// Forwarded requests, replies, checkpoints and fetches received.
+    pub other_messages_in: u64,
+    /// Bytes sent on the peer links, frame headers included.
+    pub bytes_out: u64,
+    /// Bytes received on the peer links, frame headers included.
+    pub bytes_in: u64,
+    /// Signatures made.
+    pub signatures_made: u64,
+    /// Signatures checked.
+    pub signatures_checked: u64,
+    /// Peer messages refused at admission or by the protocol.
+    pub rejected: u64,
+    /// CPU time in microseconds; `None` where nodes share a process.
+    pub cpu_us: Option<u64>,
+    /// Resident memory in bytes at the end; `None` where nodes share a process.
+    pub memory_bytes: Option<u64>,
+    /// `kind=count` pairs separated by `;`.
+    pub messages_out_by_kind: String,
+}
+
+impl Row for NodeRow {
+    const FILE: &'static str = "nodes.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "cell",
+        "repetition",
+        "protocol",
+        "nodes",
+        "f",
+        "fault",
+        "node",
+        "role",
+        "faults",
+        "decided_slots",
+        "correct",
+        "corrupt",
+        "agreement_messages_out",
+        "agreement_messages_in",
+        "other_messages_out",
+        "other_messages_in",
+        "bytes_out",
+        "bytes_in",
+        "signatures_made",
+        "signatures_checked",
+        "rejected",
+        "cpu_us",
+        "memory_bytes",
+        "messages_out_by_kind",
+    ];
+}
+
+/// One cell in one repetition: a row of `cells.csv`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct CellRow {
+    /// The cell's name.
+    pub cell: String,
+    /// Number of the repetition, from 0.
+    pub repetition: u32,
+    /// `pbft`, `ccro` or `ccro-paper`.
+    pub protocol: String,
+    /// Number of nodes `n`.
+    pub nodes: u32,
+    /// Faults that the flow tolerates at this `n`.
+    pub f: u32,
+    /// The faults as given.
+    pub fault: String,
+    /// Ids of the faulty nodes, separated by `;`.
+    pub faulty: String,
+    /// Bytes of `data` in each request.
+    pub payload_bytes: u64,
+    /// Most requests that one slot orders.
+    pub batch_max: u64,
+    /// Requests in flight at most (closed loop).
+    pub clients: u64,
+    /// Intended requests per second (open loop).
+    pub rate_per_s: Option<f64>,
+    /// Place in the repetition's random order, from 0.
+    pub order: u32,
+    /// Wall clock at the start, milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// Seconds from the first measured request's due time to the last answer.
+    pub measured_s: f64,
+    /// Requests of the measured part.
+    pub requests: u64,
+    /// Requests that were decided.
+    pub decided: u64,
+    /// Requests that were not decided in time.
+    pub timeouts: u64,
+    /// Requests that could not be sent or answered.
+    pub errors: u64,
+    /// Requests on whose slot the honest nodes disagree.
+    pub violations: u64,
+    /// Slots decided in the measured part.
+    pub decided_slots: u64,
+    /// CPU time of all nodes together, microseconds.
+    pub nodes_cpu_us: Option<u64>,
+    /// CPU time of the load generator, microseconds.
+    pub load_cpu_us: Option<u64>,
+    /// Share of all cores' time spent idle, 0 to 1.
+    pub idle_share: Option<f64>,
+    /// Share of all cores' time used by processes that are not ours, 0 to 1.
+    pub foreign_cpu_share: Option<f64>,
+    /// `processes` or `tasks`.
+    pub placement: String,
+    /// Delay injected on every peer link, microseconds.
+    pub link_delay_us: u64,
+    /// Loss injected on every peer link, a probability.
+    pub link_loss: f64,
+    /// Why the cell ended early; else empty.
+    pub note: String,
+}
+
+impl Row for CellRow {
+    const FILE: &'static str = "cells.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "cell",
+        "repetition",
+        "protocol",
+        "nodes",
+        "f",
+        "fault",
+        "faulty",
+        "payload_bytes",
+        "batch_max",
+        "clients",
+        "rate_per_s",
+        "order",
+        "started_unix_ms",
+        "measured_s",
+        "requests",
+        "decided",
+        "timeouts",
+        "errors",
+        "violations",
+        "decided_slots",
+        "nodes_cpu_us",
+        "load_cpu_us",
+        "idle_share",
+        "foreign_cpu_share",
+        "placement",
+        "link_delay_us",
+        "link_loss",
+        "note",
+    ];
+}
+
+/// What was done to a cluster under load.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// Processes ended with SIGKILL.
+    Kill,
+    /// Those processes started again, without their memory.
+    Restart,
+    /// Links cut.
+    Cut,
+    /// Links healed.
+    Heal,
+}
+
+impl EventKind {
+    /// The name in the files.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Kill => "kill",
+            EventKind::Restart => "restart",
+            EventKind::Cut => "cut",
+            EventKind::Heal => "heal",
+        }
+    }
+}
+
+/// One event of an outage: a row of `events.csv`. What clients saw counts until
+/// the next event.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct EventRow {
+    /// The cell's name.
+    pub cell: String,
+    /// Number of the repetition, from 0.
+    pub repetition: u32,
+    /// `pbft`, `ccro` or `ccro-paper`.
+    pub protocol: String,
+    /// Number of nodes `n`.
+    pub nodes: u32,
+    /// What was done.
+    pub event: EventKind,
+    /// To which nodes, separated by `;`; for cuts, those outside the largest
+    /// group.
+    pub node: String,
+    /// Microseconds since the load began.
+    pub at_us: u64,
+    /// The longest time without an accepted answer.
+    pub gap_us: Option<u64>,
+    /// From the event to the answer that ended it; `None` if none did.
+    pub service_after_us: Option<u64>,
+    /// Answers that took longer than `late_ms` of the plan.
+    pub late: u64,
+    /// Requests due in this time that were not decided at all.
+    pub undecided: u64,
+    /// The highest view in which a request was decided.
+    pub view: Option<u64>,
+    /// From the event until the nodes had executed what the others had.
+    pub caught_up_us: Option<u64>,
+    /// From the event until they took part in the agreement again.
+    pub voting_us: Option<u64>,
+}
+
+impl Row for EventRow {
+    const FILE: &'static str = "events.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "cell",
+        "repetition",
+        "protocol",
+        "nodes",
+        "event",
+        "node",
+        "at_us",
+        "gap_us",
+        "service_after_us",
+        "late",
+        "undecided",
+        "view",
+        "caught_up_us",
+        "voting_us",
+    ];
+}
+
+/// One cell, all repetitions together: a row of `summary.csv`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct SummaryRow {
+    /// The cell's name.
+    pub cell: String,
+    /// `pbft`, `ccro` or `ccro-paper`.
+    pub protocol: String,
+    /// Number of nodes `n`.
+    pub nodes: u32,
+    /// Faults that the flow tolerates at this `n`.
+    pub f: u32,
+    /// The faults as given.
+    pub fault: String,
+    /// Ids of the faulty nodes, separated by `;`.
+    pub faulty: String,
+    /// Bytes of `data` in each request.
+    pub payload_bytes: u64,
+    /// Most requests that one slot orders.
+    pub batch_max: u64,
+    /// Requests in flight at most (closed loop).
+    pub clients: u64,
+    /// Intended requests per second (open loop).
+    pub rate_per_s: Option<f64>,
+    /// How many repetitions ran.
+    pub repetitions: u32,
+    /// Requests of all repetitions.
+    pub requests: u64,
+    /// Requests that were decided.
+    pub decided: u64,
+    /// Requests that were not decided in time.
+    pub timeouts: u64,
+    /// Requests that could not be sent or answered.
+    pub errors: u64,
+    /// Requests on whose slot the honest nodes disagree.
+    pub violations: u64,
+    /// Share of all requests, 0 to 1; `None` without a request.
+    pub decided_share: Option<f64>,
+    /// Share of all requests, 0 to 1.
+    pub timeout_share: Option<f64>,
+    /// Share of all requests, 0 to 1.
+    pub error_share: Option<f64>,
+    /// Share of all requests, 0 to 1.
+    pub violation_share: Option<f64>,
+    /// `consensus` or `response`: which time the latency columns hold.
+    pub latency_basis: String,
+    /// Median latency, microseconds.
+    pub p50_us: Option<u64>,
+    /// 90 % of the decided requests took at most this, microseconds.
+    pub p90_us: Option<u64>,
+    /// 99 % of the decided requests took at most this, microseconds.
+    pub p99_us: Option<u64>,
+    /// 99.9 % of the decided requests took at most this, microseconds.
+    pub p999_us: Option<u64>,
+    /// Longest latency, microseconds.
+    pub max_us: Option<u64>,
+    /// Mean latency, microseconds.
+    pub mean_us: Option<f64>,
+    /// Decided requests per second.
+    pub throughput_per_s: Option<f64>,
+    /// Agreement messages sent by all nodes for each decided slot.
+    pub messages_per_decision: Option<f64>,
+    /// Bytes sent on peer links by all nodes for each decided slot.
+    pub bytes_per_decision: Option<f64>,
+    /// CPU time of all nodes for each decided slot, microseconds.
+    pub cpu_us_per_decision: Option<f64>,
+    /// CPU time of all nodes for each decided request, microseconds.
+    pub cpu_us_per_request: Option<f64>,
+    /// This cell's p50 divided by that of its PBFT counterpart.
+    pub ratio_to_pbft: Option<f64>,
+    /// Lower end of that ratio's 95 % interval.
+    pub ratio_low: Option<f64>,
+    /// Upper end of that ratio's 95 % interval.
+    pub ratio_high: Option<f64>,
+    /// The least time that one decision can take here, microseconds.
+    pub floor_us: Option<f64>,
+    /// `p50_us` divided by `floor_us`.
+    pub ratio_to_floor: Option<f64>,
+    /// Mean over the repetitions, 0 to 1.
+    pub idle_share: Option<f64>,
+    /// Mean over the repetitions, 0 to 1.
+    pub foreign_cpu_share: Option<f64>,
+    /// `path=count` pairs separated by `;`.
+    pub paths: String,
+    /// `byzantine`, or the warning that `ccro-paper` carries.
+    pub safety: String,
+}
+
+impl Row for SummaryRow {
+    const FILE: &'static str = "summary.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "cell",
+        "protocol",
+        "nodes",
+        "f",
+        "fault",
+        "faulty",
+        "payload_bytes",
+        "batch_max",
+        "clients",
+        "rate_per_s",
+        "repetitions",
+        "requests",
+        "decided",
+        "timeouts",
+        "errors",
+        "violations",
+        "decided_share",
+        "timeout_share",
+        "error_share",
+        "violation_share",
+        "latency_basis",
+        "p50_us",
+        "p90_us",
+        "p99_us",
+        "p999_us",
+        "max_us",
+        "mean_us",
+        "throughput_per_s",
+        "messages_per_decision",
+        "bytes_per_decision",
+        "cpu_us_per_decision",
+        "cpu_us_per_request",
+        "ratio_to_pbft",
+        "ratio_low",
+        "ratio_high",
+        "floor_us",
+        "ratio_to_floor",
+        "idle_share",
+        "foreign_cpu_share",
+        "paths",
+        "safety",
+    ];
+}

@@ -1,0 +1,112 @@
+//! What makes two cells comparable: everything but the protocol.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::schema::CellRow;
+
+/// Everything about a cell but its protocol: cells with the same setting are
+/// compared with each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Setting {
+    /// Number of nodes `n`.
+    pub nodes: u32,
+    /// The faults as given.
+    pub fault: String,
+    /// What distinguishes cells beyond nodes and faults.
+    pub variant: Variant,
+}
+
+/// Load, placement and links of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Variant {
+    /// Bytes of `data` in each request.
+    pub payload_bytes: u64,
+    /// Most requests that one slot orders.
+    pub batch_max: u64,
+    /// Requests in flight at most.
+    pub clients: u64,
+    /// Intended requests per second, as bits: positive floats sort like them.
+    rate_bits: Option<u64>,
+    placement: String,
+    link_delay_us: u64,
+    link_loss_bits: u64,
+}
+
+impl Setting {
+    /// The setting of a cell.
+    pub fn of(row: &CellRow) -> Self {
+        Setting {
+            nodes: row.nodes,
+            fault: row.fault.clone(),
+            variant: Variant {
+                payload_bytes: row.payload_bytes,
+                batch_max: row.batch_max,
+                clients: row.clients,
+                rate_bits: row.rate_per_s.map(f64::to_bits),
+                placement: row.placement.clone(),
+                link_delay_us: row.link_delay_us,
+                link_loss_bits: row.link_loss.to_bits(),
+            },
+        }
+    }
+}
+
+impl Variant {
+    /// Intended requests per second; `None` in a closed loop.
+    pub fn rate_per_s(&self) -> Option<f64> {
+        self.rate_bits.map(f64::from_bits)
+    }
+
+    /// Whether delay or loss was injected on the links.
+    pub(super) fn has_shaped_links(&self) -> bool {
+        self.link_delay_us > 0 || f64::from_bits(self.link_loss_bits) > 0.0
+    }
+
+    fn parts(&self) -> [String; 7] {
+        [
+            format!("payload {} B", self.payload_bytes),
+            format!("batch {}", self.batch_max),
+            format!("clients {}", self.clients),
+            match self.rate_per_s() {
+                Some(rate) => format!("{rate}/s"),
+                None => "closed loop".into(),
+            },
+            self.placement.clone(),
+            format!("link delay {} µs", self.link_delay_us),
+            format!("link loss {}", f64::from_bits(self.link_loss_bits)),
+        ]
+    }
+
+    /// Names the parts in which `all` differ among themselves; empty if they
+    /// are all alike.
+    pub fn label(&self, all: &BTreeSet<Variant>) -> String {
+        let own = self.parts();
+        let differs = |part: &usize| all.iter().any(|v| v.parts()[*part] != own[*part]);
+        let parts: Vec<_> = (0..own.len()).filter(differs).map(|p| own[p].clone()).collect();
+        parts.join(", ")
+    }
+}
+
+/// The settings of all cells that have a row in `cells.csv`, by name.
+pub fn settings(cells: &[CellRow]) -> BTreeMap<&str, Setting> {
+    cells.iter().map(|row| (row.cell.as_str(), Setting::of(row))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::testdata::{CellSpec, Data};
+
+    #[test]
+    fn labels_name_only_what_differs() {
+        let mut data = Data::default();
+        data.add(&CellSpec::new("pbft", 4, "none"));
+        data.add(&CellSpec { clients: 8, rate: Some(50.0), ..CellSpec::new("ccro", 4, "none") });
+        let settings = settings(&data.cells);
+        let all: BTreeSet<Variant> = settings.values().map(|s| s.variant.clone()).collect();
+        assert_eq!(settings["pbft-4-none"].variant.label(&all), "clients 1, closed loop");
+        assert_eq!(settings["ccro-4-none-c8"].variant.label(&all), "clients 8, 50/s");
+        let alone = BTreeSet::from([settings["pbft-4-none"].variant.clone()]);
+        assert_eq!(settings["pbft-4-none"].variant.label(&alone), "");
+    }
+}

@@ -1,0 +1,304 @@
+//! One cell with one seed, from the first request to the verdict.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use apps::OpaqueLog;
+use kernel::{Cluster, ClusterId, Digest, Mark, Path, Protocol, ReplicaId, Status};
+use node::{SLOTS_KEPT, SlotLog, SlotRow, Tally};
+use sim::{
+    Costs, Load, Network, Outcome, Pace, Role, RoleTraffic, Seen, Setup, Signatures, Submitted, Traffic,
+    Volume, World,
+};
+
+use super::simulation::Simulation;
+use crate::cluster::procfs::this_thread_cpu_us;
+use crate::plan::{self, Cell, Gateway, Options, ProtocolName};
+
+/// What is to be played.
+#[derive(Clone, Debug)]
+pub struct Job {
+    cell: Cell,
+    seed: u64,
+    network: Network,
+    costs: Costs,
+    signatures: Signatures,
+    options: Options,
+    /// How long a message takes on the slowest link.
+    slowest_us: u64,
+    gateways: Vec<u16>,
+    requests: u64,
+    timeout_us: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Digest of every delivery.
+    pub digest: Digest,
+    /// The requests.
+    pub submitted: Vec<Submitted>,
+    /// Accepted results.
+    pub accepted: Vec<Outcome>,
+    /// Requests that were not answered in time.
+    pub timed_out: Vec<usize>,
+    /// Matching replies that a client needed.
+    pub replies_needed: usize,
+    /// Messages and bytes by kind.
+    pub by_kind: BTreeMap<&'static str, Volume>,
+    /// The same by role.
+    pub by_role: BTreeMap<Role, RoleTraffic>,
+    /// Commits by path, over all replicas.
+    pub paths: BTreeMap<Path, u64>,
+    /// What each node did and knows.
+    pub nodes: Vec<NodeRun>,
+    /// Views that began after the first.
+    pub view_changes: u64,
+    /// Slots that fell back, over all replicas.
+    pub fallbacks: u64,
+    /// Messages delivered.
+    pub delivered: u64,
+    /// What all nodes spent on their work until then, microseconds of virtual time.
+    pub worked_us: u64,
+    /// Virtual time, microseconds, from the first request to the last answer.
+    pub lasted_us: u64,
+    /// Real time.
+    pub took: Duration,
+    /// CPU time.
+    pub cpu: Duration,
+    /// How the honest nodes broke a promise, if they did.
+    pub breach: Option<String>,
+    /// Whether the network was healthy when the run ended.
+    pub healthy_at_end: bool,
+    /// It was stopped before its end.
+    pub interrupted: bool,
+}
+
+/// What one node did and knows.
+#[derive(Clone, Debug)]
+pub struct NodeRun {
+    /// Its status at the end.
+    pub status: Status,
+    /// What it sent and received.
+    pub traffic: Traffic,
+    /// Votes that it received.
+    pub votes: Tally,
+    /// Signatures made and checked.
+    pub signatures: (u64, u64),
+    /// Its slots.
+    pub slots: Vec<SlotRow>,
+}
+
+/// What is noted while a world runs.
+struct Notes {
+    logs: Vec<SlotLog>,
+    last_view: u64,
+    view_changes: u64,
+    fallbacks: u64,
+}
+
+impl Job {
+    /// A cell of what was asked for.
+    pub fn of(simulation: &Simulation, cell: &Cell, seed: u64) -> Job {
+        let honest = cell.faults.honest();
+        let gateways = match simulation.plan.gateway {
+            Gateway::Auto => vec![honest.first().copied().unwrap_or(0)],
+            Gateway::Spread if honest.is_empty() => vec![0],
+            Gateway::Spread => honest,
+            Gateway::Node(id) => vec![id],
+        };
+        Job {
+            cell: cell.clone(),
+            seed,
+            network: simulation.network.clone(),
+            costs: simulation.costs,
+            signatures: if simulation.real_signatures { Signatures::Ed25519 } else { Signatures::Symbolic },
+            options: simulation.options(cell),
+            slowest_us: simulation.network.slowest_us(cell.nodes),
+            gateways,
+            requests: simulation.plan.requests,
+            timeout_us: simulation.plan.timeout_us(),
+        }
+    }
+
+    fn setup(&self) -> Setup {
+        let name = self.cell.protocol.to_string();
+        let cluster = Cluster::new(ClusterId::derive("simulate", self.seed), &name, self.cell.nodes);
+        let faults = (0..).zip(&self.cell.faults.nodes);
+        Setup {
+            network: self.network.clone(),
+            replies_needed: self.cell.f() + 1,
+            faults: faults.map(|(id, node)| (id, node.behaviours.clone())).collect(),
+            signatures: self.signatures,
+            costs: self.costs,
+            bundle_max: self.cell.batch,
+            // As a real gateway: once more at half the timeout.
+            reminder_us: (self.timeout_us / 2).max(1),
+            ..Setup::new(cluster, self.seed)
+        }
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            gateways: self.gateways.clone(),
+            pace: match self.cell.load {
+                plan::Load::Closed { clients } => Pace::Closed { clients },
+                plan::Load::Open { rate_per_s } => Pace::Open { rate_per_s },
+            },
+            requests: self.requests,
+            payload_bytes: self.cell.payload_bytes,
+            timeout_us: self.timeout_us,
+        }
+    }
+}
+
+/// Plays a job until its end, or until `stopped` says so.
+pub fn play(job: Job, stopped: &AtomicBool) -> Run {
+    let (n, app) = (job.cell.nodes, OpaqueLog::default);
+    let (pbft, ccro) = (job.options.pbft(n), job.options.ccro(n));
+    match job.cell.protocol {
+        ProtocolName::Pbft => play_flow(&job, stopped, move || pbft::Replica::new(pbft.clone(), app())),
+        ProtocolName::Ccro => play_flow(&job, stopped, move || ccro::Replica::new(ccro.clone(), app())),
+        ProtocolName::CcroPaper => play_flow(&job, stopped, move || ccro::paper::Replica::new(&pbft, app())),
+    }
+}
+
+fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P + 'static) -> Run {
+    let (began, cpu_began_us) = (Instant::now(), this_thread_cpu_us().unwrap_or(0));
+    let mut world = World::new(job.setup(), move |_, _| make());
+    let notes = Rc::new(RefCell::new(Notes::new(job.cell.nodes)));
+    let told = Rc::clone(&notes);
+    world.observe(Box::new(move |now_ns, id, seen| told.borrow_mut().take(now_ns, id, seen)));
+    for (id, node) in (0..).zip(&job.cell.faults.nodes) {
+        if node.crash {
+            world.crash(ReplicaId(id));
+        }
+    }
+    world.offer(job.load());
+    let over = advance(&mut world, stopped, u64::MAX / 2_000, World::load_is_over);
+    let (lasted_us, worked_us) = (world.now_us(), world.worked_us());
+    let healthy = |world: &World<P>| job.network.is_healthy_at(world.now_us());
+    let all_accepted = |world: &World<P>| world.accepted().len() == world.submitted();
+    if over && job.cell.faults.faulty().len() <= job.cell.f() && !all_accepted(&world) {
+        // What is undecided gets its chance: late is not never.
+        advance(&mut world, stopped, 20 * job.timeout_us, all_accepted);
+    }
+    let healthy_at_end = healthy(&world);
+    // What is on its way arrives, so that all logs and counts are complete.
+    let settling_us = 10 * job.slowest_us + 50_000;
+    advance(&mut world, stopped, settling_us, |_| false);
+    let mut run = gather(job, &world, &notes.borrow());
+    (run.lasted_us, run.worked_us) = (lasted_us, worked_us);
+    run.healthy_at_end = healthy_at_end;
+    run.interrupted = stopped.load(Ordering::Relaxed);
+    run.took = began.elapsed();
+    run.cpu = Duration::from_micros(this_thread_cpu_us().unwrap_or(0) - cpu_began_us);
+    run
+}
+
+/// Runs until `done` or for so long; says whether it was done. Looks at `stopped`
+/// from time to time.
+fn advance<P: Protocol>(
+    world: &mut World<P>,
+    stopped: &AtomicBool,
+    at_most_us: u64,
+    done: impl Fn(&World<P>) -> bool,
+) -> bool {
+    let mut events = 0u64;
+    let over = world.run_until(
+        |world| {
+            events += 1;
+            done(world) || (events.is_multiple_of(1024) && stopped.load(Ordering::Relaxed))
+        },
+        at_most_us,
+    );
+    over && !stopped.load(Ordering::Relaxed)
+}
+
+fn gather<P: Protocol>(job: &Job, world: &World<P>, notes: &Notes) -> Run {
+    let trace = world.trace();
+    let node = |(id, log): (u16, &SlotLog)| NodeRun {
+        status: world.replica(id).status(&trace.cluster),
+        traffic: world.traffic(id).clone(),
+        votes: log.totals(),
+        signatures: world.signatures(id),
+        slots: log.rows(0, u64::MAX - 1),
+    };
+    Run {
+        digest: world.digest(),
+        submitted: trace.submitted.clone(),
+        accepted: trace.accepted.clone(),
+        timed_out: trace.timed_out.clone(),
+        replies_needed: job.cell.f() + 1,
+        by_kind: world.by_kind().clone(),
+        by_role: world.by_role().clone(),
+        paths: world.paths().clone(),
+        nodes: (0..).zip(&notes.logs).map(node).collect(),
+        view_changes: notes.view_changes,
+        fallbacks: notes.fallbacks,
+        delivered: world.delivered(),
+        worked_us: 0,
+        lasted_us: 0,
+        took: Duration::ZERO,
+        cpu: Duration::ZERO,
+        breach: world.judge().err(),
+        healthy_at_end: true,
+        interrupted: false,
+    }
+}
+
+impl Notes {
+    fn new(n: u16) -> Notes {
+        let logs = (0..n).map(|_| SlotLog::new(SLOTS_KEPT)).collect();
+        Notes { logs, last_view: 0, view_changes: 0, fallbacks: 0 }
+    }
+
+    fn take(&mut self, now_ns: u64, id: ReplicaId, seen: Seen<'_>) {
+        let log = &mut self.logs[usize::from(id.0)];
+        match seen {
+            Seen::Rejection(rejection) => {
+                if let Some(seq) = rejection.seq.filter(|_| rejection.corrupt_vote) {
+                    log.note_refused(seq, rejection.from, rejection.reason);
+                }
+            }
+            Seen::Mark(mark) => {
+                log.note(mark, now_ns);
+                match mark {
+                    Mark::ViewBegan { view } if view.0 > self.last_view => {
+                        self.last_view = view.0;
+                        self.view_changes += 1;
+                    }
+                    Mark::FellBack { .. } => self.fallbacks += 1,
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+impl Run {
+    /// Requests that were never decided, not even late.
+    pub fn undecided(&self) -> usize {
+        self.submitted.len() - self.accepted.len()
+    }
+
+    /// Slots that some node decided.
+    pub fn decided_slots(&self) -> u64 {
+        let decided = |node: &NodeRun| node.slots.iter().filter(|slot| slot.committed_ns.is_some()).count();
+        self.nodes.iter().map(decided).max().unwrap_or(0) as u64
+    }
+
+    /// Response times of the requests that were answered in time, in ascending
+    /// order, microseconds.
+    pub fn latencies_us(&self) -> Vec<u64> {
+        let late: std::collections::HashSet<usize> = self.timed_out.iter().copied().collect();
+        let in_time = self.accepted.iter().filter(|outcome| !late.contains(&outcome.request));
+        let mut latencies: Vec<u64> =
+            in_time.map(|outcome| outcome.at_us - self.submitted[outcome.request].at_us).collect();
+        latencies.sort_unstable();
+        latencies
+    }
+}
