@@ -3,25 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use syn::visit::{self, Visit};
-use syn::{Attribute, ItemMod, ItemUse, Macro, UseTree, Visibility};
-
 /// A module by its path inside the crate; the root is empty.
-pub type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// One use of a module by another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Arrow {
+pub(crate) struct Arrow {
     /// The module that uses …
-    pub from: Module,
+    pub(crate) from: Module,
     /// … this one.
-    pub to: Module,
+    pub(crate) to: Module,
     /// Whether only tests do so.
-    pub in_test: bool,
+    pub(crate) in_test: bool,
 }
 
 /// All arrows between the files below `src`.
-pub fn arrows(src: &Path) -> BTreeSet<Arrow> {
+pub(crate) fn arrows(src: &Path) -> BTreeSet<Arrow> {
     let mut files = BTreeMap::new();
     read_folder(src, &Module::new(), &mut files);
     let graph = Graph { files };
@@ -39,7 +36,7 @@ pub fn arrows(src: &Path) -> BTreeSet<Arrow> {
 
 /// A circle of files, if there is one. What a file takes from the `mod.rs` of a folder
 /// that it is in does not count, nor do tests.
-pub fn circle(arrows: &BTreeSet<Arrow>) -> Option<Vec<Module>> {
+pub(crate) fn circle(arrows: &BTreeSet<Arrow>) -> Option<Vec<Module>> {
     let mut next: BTreeMap<&Module, Vec<&Module>> = BTreeMap::new();
     for arrow in arrows.iter().filter(|arrow| !arrow.in_test && !arrow.from.starts_with(&arrow.to)) {
         next.entry(&arrow.from).or_default().push(&arrow.to);
@@ -140,90 +137,167 @@ fn read_folder(folder: &Path, module: &Module, files: &mut BTreeMap<Module, File
             read_folder(&path, &own, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).expect("a readable file");
-            let syntax = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let mut reader = Reader { place: own.clone(), in_test: false, file: File::default() };
-            reader.visit_file(&syntax);
-            files.insert(own, reader.file);
+            let file = read_file(&text, &own);
+            files.insert(own, file);
         }
     }
 }
 
-/// Collects what one file mentions.
-struct Reader {
+/// The words and marks of a source text, without comments and literals; `::` is one
+/// mark, every other is one character.
+fn tokens(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    let at = |place: usize| chars.get(place).copied().unwrap_or('\0');
+    let mut tokens = Vec::new();
+    let mut place = 0;
+    while place < chars.len() {
+        let (this, next) = (chars[place], at(place + 1));
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        if this == '/' && next == '/' {
+            while place < chars.len() && chars[place] != '\n' {
+                place += 1;
+            }
+        } else if this == 'r'
+            && (next == '"' || (next == '#' && (at(place + 2) == '"' || at(place + 2) == '#')))
+        {
+            let hashes = (place + 1..).take_while(|i| at(*i) == '#').count();
+            place += hashes + 2;
+            let is_end = |from: usize| at(from) == '"' && (1..=hashes).all(|more| at(from + more) == '#');
+            while place < chars.len() && !is_end(place) {
+                place += 1;
+            }
+            place += hashes + 1;
+        } else if this == '"' {
+            place += 1;
+            while place < chars.len() && chars[place] != '"' {
+                place += if chars[place] == '\\' { 2 } else { 1 };
+            }
+            place += 1;
+        } else if this == '\'' && (next == '\\' || at(place + 2) == '\'') {
+            place += if next == '\\' { 3 } else { 2 };
+            while at(place) != '\'' && place < chars.len() {
+                place += 1;
+            }
+            place += 1;
+        } else if is_word(this) {
+            let end = (place..).find(|i| !is_word(at(*i))).unwrap_or(chars.len());
+            tokens.push(chars[place..end].iter().collect());
+            place = end;
+        } else if this == ':' && next == ':' {
+            tokens.push("::".to_owned());
+            place += 2;
+        } else {
+            if !this.is_whitespace() {
+                tokens.push(this.to_string());
+            }
+            place += 1;
+        }
+    }
+    tokens
+}
+
+/// What one file mentions, imports and exports.
+fn read_file(text: &str, module: &Module) -> File {
+    let tokens = tokens(text);
+    let mut file = File::default();
+    let mut reader = Reader { tokens: &tokens, place: module.clone(), at: 0, in_test: false };
+    // Modules inside the file that are open, with the depth at which each ends.
+    let (mut depth, mut inner): (usize, Vec<(usize, bool)>) = (0, Vec::new());
+    while reader.at < tokens.len() {
+        let before = |back: usize| reader.at.checked_sub(back).map_or("", |at| tokens[at].as_str());
+        match reader.token(0) {
+            "{" => depth += 1,
+            "}" => {
+                depth = depth.saturating_sub(1);
+                if let Some((_, was_in_test)) = inner.pop_if(|(ends, _)| *ends == depth) {
+                    reader.place.pop();
+                    reader.in_test = was_in_test;
+                }
+            }
+            "mod" if reader.token(2) == "{" => {
+                inner.push((depth, reader.in_test));
+                reader.in_test |=
+                    (1..12).map(before).collect::<Vec<_>>().starts_with(&["]", ")", "test", "(", "cfg"]);
+                reader.place.push(reader.token(1).to_owned());
+                reader.at += 1;
+            }
+            "use" if before(1) != "+" => {
+                let exported = before(1) == "pub" || before(1) == ")";
+                reader.at += 1;
+                reader.import(&[], exported, &mut file);
+            }
+            word if reader.token(1) == "::" && ![".", "::"].contains(&before(1)) => {
+                let mut path = vec![word.to_owned()];
+                while reader.token(1) == "::" && is_name(reader.token(2)) {
+                    path.push(reader.token(2).to_owned());
+                    reader.at += 2;
+                }
+                file.mentions.push(reader.mention(path));
+            }
+            _ => {}
+        }
+        reader.at += 1;
+    }
+    file
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+/// A place in the tokens of a file.
+struct Reader<'a> {
+    tokens: &'a [String],
     place: Module,
+    at: usize,
     in_test: bool,
-    file: File,
 }
 
-impl Reader {
-    fn mention(&mut self, path: Vec<String>) {
-        self.file.mentions.push(Mention { place: self.place.clone(), path, in_test: self.in_test });
+impl Reader<'_> {
+    fn token(&self, ahead: usize) -> &str {
+        self.tokens.get(self.at + ahead).map_or("", String::as_str)
     }
 
-    fn import(&mut self, tree: &UseTree, before: &[String], exported: bool) {
-        let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
-        let (name, path) = match tree {
-            UseTree::Path(tree) => return self.import(&tree.tree, &with(&tree.ident), exported),
-            UseTree::Group(tree) => {
-                tree.items.iter().for_each(|item| self.import(item, before, exported));
-                return;
+    fn mention(&self, path: Vec<String>) -> Mention {
+        Mention { place: self.place.clone(), path, in_test: self.in_test }
+    }
+
+    /// Reads the tree of a `use` from here to its end.
+    fn import(&mut self, before: &[String], exported: bool, file: &mut File) {
+        let mut path = before.to_vec();
+        loop {
+            match self.token(0) {
+                "{" => {
+                    self.at += 1;
+                    while self.token(0) != "}" && self.at < self.tokens.len() {
+                        self.import(&path, exported, file);
+                        self.at += usize::from(self.token(0) == ",");
+                    }
+                    self.at += 1;
+                    return;
+                }
+                "*" => {
+                    self.at += 1;
+                    return file.mentions.push(self.mention(path));
+                }
+                "::" => self.at += 1,
+                "self" if !path.is_empty() => self.at += 1,
+                name if is_name(name) && name != "as" => {
+                    path.push(name.to_owned());
+                    self.at += 1;
+                }
+                _ => break,
             }
-            UseTree::Glob(_) => return self.mention(before.to_vec()),
-            UseTree::Name(tree) if tree.ident == "self" => {
-                (before.last().cloned().unwrap_or_default(), before.to_vec())
-            }
-            UseTree::Name(tree) => (tree.ident.to_string(), with(&tree.ident)),
-            UseTree::Rename(tree) => (tree.rename.to_string(), with(&tree.ident)),
-        };
+        }
+        let mut name = path.last().cloned().unwrap_or_default();
+        if self.token(0) == "as" {
+            name = self.token(1).to_owned();
+            self.at += 2;
+        }
         if exported {
-            self.file.exported.insert(name.clone());
+            file.exported.insert(name.clone());
         }
-        self.file.imported.insert(name, path.clone());
-        self.mention(path);
-    }
-}
-
-fn is_for_tests(attributes: &[Attribute]) -> bool {
-    let is_test = |attribute: &Attribute| {
-        attribute.path().is_ident("cfg")
-            && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
-    };
-    attributes.iter().any(is_test)
-}
-
-impl<'ast> Visit<'ast> for Reader {
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if item.content.is_none() {
-            return;
-        }
-        let before = self.in_test;
-        self.in_test |= is_for_tests(&item.attrs);
-        self.place.push(item.ident.to_string());
-        visit::visit_item_mod(self, item);
-        self.place.pop();
-        self.in_test = before;
-    }
-
-    fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        let before = self.in_test;
-        self.in_test |= is_for_tests(&item.attrs);
-        let exported = !matches!(item.vis, Visibility::Inherited);
-        self.import(&item.tree, &[], exported);
-        self.in_test = before;
-    }
-
-    fn visit_path(&mut self, path: &'ast syn::Path) {
-        self.mention(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
-        visit::visit_path(self, path);
-    }
-
-    fn visit_macro(&mut self, call: &'ast Macro) {
-        // What a macro is given is no syntax tree: paths are words joined by `::`.
-        let text = call.tokens.to_string().replace(" :: ", "::");
-        let is_word = |c: char| c.is_alphanumeric() || "_:".contains(c);
-        for word in text.split(|c: char| !is_word(c)).filter(|word| word.contains("::")) {
-            self.mention(word.split("::").map(str::to_owned).collect());
-        }
-        visit::visit_macro(self, call);
+        file.imported.insert(name, path.clone());
+        file.mentions.push(self.mention(path));
     }
 }
