@@ -21,10 +21,15 @@ pub(crate) fn duration(us: Option<f64>) -> String {
 pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
-        v if v >= 99.95 => super::draw::number(value.round()),
+        v if v >= 99.95 => super::scale::number(value.round()),
         v if v >= 9.995 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
+}
+
+/// A count for each decision: whole where it is whole.
+pub(super) fn per_decision(value: f64) -> String {
+    if (value - value.round()).abs() < 0.005 { super::scale::number(value.round()) } else { digits(value) }
 }
 
 /// The same for a value that may be missing.
@@ -87,7 +92,8 @@ mod tests {
         assert_eq!(duration(Some(12_345.0)), "12.3 ms");
         assert_eq!(duration(Some(2_500_000.0)), "2.50 s");
         assert_eq!(duration(None), NONE);
-        assert_eq!(digits(31_234.0), "31 234");
+        assert_eq!((per_decision(84.0), per_decision(27.96)), ("84".into(), "28.0".into()));
+        assert_eq!(digits(31_234.0), "31\u{202f}234");
     }
 
     #[test]

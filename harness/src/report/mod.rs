@@ -1,25 +1,41 @@
 //! From the raw files of a result folder to everything that is computed from
 //! them: `summary.csv`, `histograms/`, `plots/` and `report.html`.
 
-mod bars;
-mod draw;
+mod figure;
+mod figures;
+pub mod findings;
 pub(crate) mod format;
-pub mod html;
+mod html_table;
+mod line_chart;
+mod material;
+mod method;
 pub mod outages;
-pub mod plots;
+pub mod page;
+mod row_chart;
+mod scale;
+mod style;
+mod svg;
 pub mod table;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::results::schema::{CellRow, EventRow, NodeRow, Row as _, SampleRow, SummaryRow};
+use crate::results::schema::{CellRow, EventRow, NodeRow, PredictionRow, Row as _, SampleRow, SummaryRow};
 use crate::results::{files, histograms, setting, summary};
+use figure::Figure;
+use findings::Finding;
+use material::{Material, Rows};
+use method::Method;
+use page::{Doubt, Page};
 
 /// What [`build`] found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
+    /// What was found, in sentences.
+    pub findings: Vec<Finding>,
     /// One row per cell, in the order of tables.
     pub summary: Vec<SummaryRow>,
     /// For each summary row, in what its load, placement or links differ from
@@ -48,11 +64,15 @@ impl Report {
 
 /// Reads `samples.csv`, `nodes.csv` and `cells.csv` of `dir` (and `events.csv`,
 /// `floor.json` and `machine.json`, where they are there) and writes `summary.csv`,
-/// `histograms/`, `plots/` and `report.html` anew.
+/// `histograms/`, `plots/` and `report.html` anew. Of a folder of `harness predict` it
+/// reads `predictions.csv`.
 ///
 /// A repetition counts once it has its row in `cells.csv`; rows of an
 /// unfinished one are left out with a warning.
 pub fn build(dir: &Path) -> Result<Report> {
+    if dir.join(PredictionRow::FILE).exists() && !dir.join(CellRow::FILE).exists() {
+        return build_prediction(dir);
+    }
     let cells: Vec<CellRow> = files::read_rows(dir)?;
     let mut samples: Vec<SampleRow> = files::read_rows(dir)?;
     let mut nodes: Vec<NodeRow> = files::read_rows(dir)?;
@@ -61,7 +81,7 @@ pub fn build(dir: &Path) -> Result<Report> {
         false => Vec::new(),
     };
     let floors = summary::read_floors(dir)?;
-    let machine = html::read_machine(dir)?;
+    let machine = page::read_machine(dir)?;
     let mut warnings = leave_out_unfinished(dir, &cells, &mut samples, &mut nodes)?;
     events.retain(|event| {
         cells.iter().any(|cell| cell.cell == event.cell && cell.repetition == event.repetition)
@@ -70,28 +90,111 @@ pub fn build(dir: &Path) -> Result<Report> {
     warnings.extend(missing_nodes(&cells, &nodes));
 
     let rows = summary::summarise(&samples, &nodes, &cells, &floors);
-    let report = Report {
+    let material = Material::new(Rows {
+        samples: &samples,
+        nodes: &nodes,
+        cells: &cells,
+        events: &events,
+        summary: &rows,
+    });
+    let figures = figures::all(&material);
+    let mut report = Report {
+        findings: findings::of_cells(&material),
         variants: variants(&rows, &cells),
         notes: notes(&cells),
         outages: outages::summarise(&events),
-        summary: rows,
+        summary: rows.clone(),
         warnings,
     };
     files::write_rows(dir, &report.summary)?;
     histograms::write_all(dir, &samples)?;
-    let mut plots = plots::draw_all(plots::Input {
-        samples: &samples,
-        nodes: &nodes,
-        cells: &cells,
-        summary: &report.summary,
-    })?;
-    plots.extend(outages::draw(&events, &samples)?);
-    let files: Vec<(String, Vec<u8>)> =
-        plots.iter().map(|plot| (plot.file.clone(), plot.svg.clone().into_bytes())).collect();
-    files::replace_folder(&dir.join("plots"), "svg", &files)?;
-    let page = html::render(&report, &cells, &plots, machine.as_ref())?;
-    files::write_atomically(&dir.join("report.html"), page.as_bytes())?;
+    report.warnings.extend(write_figures(dir, &figures));
+    let doubts = || report.warnings.iter().map(|text| doubt(text, &rows)).collect::<Vec<_>>();
+    let of_cell = |cell: &str| {
+        let about = doubts().into_iter().filter(|doubt| doubt.cell.as_deref() == Some(cell));
+        about.map(|doubt| doubt.text).collect()
+    };
+    let (title, lead) = method::heading(&material, machine.as_ref());
+    let page = Page {
+        title,
+        lead,
+        findings: &report.findings,
+        warnings: doubts(),
+        figures: &figures,
+        summary: html_table::summary(&report.summary, &report.variants, &of_cell),
+        table_notes: table_notes(&rows),
+        outages: html_table::outages(&report.outages),
+        method: Method::of_cells(&material, machine.as_ref(), dir),
+        notes: &report.notes,
+        conditions: html_table::conditions(&cells),
+        machine: machine.as_ref(),
+    };
+    files::write_atomically(&dir.join("report.html"), page.render()?.as_bytes())?;
     Ok(report)
+}
+
+/// The page of a folder that `harness predict` wrote.
+fn build_prediction(dir: &Path) -> Result<Report> {
+    let predictions: Vec<PredictionRow> = files::read_rows(dir)?;
+    let machine = page::read_machine(dir)?;
+    let figures: Vec<Figure> = figures::prediction::figure(&predictions).into_iter().collect();
+    let mut report = Report { findings: findings::of_predictions(&predictions), ..Report::default() };
+    report.warnings.extend(write_figures(dir, &figures));
+    let page = Page {
+        title: "What the simulator predicts, and what real nodes take".into(),
+        lead: "Medians without faults and with one client; the simulator knows what work costs, and nothing of \
+               the measured cells."
+            .into(),
+        findings: &report.findings,
+        warnings: report.warnings.iter().map(|text| doubt(text, &[])).collect(),
+        figures: &figures,
+        summary: html_table::predictions(&predictions),
+        table_notes: vec![],
+        outages: None,
+        method: Method::of_predictions(machine.as_ref(), dir),
+        notes: &[],
+        conditions: None,
+        machine: machine.as_ref(),
+    };
+    files::write_atomically(&dir.join("report.html"), page.render()?.as_bytes())?;
+    Ok(report)
+}
+
+/// Writes each figure as SVG with its data as CSV. The page holds all of them: it does
+/// not depend on these files, so a failure is a warning.
+fn write_figures(dir: &Path, figures: &[Figure]) -> Option<String> {
+    let folder = dir.join("plots");
+    let file = |figure: &Figure, extension: &str, text: String| {
+        (format!("{}.{extension}", figure.id), text.into_bytes())
+    };
+    let pictures: Vec<_> = figures.iter().map(|figure| file(figure, "svg", figure.standalone())).collect();
+    let data: Vec<_> = figures.iter().map(|figure| file(figure, "csv", figure.data.csv())).collect();
+    let written = files::replace_folder(&folder, "svg", &pictures)
+        .and_then(|()| files::replace_folder(&folder, "csv", &data));
+    written.err().map(|error| format!("The figures are on the page only, not in plots/: {error:#}"))
+}
+
+/// What a warning is about: the cell that it names, or all.
+fn doubt(text: &str, rows: &[SummaryRow]) -> Doubt {
+    let named = |row: &&SummaryRow| {
+        let mut words = text.split([' ', ',', ':', ';']);
+        words.any(|word| word == row.cell) || text.starts_with(&format!("{},", row.cell))
+    };
+    Doubt { cell: rows.iter().find(named).map(|row| row.cell.clone()), text: text.to_string() }
+}
+
+/// What has to be known to read the table.
+fn table_notes(rows: &[SummaryRow]) -> Vec<String> {
+    let mut notes = vec![
+        "Small figures under p50, p99 and the ratio are 95 % intervals. p50 ÷ PBFT compares with the PBFT cell \
+         that is alike in nodes, faults, load and links. The floor is the least time in which this machine can do \
+         the work of one fault-free decision."
+            .to_string(),
+    ];
+    if rows.iter().any(|row| style::is_marked(&row.protocol)) {
+        notes.push(format!("* ccro-paper is {}.", summary::PAPER_WARNING));
+    }
+    notes
 }
 
 /// Drops the rows of repetitions without a row in `cells.csv` and says so.

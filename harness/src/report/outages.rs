@@ -2,17 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::draw::{
-    Align, Area, Axis, Frame, MUTED, TEXT, base_line, bounds, heading, is_marked, line, picture,
-    protocol_colour, text, x_axis, y_axis,
-};
 use super::format::duration;
-use super::plots::{OUTAGES, Plot};
-use crate::results::files::file_name;
-use crate::results::schema::{EventKind, EventRow, SampleRow};
+use crate::results::schema::{EventKind, EventRow};
 use crate::results::statistics::quantile;
 
 /// All events of one kind in one cell.
@@ -138,103 +131,6 @@ pub fn render(outages: &[OutageSummary]) -> String {
     format!("{table}\nMedian (≤ worst) over the events; what clients saw counts until the next event.\n")
 }
 
-/// One picture for each repetition of each cell that has events.
-pub fn draw(events: &[EventRow], samples: &[SampleRow]) -> Result<Vec<Plot>> {
-    let mut runs: BTreeMap<(u32, &str), Vec<&EventRow>> = BTreeMap::new();
-    for event in events {
-        runs.entry((event.repetition, &event.cell)).or_default().push(event);
-    }
-    let mut by_run: BTreeMap<(u32, &str), Vec<&SampleRow>> = BTreeMap::new();
-    for sample in samples {
-        by_run.entry((sample.repetition, &sample.cell)).or_default().push(sample);
-    }
-    let mut plots = Vec::new();
-    for (run, events) in &runs {
-        let (repetition, cell) = run;
-        let Some(samples) = by_run.get(run) else { continue };
-        let title = format!("{cell}, repetition {repetition}: service over time");
-        let svg = picture((860, 560), |area| draw_run(area, &title, events, samples))?;
-        let file = file_name(&format!("outage-{cell}-{repetition}"), "svg");
-        plots.push(Plot { file, section: OUTAGES, title, svg });
-    }
-    Ok(plots)
-}
-
-/// Points to draw at most in a line.
-const POINTS: u64 = 400;
-const LEAST_BUCKET_US: u64 = 50_000;
-
-fn draw_run(area: &Area, title: &str, events: &[&EventRow], samples: &[&SampleRow]) -> Result<()> {
-    let protocol = samples.first().map_or("", |sample| sample.protocol.as_str());
-    let answered: Vec<(u64, u64, u64)> = samples
-        .iter()
-        .filter_map(|s| s.response_us.map(|us| (s.intended_us, us, s.intended_us + us)))
-        .collect();
-    let due = samples.iter().map(|sample| sample.intended_us);
-    let answers = answered.iter().map(|(.., at)| *at);
-    let end = due.chain(answers).chain(events.iter().map(|event| event.at_us)).max().unwrap_or(0);
-    let bucket = LEAST_BUCKET_US.max(end / POINTS);
-    let buckets = (end / bucket + 1) as usize;
-    let mut rate = vec![0u64; buckets];
-    let mut slowest = vec![0u64; buckets];
-    for (due, took, at) in answered {
-        rate[(at / bucket) as usize] += 1;
-        let worst = &mut slowest[(due / bucket) as usize];
-        *worst = (*worst).max(took);
-    }
-    let middle = |place: usize| (place as f64 + 0.5) * bucket as f64 / 1e6;
-    let per_s = |count: u64| count as f64 * 1e6 / bucket as f64;
-    let rates: Vec<(f64, f64)> =
-        rate.iter().enumerate().map(|(place, count)| (middle(place), per_s(*count))).collect();
-    let times: Vec<(f64, f64)> = slowest
-        .iter()
-        .enumerate()
-        .filter(|(_, us)| **us > 0)
-        .map(|(place, us)| (middle(place), *us as f64 / 1e3))
-        .collect();
-
-    let subtitle = format!("in steps of {} ms; lines mark events", bucket / 1000);
-    heading(area, title, &subtitle)?;
-    let x = Axis::from_zero(end as f64 / 1e6, "seconds since the load began");
-    let (low, high) = bounds(times.iter().map(|point| point.1)).unwrap_or((1.0, 1.0));
-    let most = rates.iter().map(|point| point.1).fold(0.0, f64::max);
-    let above = Frame { left: 86, top: 84, right: 830, bottom: 270 };
-    let below = Frame { left: 86, top: 310, right: 830, bottom: 500 };
-    let panels = [
-        (above, Axis::from_zero(most, "answers per second"), rates),
-        (below, Axis::log(low, high, "slowest response by due time (ms)"), times),
-    ];
-    for (frame, y, points) in panels {
-        y_axis(area, frame, &y)?;
-        base_line(area, frame)?;
-        for event in events {
-            let at = frame.x(x.place(event.at_us as f64 / 1e6));
-            line(area, vec![(at, frame.top), (at, frame.bottom)], MUTED, 1, true)?;
-        }
-        let points = points.iter().map(|(px, py)| (frame.x(x.place(*px)), frame.y(y.place(*py))));
-        let points: Vec<(i32, i32)> = points.collect();
-        if points.len() > 1 {
-            line(area, points, protocol_colour(protocol), 2, is_marked(protocol))?;
-        }
-    }
-    x_axis(area, below, &x)?;
-    labels(area, above, &x, events)
-}
-
-/// Names of the events over their lines, as far as there is room.
-fn labels(area: &Area, frame: Frame, x: &Axis, events: &[&EventRow]) -> Result<()> {
-    let mut free_from = i32::MIN;
-    for event in events {
-        let at = frame.x(x.place(event.at_us as f64 / 1e6));
-        let name = format!("{} {}", event.event.name(), event.node);
-        if at >= free_from {
-            text(area, &name, (at + 3, frame.top - 8), 11.0, Align::Left, TEXT)?;
-            free_from = at + name.chars().count() as i32 * 6 + 8;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,9 +184,10 @@ mod tests {
             ("500 ms (≤ 600 ms)", "390 ms (≤ 510 ms), 1 never")
         );
         assert_eq!(restart.fields()[9], "5.00 ms");
-        let plot = dir.path().join("plots").join(file_name(&format!("outage-{cell}-0"), "svg"));
-        let svg = std::fs::read_to_string(plot).unwrap();
-        assert!(svg.contains("kill 0") && svg.contains("restart 0") && svg.contains("answers per second"));
+        let svg = std::fs::read_to_string(dir.path().join("plots/answers-around-events.svg")).unwrap();
+        assert!(svg.contains("kill of node 0; no answer for 400 ms") && svg.contains(">restart</text>"));
+        let svg = std::fs::read_to_string(dir.path().join("plots/response-over-time.svg")).unwrap();
+        assert!(svg.contains("kill 0") && svg.contains("restart 0"));
         let page = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
         assert!(page.contains("500 ms (≤ 600 ms)"));
         assert!(super::super::table::render(&report).contains("390 ms (≤ 510 ms), 1 never"));

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Row, Table, presets};
 
 use super::Report;
-use super::draw::is_marked;
+use super::style::is_marked;
 use super::format::{digits, duration, optional, outcomes, ratio};
 use super::outages;
 use crate::results::schema::SummaryRow;

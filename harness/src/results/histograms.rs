@@ -1,7 +1,9 @@
-//! Consensus times in HdrHistogram's own percentile-distribution text format,
-//! the one that its Java and C tools print and its plotting page reads.
+//! Latencies in HdrHistogram's own percentile-distribution text format, the one that
+//! its Java and C tools print and its plotting page reads: the same latencies as in
+//! `summary.csv`. A comment line names them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -9,7 +11,7 @@ use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
 use super::files::{file_name, replace_folder};
-use super::schema::{Outcome, SampleRow};
+use super::schema::{SampleRow, basis_words, latency_basis};
 
 /// Decimal digits that a value keeps.
 const SIGNIFICANT_DIGITS: u8 = 3;
@@ -20,20 +22,20 @@ const TICKS_PER_HALF_DISTANCE: u32 = 5;
 /// Writes `histograms/<cell>.hgrm` for every cell with a decided request, unit
 /// microseconds, and deletes the `.hgrm` files of cells that are gone.
 pub fn write_all(dir: &Path, samples: &[SampleRow]) -> Result<()> {
-    let mut cells: BTreeMap<&str, Histogram<u64>> = BTreeMap::new();
-    for sample in samples.iter().filter(|s| s.outcome == Outcome::Decided) {
-        let Some(value) = sample.consensus_us else {
+    let mut cells: BTreeMap<&str, (Histogram<u64>, &'static str)> = BTreeMap::new();
+    for sample in samples {
+        let Some(value) = sample.latency_us() else {
             continue;
         };
-        let histogram = match cells.entry(&sample.cell) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(empty()?),
+        let (histogram, _) = match cells.entry(&sample.cell) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert((empty()?, latency_basis(sample.rate_per_s))),
         };
-        histogram.record(value).with_context(|| format!("consensus time {value} µs of {}", sample.cell))?;
+        histogram.record(value).with_context(|| format!("latency {value} µs of {}", sample.cell))?;
     }
     let files: Vec<(String, Vec<u8>)> = cells
         .iter()
-        .map(|(cell, histogram)| (file_name(cell, "hgrm"), render(histogram).into_bytes()))
+        .map(|(cell, (histogram, basis))| (file_name(cell, "hgrm"), render(histogram, basis).into_bytes()))
         .collect();
     replace_folder(&dir.join("histograms"), "hgrm", &files)
 }
@@ -42,8 +44,8 @@ fn empty() -> Result<Histogram<u64>> {
     Histogram::new(SIGNIFICANT_DIGITS).context("cannot make a histogram")
 }
 
-/// The text of a histogram.
-fn render(histogram: &Histogram<u64>) -> String {
+/// The text of a histogram of latencies with this basis.
+fn render(histogram: &Histogram<u64>, basis: &str) -> String {
     let mut text =
         format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     let mut total = 0;
@@ -62,6 +64,7 @@ fn render(histogram: &Histogram<u64>) -> String {
     let _ = writeln!(text, "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]");
     let _ = writeln!(text, "#[Max     = {max:12.3}, Total count    = {:12}]", histogram.len());
     let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]", histogram.buckets());
+    let _ = writeln!(text, "#[Latency = {}, microseconds]", basis_words(basis));
     text
 }
 
@@ -77,7 +80,7 @@ mod tests {
         for value in [1000, 1000, 2000, 4000] {
             histogram.record(value).unwrap();
         }
-        let text = render(&histogram);
+        let text = render(&histogram, "consensus");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "       Value     Percentile TotalCount 1/(1-Percentile)");
         assert_eq!(lines[1], "");
@@ -88,7 +91,8 @@ mod tests {
         assert_eq!(lines[last + 1], "#[Mean    =     2000.250, StdDeviation   =     1225.153]");
         assert!(lines[last + 2].starts_with("#[Max     =     4001.000, Total count    =            4]"));
         assert!(lines[last + 3].ends_with("SubBuckets     =         2048]"));
-        assert_eq!(lines.len(), last + 4);
+        assert_eq!(lines[last + 4], "#[Latency = consensus time, microseconds]");
+        assert_eq!(lines.len(), last + 5);
     }
 
     #[test]
@@ -119,6 +123,28 @@ mod tests {
         // Undecided cells and violations leave nothing.
         assert!(!dir.path().join("histograms/pbft-4-offline:2.hgrm").exists());
         assert!(!dir.path().join("histograms/ccro-paper-4-equivocate@0.hgrm").exists());
+    }
+
+    /// In an open loop the table and the pictures show response times from the intended
+    /// start; a histogram of consensus times beside them would tell another story.
+    #[test]
+    fn the_file_has_the_basis_of_the_summary_and_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut data = testdata::Data::default();
+        data.add(&testdata::CellSpec::new("pbft", 4, "none"));
+        data.add(&testdata::CellSpec { rate: Some(100.0), ..testdata::CellSpec::new("ccro", 4, "none") });
+        for sample in &mut data.samples {
+            (sample.consensus_us, sample.response_us) = (Some(5), Some(700));
+        }
+        write_all(dir.path(), &data.samples).unwrap();
+        let text = |cell: &str| {
+            std::fs::read_to_string(dir.path().join("histograms").join(format!("{cell}.hgrm"))).unwrap()
+        };
+        let (closed, open) = (text("pbft-4-none"), text("ccro-4-none"));
+        assert!(closed.contains("#[Max     =        5.000,"), "{closed}");
+        assert!(closed.contains("consensus time"), "{closed}");
+        assert!(open.contains("#[Max     =      700.000,"), "{open}");
+        assert!(open.contains("response time from the intended start"), "{open}");
     }
 
     #[test]

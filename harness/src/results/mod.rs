@@ -4,6 +4,7 @@
 pub mod files;
 pub mod histograms;
 pub mod machine;
+pub mod repetitions;
 pub mod schema;
 pub mod setting;
 pub mod statistics;

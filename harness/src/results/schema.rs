@@ -160,6 +160,18 @@ impl SampleRow {
     }
 }
 
+/// Which time the latencies of a cell are, as in the column `latency_basis`: from the
+/// intended start where a rate was given, so that a stall counts for every request
+/// that it delayed. One rule for everything that is written of a cell.
+pub fn latency_basis(rate_per_s: Option<f64>) -> &'static str {
+    if rate_per_s.is_some() { "response" } else { "consensus" }
+}
+
+/// A `latency_basis` in words.
+pub fn basis_words(basis: &str) -> &'static str {
+    if basis == "response" { "response time from the intended start" } else { "consensus time" }
+}
+
 /// One node in one cell and repetition: a row of `nodes.csv`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct NodeRow {
@@ -476,6 +488,14 @@ pub struct SummaryRow {
     pub max_us: Option<u64>,
     /// Mean latency, microseconds.
     pub mean_us: Option<f64>,
+    /// Lower end of the median's 95 % interval, microseconds.
+    pub p50_low_us: Option<u64>,
+    /// Upper end of the median's 95 % interval, microseconds.
+    pub p50_high_us: Option<u64>,
+    /// Lower end of `p99_us`'s 95 % interval, microseconds.
+    pub p99_low_us: Option<u64>,
+    /// Upper end of `p99_us`'s 95 % interval, microseconds.
+    pub p99_high_us: Option<u64>,
     /// Decided requests per second.
     pub throughput_per_s: Option<f64>,
     /// Agreement messages sent by all nodes for each decided slot.
@@ -536,6 +556,10 @@ impl Row for SummaryRow {
         "p999_us",
         "max_us",
         "mean_us",
+        "p50_low_us",
+        "p50_high_us",
+        "p99_low_us",
+        "p99_high_us",
         "throughput_per_s",
         "messages_per_decision",
         "bytes_per_decision",
@@ -550,5 +574,62 @@ impl Row for SummaryRow {
         "foreign_cpu_share",
         "paths",
         "safety",
+    ];
+}
+
+/// What the simulator predicted of one cell, and what was measured: a row of
+/// `predictions.csv`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct PredictionRow {
+    /// The cell's name.
+    pub cell: String,
+    /// The flow.
+    pub protocol: String,
+    /// Number of nodes.
+    pub nodes: u16,
+    /// Requests sent to real nodes, over all repetitions.
+    pub requests: u64,
+    /// Those decided.
+    pub decided: u64,
+    /// Median of their consensus times, microseconds.
+    pub measured_p50_us: Option<u64>,
+    /// The same of the simulated nodes.
+    pub predicted_p50_us: Option<u64>,
+    /// Predicted ÷ measured.
+    pub ratio: Option<f64>,
+    /// Whether the prediction is within 30 % of what was measured.
+    pub within_30_percent: bool,
+    /// CPU time of all real nodes per decided request, microseconds.
+    pub measured_cpu_us: Option<f64>,
+    /// The same of the simulated nodes.
+    pub predicted_cpu_us: Option<f64>,
+    /// Share of all cores' time that was idle.
+    pub measured_idle_share: Option<f64>,
+    /// Share of all cores' time in which no simulated node worked.
+    pub predicted_idle_share: Option<f64>,
+    /// Share of all cores' time that other programs used.
+    pub foreign_cpu_share: Option<f64>,
+    /// What is known of why the prediction is off; empty where it is good.
+    pub why: String,
+}
+
+impl Row for PredictionRow {
+    const FILE: &'static str = "predictions.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "cell",
+        "protocol",
+        "nodes",
+        "requests",
+        "decided",
+        "measured_p50_us",
+        "predicted_p50_us",
+        "ratio",
+        "within_30_percent",
+        "measured_cpu_us",
+        "predicted_cpu_us",
+        "measured_idle_share",
+        "predicted_idle_share",
+        "foreign_cpu_share",
+        "why",
     ];
 }

@@ -58,7 +58,7 @@ impl Variant {
     }
 
     /// Whether delay or loss was injected on the links.
-    pub(super) fn has_shaped_links(&self) -> bool {
+    pub(crate) fn has_shaped_links(&self) -> bool {
         self.link_delay_us > 0 || f64::from_bits(self.link_loss_bits) > 0.0
     }
 
@@ -77,6 +77,13 @@ impl Variant {
         ]
     }
 
+    /// The parts in which `all` are alike.
+    pub(crate) fn common(all: &BTreeSet<Variant>) -> Vec<String> {
+        let Some(first) = all.first().map(Variant::parts) else { return vec![] };
+        let alike = |part: &usize| all.iter().all(|variant| variant.parts()[*part] == first[*part]);
+        (0..first.len()).filter(alike).map(|part| first[part].clone()).collect()
+    }
+
     /// Names the parts in which `all` differ among themselves; empty if they
     /// are all alike.
     pub fn label(&self, all: &BTreeSet<Variant>) -> String {
@@ -84,6 +91,48 @@ impl Variant {
         let differs = |part: &usize| all.iter().any(|v| v.parts()[*part] != own[*part]);
         let parts: Vec<_> = (0..own.len()).filter(differs).map(|p| own[p].clone()).collect();
         parts.join(", ")
+    }
+}
+
+/// What of a cell's load and links may be varied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Varied {
+    Clients,
+    Rate,
+    Payload,
+    Batch,
+    LinkDelay,
+}
+
+impl Varied {
+    pub(crate) const ALL: [Varied; 5] =
+        [Varied::Clients, Varied::Rate, Varied::Payload, Varied::Batch, Varied::LinkDelay];
+
+    /// What stands at an axis.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Varied::Clients => "requests in flight",
+            Varied::Rate => "requests due per second",
+            Varied::Payload => "payload (bytes)",
+            Varied::Batch => "most requests in a slot",
+            Varied::LinkDelay => "link delay (µs)",
+        }
+    }
+}
+
+impl Setting {
+    /// The setting but for this part, and the part's value; `None` where it has none.
+    pub(crate) fn without(&self, varied: Varied) -> (Setting, Option<f64>) {
+        let mut rest = self.clone();
+        let variant = &mut rest.variant;
+        let value = match varied {
+            Varied::Clients => Some(std::mem::take(&mut variant.clients) as f64),
+            Varied::Rate => variant.rate_bits.take().map(f64::from_bits),
+            Varied::Payload => Some(std::mem::take(&mut variant.payload_bytes) as f64),
+            Varied::Batch => Some(std::mem::take(&mut variant.batch_max) as f64),
+            Varied::LinkDelay => Some(std::mem::take(&mut variant.link_delay_us) as f64),
+        };
+        (rest, value)
     }
 }
 

@@ -4,9 +4,6 @@
 //! values is the one at rank `ceil(q * m)`, counted from 1 (at least 1). It is
 //! always a value that was measured; nothing is interpolated.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 /// How many times the bootstrap draws anew.
 pub const RESAMPLES: usize = 1000;
 
@@ -35,13 +32,13 @@ pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
 
 /// The 95 % bootstrap interval of `median(a) / median(b)`.
 ///
-/// `pairs` holds, for each repetition that both cells ran, the latencies of
-/// the first and of the second cell. Two levels are drawn with replacement:
+/// `pairs` holds, for each repetition that both cells ran, the ascending latencies
+/// of the first and of the second cell. Two levels are drawn with replacement:
 /// repetitions, the same ones for both cells, so that a drift of the machine
 /// between repetitions cancels; then requests inside each drawn repetition,
 /// for each cell by itself. The interval is the 2.5 to 97.5 percentile of
-/// [`RESAMPLES`] such ratios. The seed is fixed: the same data give the same
-/// interval.
+/// [`RESAMPLES`] such ratios. `results/README.md` gives every step, so that others
+/// compute the same interval from the same files.
 ///
 /// Cost: a draw takes at most about [`DRAW_CAP`] requests of each cell, spread
 /// over the repetitions in proportion to their sizes. With more data than that
@@ -57,24 +54,22 @@ pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
 /// `None` if one of the cells has no decided request in more than half of the
 /// draws, or its median is zero.
 pub fn ratio_interval(pairs: &[(&[u64], &[u64])], seed: u64) -> Option<(f64, f64)> {
-    if pairs.is_empty() {
-        return None;
-    }
-    let scale = |total: usize| (DRAW_CAP as f64 / total.max(1) as f64).min(1.0);
-    let scale_a = scale(pairs.iter().map(|(a, _)| a.len()).sum());
-    let scale_b = scale(pairs.iter().map(|(_, b)| b.len()).sum());
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let (total_a, total_b) = (
+        pairs.iter().map(|(a, _)| a.len()).sum::<usize>(),
+        pairs.iter().map(|(_, b)| b.len()).sum::<usize>(),
+    );
+    let mut random = SplitMix64(seed);
     let (mut pool_a, mut pool_b) = (Vec::new(), Vec::new());
     let mut ratios = Vec::with_capacity(RESAMPLES);
-    for _ in 0..RESAMPLES {
+    for _ in 0..if pairs.is_empty() { 0 } else { RESAMPLES } {
         pool_a.clear();
         pool_b.clear();
         for _ in 0..pairs.len() {
-            let (a, b) = pairs[random.random_range(0..pairs.len())];
-            draw(a, scale_a, &mut pool_a, &mut random);
-            draw(b, scale_b, &mut pool_b, &mut random);
+            let (a, b) = pairs[random.index(pairs.len())];
+            draw(a, total_a, &mut pool_a, &mut random);
+            draw(b, total_b, &mut pool_b, &mut random);
         }
-        if let (Some(a), Some(b @ 1..)) = (median_of(&mut pool_a), median_of(&mut pool_b)) {
+        if let (Some(a), Some(b @ 1..)) = (select(&mut pool_a, 0.5), select(&mut pool_b, 0.5)) {
             ratios.push(a as f64 / b as f64);
         }
     }
@@ -82,29 +77,120 @@ pub fn ratio_interval(pairs: &[(&[u64], &[u64])], seed: u64) -> Option<(f64, f64
         return None;
     }
     ratios.sort_by(f64::total_cmp);
-    let low = ratios[rank(ratios.len(), 0.025)?];
-    let high = ratios[rank(ratios.len(), 0.975)?];
-    Some((low, high))
+    Some((ratios[rank(ratios.len(), 0.025)?], ratios[rank(ratios.len(), 0.975)?]))
 }
 
-/// Adds `scale * values.len()` values, drawn with replacement, to the pool.
-fn draw(values: &[u64], scale: f64, pool: &mut Vec<u64>, random: &mut ChaCha8Rng) {
-    if values.is_empty() {
-        return;
+/// The 95 % bootstrap intervals of these quantiles of one cell, all from the same
+/// draws. `runs` holds the ascending latencies of each repetition; they are drawn as
+/// for [`ratio_interval`]. `None` where nothing was decided.
+pub fn quantile_intervals<const N: usize>(
+    runs: &[&[u64]],
+    quantiles: [f64; N],
+    seed: u64,
+) -> Option<[(u64, u64); N]> {
+    let total: usize = runs.iter().map(|run| run.len()).sum();
+    if total == 0 {
+        return None;
     }
-    let count = ((values.len() as f64 * scale).round() as usize).max(1);
-    pool.extend((0..count).map(|_| values[random.random_range(0..values.len())]));
+    let mut random = SplitMix64(seed);
+    let mut pool = Vec::new();
+    let mut drawn: [Vec<u64>; N] = std::array::from_fn(|_| Vec::with_capacity(RESAMPLES));
+    for _ in 0..RESAMPLES {
+        pool.clear();
+        for _ in 0..runs.len() {
+            draw(runs[random.index(runs.len())], total, &mut pool, &mut random);
+        }
+        for (values, q) in drawn.iter_mut().zip(quantiles) {
+            values.extend(select(&mut pool, q));
+        }
+    }
+    let mut ends = [(0, 0); N];
+    for (ends, values) in ends.iter_mut().zip(&mut drawn) {
+        values.sort_unstable();
+        *ends = (quantile(values, 0.025)?, quantile(values, 0.975)?);
+    }
+    Some(ends)
 }
 
-/// The nearest-rank median; reorders the values.
-fn median_of(values: &mut [u64]) -> Option<u64> {
-    let index = rank(values.len(), 0.5)?;
+/// Adds values drawn with replacement to the pool: as many as there are, or the
+/// repetition's part of [`DRAW_CAP`] where the cell has `total` and that is more.
+fn draw(values: &[u64], total: usize, pool: &mut Vec<u64>, random: &mut SplitMix64) {
+    let count = match values.len() {
+        0 => 0,
+        length if total <= DRAW_CAP => length,
+        length => ((2 * length * DRAW_CAP + total) / (2 * total)).max(1),
+    };
+    pool.extend((0..count).map(|_| values[random.index(values.len())]));
+}
+
+/// The random numbers of the bootstrap: `SplitMix64`, which is four lines in any
+/// language, so that the intervals can be computed again outside this program.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `length`.
+    fn index(&mut self, length: usize) -> usize {
+        ((u128::from(self.next()) * length as u128) >> 64) as usize
+    }
+}
+
+/// The nearest-rank quantile; reorders the values.
+fn select(values: &mut [u64], q: f64) -> Option<u64> {
+    let index = rank(values.len(), q)?;
     Some(*values.select_nth_unstable(index).1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// The first outputs that the generator's author publishes for seed 1234567.
+    #[test]
+    fn the_random_numbers_are_those_of_splitmix64() {
+        let mut random = SplitMix64(1_234_567);
+        let first: [u64; 3] = std::array::from_fn(|_| random.next());
+        assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+        assert!((0..1000).all(|_| random.index(7) < 7));
+        let drawn: std::collections::BTreeSet<usize> = (0..1000).map(|_| random.index(7)).collect();
+        assert_eq!(drawn.len(), 7);
+    }
+
+    #[test]
+    fn intervals_of_quantiles_hold_what_varies() {
+        let constant = [[300u64; 20], [300; 20]];
+        let runs: Vec<&[u64]> = constant.iter().map(|run| &run[..]).collect();
+        assert_eq!(quantile_intervals(&runs, [0.5, 0.99], 1), Some([(300, 300), (300, 300)]));
+        // Two repetitions, constant inside: a draw has both or one of them twice.
+        let (low, high) = ([100u64; 9], [400u64; 9]);
+        assert_eq!(quantile_intervals(&[&low, &high], [0.5], 1), Some([(100, 400)]));
+        assert_eq!(quantile_intervals(&[&[], &[]], [0.5], 1), None);
+        assert_eq!(quantile_intervals(&[], [0.5], 1), None);
+        // Some repetitions without an answer leave the others.
+        assert_eq!(quantile_intervals(&[&low, &[]], [0.5], 1), Some([(100, 100)]));
+    }
+
+    #[test]
+    fn the_interval_of_a_median_narrows_with_the_requests() {
+        let width = |count: u64| {
+            let values: Vec<u64> = (0..count).map(|i| 1000 + 1000 * i / count).collect();
+            let [(low, high)] = quantile_intervals(&[&values], [0.5], 3).unwrap();
+            assert!(low < 1500 && 1500 < high, "{low} {high}");
+            high - low
+        };
+        let (few, many) = (width(50), width(2000));
+        assert!(few > 200 && many < 60, "{few} {many}");
+        // Beyond the cap a draw is no larger: never narrower than it should be.
+        assert!(width(200_000) > 20);
+    }
 
     #[test]
     fn quantiles_are_nearest_rank() {

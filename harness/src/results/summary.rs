@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::schema::{CellRow, NodeRow, Outcome, SampleRow, SummaryRow};
+use super::schema::{CellRow, NodeRow, Outcome, SampleRow, SummaryRow, latency_basis};
 use super::setting::Setting;
-use super::statistics::{mean, quantile, ratio_interval};
+use super::statistics::{mean, quantile, quantile_intervals, ratio_interval};
 
 /// The protocol that the others are compared with.
 pub const BASELINE: &str = "pbft";
@@ -17,7 +17,7 @@ pub const BASELINE: &str = "pbft";
 pub const PAPER_WARNING: &str = "not Byzantine-safe, and not crash-safe without synchrony";
 
 /// Seed of the bootstrap: fixed, so that a report can be rebuilt exactly.
-const BOOTSTRAP_SEED: u64 = 0x5eed;
+pub const BOOTSTRAP_SEED: u64 = 24_301;
 
 /// What a protocol of this name withstands, as in the column `safety`.
 pub fn safety_of(protocol: &str) -> &'static str {
@@ -53,6 +53,12 @@ pub fn read_floors(dir: &Path) -> Result<Vec<Floor>> {
         format!("{} is not what `harness floor` writes; measure it again or delete it", path.display())
     })?;
     Ok(file.floors)
+}
+
+/// Whether a cell's median differs significantly from PBFT's: the 95 % interval of the
+/// ratio does not hold 1.
+pub fn is_significant(row: &SummaryRow) -> bool {
+    matches!((row.ratio_low, row.ratio_high), (Some(low), Some(high)) if high < 1.0 || low > 1.0)
 }
 
 /// Ids in a list such as `0;3`.
@@ -185,6 +191,9 @@ fn summary_of(cell: &Cell) -> SummaryRow {
     let latencies = cell.sorted_latencies();
     let measured_s: f64 = cell.runs.values().map(|run| run.row.measured_s).sum();
     let slots = |run: &Run| run.row.decided_slots as f64;
+    let runs: Vec<&[u64]> = cell.runs.values().map(|run| run.latencies.as_slice()).collect();
+    let intervals = quantile_intervals(&runs, [0.5, 0.99], BOOTSTRAP_SEED);
+    let end = |place: usize, end: fn((u64, u64)) -> u64| intervals.map(|ends| end(ends[place]));
     SummaryRow {
         cell: first.cell.clone(),
         protocol: first.protocol.clone(),
@@ -206,13 +215,17 @@ fn summary_of(cell: &Cell) -> SummaryRow {
         timeout_share: share(timeouts),
         error_share: share(errors),
         violation_share: share(violations),
-        latency_basis: if first.rate_per_s.is_some() { "response" } else { "consensus" }.into(),
+        latency_basis: latency_basis(first.rate_per_s).into(),
         p50_us: quantile(&latencies, 0.5),
         p90_us: quantile(&latencies, 0.9),
         p99_us: quantile(&latencies, 0.99),
         p999_us: quantile(&latencies, 0.999),
         max_us: latencies.last().copied(),
         mean_us: mean(latencies.iter().map(|v| *v as f64)).map(|v| round(v, 3)),
+        p50_low_us: end(0, |ends| ends.0),
+        p50_high_us: end(0, |ends| ends.1),
+        p99_low_us: end(1, |ends| ends.0),
+        p99_high_us: end(1, |ends| ends.1),
         throughput_per_s: per(decided as f64, measured_s, 3),
         messages_per_decision: over_nodes(cell, |node| node.agreement_messages_out),
         bytes_per_decision: over_nodes(cell, |node| node.bytes_out),

@@ -1,0 +1,226 @@
+//! Protocols compared with PBFT; where there is nothing to compare, how long each takes.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, Weight, limited, name};
+use crate::report::figures::{id, interval};
+use crate::report::format::{digits, duration, per_decision};
+use crate::report::material::{Group, Material, join};
+use crate::results::schema::SummaryRow;
+use crate::results::setting::Variant;
+use crate::report::style::is_marked;
+use crate::results::summary::{BASELINE, PAPER_WARNING, is_significant, protocol_rank};
+use crate::report::words::{fault_phrase, list};
+
+/// Most sizes of clusters that one sentence names.
+const SIZES: usize = 3;
+
+/// A row and PBFT's of the same setting.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    row: &'a SummaryRow,
+    baseline: &'a SummaryRow,
+    ratio: f64,
+}
+
+/// How a protocol's time compares.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Faster,
+    Slower,
+    NotSignificant,
+}
+
+impl Pair<'_> {
+    fn verdict(&self) -> Verdict {
+        match (is_significant(self.row), self.ratio < 1.0) {
+            (false, _) => Verdict::NotSignificant,
+            (true, true) => Verdict::Faster,
+            (true, false) => Verdict::Slower,
+        }
+    }
+
+    /// `0.51–0.62`, or that there is none.
+    fn interval(&self) -> String {
+        match (self.row.ratio_low, self.row.ratio_high) {
+            (Some(low), Some(high)) => interval(low, high),
+            _ => "no interval".into(),
+        }
+    }
+
+    /// `17 messages instead of 84`.
+    fn messages(&self) -> Option<String> {
+        let (own, theirs) = (self.row.messages_per_decision?, self.baseline.messages_per_decision?);
+        Some(format!("{} messages instead of {}", per_decision(own), per_decision(theirs)))
+    }
+}
+
+/// The findings: a sentence for each protocol without faults, then one for each
+/// protocol and size with all its faults.
+pub(super) fn findings(material: &Material) -> Vec<Finding> {
+    let groups = material.groups();
+    let mut by_protocol: BTreeMap<(Variant, usize, &str), Vec<&Group>> = BTreeMap::new();
+    for group in &groups {
+        for row in &group.rows {
+            let key = (group.setting.variant.clone(), protocol_rank(&row.protocol), row.protocol.as_str());
+            by_protocol.entry(key).or_default().push(group);
+        }
+    }
+    let mut headlines = Vec::new();
+    let mut details = Vec::new();
+    for ((variant, _, protocol), groups) in &by_protocol {
+        let label = material.label(variant);
+        let compared = groups.iter().any(|group| pair(group, protocol).is_some());
+        let has_baseline = groups.iter().any(|group| group.rows.iter().any(|r| r.protocol == BASELINE));
+        if compared {
+            headlines.extend(without_faults(protocol, groups, &label));
+            details.extend(with_faults(protocol, groups, &label));
+        } else if !has_baseline {
+            headlines.extend(alone(protocol, groups, &label));
+        }
+    }
+    let mut all = limited(headlines, id::RATIO);
+    all.extend(limited(details, id::RATIO));
+    all
+}
+
+fn row<'a>(group: &Group<'a>, protocol: &str) -> Option<&'a SummaryRow> {
+    group.rows.iter().copied().find(|row| row.protocol == protocol)
+}
+
+fn pair<'a>(group: &Group<'a>, protocol: &str) -> Option<Pair<'a>> {
+    if protocol == BASELINE {
+        return None;
+    }
+    let row = row(group, protocol)?;
+    Some(Pair { row, baseline: self::row(group, BASELINE)?, ratio: row.ratio_to_pbft? })
+}
+
+/// The smallest and the largest sizes, as many as one sentence bears.
+fn few<T: Copy>(all: &[T]) -> Vec<T> {
+    match all {
+        [first, .., last] if all.len() > SIZES => vec![*first, *last],
+        _ => all.to_vec(),
+    }
+}
+
+fn without_faults(protocol: &str, groups: &[&Group], label: &str) -> Option<Finding> {
+    let pairs: Vec<Pair> = groups
+        .iter()
+        .filter(|group| group.setting.fault == "none")
+        .filter_map(|group| pair(group, protocol))
+        .collect();
+    let mut named = few(&pairs);
+    // What was found before what was not.
+    named.sort_by_key(|pair| pair.verdict() == Verdict::NotSignificant);
+    let clauses: Vec<String> = named.iter().map(clause).collect();
+    if clauses.is_empty() {
+        return None;
+    }
+    let condition = match join(&["without faults", label]).as_str() {
+        "without faults" => "Without faults".to_string(),
+        _ => format!("Without faults ({label})"),
+    };
+    let warning = if is_marked(protocol) {
+        format!(" But {protocol} is {PAPER_WARNING}: this is not the same service.")
+    } else {
+        String::new()
+    };
+    let text = format!("{condition}, {} {}.{warning}", name(protocol), clauses.join("; it "));
+    let cells = pairs.iter().map(|pair| pair.row.cell.clone()).collect();
+    Some(Finding::new(Weight::Headline, id::RATIO, text, cells))
+}
+
+fn clause(pair: &Pair) -> String {
+    let (nodes, interval, ratio) = (pair.row.nodes, pair.interval(), digits(pair.ratio));
+    let messages =
+        |with: &str| pair.messages().map_or_else(String::new, |messages| format!("{with} {messages}"));
+    match pair.verdict() {
+        Verdict::Faster => {
+            let messages = messages(" and sends");
+            format!("decides in {ratio} × PBFT’s time at n = {nodes} (95 % {interval}){messages}")
+        }
+        Verdict::Slower => {
+            let messages = messages(" and sends");
+            format!("takes {ratio} × PBFT’s time at n = {nodes} (95 % {interval}){messages}")
+        }
+        Verdict::NotSignificant => {
+            let messages = messages(", and sends");
+            format!(
+                "is not significantly faster or slower than PBFT at n = {nodes} ({ratio} ×, 95 % {interval}){messages}"
+            )
+        }
+    }
+}
+
+fn with_faults(protocol: &str, groups: &[&Group], label: &str) -> Vec<Finding> {
+    let mut sizes: Vec<u32> = groups.iter().map(|group| group.setting.nodes).collect();
+    sizes.dedup();
+    let sentence = |nodes: u32| {
+        let here = || groups.iter().filter(move |group| group.setting.nodes == nodes);
+        let faulty = here().filter(|group| group.setting.fault != "none");
+        let pairs: Vec<Pair> = faulty.filter_map(|group| pair(group, protocol)).collect();
+        let free = here().find(|group| group.setting.fault == "none").and_then(|group| pair(group, protocol));
+        let of = |verdict: Verdict| -> Vec<String> {
+            let alike = pairs.iter().filter(|pair| pair.verdict() == verdict);
+            alike.map(|pair| under(pair, nodes)).collect()
+        };
+        let (faster, slower) = (of(Verdict::Faster), of(Verdict::Slower));
+        let not_significant = of(Verdict::NotSignificant);
+        let gone = free.is_some_and(|free| free.verdict() == Verdict::Faster);
+        let lost = if gone { ": there the advantage is gone" } else { "" };
+        let mut parts = Vec::new();
+        for (what, items) in [("faster than PBFT", &faster), ("slower", &slower)] {
+            if !items.is_empty() {
+                let lost = if what == "slower" { lost } else { "" };
+                parts.push(format!("{what} with {}{lost}", list(items)));
+            }
+        }
+        if !not_significant.is_empty() {
+            parts.push(format!("not significantly different with {}{lost}", list(&not_significant)));
+        }
+        let cells = pairs.iter().map(|pair| pair.row.cell.clone()).collect();
+        let at = join(&[&format!("n = {nodes}"), label]);
+        let text = format!("With faults at {at}, {} is {}.", name(protocol), parts.join("; "));
+        (!parts.is_empty()).then(|| Finding::new(Weight::Detail, id::RATIO, text, cells))
+    };
+    sizes.into_iter().filter_map(sentence).collect()
+}
+
+/// `f = 2 offline nodes (0.99 ×, 95 % 0.95–1.04)`.
+fn under(pair: &Pair, nodes: u32) -> String {
+    let fault = fault_phrase(&pair.row.fault, nodes);
+    format!("{fault} ({} ×, 95 % {})", digits(pair.ratio), pair.interval())
+}
+
+/// Where PBFT was not measured beside it: medians and messages.
+fn alone(protocol: &str, groups: &[&Group], label: &str) -> Option<Finding> {
+    let mut cells = Vec::new();
+    let mut clauses = Vec::new();
+    for group in few(groups) {
+        let row = row(group, protocol)?;
+        cells.push(row.cell.clone());
+        let nodes = group.setting.nodes;
+        let fault = match group.setting.fault.as_str() {
+            "none" => "without faults".to_string(),
+            fault => format!("with {}", fault_phrase(fault, nodes)),
+        };
+        clauses.push(match row.p50_us {
+            None => format!("decides nothing at n = {nodes} {fault}"),
+            Some(p50) => {
+                let us = |us: u64| duration(Some(us as f64));
+                let interval = match (row.p50_low_us, row.p50_high_us) {
+                    (Some(low), Some(high)) => format!("95 % {} to {}", us(low), us(high)),
+                    _ => "no interval".into(),
+                };
+                let messages = row
+                    .messages_per_decision
+                    .map_or_else(String::new, |messages| format!(" and {} messages", per_decision(messages)));
+                format!("takes {} (median; {interval}){messages} at n = {nodes} {fault}", us(p50))
+            }
+        });
+    }
+    let label = if label.is_empty() { String::new() } else { format!(" ({label})") };
+    let text = format!("{}{label} {}.", name(protocol), clauses.join("; "));
+    (!clauses.is_empty()).then(|| Finding::new(Weight::Headline, id::TIME, text, cells))
+}

@@ -1,0 +1,56 @@
+//! How protocols look: one colour and one shape each, the same in every figure.
+
+use super::svg::{Element, area};
+
+/// The style sheet of all figures: in the page, and in every saved picture.
+pub(super) const FIGURE_CSS: &str = include_str!("figure.css");
+
+/// The class that gives what is inside it the protocol's colour. Okabe and Ito's
+/// palette is told apart with any colour vision.
+pub(super) fn class_of(protocol: &str) -> &'static str {
+    match protocol {
+        "pbft" => "pbft",
+        "ccro" => "ccro",
+        "ccro-paper" => "paper",
+        _ => "other",
+    }
+}
+
+/// Whether a protocol's lines are dashed, its bars hatched and its name starred: it
+/// is not Byzantine-safe, and its numbers must not be taken for those of one that is.
+pub(super) fn is_marked(protocol: &str) -> bool {
+    protocol == "ccro-paper"
+}
+
+/// The protocol's name, starred if it is marked.
+pub(super) fn name_of(protocol: &str) -> String {
+    if is_marked(protocol) { format!("{protocol} *") } else { protocol.to_string() }
+}
+
+/// The protocol's marker at a point: a disc, a diamond, a square or a triangle;
+/// hollow where the value is not significant.
+pub(super) fn marker(protocol: &str, (x, y): (f64, f64), filled: bool) -> Element {
+    let class = if filled { "k" } else { "k o" };
+    let shape = |corners: &[(f64, f64)]| {
+        let corners = corners.iter().map(|(dx, dy)| (x + dx, y + dy));
+        Element::new("path").class(class).with("d", area(corners))
+    };
+    match class_of(protocol) {
+        "pbft" => Element::new("circle").class(class).at("cx", x).at("cy", y).at("r", 4.0),
+        "ccro" => shape(&[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)]),
+        "paper" => shape(&[(-3.6, -3.6), (3.6, -3.6), (3.6, 3.6), (-3.6, 3.6)]),
+        _ => shape(&[(0.0, -4.8), (4.6, 3.6), (-4.6, 3.6)]),
+    }
+}
+
+/// Patterns that pictures fill areas with, once for each document.
+pub(super) fn patterns() -> Element {
+    let hatch = |id: &str, class: &str, turn: &str| {
+        let tile = Element::new("pattern").with("id", id).with("patternUnits", "userSpaceOnUse");
+        let tile = tile.at("width", 5.0).at("height", 5.0).with("patternTransform", turn);
+        tile.child(Element::rect(class, (0.0, 0.0), (2.4, 5.0)))
+    };
+    Element::new("defs")
+        .child(hatch("hatch-timeout", "timeout-ink", "rotate(45)"))
+        .child(hatch("hatch-error", "error-ink", "rotate(-45)"))
+}
