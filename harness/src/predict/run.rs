@@ -9,7 +9,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
-use serde::Serialize;
 use sim::{Costs, Delay, Network};
 
 use crate::base::console::{say, warn};
@@ -20,9 +19,11 @@ use crate::costs::work::{self, Measured};
 use crate::experiment::cell::run_cell;
 use crate::experiment::rows::RunId;
 use crate::plan::{Cell, Placement, Plan};
+use crate::report::build;
 use crate::report::format::duration;
+use crate::results::files::write_rows;
 use crate::results::machine::Machine;
-use crate::results::schema::{CellRow, SampleRow};
+use crate::results::schema::{CellRow, PredictionRow, Row as _, SampleRow};
 use crate::results::statistics::quantile;
 use crate::simulate::all::one;
 use crate::simulate::cell::{Job, Run};
@@ -49,43 +50,8 @@ struct Side {
     foreign_share: Option<f64>,
 }
 
-/// A line of `predictions.csv`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Prediction {
-    /// Name of the cell.
-    pub cell: String,
-    /// The flow.
-    pub protocol: String,
-    /// Number of nodes.
-    pub nodes: u16,
-    /// Requests sent to real nodes, over all repetitions.
-    pub requests: u64,
-    /// Those decided.
-    pub decided: u64,
-    /// Median of their consensus times, microseconds.
-    pub measured_p50_us: Option<u64>,
-    /// The same of the simulated nodes.
-    pub predicted_p50_us: Option<u64>,
-    /// Predicted ÷ measured.
-    pub ratio: Option<f64>,
-    /// Whether the prediction is within 30 % of what was measured.
-    pub within_30_percent: bool,
-    /// CPU time of all real nodes per decided request, microseconds.
-    pub measured_cpu_us: Option<f64>,
-    /// The same of the simulated nodes.
-    pub predicted_cpu_us: Option<f64>,
-    /// Share of all cores' time that was idle.
-    pub measured_idle_share: Option<f64>,
-    /// Share of all cores' time in which no simulated node worked.
-    pub predicted_idle_share: Option<f64>,
-    /// Share of all cores' time that other programs used.
-    pub foreign_cpu_share: Option<f64>,
-    /// What is known of why the prediction is off; empty where it is good.
-    pub why: String,
-}
-
 /// Measures and simulates the cells of a plan, prints both, and writes
-/// `predictions.csv` and `costs.json` into `out`. Returns the exit code: a poor
+/// `predictions.csv`, `costs.json` and the report into `out`. Returns the exit code: a poor
 /// prediction is a result.
 pub async fn run(plan: Plan, out: Option<&Path>) -> Result<u8> {
     let cells = plan.cells()?;
@@ -198,7 +164,7 @@ fn simulated(cell: &Cell, run: &Run, cores: Option<u16>) -> Side {
     Side { cpu_us: Some(run.worked_us as f64), idle_share: Some((1.0 - busy).max(0.0)), ..side }
 }
 
-fn compare(cell: &Cell, real: &Side, simulated: &Side) -> Prediction {
+fn compare(cell: &Cell, real: &Side, simulated: &Side) -> PredictionRow {
     let (measured_p50_us, predicted_p50_us) = (real.p50_us(), simulated.p50_us());
     let ratio = measured_p50_us
         .zip(predicted_p50_us)
@@ -208,7 +174,7 @@ fn compare(cell: &Cell, real: &Side, simulated: &Side) -> Prediction {
         // In whole numbers: 0.7 itself is within, whatever a quotient is rounded to.
         measured > 0 && 100 * predicted.abs_diff(measured) <= GOOD_PERCENT * measured
     });
-    Prediction {
+    PredictionRow {
         cell: cell.name.clone(),
         protocol: cell.protocol.to_string(),
         nodes: cell.nodes,
@@ -274,7 +240,7 @@ fn why(real: &Side, simulated: &Side) -> String {
     reasons.join("; ")
 }
 
-fn print(predictions: &[Prediction], measured: &Measured) {
+fn print(predictions: &[PredictionRow], measured: &Measured) {
     say(format_args!("Measured without any protocol, the median of all repetitions:"));
     say(format_args!("  {}", work::as_text(&measured.costs)));
     say(format_args!("  and {:.1} µs to wake a receiver up", measured.wake_us));
@@ -324,16 +290,15 @@ fn print(predictions: &[Prediction], measured: &Measured) {
     }
 }
 
-fn write(predictions: &[Prediction], measured: &Measured, dir: &Path) -> Result<()> {
-    let path = dir.join("predictions.csv");
-    let mut writer =
-        csv::Writer::from_path(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    predictions.iter().try_for_each(|row| writer.serialize(row))?;
-    writer.flush()?;
+fn write(predictions: &[PredictionRow], measured: &Measured, dir: &Path) -> Result<()> {
+    write_rows(dir, predictions)?;
     let costs = dir.join("costs.json");
     fs::write(&costs, serde_json::to_string_pretty(measured)? + "\n")
         .with_context(|| format!("cannot write {}", costs.display()))?;
+    build(dir).context("cannot build the report")?;
+    let path = dir.join(PredictionRow::FILE);
     say(format_args!("Written to {} and {}.", path.display(), costs.display()));
+    say(format_args!("Report: {}", dir.join("report.html").display()));
     Ok(())
 }
 

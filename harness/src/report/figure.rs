@@ -25,7 +25,7 @@ pub(super) struct Panel {
 
 /// A figure of the report.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Figure {
+pub(super) struct Figure {
     /// Its name: the anchor on the page, and the files' name in `plots/`.
     pub(super) id: &'static str,
     /// What it shows.
@@ -79,7 +79,8 @@ pub(super) fn field(value: Option<f64>) -> String {
 impl Panel {
     /// The panel as an SVG of its own, for the page.
     pub(super) fn inline(&self, figure: &str) -> String {
-        let label = if self.title.is_empty() { figure.to_string() } else { format!("{figure}: {}", self.title) };
+        let label =
+            if self.title.is_empty() { figure.to_string() } else { format!("{figure}: {}", self.title) };
         Element::new("svg")
             .class("fig")
             .with("viewBox", format!("0 0 {PANEL_WIDTH} {:.0}", self.height))

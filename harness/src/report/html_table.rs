@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::format::{NONE, digits, duration, optional, outcomes, percent, ratio};
 use super::outages::OutageSummary;
-use crate::results::schema::{CellRow, PredictionRow, SummaryRow};
 use super::style::{class_of, name_of};
 use super::words::fault_words;
+use crate::results::schema::{CellRow, PredictionRow, SummaryRow};
 
 /// A table.
 #[derive(Serialize, Debug, Default)]
@@ -72,7 +72,11 @@ fn header(titles: &[&'static str], left: &[&str]) -> Vec<Head> {
 
 /// All cells. `variants` says what sets the load of each apart, `doubts` what is
 /// doubtful about it.
-pub(super) fn summary(rows: &[SummaryRow], variants: &[String], doubts: &dyn Fn(&str) -> Vec<String>) -> Table {
+pub(super) fn summary(
+    rows: &[SummaryRow],
+    variants: &[String],
+    doubts: &dyn Fn(&str) -> Vec<String>,
+) -> Table {
     let titles = [
         "protocol",
         "n (f)",
@@ -90,9 +94,8 @@ pub(super) fn summary(rows: &[SummaryRow], variants: &[String], doubts: &dyn Fn(
     let mut before: Option<(&SummaryRow, &String)> = None;
     let mut lines = Vec::new();
     for (row, variant) in rows.iter().zip(variants) {
-        let alike = before.is_some_and(|(last, its)| {
-            last.nodes == row.nodes && last.fault == row.fault && its == variant
-        });
+        let alike = before
+            .is_some_and(|(last, its)| last.nodes == row.nodes && last.fault == row.fault && its == variant);
         let mut class = if row.violations > 0 { "bad".to_string() } else { String::new() };
         if !alike {
             class += " first";
@@ -138,7 +141,8 @@ fn summary_cells(row: &SummaryRow, variant: &str, doubts: Vec<String>) -> Vec<Ce
 /// Kills, restarts and cuts.
 pub(super) fn outages(outages: &[OutageSummary]) -> Option<Table> {
     let line = |outage: &OutageSummary| {
-        let mut cells: Vec<Cell> = outage.fields().into_iter().map(|text| Cell { text, ..Cell::default() }).collect();
+        let mut cells: Vec<Cell> =
+            outage.fields().into_iter().map(|text| Cell { text, ..Cell::default() }).collect();
         cells.iter_mut().take(2).for_each(|cell| cell.class = "l");
         Line { class: String::new(), cells }
     };
@@ -151,8 +155,16 @@ pub(super) fn outages(outages: &[OutageSummary]) -> Option<Table> {
 /// The state of the machine during each cell.
 pub(super) fn conditions(rows: &[CellRow]) -> Option<Table> {
     let titles = [
-        "cell", "repetition", "order", "measured", "placement", "idle", "foreign CPU", "load generator CPU",
-        "nodes CPU", "note",
+        "cell",
+        "repetition",
+        "order",
+        "measured",
+        "placement",
+        "idle",
+        "foreign CPU",
+        "load generator CPU",
+        "nodes CPU",
+        "note",
     ];
     let share = |share: Option<f64>| Cell::number(share.map_or_else(|| NONE.into(), percent), share);
     let line = |row: &CellRow| {
@@ -180,8 +192,18 @@ pub(super) fn conditions(rows: &[CellRow]) -> Option<Table> {
 /// Predicted and measured.
 pub(super) fn predictions(rows: &[PredictionRow]) -> Table {
     let titles = [
-        "protocol", "n", "measured p50", "predicted p50", "predicted ÷ measured", "within 30 %", "CPU measured",
-        "CPU predicted", "idle measured", "idle predicted", "foreign CPU", "why it is off",
+        "protocol",
+        "n",
+        "measured p50",
+        "predicted p50",
+        "predicted ÷ measured",
+        "within 30 %",
+        "CPU measured",
+        "CPU predicted",
+        "idle measured",
+        "idle predicted",
+        "foreign CPU",
+        "why it is off",
     ];
     let us = |value: Option<u64>| Cell::duration(value.map(|us| us as f64));
     let share = |share: Option<f64>| Cell::number(share.map_or_else(|| NONE.into(), percent), share);

@@ -2,24 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::words::{fault_class, fault_words};
 use crate::results::repetitions::{self, Repetition};
 use crate::results::schema::{CellRow, EventRow, NodeRow, SampleRow, SummaryRow};
 use crate::results::setting::{Setting, Variant, settings};
-use super::words::{fault_class, fault_words};
 
 /// The rows that figures and findings are made of.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
+pub(super) struct Rows<'a> {
     /// Requests.
-    pub samples: &'a [SampleRow],
+    pub(super) samples: &'a [SampleRow],
     /// Nodes.
-    pub nodes: &'a [NodeRow],
+    pub(super) nodes: &'a [NodeRow],
     /// Cells and repetitions.
-    pub cells: &'a [CellRow],
+    pub(super) cells: &'a [CellRow],
     /// Kills, restarts and cuts.
-    pub events: &'a [EventRow],
+    pub(super) events: &'a [EventRow],
     /// Cells, all repetitions together.
-    pub summary: &'a [SummaryRow],
+    pub(super) summary: &'a [SummaryRow],
 }
 
 /// The rows and what is needed again and again.
@@ -92,11 +92,7 @@ impl<'a> Material<'a> {
     }
 
     /// Least and greatest of a value over the repetitions of a cell.
-    pub(super) fn range(
-        &self,
-        cell: &str,
-        value: impl Fn(&Repetition) -> Option<f64>,
-    ) -> Option<(f64, f64)> {
+    pub(super) fn range(&self, cell: &str, value: impl Fn(&Repetition) -> Option<f64>) -> Option<(f64, f64)> {
         repetitions::range(self.repetitions.get(cell)?, value)
     }
 

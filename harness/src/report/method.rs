@@ -9,11 +9,11 @@ use serde_json::Value as Json;
 
 use super::format::percent;
 use super::material::Material;
+use super::words::{count, list};
 use crate::results::schema::CellRow;
 use crate::results::setting::Variant;
 use crate::results::statistics::{DRAW_CAP, RESAMPLES};
 use crate::results::summary::{BASELINE, BOOTSTRAP_SEED, PAPER_WARNING};
-use super::words::{count, list};
 
 /// Lines for the page.
 #[derive(Serialize, Default)]
@@ -45,7 +45,9 @@ impl Method {
                 "The simulator is fed with costs.json, measured without any protocol, and with nothing that the \
                  cells themselves showed.",
             ]),
-            equal: lines(&["The same cells, without faults and with one client, on real nodes and in the simulator."]),
+            equal: lines(&[
+                "The same cells, without faults and with one client, on real nodes and in the simulator.",
+            ]),
             sure: lines(&[
                 "A ratio from 0.7 to 1.3 counts as good; what is known of why others are off is in the table.",
                 "Where other programs used the CPU meanwhile, the comparison does not judge the model.",
@@ -140,8 +142,12 @@ fn sure(material: &Material) -> Vec<String> {
     };
     if let Some(foreign) = most(|cell| cell.foreign_cpu_share) {
         let idle = material.rows.cells.iter().filter_map(|cell| cell.idle_share).min_by(f64::total_cmp);
-        let idle = idle.map_or_else(String::new, |idle| format!("; at least {} of them was idle", percent(idle)));
-        lines.push(format!("Other programs used at most {} of the cores’ time during a cell{idle}.", percent(foreign)));
+        let idle =
+            idle.map_or_else(String::new, |idle| format!("; at least {} of them was idle", percent(idle)));
+        lines.push(format!(
+            "Other programs used at most {} of the cores’ time during a cell{idle}.",
+            percent(foreign)
+        ));
     }
     lines
 }
@@ -203,17 +209,21 @@ pub(super) fn heading(material: &Material, machine: Option<&Json>) -> (String, S
     let how = match (cells.iter().any(|c| c.placement == "simulated"), material.rows.events.is_empty()) {
         (true, _) => ", simulated",
         (_, false) => " when nodes fail under load",
-        _ => if faults.len() > 1 { " with and without faults" } else { "" },
+        _ => {
+            if faults.len() > 1 {
+                " with and without faults"
+            } else {
+                ""
+            }
+        }
     };
     let requests: u64 = material.rows.summary.iter().map(|row| row.requests).sum();
     let text = |key: &str| machine.and_then(|machine| machine.get(key)).and_then(Json::as_str);
-    let mut lead = format!(
-        "{} in {}",
-        count(requests, "request"),
-        count(material.rows.summary.len() as u64, "cell")
-    );
+    let mut lead =
+        format!("{} in {}", count(requests, "request"), count(material.rows.summary.len() as u64, "cell"));
     if let Some(cpu) = text("cpu_model") {
-        let cores = machine.and_then(|machine| machine.get("cores")).map_or_else(String::new, Json::to_string);
+        let cores =
+            machine.and_then(|machine| machine.get("cores")).map_or_else(String::new, Json::to_string);
         lead += &format!(", on {cores} cores of {cpu}");
     }
     if let Some(started) = text("started_utc") {

@@ -142,9 +142,10 @@ fn build_prediction(dir: &Path) -> Result<Report> {
     report.warnings.extend(write_figures(dir, &figures));
     let page = Page {
         title: "What the simulator predicts, and what real nodes take".into(),
-        lead: "Medians without faults and with one client; the simulator knows what work costs, and nothing of \
+        lead:
+            "Medians without faults and with one client; the simulator knows what work costs, and nothing of \
                the measured cells."
-            .into(),
+                .into(),
         findings: &report.findings,
         warnings: report.warnings.iter().map(|text| doubt(text, &[])).collect(),
         figures: &figures,

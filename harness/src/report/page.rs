@@ -124,7 +124,7 @@ impl Page<'_> {
         let number = self.figures.iter().position(|figure| Some(figure.id) == finding.figure);
         let about = |doubt: &&Doubt| doubt.cell.as_ref().is_some_and(|cell| finding.cells.contains(cell));
         ShownFinding {
-            text: finding.text.clone(),
+            text: unbroken(&finding.text),
             weight: match finding.weight {
                 Weight::Alarm => "alarm",
                 Weight::Headline => "headline",
@@ -135,6 +135,11 @@ impl Page<'_> {
             warnings: self.warnings.iter().filter(about).map(Doubt::words).collect(),
         }
     }
+}
+
+/// The text with numbers kept on a line with what belongs to them.
+fn unbroken(text: &str) -> String {
+    text.replace(" ×", "\u{a0}×").replace(" %", "\u{a0}%").replace(" = ", "\u{a0}=\u{a0}")
 }
 
 fn serialised(value: impl Serialize) -> Value {
@@ -157,7 +162,11 @@ fn figure(figure: &Figure) -> ShownFigure {
         id: figure.id,
         title: figure.title.clone(),
         caption: figure.caption.clone(),
-        panels: figure.panels.iter().map(|panel| Value::from_safe_string(panel.inline(&figure.title))).collect(),
+        panels: figure
+            .panels
+            .iter()
+            .map(|panel| Value::from_safe_string(panel.inline(&figure.title)))
+            .collect(),
         omitted: figure.omitted,
         data: if data.len() <= INLINE_DATA { data } else { String::new() },
     }
@@ -180,4 +189,138 @@ fn facts(machine: &Json) -> Vec<Fact> {
     let mut pairs = Vec::new();
     walk("", machine, &mut pairs);
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::build;
+    use crate::results::testdata::{self, CellSpec, Data};
+
+    fn page(data: &Data, machine: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        data.write(dir.path());
+        std::fs::write(dir.path().join("machine.json"), machine).unwrap();
+        build(dir.path()).unwrap();
+        std::fs::read_to_string(dir.path().join("report.html")).unwrap()
+    }
+
+    /// What a reader without JavaScript has: the page before its script.
+    fn without_script(page: &str) -> &str {
+        page.split("<script>").next().unwrap()
+    }
+
+    #[test]
+    fn the_page_reads_without_its_script_and_loads_nothing() {
+        let page = page(&testdata::standard(), "{}");
+        let reads = without_script(&page);
+        for text in
+            ["What was found", "CCRO", "Figure 1", "How to read this", "How sure this is", "nearest rank"]
+        {
+            assert!(reads.contains(text), "{text}");
+        }
+        assert!(reads.matches("<svg class=\"fig\"").count() > 10, "figures are drawn already");
+        assert!(reads.contains("<title>ccro, n = 7, no faults"), "values without a script");
+        assert!(reads.contains("cell,protocol,nodes,fault,ratio_to_pbft"), "data without a script");
+        for reference in ["src=", "href=\"http", "@import", "url(http", "url(\"", "<link"] {
+            assert!(!page.contains(reference), "{reference}");
+        }
+        assert!(page.contains("default-src 'none'"));
+        assert!(page.len() < 1_000_000, "{}", page.len());
+    }
+
+    #[test]
+    fn violations_notes_and_machine_are_shown_and_any_text_is_escaped() {
+        let mut data = testdata::standard();
+        data.cells[3].note = "node 2 died: <script>alert(1)</script>".into();
+        let page = page(&data, r#"{"command":"harness compare --out \"<x>\"","limits":{"nofile":1024}}"#);
+        assert!(page.contains("class=\"alarm\""));
+        assert!(page.contains("not Byzantine-safe, and not crash-safe without synchrony"));
+        assert!(page.contains("node 2 died: &lt;script&gt;alert(1)"));
+        assert_eq!(page.matches("<script").count(), 1, "ours");
+        assert!(page.contains("limits.nofile") && page.contains("1024") && page.contains("&lt;x&gt;"));
+    }
+
+    /// A fault may hold any characters, and be very long.
+    #[test]
+    fn odd_and_long_faults_cost_nothing() {
+        let long =
+            Box::leak(format!("drop=0.5[to={}]&<\"'>\u{1}:1", vec!["1"; 400].join(";")).into_boxed_str());
+        let mut data = Data::default();
+        for protocol in ["pbft", "ccro", "leaderless"] {
+            data.add(&CellSpec::new(protocol, 4, long));
+        }
+        for (place, cell) in ["a", "b", "c"].into_iter().enumerate() {
+            let old = format!("{}-4-{long}", ["pbft", "ccro", "leaderless"][place]);
+            data.samples.iter_mut().filter(|row| row.cell == old).for_each(|row| row.cell = cell.into());
+            data.nodes.iter_mut().filter(|row| row.cell == old).for_each(|row| row.cell = cell.into());
+            data.cells.iter_mut().filter(|row| row.cell == old).for_each(|row| row.cell = cell.into());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        data.write(dir.path());
+        let report = build(dir.path()).unwrap();
+        assert_eq!(report.warnings, [""; 0]);
+        let page = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+        assert!(!page.contains("&<\"'>") && page.contains("&amp;&lt;"));
+        for entry in std::fs::read_dir(dir.path().join("plots")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "svg") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                roxmltree::Document::parse(&text)
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_figure_is_well_formed_alone_and_on_the_page_and_has_its_data() {
+        let dir = tempfile::tempdir().unwrap();
+        testdata::standard().write(dir.path());
+        build(dir.path()).unwrap();
+        let mut figures = 0;
+        for entry in std::fs::read_dir(dir.path().join("plots")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "svg") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let picture = roxmltree::Document::parse(&text).unwrap();
+                assert_eq!(picture.root_element().tag_name().namespace(), Some("http://www.w3.org/2000/svg"));
+                let csv = std::fs::read_to_string(path.with_extension("csv")).unwrap();
+                assert!(csv.lines().count() > 1, "{}", path.display());
+                figures += 1;
+            }
+        }
+        assert!(figures >= 6, "{figures}");
+        let page = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+        for part in page.split("<svg class=\"fig\"").skip(1) {
+            let svg = format!("<svg class=\"fig\"{}</svg>", part.split("</svg>").next().unwrap());
+            roxmltree::Document::parse(&svg).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_hold_pictures_costs_the_pictures_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        testdata::standard().write(dir.path());
+        std::fs::write(dir.path().join("plots"), "a file where the folder should be").unwrap();
+        let report = build(dir.path()).unwrap();
+        assert!(report.warnings[0].starts_with("The figures are on the page only"), "{:?}", report.warnings);
+        assert!(dir.path().join("report.html").exists());
+    }
+
+    #[test]
+    fn without_violations_there_is_no_alarm_and_without_the_paper_no_label() {
+        let mut data = Data::default();
+        data.add(&CellSpec::new("pbft", 4, "none"));
+        let page = page(&data, "{}");
+        assert!(!page.contains("class=\"alarm\"") && !page.contains("not Byzantine-safe"));
+    }
+
+    #[test]
+    fn an_unreadable_machine_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        Data::default().write(dir.path());
+        for text in ["{", "[1]"] {
+            std::fs::write(dir.path().join("machine.json"), text).unwrap();
+            assert!(build(dir.path()).unwrap_err().to_string().contains("machine.json"));
+        }
+    }
 }

@@ -50,7 +50,9 @@ pub(super) fn patterns() -> Element {
         let tile = tile.at("width", 5.0).at("height", 5.0).with("patternTransform", turn);
         tile.child(Element::rect(class, (0.0, 0.0), (2.4, 5.0)))
     };
-    Element::new("defs")
-        .child(hatch("hatch-timeout", "timeout-ink", "rotate(45)"))
-        .child(hatch("hatch-error", "error-ink", "rotate(-45)"))
+    Element::new("defs").child(hatch("hatch-timeout", "timeout-ink", "rotate(45)")).child(hatch(
+        "hatch-error",
+        "error-ink",
+        "rotate(-45)",
+    ))
 }

@@ -3,11 +3,16 @@
 use comfy_table::{CellAlignment, Row, Table, presets};
 
 use super::Report;
-use super::style::is_marked;
+use super::findings::Weight;
 use super::format::{digits, duration, optional, outcomes, ratio};
 use super::outages;
+use super::style::is_marked;
+use super::words::wrap;
 use crate::results::schema::SummaryRow;
 use crate::results::summary::PAPER_WARNING;
+
+/// Characters in a line of a finding.
+const WIDTH: usize = 110;
 
 const HEADER: [&str; 10] = [
     "nodes, faults",
@@ -25,6 +30,10 @@ const HEADER: [&str; 10] = [
 /// The summary as a table, rows of the same setting together, followed by what
 /// its reader has to know: warnings, notes and violations.
 pub fn render(report: &Report) -> String {
+    let found = found(report);
+    if report.summary.is_empty() && !report.findings.is_empty() {
+        return found;
+    }
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(HEADER);
@@ -44,7 +53,22 @@ pub fn render(report: &Report) -> String {
     for column in table.column_iter_mut().skip(3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!("{table}\n{}{}", outages::render(&report.outages), remarks(report))
+    format!("{found}{table}\n{}{}", outages::render(&report.outages), remarks(report))
+}
+
+/// The findings that the terminal has room for, a line or two each.
+fn found(report: &Report) -> String {
+    let brief = report.findings.iter().filter(|finding| finding.weight != Weight::Detail);
+    let mut text = String::new();
+    for finding in brief {
+        let lines = wrap(&finding.text, WIDTH, usize::MAX);
+        for (place, line) in lines.iter().enumerate() {
+            text += if place == 0 { "• " } else { "  " };
+            text += line;
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Nodes, faults and what else sets a group apart, in short lines.
@@ -141,6 +165,7 @@ mod tests {
         }
         data.write(dir.path());
         let text = super::render(&build(dir.path()).unwrap());
+        let text: String = text.lines().filter(|line| line.starts_with('│')).collect::<Vec<_>>().join("\n");
         for part in ["payload 7 B, batch 9", "clients 8, link delay 50 µs", "link loss 0.1"] {
             assert_eq!(text.matches(part).count(), 1, "{part} in\n{text}");
         }

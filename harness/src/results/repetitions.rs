@@ -31,7 +31,8 @@ pub fn by_cell<'a>(nodes: &[NodeRow], cells: &'a [CellRow]) -> HashMap<&'a str, 
     let mut repetitions: HashMap<&str, Vec<Repetition>> = HashMap::new();
     for cell in cells {
         let whole = sent.get(&(cell.cell.as_str(), cell.repetition)).filter(|sent| sent.0 == cell.nodes);
-        let per_slot = |total: u64| (cell.decided_slots > 0).then(|| total as f64 / cell.decided_slots as f64);
+        let per_slot =
+            |total: u64| (cell.decided_slots > 0).then(|| total as f64 / cell.decided_slots as f64);
         repetitions.entry(&cell.cell).or_default().push(Repetition {
             throughput_per_s: (cell.measured_s > 0.0).then(|| cell.decided as f64 / cell.measured_s),
             messages_per_decision: whole.and_then(|sent| per_slot(sent.1)),

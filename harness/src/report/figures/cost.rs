@@ -4,9 +4,9 @@ use super::{about, id};
 use crate::report::figure::{Data, Figure, field};
 use crate::report::format::per_decision;
 use crate::report::material::Material;
-use crate::results::repetitions::Repetition;
 use crate::report::row_chart::{Group, Mark, Row, RowChart};
 use crate::report::scale::{Scale, bounds};
+use crate::results::repetitions::Repetition;
 use crate::results::schema::SummaryRow;
 
 /// One of the costs.
@@ -40,7 +40,8 @@ const COSTS: [Cost; 3] = [
 
 /// The figure; `None` where nothing was decided.
 pub(super) fn figure(material: &Material) -> Option<Figure> {
-    let mut data = Data::new(&["cell", "protocol", "nodes", "fault", "cost", "unit", "value", "least", "greatest"]);
+    let mut data =
+        Data::new(&["cell", "protocol", "nodes", "fault", "cost", "unit", "value", "least", "greatest"]);
     let mut panels = Vec::new();
     for cost in &COSTS {
         let range = |row: &SummaryRow| material.range(&row.cell, cost.of_repetition);
@@ -74,10 +75,11 @@ pub(super) fn figure(material: &Material) -> Option<Figure> {
     Some(Figure {
         id: id::COST,
         title: "What a decision costs, all nodes together".into(),
-        caption: "Per decided slot, over the measured part. The dark end of a bar reaches from the least to the \
+        caption:
+            "Per decided slot, over the measured part. The dark end of a bar reaches from the least to the \
                   greatest repetition. Messages are those of the agreement: proposals, votes, certificates; \
                   bytes are all that passes between nodes. Panels of the same cost share their axis."
-            .into(),
+                .into(),
         panels,
         omitted: 0,
         data,

@@ -6,9 +6,9 @@ use crate::report::format::duration;
 use crate::report::line_chart::{LineChart, Point, Series, Shape};
 use crate::report::material::{Group, Material, join};
 use crate::report::scale::{Scale, bounds};
+use crate::report::style::name_of;
 use crate::results::schema::SummaryRow;
 use crate::results::statistics::quantile;
-use crate::report::style::name_of;
 
 /// Places on the curve for each decade of `1 / (1 - p)`.
 const PER_DECADE: u32 = 12;
@@ -18,7 +18,8 @@ const BEYOND_P99: f64 = 2.0;
 
 /// The figure; `None` where nothing was decided.
 pub(super) fn figure(material: &Material) -> Option<Figure> {
-    let mut data = Data::new(&["cell", "percentile", "latency_us", "least_repetition_us", "greatest_repetition_us"]);
+    let mut data =
+        Data::new(&["cell", "percentile", "latency_us", "least_repetition_us", "greatest_repetition_us"]);
     let mut panels: Vec<(String, Vec<Series>)> = Vec::new();
     for group in material.groups() {
         let series: Vec<Series> =
@@ -87,7 +88,13 @@ fn series(material: &Material, row: &SummaryRow, data: &mut Data) -> Option<Seri
         let interval = (runs.len() > 1).then(|| (milliseconds(least), milliseconds(greatest)));
         points.push(Point { x, y: milliseconds(us), interval, tip });
         let percentile = format!("{}", (p * 1e8).round() / 1e6);
-        data.push(vec![row.cell.clone(), percentile, us.to_string(), least.to_string(), greatest.to_string()]);
+        data.push(vec![
+            row.cell.clone(),
+            percentile,
+            us.to_string(),
+            least.to_string(),
+            greatest.to_string(),
+        ]);
     }
     let protocol = row.protocol.clone();
     Some(Series { name: name_of(&protocol), protocol, points, shape: Shape::Curve })
@@ -101,8 +108,10 @@ fn marked(p: f64) -> Option<&'static str> {
 /// Places on the axis with the quantile of each, the maximum as the last.
 fn percentiles(count: usize) -> Vec<(f64, f64)> {
     let end = count as f64;
-    let mut places: Vec<f64> =
-        (0..).map(|step| 10f64.powf(f64::from(step) / f64::from(PER_DECADE))).take_while(|x| *x < end).collect();
+    let mut places: Vec<f64> = (0..)
+        .map(|step| 10f64.powf(f64::from(step) / f64::from(PER_DECADE)))
+        .take_while(|x| *x < end)
+        .collect();
     if end > 2.0 {
         places.push(2.0);
     }

@@ -8,9 +8,9 @@ use crate::report::format::{digits, duration};
 use crate::report::line_chart::{LineChart, Point, Series, Shape};
 use crate::report::material::{Material, join};
 use crate::report::scale::{Scale, bounds, number};
+use crate::report::style::name_of;
 use crate::results::schema::SummaryRow;
 use crate::results::setting::{Setting, Varied};
-use crate::report::style::name_of;
 
 /// Cells that differ in the protocol and in one part of the load.
 pub(in crate::report) struct Course<'a> {
@@ -19,6 +19,13 @@ pub(in crate::report) struct Course<'a> {
     pub(in crate::report) title: String,
     /// With the value of what is varied.
     pub(in crate::report) rows: Vec<(f64, &'a SummaryRow)>,
+}
+
+/// A value of a row as a chart shows it.
+struct Shown {
+    at: f64,
+    interval: Option<(f64, f64)>,
+    text: String,
 }
 
 /// The figure; `None` unless something was varied.
@@ -45,9 +52,10 @@ pub(super) fn figure(material: &Material) -> Option<Figure> {
     (!panels.is_empty()).then(|| Figure {
         id: id::LOAD,
         title: "Throughput and latency against the load".into(),
-        caption: "Decided requests per second (bars: least and greatest repetition) and median latency (bars: \
+        caption:
+            "Decided requests per second (bars: least and greatest repetition) and median latency (bars: \
                   95 % interval). Values are joined from three on."
-            .into(),
+                .into(),
         panels,
         omitted: 0,
         data,
@@ -100,12 +108,12 @@ impl Course<'_> {
         &self,
         what: &str,
         y_title: &str,
-        value: &dyn Fn(&SummaryRow) -> Option<(f64, Option<(f64, f64)>, String)>,
+        value: &dyn Fn(&SummaryRow) -> Option<Shown>,
     ) -> Option<Panel> {
         let mut series: Vec<Series> = Vec::new();
         let mut places: Vec<f64> = Vec::new();
         for (x, row) in &self.rows {
-            let Some((y, interval, text)) = value(row) else { continue };
+            let Some(Shown { at: y, interval, text }) = value(row) else { continue };
             let tip = format!("{}, {} {}: {text}", row.protocol, self.varied.words(), number(*x));
             let point = Point { x: *x, y, interval, tip };
             places.push(*x);
@@ -125,14 +133,19 @@ impl Course<'_> {
         places.sort_by(f64::total_cmp);
         places.dedup();
         let values = series.iter().flat_map(|series| &series.points);
-        let ends = values.flat_map(|p| [p.y, p.interval.map_or(p.y, |i| i.0), p.interval.map_or(p.y, |i| i.1)]);
+        let ends =
+            values.flat_map(|p| [p.y, p.interval.map_or(p.y, |i| i.0), p.interval.map_or(p.y, |i| i.1)]);
         let (low, high) = bounds(ends)?;
         let spread = places.last()? / places.first()?;
         let chart = LineChart {
             title: format!("{what}: {}", self.title),
             x: Scale::at_values(&places, spread > 6.0),
             x_title: self.varied.words().into(),
-            y: if low > 0.0 && high / low > 12.0 { Scale::log(low, high, 1.2, 6) } else { Scale::from_zero(high, 5) },
+            y: if low > 0.0 && high / low > 12.0 {
+                Scale::log(low, high, 1.2, 6)
+            } else {
+                Scale::from_zero(high, 5)
+            },
             y_title: y_title.into(),
             height: 220.0,
             names: 84.0,
@@ -147,7 +160,7 @@ fn throughput(material: &Material, course: &Course) -> Option<Panel> {
     course.chart("throughput", "decided per second", &|row| {
         let per_s = row.throughput_per_s?;
         let range = material.range(&row.cell, |repetition| repetition.throughput_per_s);
-        Some((per_s, range, format!("{} decided per second", digits(per_s))))
+        Some(Shown { at: per_s, interval: range, text: format!("{} decided per second", digits(per_s)) })
     })
 }
 
@@ -155,6 +168,7 @@ fn median(course: &Course) -> Option<Panel> {
     course.chart("median", "p50 (ms)", &|row| {
         let p50 = row.p50_us?;
         let interval = row.p50_low_us.map(milliseconds).zip(row.p50_high_us.map(milliseconds));
-        Some((milliseconds(p50), interval, format!("p50 {}", duration(Some(p50 as f64)))))
+        let text = format!("p50 {}", duration(Some(p50 as f64)));
+        Some(Shown { at: milliseconds(p50), interval, text })
     })
 }

@@ -8,11 +8,11 @@ use crate::report::format::duration;
 use crate::report::line_chart::{LineChart, Point, Series, Shape};
 use crate::report::material::Material;
 use crate::report::scale::{Scale, bounds};
+use crate::report::style::{class_of, name_of};
+use crate::report::svg::Element;
 use crate::results::schema::{EventKind, EventRow, SampleRow};
 use crate::results::statistics::quantile;
 use crate::results::summary::protocol_rank;
-use crate::report::style::{class_of, name_of};
-use crate::report::svg::Element;
 
 const LEFT: f64 = 96.0;
 const RIGHT: f64 = PANEL_WIDTH - 52.0;
@@ -45,7 +45,15 @@ pub(super) fn gaps(material: &Material) -> Option<Figure> {
     let axis = Scale::linear(-after_s * 0.4, after_s, 6);
     let runs = by_run(material);
     let mut data = Data::new(&[
-        "cell", "repetition", "event", "node", "at_us", "gap_us", "service_after_us", "late", "undecided",
+        "cell",
+        "repetition",
+        "event",
+        "node",
+        "at_us",
+        "gap_us",
+        "service_after_us",
+        "late",
+        "undecided",
     ]);
     for event in material.rows.events {
         let us = |value: Option<u64>| field(value.map(|us| us as f64));
@@ -82,7 +90,9 @@ fn strips(
     axis: &Scale,
 ) -> Panel {
     let mut events = events.to_vec();
-    events.sort_by_key(|event| (protocol_rank(&event.protocol), event.cell.clone(), event.repetition, event.at_us));
+    events.sort_by_key(|event| {
+        (protocol_rank(&event.protocol), event.cell.clone(), event.repetition, event.at_us)
+    });
     let shown = &events[..events.len().min(MOST_ROWS)];
     let title = match events.len() - shown.len() {
         0 => kind.name().to_string(),
@@ -155,15 +165,26 @@ pub(super) fn service(material: &Material) -> Option<Figure> {
         events.entry(key).or_default().push(event);
     }
     let runs = by_run(material);
-    let mut data =
-        Data::new(&["cell", "repetition", "due_from_us", "answered", "undecided", "least_us", "median_us", "greatest_us"]);
+    let mut data = Data::new(&[
+        "cell",
+        "repetition",
+        "due_from_us",
+        "answered",
+        "undecided",
+        "least_us",
+        "median_us",
+        "greatest_us",
+    ]);
     let drawn: Vec<(&Vec<&EventRow>, Timeline)> = events
         .iter()
-        .filter_map(|((_, cell, repetition), of_run)| Some((of_run, Timeline::of(runs.get(&(*cell, *repetition))?))))
+        .filter_map(|((_, cell, repetition), of_run)| {
+            Some((of_run, Timeline::of(runs.get(&(*cell, *repetition))?)))
+        })
         .collect();
     let steps = || drawn.iter().flat_map(|run| &run.1.steps);
-    let (low, high) =
-        bounds(steps().filter_map(|s| s.spread).flat_map(|s| [s.0, s.2]).filter(|us| *us > 0).map(|us| us as f64))?;
+    let (low, high) = bounds(
+        steps().filter_map(|s| s.spread).flat_map(|s| [s.0, s.2]).filter(|us| *us > 0).map(|us| us as f64),
+    )?;
     let end_s = drawn.iter().map(|run| run.1.end_us).max()? as f64 / 1e6;
     let y = Scale::log(low / 1000.0, high / 1000.0, 1.2, 6);
     let mut panels = Vec::new();
@@ -189,9 +210,10 @@ pub(super) fn service(material: &Material) -> Option<Figure> {
     Some(Figure {
         id: id::SERVICE,
         title: "Response time over the load (from the intended start)".into(),
-        caption: "Line: the median of the requests due at that time; band: least to greatest. Red strokes at the \
+        caption:
+            "Line: the median of the requests due at that time; band: least to greatest. Red strokes at the \
                   top: requests that were not decided. Dashed: events. All panels share their axes."
-            .into(),
+                .into(),
         panels,
         omitted: 0,
         data,

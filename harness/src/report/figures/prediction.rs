@@ -43,10 +43,11 @@ pub(in crate::report) fn figure(predictions: &[PredictionRow]) -> Option<Figure>
     Some(Figure {
         id: id::PREDICTION,
         title: "Medians that the simulator predicted, against measured ones".into(),
-        caption: "Left: the ratio, with the range that counts as good (within 30 %) in green. Right: the medians \
+        caption:
+            "Left: the ratio, with the range that counts as good (within 30 %) in green. Right: the medians \
                   themselves; hollow markers and figures are predictions from the costs in costs.json alone, \
                   filled ones were measured on real nodes."
-            .into(),
+                .into(),
         panels: vec![ratio.draw(), time.draw()],
         omitted: 0,
         data,

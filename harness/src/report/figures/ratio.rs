@@ -16,7 +16,8 @@ pub(super) fn figure(material: &Material) -> Option<Figure> {
     let ends = rows().flat_map(|row| [row.ratio_to_pbft, row.ratio_low, row.ratio_high]).flatten();
     let (low, high) = bounds(ends.chain([0.8, 1.25]).filter(|v| *v > 0.0))?;
     rows().next()?;
-    let mut data = Data::new(&["cell", "protocol", "nodes", "fault", "ratio_to_pbft", "ratio_low", "ratio_high"]);
+    let mut data =
+        Data::new(&["cell", "protocol", "nodes", "fault", "ratio_to_pbft", "ratio_low", "ratio_high"]);
     for row in rows() {
         data.push(vec![
             row.cell.clone(),

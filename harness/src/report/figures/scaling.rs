@@ -8,10 +8,10 @@ use crate::report::format::{duration, per_decision};
 use crate::report::line_chart::{LineChart, Point, Series, Shape};
 use crate::report::material::{Material, join};
 use crate::report::scale::{Scale, bounds};
-use crate::results::schema::SummaryRow;
-use crate::results::setting::Variant;
 use crate::report::style::name_of;
 use crate::report::words::fault_class;
+use crate::results::schema::SummaryRow;
+use crate::results::setting::Variant;
 
 /// A formula of a protocol's messages per decision without faults.
 struct Formula {

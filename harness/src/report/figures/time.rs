@@ -84,8 +84,18 @@ fn chart_row(row: &SummaryRow, about: &str) -> Row {
 
 fn data(rows: &[SummaryRow]) -> Data {
     let header = [
-        "cell", "protocol", "nodes", "fault", "basis", "p50_us", "p50_low_us", "p50_high_us", "p99_us",
-        "p99_low_us", "p99_high_us", "floor_us",
+        "cell",
+        "protocol",
+        "nodes",
+        "fault",
+        "basis",
+        "p50_us",
+        "p50_low_us",
+        "p50_high_us",
+        "p99_us",
+        "p99_low_us",
+        "p99_high_us",
+        "floor_us",
     ];
     let mut data = Data::new(&header);
     for row in rows {

@@ -6,10 +6,10 @@ use super::{about, id};
 use crate::report::figure::{Data, Figure, PANEL_WIDTH, Panel, field};
 use crate::report::format::digits;
 use crate::report::material::{Material, Sheet};
-use crate::results::schema::SummaryRow;
 use crate::report::style::{class_of, name_of};
 use crate::report::svg::Element;
 use crate::report::words::wrap;
+use crate::results::schema::SummaryRow;
 
 const LEFT: f64 = 84.0;
 const ROW: f64 = 17.0;
@@ -161,5 +161,9 @@ fn short(value: f64) -> String {
     if value > 0.0 && value < 0.05 {
         return "<.1".into();
     }
-    if value >= 9.95 || (value - value.round()).abs() < 0.05 { format!("{value:.0}") } else { format!("{value:.1}") }
+    if value >= 9.95 || (value - value.round()).abs() < 0.05 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.1}")
+    }
 }

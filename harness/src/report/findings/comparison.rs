@@ -6,11 +6,11 @@ use super::{Finding, Weight, limited, name};
 use crate::report::figures::{id, interval};
 use crate::report::format::{digits, duration, per_decision};
 use crate::report::material::{Group, Material, join};
+use crate::report::style::is_marked;
+use crate::report::words::{fault_phrase, list};
 use crate::results::schema::SummaryRow;
 use crate::results::setting::Variant;
-use crate::report::style::is_marked;
 use crate::results::summary::{BASELINE, PAPER_WARNING, is_significant, protocol_rank};
-use crate::report::words::{fault_phrase, list};
 
 /// Most sizes of clusters that one sentence names.
 const SIZES: usize = 3;

@@ -13,8 +13,7 @@ pub(super) fn findings(material: &Material) -> Vec<Finding> {
         let mut changes = Vec::new();
         let mut cells = Vec::new();
         for protocol in course.protocols() {
-            let mut points: Vec<_> =
-                course.rows.iter().filter(|(_, row)| row.protocol == protocol).collect();
+            let mut points: Vec<_> = course.rows.iter().filter(|(_, row)| row.protocol == protocol).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
             if let [(from, first), .., (to, last)] = points.as_slice()
                 && let (Some(before), Some(after)) = (first.throughput_per_s, last.throughput_per_s)

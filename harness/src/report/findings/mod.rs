@@ -87,3 +87,148 @@ fn limited(mut findings: Vec<Finding>, figure: &'static str) -> Vec<Finding> {
     }
     findings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::build;
+    use crate::results::schema::Outcome;
+    use crate::results::testdata::{self, CellSpec, Data};
+
+    fn found(data: &Data) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        data.write(dir.path());
+        build(dir.path()).unwrap().findings.into_iter().map(|finding| finding.text).collect()
+    }
+
+    /// Two repetitions of both protocols, constant within each.
+    fn two(cells: &[(&'static str, u32, &'static str, u64, u64)]) -> Data {
+        let mut data = Data::default();
+        for (protocol, nodes, fault, first, second) in cells {
+            let spec = CellSpec { repetitions: 2, ..CellSpec::new(protocol, *nodes, fault) };
+            let name = spec.name();
+            data.add(&spec);
+            data.set_latencies(&name, &[&[*first; 20], &[*second; 20]]);
+        }
+        data
+    }
+
+    #[test]
+    fn a_significant_difference_is_told_with_its_interval_and_the_messages() {
+        let data = two(&[
+            ("pbft", 4, "none", 1000, 1000),
+            ("ccro", 4, "none", 570, 570),
+            ("pbft", 7, "none", 1000, 1000),
+            ("ccro", 7, "none", 1200, 1200),
+        ]);
+        assert_eq!(
+            found(&data),
+            [
+                "Without faults, CCRO decides in 0.57 × PBFT’s time at n = 4 (95 % 0.57–0.57) and sends 12 messages \
+                 instead of 28; it takes 1.20 × PBFT’s time at n = 7 (95 % 1.20–1.20) and sends 21 messages instead \
+                 of 91.",
+                "All 160 requests were decided.",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_interval_that_holds_one_is_not_significant() {
+        let data = two(&[("pbft", 4, "none", 1000, 1000), ("ccro", 4, "none", 500, 1500)]);
+        assert_eq!(
+            found(&data)[0],
+            "Without faults, CCRO is not significantly faster or slower than PBFT at n = 4 (0.50 ×, 95 % \
+             0.50–1.50), and sends 12 messages instead of 28."
+        );
+    }
+
+    #[test]
+    fn an_advantage_that_faults_take_away_is_called_gone() {
+        let data = two(&[
+            ("pbft", 7, "none", 1000, 1000),
+            ("ccro", 7, "none", 570, 570),
+            ("pbft", 7, "malicious:2", 1000, 1000),
+            ("ccro", 7, "malicious:2", 900, 1100),
+            ("pbft", 7, "equivocate@0", 1000, 1000),
+            ("ccro", 7, "equivocate@0", 600, 600),
+            ("pbft", 7, "offline:1", 1000, 1000),
+            ("ccro", 7, "offline:1", 1100, 1100),
+        ]);
+        assert_eq!(
+            found(&data)[1],
+            "With faults at n = 7, CCRO is faster than PBFT with an equivocating commander (0.60 ×, 95 % 0.60–0.60); \
+             slower with 1 offline node (1.10 ×, 95 % 1.10–1.10): there the advantage is gone; not significantly \
+             different with f = 2 malicious nodes (0.90 ×, 95 % 0.90–1.10): there the advantage is gone."
+        );
+    }
+
+    #[test]
+    fn what_is_not_safe_is_not_the_same_service() {
+        let data = two(&[("pbft", 4, "none", 1000, 1000), ("ccro-paper", 4, "none", 500, 500)]);
+        let first = &found(&data)[0];
+        assert!(first.starts_with("Without faults, ccro-paper decides in 0.50 × PBFT’s time"), "{first}");
+        assert!(first.ends_with("But ccro-paper is not Byzantine-safe, and not crash-safe without synchrony: this is not the same service."), "{first}");
+    }
+
+    #[test]
+    fn a_protocol_alone_has_its_own_numbers() {
+        let data = two(&[("ccro", 4, "none", 1000, 1000), ("ccro", 4, "offline:2", 1000, 1000)]);
+        assert_eq!(
+            found(&data)[0],
+            "CCRO takes 1.00 ms (median; 95 % 1.00 ms to 1.00 ms) and 12 messages at n = 4 without faults; takes \
+             1.00 ms (median; 95 % 1.00 ms to 1.00 ms) and 12 messages at n = 4 with 2 offline nodes."
+        );
+    }
+
+    #[test]
+    fn violations_come_first_and_undecided_requests_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        testdata::standard().write(dir.path());
+        let findings = build(dir.path()).unwrap().findings;
+        assert_eq!(findings[0].weight, Weight::Alarm);
+        assert_eq!(
+            findings[0].text,
+            "Honest nodes disagreed on 300 of 900 requests of ccro-paper at n = 4 with an equivocating commander: \
+             with at most f = 1 faulty nodes, this must not happen."
+        );
+        let decided = findings.iter().find(|finding| finding.text.contains("were decided")).unwrap();
+        assert!(
+            decided.text.starts_with("18855 of 24\u{202f}300 requests were decided."),
+            "{}",
+            decided.text
+        );
+        assert!(
+            decided.text.contains("CCRO at n = 7 with f = 2 malicious nodes (5.0 % not)"),
+            "{}",
+            decided.text
+        );
+        assert!(decided.text.contains("more than f faulty nodes, as is to be expected: PBFT at n = 4 with 2 offline nodes (100 % not)"), "{}", decided.text);
+    }
+
+    #[test]
+    fn more_load_is_one_sentence_for_all_protocols() {
+        let mut data = Data::default();
+        for protocol in ["pbft", "ccro"] {
+            for clients in [1, 8, 64] {
+                data.add(&CellSpec { clients, ..CellSpec::new(protocol, 4, "none") });
+            }
+        }
+        for cell in &mut data.cells {
+            cell.measured_s = 20.0 / (cell.clients as f64 * 10.0);
+        }
+        let expected = "From 1 to 64 requests in flight (n = 4, no faults), decided requests per second go from 10.0 \
+                        to 640 with PBFT and from 10.0 to 640 with CCRO.";
+        let found = found(&data);
+        assert!(found.iter().any(|text| text == expected), "{found:#?}");
+    }
+
+    #[test]
+    fn simulated_times_are_called_virtual_and_nothing_gives_no_finding() {
+        let mut data = two(&[("pbft", 4, "none", 1000, 1000)]);
+        data.cells.iter_mut().for_each(|cell| cell.placement = "simulated".into());
+        assert!(found(&data)[0].starts_with("All times are virtual"));
+        assert_eq!(found(&Data::default()), [""; 0]);
+        data.samples.iter_mut().for_each(|sample| sample.outcome = Outcome::Error);
+        assert!(!found(&data).is_empty());
+    }
+}

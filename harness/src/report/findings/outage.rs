@@ -6,9 +6,9 @@ use super::{Finding, Weight, name};
 use crate::report::figures::id;
 use crate::report::format::duration;
 use crate::report::material::Material;
+use crate::report::words::{count, list};
 use crate::results::schema::{EventKind, EventRow};
 use crate::results::statistics::quantile;
-use crate::report::words::{count, list};
 
 /// A sentence for each kind of event.
 pub(super) fn findings(material: &Material) -> Vec<Finding> {
@@ -41,7 +41,10 @@ fn sentence(kind: EventKind, events: &[&EventRow]) -> Finding {
     let undecided: u64 = events.iter().map(|event| event.undecided).sum();
     let lost = match undecided {
         0 => "every request was decided".to_string(),
-        some => format!("{} not decided", if some == 1 { "1 request was".into() } else { format!("{} were", count(some, "request")) }),
+        some => format!(
+            "{} not decided",
+            if some == 1 { "1 request was".into() } else { format!("{} were", count(some, "request")) }
+        ),
     };
     let never = events.iter().filter(|event| event.service_after_us.is_none()).count();
     let never = match never {

@@ -4,16 +4,20 @@ use super::{Finding, Weight, name};
 use crate::report::figures::id;
 use crate::report::format::{digits, percent};
 use crate::report::material::Material;
+use crate::report::words::{count, fault_phrase, list};
 use crate::results::schema::SummaryRow;
 use crate::results::summary::faulty_count;
-use crate::report::words::{count, fault_phrase, list};
 
 /// Most cells that one sentence names.
 const NAMED: usize = 4;
 
 /// `ccro-paper at n = 4 with an equivocating commander`.
 fn cell(row: &SummaryRow) -> String {
-    let fault = if row.fault == "none" { String::new() } else { format!(" with {}", fault_phrase(&row.fault, row.nodes)) };
+    let fault = if row.fault == "none" {
+        String::new()
+    } else {
+        format!(" with {}", fault_phrase(&row.fault, row.nodes))
+    };
     format!("{} at n = {}{fault}", name(&row.protocol), row.nodes)
 }
 
@@ -73,7 +77,10 @@ pub(super) fn decided(material: &Material) -> Option<Finding> {
         text += &format!(" Not all were with at most f faulty nodes: {}.", named(&within, share));
     }
     if !beyond.is_empty() {
-        text += &format!(" Not all were with more than f faulty nodes, as is to be expected: {}.", named(&beyond, share));
+        text += &format!(
+            " Not all were with more than f faulty nodes, as is to be expected: {}.",
+            named(&beyond, share)
+        );
     }
     let cells = within.iter().chain(&beyond).map(|row| row.cell.clone()).collect();
     Some(Finding::new(Weight::Headline, id::OUTCOMES, text, cells))
@@ -88,7 +95,12 @@ pub(super) fn floor(material: &Material) -> Option<Finding> {
     };
     let (nearest, farthest) = (rows.iter().min_by(by_ratio)?, rows.iter().max_by(by_ratio)?);
     let of = |row: &SummaryRow| {
-        format!("{} × ({} at n = {})", digits(row.ratio_to_floor.unwrap_or(0.0)), name(&row.protocol), row.nodes)
+        format!(
+            "{} × ({} at n = {})",
+            digits(row.ratio_to_floor.unwrap_or(0.0)),
+            name(&row.protocol),
+            row.nodes
+        )
     };
     let range = match rows.len() {
         1 => of(nearest),

@@ -16,7 +16,8 @@ pub(super) fn findings(predictions: &[PredictionRow]) -> Vec<Finding> {
         predictions.iter().filter_map(|row| Some((row.ratio?, row.cell.as_str()))).collect();
     ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (Some(least), Some(greatest)) = (ratios.first(), ratios.last()) else { return vec![] };
-    let mut text = format!("{good} of {} medians are predicted within 30 % of what was measured; ", predictions.len());
+    let mut text =
+        format!("{good} of {} medians are predicted within 30 % of what was measured; ", predictions.len());
     text += &format!(
         "predicted ÷ measured goes from {} ({}) to {} ({}).",
         digits(least.0),
