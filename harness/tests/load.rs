@@ -43,7 +43,9 @@ impl Gateway {
         self: Rc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, std::io::Error> {
-        assert_eq!(request.headers()["prefer"], "return=minimal");
+        // What a plain client sends, and nothing else.
+        let headers: Vec<&str> = request.headers().keys().map(|name| name.as_str()).collect();
+        assert_eq!(headers, ["content-type", "content-length"]);
         assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/preprepare"));
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -60,8 +62,11 @@ impl Gateway {
     }
 
     async fn decide(&self, number: u64) -> Result<Response<Full<Bytes>>, std::io::Error> {
-        const DECIDED: &str = r#"{"outcome":"decided","seq":7,"view":0,"consensus_us":12.5,"received_ns":1,"replies":2,"result":"7 00"}"#;
-        const TIMEOUT: &str = r#"{"outcome":"timeout","error":"nobody","replies":1,"consensus_us":3.0}"#;
+        const DECIDED: &str = r#"{"outcome":"decided","protocol":"pbft","node":0,"seq":7,"view":0,"path":"direct",
+            "consensus_time_s":0.000013,"consensus_us":12.5,"received_ns":1,"replies":2,"result":"7 00",
+            "nodes":[{"node":0,"correct":6,"corrupt":0}],"not_answered":[1,2,3]}"#;
+        const TIMEOUT: &str = r#"{"outcome":"timeout","error":"nobody","replies":1,"undecided_slot":7,"nodes":[],
+            "not_answered":[0,1,2,3],"consensus_us":3.0}"#;
         match self.script {
             Script::HoldFromTo { first, last } if number >= first => {
                 let mut arrived = self.arrived.subscribe();

@@ -47,6 +47,10 @@ pub struct NodeConfig {
     /// How long a client may take to send a request's head or its body, and how
     /// long its connection may be idle, in microseconds.
     pub read_limit_us: u64,
+    /// How long a client of the classic text waits for votes that are still on their
+    /// way, in microseconds: as long as this cluster waits before it sends again what
+    /// may be lost.
+    pub settle_us: u64,
     /// Several nodes share this process, so that its CPU time and memory are not
     /// this node's own and are not reported.
     pub shares_process: bool,
@@ -150,6 +154,11 @@ impl NodeConfig {
     /// How long a client may take to send a request.
     pub(crate) fn read_limit(&self) -> Duration {
         Duration::from_micros(self.read_limit_us)
+    }
+
+    /// How long tallies are waited for.
+    pub(crate) fn settle(&self) -> Duration {
+        Duration::from_micros(self.settle_us)
     }
 
     /// How long the gateway waits for a decision.

@@ -7,14 +7,17 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | `api` | what a node answers over HTTP: the types, for itself and its users |
 //! | `config` | what a node is told at start |
 //! | `clock`, `process` | monotonic nanoseconds; CPU time and memory |
 //! | `links` | peer links: frames, and the outgoing half with its queue and reconnection |
 //! | `host` | steps the replica: event loop, inbox, timers, gateway, slot log, counters |
 //! | `http` | how clients, experimenters and peers reach the node: one module per resource |
 //! | `run` | puts these together |
+//! | `tally` | votes of one slot, counted |
 //! | `link_latency` | measures what a message over a peer link costs |
 
+pub mod api;
 mod clock;
 mod config;
 mod host;
@@ -23,14 +26,15 @@ mod link_latency;
 mod links;
 mod process;
 mod run;
+mod tally;
 
 pub use clock::now_ns;
 pub use config::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
-pub use host::counters::CounterReport;
-pub use host::slot_log::{LogReport, SLOTS_KEPT, SlotLog, SlotRow, Tally};
+pub use host::slot_log::{SLOTS_KEPT, SlotLog};
 pub use http::local_tasks::LocalTasks;
-pub use http::status::{PeerReport, StatusReport, role};
+pub use http::status::role;
 pub use link_latency::{LinkCostPlan, LinkCostReport, LinkCosts, measure_posts, measure_streaming};
 pub use links::frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode};
 pub use process::{process_cpu_us, process_memory_bytes};
 pub use run::run;
+pub use tally::Tally;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use node::{CounterReport, StatusReport};
+use node::api::{CounterReport, StatusReport};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};

@@ -102,6 +102,7 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&Status>) -> Strin
         "\nTry:\n  \
          curl -s http://{gateway}/status\n  \
          curl -s -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
+         curl -s -d '{{\"data\": \"hello\"}}' 'http://{gateway}/preprepare?settle=1000'\n  \
          curl -s -H 'Accept: text/plain' -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
          curl -s -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  \
          curl -s http://{gateway}/log\n\n\

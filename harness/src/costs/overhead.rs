@@ -129,7 +129,8 @@ pub fn answer_at_once() -> Result<SocketAddr> {
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     const ANSWER: &str = "{\"outcome\":\"decided\",\"protocol\":\"pbft\",\"node\":0,\"seq\":1,\"view\":0,\
         \"path\":\"direct\",\"consensus_time_s\":0.000001,\"consensus_us\":1.0,\"received_ns\":1,\"replies\":2,\
-        \"result\":\"\"}";
+        \"result\":\"\",\"nodes\":[{\"node\":0,\"correct\":6,\"corrupt\":0},{\"node\":1,\"correct\":5,\"corrupt\":0}],\
+        \"not_answered\":[2,3]}";
     // Taken in whole, as a node does.
     let _ = request.into_body().collect().await;
     Ok(Response::new(Full::new(Bytes::from_static(ANSWER.as_bytes()))))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use node::CounterReport;
+use node::api::CounterReport;
 
 use super::audit::Audit;
 use crate::cluster::observe::{self, LogRow, NodeLog, NodeState};

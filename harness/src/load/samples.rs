@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use node::api::Decided;
 
 /// How one request was answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub enum Answer {
     Error(String),
 }
 
-/// A gateway's answer to a decided request.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// What is kept of a gateway's answer to a decided request.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The slot.
     pub seq: u64,
@@ -35,6 +35,19 @@ pub struct Decision {
     pub view: u64,
     /// What the application answered.
     pub result: String,
+}
+
+impl From<Decided<'_>> for Decision {
+    fn from(answer: Decided<'_>) -> Decision {
+        Decision {
+            seq: answer.seq.0,
+            consensus_us: answer.consensus_us,
+            received_ns: answer.received_ns,
+            replies: answer.replies as u64,
+            view: answer.view.0,
+            result: answer.result.into_owned(),
+        }
+    }
 }
 
 /// One request, times in microseconds since the load began.

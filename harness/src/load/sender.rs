@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use node::LocalTasks;
-use serde::Deserialize;
+use node::api::{Decided, Undecided};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::task::spawn_local;
@@ -79,7 +79,6 @@ impl Sender {
         let mut connection = gateway.connection(turn).await?;
         let message = Request::post(gateway.uri.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header("prefer", HeaderValue::from_static("return=minimal"))
             .body(Full::new(self.bodies.body(request as u64)))?;
         progress.sent(request);
         let response = connection.send_request(message).await?;
@@ -115,14 +114,11 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
 }
 
 fn read_answer(status: StatusCode, body: &[u8]) -> Result<Answer> {
-    #[derive(Deserialize)]
-    struct Undecided {
-        replies: Option<u64>,
-    }
     match status {
-        StatusCode::OK => Ok(Answer::Decided(serde_json::from_slice(body)?)),
+        StatusCode::OK => Ok(Answer::Decided(serde_json::from_slice::<Decided<'_>>(body)?.into())),
         StatusCode::GATEWAY_TIMEOUT => {
-            Ok(Answer::Timeout { replies: serde_json::from_slice::<Undecided>(body)?.replies })
+            let replies = serde_json::from_slice::<Undecided<'_>>(body)?.replies;
+            Ok(Answer::Timeout { replies: Some(replies as u64) })
         }
         _ => {
             let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
@@ -137,7 +133,8 @@ mod tests {
 
     #[test]
     fn an_undecided_answer_never_has_a_time() {
-        let body = br#"{"outcome":"timeout","error":"x","replies":1,"consensus_us":5.0}"#;
+        let body = br#"{"outcome":"timeout","error":"x","replies":1,"undecided_slot":1,"nodes":[],
+            "not_answered":[0,1],"consensus_us":5.0}"#;
         let answer = read_answer(StatusCode::GATEWAY_TIMEOUT, body).unwrap();
         assert_eq!(answer, Answer::Timeout { replies: Some(1) });
         assert!(read_answer(StatusCode::OK, b"{}").is_err());

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use apps::OpaqueLog;
 use kernel::{Cluster, ClusterId, Digest, Mark, Path, Protocol, ReplicaId, Status};
-use node::{SLOTS_KEPT, SlotLog, SlotRow, Tally};
+use node::api::SlotRow;
+use node::{SLOTS_KEPT, SlotLog, Tally};
 use sim::{
     Costs, Load, Network, Outcome, Pace, Role, RoleTraffic, Seen, Setup, Signatures, Submitted, Traffic,
     Volume, World,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use kernel::ReplicaId;
-use node::CounterReport;
+use node::api::CounterReport;
 
 use super::cell::{NodeRun, Run};
 use crate::cluster::observe::{LogRow, NodeLog, NodeState};

@@ -7,6 +7,7 @@ use super::timers::{Alarm, Timers};
 use crate::clock::now_ns;
 use crate::links::frame::{Frame, encode};
 use crate::links::outgoing::Link;
+use crate::tally::Tally;
 use adversary::{Adversary, Timer};
 use bytes::Bytes;
 use kernel::{
@@ -119,9 +120,9 @@ impl<P: Protocol> EventLoop<P> {
                         received.count(message.kind(), message.class(), amount);
                         messages.push((from, message));
                     }
-                    Frame::Reply(bundle) => {
+                    Frame::Reply { bundle, votes } => {
                         received.count_reply(amount);
-                        replies.push(bundle);
+                        replies.push((from, bundle, votes));
                     }
                 }
             }
@@ -134,8 +135,8 @@ impl<P: Protocol> EventLoop<P> {
                 Err(rejection) => self.refuse(&rejection),
             }
         }
-        for bundle in replies {
-            self.accept_reply(&bundle);
+        for (from, bundle, votes) in replies {
+            self.accept_reply(from, &bundle, votes);
         }
     }
 
@@ -144,18 +145,23 @@ impl<P: Protocol> EventLoop<P> {
     }
 
     /// A peer's replies to this node's clients.
-    fn accept_reply(&mut self, bundle: &ReplyBundle) {
+    fn accept_reply(&mut self, from: ReplicaId, bundle: &ReplyBundle, votes: Tally) {
         let config = &self.node.config;
         if bundle.gateway != config.id || !config.cluster.contains(bundle.replica) {
             self.node.engine.counters.borrow_mut().refused(Reason::NotEntitled);
             return;
         }
-        // Late replies are many and useless: do not check their signatures.
+        let engine = &self.node.engine;
+        // Late replies are many and decide nothing: do not check their signatures.
         if !self.node.gateway.borrow().awaits(bundle) {
+            if from == bundle.replica {
+                engine.reported_tallies.borrow_mut().note_late(bundle.seq, from, votes);
+            }
             return;
         }
         let claim = bundle.claim(&config.cluster);
-        if self.node.engine.admission.borrow_mut().check(&claim) {
+        if engine.admission.borrow_mut().check(&claim) {
+            engine.reported_tallies.borrow_mut().note(bundle.seq, bundle.replica, votes);
             self.count_reply(bundle);
         } else {
             self.node.engine.counters.borrow_mut().refused(Reason::BadSignature);
@@ -203,7 +209,8 @@ impl<P: Protocol> EventLoop<P> {
             Effect::CancelTimer(timer) => self.timers.cancel(timer),
             Effect::Reply { to, bundle } if to == self.node.config.id => self.count_reply(&bundle),
             Effect::Reply { to, bundle } => {
-                let amount = self.send_frame(To::One(to), &Frame::Reply(&bundle));
+                let votes = self.node.engine.slot_log.borrow().tally(bundle.seq);
+                let amount = self.send_frame(To::One(to), &Frame::Reply { bundle: &bundle, votes });
                 if amount.messages > 0 {
                     self.node.engine.counters.borrow_mut().sent.count_reply(amount);
                 }

@@ -45,6 +45,13 @@ pub(crate) struct Decided {
     pub(crate) result: Operation,
 }
 
+impl Decided {
+    /// The consensus time, rounded to microseconds.
+    pub(crate) fn rounded_us(&self) -> u64 {
+        (self.consensus_ns + 500) / 1_000
+    }
+}
+
 /// Too many requests are in flight.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Busy;

@@ -3,11 +3,13 @@
 use super::counters::{ArrivalCounters, CounterReport, Counters};
 use super::gateway::{Busy, Gateway, Outcome, first_session_now};
 use super::inbox::{Inbox, Incoming};
-use super::slot_log::{LogReport, SLOTS_KEPT, SlotLog, Tally};
+use super::reported_tallies::ReportedTallies;
+use super::slot_log::{LogReport, SLOTS_KEPT, SlotLog};
 use crate::clock::now_ns;
 use crate::config::{LinkConditions, NodeConfig};
 use crate::links::outgoing::Link;
 use crate::process::{process_cpu_us, process_memory_bytes};
+use crate::tally::Tally;
 use adversary::{Adversary, Behaviour};
 use kernel::{Admission, Keyring, Micros, Operation, Path, Protocol, ReplicaId, Seq, Signer, Status};
 use std::cell::RefCell;
@@ -38,6 +40,7 @@ pub(super) struct Engine<P: Protocol> {
     pub(super) admission: RefCell<Admission>,
     pub(super) counters: RefCell<Counters>,
     pub(super) slot_log: RefCell<SlotLog>,
+    pub(super) reported_tallies: RefCell<ReportedTallies>,
 }
 
 /// Written by the readers of peer links.
@@ -69,6 +72,7 @@ impl<P: Protocol> Node<P> {
                 admission: RefCell::new(Admission::new(config.cluster.clone(), keyring)),
                 counters: RefCell::default(),
                 slot_log: RefCell::new(SlotLog::new(SLOTS_KEPT)),
+                reported_tallies: RefCell::new(ReportedTallies::new(usize::from(config.cluster.n))),
             },
             arrivals: Arrivals { inbox: Inbox::new(), counters: RefCell::default() },
             controls: Controls {
@@ -175,9 +179,13 @@ impl<P: Protocol> Node<P> {
         self.engine.slot_log.borrow().path(seq)
     }
 
-    /// The votes received here for a slot.
-    pub(crate) fn tally(&self, seq: Seq) -> Tally {
-        self.engine.slot_log.borrow().tally(seq)
+    /// The votes that a node has received for a slot: this node's by now, another's as
+    /// it said in its reply.
+    pub(crate) fn tally_of(&self, id: ReplicaId, seq: Seq) -> Option<Tally> {
+        match id == self.config.id {
+            true => Some(self.engine.slot_log.borrow().tally(seq)),
+            false => self.engine.reported_tallies.borrow().get(seq, id),
+        }
     }
 
     /// The records of the slots `from..=to`.

@@ -1,5 +1,6 @@
 //! The record of each slot, built from marks and from nothing else.
 
+use crate::tally::Tally;
 use kernel::{Digest, Mark, Path, Phase, Reason, ReplicaId, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -34,15 +35,6 @@ enum Offence {
     Contradicted(Phase),
     /// It was refused.
     Refused(Reason),
-}
-
-/// Votes received, sorted out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// For the digest that is right.
-    pub correct: u64,
-    /// All else.
-    pub corrupt: u64,
 }
 
 impl Slot {

@@ -7,7 +7,7 @@
 //! Who a peer is its link only claims: somebody who claims it falsely can take
 //! the links' places, but not those of links that are up.
 
-use super::answers;
+use crate::api::ErrorAnswer;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::rt::ReadBufCursor;
@@ -104,7 +104,7 @@ impl Drop for LinkPermit<'_> {
 
 /// A whole answer with an error in it, for where hyper does not write it.
 pub(crate) fn raw_answer(status: StatusCode, error: &str) -> Bytes {
-    let body = answers::error_json(error);
+    let body = serde_json::to_string(&ErrorAnswer { error: error.into() }).unwrap_or_default();
     let text = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()

@@ -2,17 +2,17 @@
 
 use super::body::{MAX_CONTROL_BODY_BYTES, read_body};
 use super::interface::Interface;
-use super::response::{Answer, Refusal, json_of};
+use super::response::{Answer, Refusal, json};
+use crate::api::Faults;
 use crate::host::node::Node;
-use adversary::{Behaviour, KNOWN, REPLY};
-use hyper::Request;
+use adversary::{KNOWN, REPLY};
 use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
 use kernel::{Falsify, Protocol};
-use serde::Deserialize;
 
 /// The behaviours on this node.
 pub(super) fn get<P: Protocol>(node: &Node<P>) -> Answer {
-    json_of(&serde_json::json!({ "faults": node.behaviours() }))
+    json(StatusCode::OK, &Faults { faults: node.behaviours() })
 }
 
 /// Replaces them.
@@ -20,13 +20,8 @@ pub(super) async fn post<P: Protocol>(
     interface: &Interface<P>,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wanted {
-        faults: Vec<Behaviour>,
-    }
     let body = read_body(interface, request.into_body(), MAX_CONTROL_BODY_BYTES).await?;
-    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
+    let wanted: Faults = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad(format!(
             "{error}; send JSON such as {{\"faults\": [\"malicious\", \"delay=5ms\"]}}, and [] for an honest node; \
              known: {KNOWN}"

@@ -1,5 +1,6 @@
 //! What the tasks of the HTTP interface share.
 
+use super::own_hosts::OwnHosts;
 use crate::host::node::Node;
 use kernel::Protocol;
 use std::cell::Cell;
@@ -8,6 +9,7 @@ use std::rc::Rc;
 /// The HTTP interface of one node.
 pub(super) struct Interface<P: Protocol> {
     pub(super) node: Rc<Node<P>>,
+    pub(super) own_hosts: OwnHosts,
     /// Bytes of frames that have begun to come in, over all peer links.
     pub(super) unfinished_frames: Cell<usize>,
     /// Bytes of clients' bodies that have begun to come in, over all connections.
@@ -15,7 +17,7 @@ pub(super) struct Interface<P: Protocol> {
 }
 
 impl<P: Protocol> Interface<P> {
-    pub(super) fn new(node: Rc<Node<P>>) -> Interface<P> {
-        Interface { node, unfinished_frames: Cell::new(0), unfinished_bodies: Cell::new(0) }
+    pub(super) fn new(node: Rc<Node<P>>, own_hosts: OwnHosts) -> Interface<P> {
+        Interface { node, own_hosts, unfinished_frames: Cell::new(0), unfinished_bodies: Cell::new(0) }
     }
 }

@@ -3,16 +3,16 @@
 
 use super::body::{MAX_CONTROL_BODY_BYTES, read_body};
 use super::interface::Interface;
-use super::response::{Answer, Refusal, json_of};
+use super::response::{Answer, Refusal, json};
 use crate::config::LinkConditions;
 use crate::host::node::Node;
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
 use kernel::Protocol;
 
 /// The conditions now.
 pub(super) fn get<P: Protocol>(node: &Node<P>) -> Answer {
-    json_of(&node.link_conditions())
+    json(StatusCode::OK, &node.link_conditions())
 }
 
 /// Replaces them.
@@ -28,7 +28,7 @@ pub(super) async fn post<P: Protocol>(
         ))
     })?;
     wanted.check(&interface.node.config.cluster).map_err(|error| Refusal::bad(error.to_string()))?;
-    let answer = json_of(&wanted);
+    let answer = json(StatusCode::OK, &wanted);
     interface.node.set_link_conditions(wanted);
     Ok(answer)
 }

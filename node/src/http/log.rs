@@ -1,10 +1,10 @@
 //! `/log`: the record of each slot.
 
 use super::peer::FROM_HEADER;
-use super::response::{Answer, Refusal, json_of, offline};
+use super::response::{Answer, Refusal, json, offline};
 use crate::host::node::Node;
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
 use kernel::Protocol;
 
 /// The records that the query asks for; all without one.
@@ -27,5 +27,5 @@ pub(super) fn get<P: Protocol>(node: &Node<P>, request: &Request<Incoming>) -> R
         };
         *bound = value;
     }
-    Ok(json_of(&node.log(from, to)))
+    Ok(json(StatusCode::OK, &node.log(from, to)))
 }

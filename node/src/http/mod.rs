@@ -1,7 +1,6 @@
 //! The HTTP interface of a node: one module for each resource, and what they share.
 //! It reads the node and queues work for its event loop.
 
-mod answers;
 mod body;
 mod connections;
 mod faults;
@@ -9,6 +8,7 @@ mod interface;
 mod links;
 pub(crate) mod local_tasks;
 mod log;
+mod own_hosts;
 mod peer;
 mod preprepare;
 mod response;
@@ -16,6 +16,7 @@ mod router;
 mod server;
 pub(crate) mod status;
 mod tallies;
+mod text;
 mod unfinished;
 
 pub(crate) use peer::link_target;

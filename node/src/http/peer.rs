@@ -4,6 +4,7 @@ use super::connections::Permit;
 use super::interface::Interface;
 use super::response::{Answer, Refusal, json};
 use super::unfinished::Unfinished;
+use crate::api::LinkEnded;
 use crate::config::{Encoding, NodeConfig};
 use crate::host::inbox::Incoming as IncomingFrame;
 use crate::host::node::Node;
@@ -73,7 +74,7 @@ pub(super) async fn post<P: Protocol>(
         node.until_inbox_has_space().await;
     }
     match reader.pending() {
-        0 => Ok(json(StatusCode::OK, "{}".to_owned())),
+        0 => Ok(json(StatusCode::OK, &LinkEnded {})),
         bytes => {
             let error = FrameError::Truncated { bytes };
             Err(refused((error.name(), error.to_string())))
@@ -117,7 +118,8 @@ fn identify<P: Protocol>(
     let cluster = &node.config.cluster;
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text(CLUSTER_HEADER) != cluster.id.to_string() {
-        let error = format!("header {CLUSTER_HEADER} must name this node's cluster, {}", cluster.id);
+        // Which one that is, a stranger need not know.
+        let error = format!("header {CLUSTER_HEADER} must name the cluster that this node belongs to");
         return Err(("other cluster", error));
     }
     let from = text(FROM_HEADER).parse().map(ReplicaId).ok();

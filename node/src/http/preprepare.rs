@@ -1,26 +1,24 @@
 //! `/preprepare`: a client's request, to be decided.
 
-use super::answers::{self, NodeTally};
 use super::body::{MAX_DISCARDED_BYTES, read_body, too_large};
 use super::interface::Interface;
 use super::response::{Answer, Refusal, json, offline, with_type};
-use super::{status, tallies};
-use crate::host::gateway::{Busy, MAX_IN_FLIGHT, Outcome};
+use super::tallies::{self, Tallies};
+use super::{status, text};
+use crate::api::{self, OutcomeName};
+use crate::host::gateway::{Busy, Decided, MAX_IN_FLIGHT, Outcome};
 use crate::host::node::Node;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ACCEPT, HeaderMap, HeaderName};
+use hyper::header::ACCEPT;
 use hyper::{Request, StatusCode};
 use kernel::{Operation, Protocol, Seq};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// JSON around and inside `data` (escapes, other keys) may add this much.
 const BODY_ALLOWANCE_BYTES: usize = 64 << 10;
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-
-fn has(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
-    headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(wanted)))
-}
+const TEXT: &str = "text/plain; charset=utf-8";
 
 const HOW_TO_ASK: &str = "send JSON such as {\"data\": \"hello\"}";
 
@@ -64,6 +62,14 @@ fn parse_other_data(body: &[u8]) -> Result<String, Refusal> {
     }
 }
 
+/// What a client wants to know, and how long it waits for that.
+struct Wanted {
+    /// The classic text.
+    is_text: bool,
+    /// How long to wait for the nodes' final tallies.
+    settle: Option<Duration>,
+}
+
 /// Answers once the request is decided or its time is up.
 pub(super) async fn post<P: Protocol>(
     interface: &Interface<P>,
@@ -73,8 +79,7 @@ pub(super) async fn post<P: Protocol>(
     if node.is_offline() {
         return Err(offline());
     }
-    let is_minimal = has(request.headers(), &PREFER, "return=minimal");
-    let is_text = has(request.headers(), &ACCEPT, "text/plain");
+    let wanted = wanted(node, &request)?;
     let max_data_bytes = node.config.max_data_bytes;
     let limit = max_data_bytes + BODY_ALLOWANCE_BYTES;
     // What is announced as far too large is not even waited for.
@@ -90,55 +95,109 @@ pub(super) async fn post<P: Protocol>(
         )
     })?;
     // The gateway answers every request, at the latest when its time is up.
-    let outcome = outcome.await.unwrap_or(Outcome::TimedOut { replies: 0 });
-    let style = Style { is_minimal, is_text };
-    Ok(answer_with(node, outcome, style).await)
-}
-
-struct Style {
-    is_minimal: bool,
-    is_text: bool,
-}
-
-async fn answer_with<P: Protocol>(node: &Node<P>, outcome: Outcome, style: Style) -> Answer {
-    let protocol = &node.config.cluster.protocol;
-    let (slot, replies) = match &outcome {
-        Outcome::Decided(decided) => (decided.seq, decided.replies),
-        // The slot that the cluster is stuck at is the one to look into.
-        Outcome::TimedOut { replies } => (next_slot(node), *replies),
-    };
-    let nodes: Option<Vec<NodeTally>> = match style.is_minimal {
-        true => None,
-        false => Some(Box::pin(tallies::tallies(node, slot)).await),
-    };
-    let nodes = nodes.as_deref();
-    let (status, body) = match outcome {
-        Outcome::Decided(decided) if style.is_text => {
-            let text = answers::decided_text(protocol, &decided, nodes.unwrap_or_default());
-            (StatusCode::OK, text)
-        }
+    match outcome.await.unwrap_or(Outcome::TimedOut { replies: 0 }) {
         Outcome::Decided(decided) => {
-            let path = node.path(decided.seq);
-            let body = answers::decided_json(protocol, node.config.id, path, &decided, nodes);
-            (StatusCode::OK, body)
+            let took = Duration::from_nanos(decided.consensus_ns);
+            let tallies = tallies_of(node, decided.seq, took, wanted.settle).await;
+            Ok(answer_decided(node, decided, tallies, wanted.is_text))
         }
-        Outcome::TimedOut { .. } => {
-            let error = timeout_error(node, replies);
-            let body = match style.is_text {
-                true => answers::timeout_text(protocol, &error, nodes.unwrap_or_default()),
-                false => answers::timeout_json(&error, replies, nodes.map(|_| slot.0), nodes),
-            };
-            (StatusCode::GATEWAY_TIMEOUT, body)
+        Outcome::TimedOut { replies } => {
+            // The slot that the cluster is stuck at is the one to look into.
+            let slot = node.replica_status().last_executed.next();
+            let tallies = tallies_of(node, slot, Duration::ZERO, wanted.settle).await;
+            Ok(answer_undecided(node, slot, replies, tallies, wanted.is_text))
         }
-    };
-    match style.is_text {
-        true => with_type(status, "text/plain; charset=utf-8", body),
-        false => json(status, body),
     }
 }
 
-fn next_slot<P: Protocol>(node: &Node<P>) -> Seq {
-    node.replica_status().last_executed.next()
+fn wanted<P: Protocol>(node: &Node<P>, request: &Request<Incoming>) -> Result<Wanted, Refusal> {
+    let mut accept = request.headers().get_all(ACCEPT).iter();
+    let is_text = accept.any(|value| value.to_str().is_ok_and(|value| value.contains("text/plain")));
+    let mut settle = is_text.then_some(node.config.settle());
+    for part in request.uri().query().unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
+        let limit = node.config.timeout();
+        let wanted = part.strip_prefix("settle=").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+        let Some(wanted) = wanted.filter(|wanted| *wanted <= limit) else {
+            return Err(Refusal::bad(format!(
+                "{part:?} is not understood; ask for /preprepare?settle=MS to wait for the tallies of all nodes, \
+                 with whole milliseconds from 0 to {}",
+                limit.as_millis()
+            )));
+        };
+        settle = Some(wanted);
+    }
+    Ok(Wanted { is_text, settle })
+}
+
+async fn tallies_of<P: Protocol>(
+    node: &Node<P>,
+    slot: Seq,
+    decision_took: Duration,
+    settle: Option<Duration>,
+) -> Tallies {
+    match settle {
+        None => tallies::known(node, slot),
+        // On the heap, as the future of every request is as large as its largest part.
+        Some(within) => Box::pin(tallies::settled(node, slot, decision_took, within)).await,
+    }
+}
+
+fn answer_decided<P: Protocol>(node: &Node<P>, decided: Decided, tallies: Tallies, is_text: bool) -> Answer {
+    let protocol = &node.config.cluster.protocol;
+    if is_text {
+        return with_type(StatusCode::OK, TEXT, text::decided(protocol, &decided, &tallies));
+    }
+    let answer = api::Decided {
+        outcome: OutcomeName::Decided,
+        protocol: protocol.into(),
+        node: node.config.id,
+        seq: decided.seq,
+        view: decided.view,
+        path: node.path(decided.seq),
+        consensus_time_s: decided.rounded_us() as f64 / 1e6,
+        consensus_us: decided.consensus_ns as f64 / 1e3,
+        received_ns: decided.received_ns,
+        replies: decided.replies,
+        result: readable(&decided.result),
+        nodes: tallies.nodes,
+        not_answered: tallies.not_answered,
+    };
+    json(StatusCode::OK, &answer)
+}
+
+fn answer_undecided<P: Protocol>(
+    node: &Node<P>,
+    slot: Seq,
+    replies: usize,
+    tallies: Tallies,
+    is_text: bool,
+) -> Answer {
+    let error = timeout_error(node, replies);
+    if is_text {
+        let text = text::undecided(&node.config.cluster.protocol, &error, &tallies);
+        return with_type(StatusCode::GATEWAY_TIMEOUT, TEXT, text);
+    }
+    let answer = api::Undecided {
+        outcome: OutcomeName::Timeout,
+        error: error.into(),
+        replies,
+        undecided_slot: slot,
+        nodes: tallies.nodes,
+        not_answered: tallies.not_answered,
+    };
+    json(StatusCode::GATEWAY_TIMEOUT, &answer)
+}
+
+/// A result as text; what is not text, as `hex:…`, as an operation writes itself.
+fn readable(result: &Operation) -> Cow<'_, str> {
+    match std::str::from_utf8(&result.0) {
+        Ok(text) => text.into(),
+        Err(_) => serde_json::to_value(result)
+            .ok()
+            .and_then(|hex| hex.as_str().map(str::to_owned))
+            .unwrap_or_default()
+            .into(),
+    }
 }
 
 fn timeout_error<P: Protocol>(node: &Node<P>, replies: usize) -> String {

@@ -1,11 +1,12 @@
 //! Responses, and refusals that say what is wrong.
 
-use super::answers;
+use crate::api::ErrorAnswer;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
 
 /// Told to a client for whom there is no connection left.
 pub(super) const TOO_MANY_CONNECTIONS: &str =
@@ -23,31 +24,54 @@ impl Refusal {
     }
 }
 
-pub(super) fn json(status: StatusCode, body: String) -> Answer {
-    with_type(status, "application/json", body)
+/// Nearly every answer fits, so that its buffer need not grow.
+const USUAL_BYTES: usize = 512;
+
+/// A value as JSON.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    let mut body = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut body, value) {
+        Ok(()) => with_type(status, "application/json", body),
+        // Only a map whose keys are no strings, or a value's own error, gets here.
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            with_type(StatusCode::INTERNAL_SERVER_ERROR, "text/plain; charset=utf-8", error.to_string())
+        }
+    }
 }
 
-pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+/// An error that says what is wrong.
+pub(super) fn error(status: StatusCode, error: &str) -> Answer {
+    json(status, &ErrorAnswer { error: error.into() })
+}
+
+pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }
 
-pub(super) fn json_of(value: &impl serde::Serialize) -> Answer {
-    match serde_json::to_string(value) {
-        Ok(body) => json(StatusCode::OK, body),
-        Err(error) => json(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            answers::error_json(&format!("the answer cannot be written: {error}")),
-        ),
-    }
+pub(super) fn wrong_method(request: &Request<Incoming>, allowed: &'static str) -> Answer {
+    let what = format!("{} takes {allowed}, not {}", request.uri().path(), request.method());
+    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, &what);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
-pub(super) fn wrong_method(request: &Request<Incoming>, allowed: &'static str) -> Answer {
-    let error = format!("{} takes {allowed}, not {}", request.uri().path(), request.method());
-    let mut answer = json(StatusCode::METHOD_NOT_ALLOWED, answers::error_json(&error));
+/// What a path takes.
+pub(super) fn options(allowed: &'static str) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+/// The answer to HEAD: that to GET without its body, whose length it names.
+pub(super) fn without_body(mut answer: Answer) -> Answer {
+    let bytes = answer.body().size_hint().lower();
+    answer.headers_mut().insert(CONTENT_LENGTH, bytes.into());
+    *answer.body_mut() = Full::default();
     answer
 }
 

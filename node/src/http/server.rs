@@ -3,6 +3,7 @@
 use super::connections::{self, Connections, Explained, Permit};
 use super::interface::Interface;
 use super::local_tasks::LocalTasks;
+use super::own_hosts::OwnHosts;
 use super::response::TOO_MANY_CONNECTIONS;
 use super::router::route;
 use crate::host::gateway::MAX_IN_FLIGHT;
@@ -26,7 +27,9 @@ pub(crate) async fn serve<P: Protocol + 'static>(
 ) -> Infallible {
     let peers = node.links.len() - 1;
     let connections = Connections::new(node.config.max_clients, peers);
-    let interface = Rc::new(Interface::new(node));
+    let announced = node.config.addresses[usize::from(node.config.id.0)];
+    let own_hosts = OwnHosts::new(listener.local_addr().unwrap_or(announced), announced);
+    let interface = Rc::new(Interface::new(node, own_hosts));
     loop {
         while tasks.try_join_next().is_some() {}
         let stream = match listener.accept().await {

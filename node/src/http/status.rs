@@ -1,62 +1,14 @@
 //! `/status`: what a node says of itself.
 
-use super::response::{Answer, json_of};
-use crate::host::counters::CounterReport;
+use super::response::{Answer, json};
+use crate::api::{PeerReport, StatusReport};
 use crate::host::node::Node;
-use adversary::Behaviour;
+use hyper::StatusCode;
 use kernel::{Cluster, Protocol, ReplicaId, Status};
-use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
-
-/// What a node says of itself.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-pub struct StatusReport {
-    /// The node.
-    pub id: ReplicaId,
-    /// Its process.
-    pub pid: u32,
-    /// The flow.
-    pub protocol: String,
-    /// `commander`, `communication_node`, `commander+communication_node` or
-    /// `replica`.
-    pub role: String,
-    /// Nodes in the cluster.
-    pub nodes: u16,
-    /// Faults that the flow tolerates.
-    pub f: usize,
-    /// Votes that decide.
-    pub quorum: usize,
-    /// The replica's view, commander, communication node, executed slots.
-    #[serde(flatten)]
-    pub replica: Status,
-    /// Peers that take messages now.
-    pub peers_reachable: usize,
-    /// All other nodes.
-    pub peers_expected: usize,
-    /// Each of them.
-    pub peers: Vec<PeerReport>,
-    /// The behaviours on this node; none if it is honest.
-    pub faults: Vec<Behaviour>,
-    /// Requests whose clients wait at this node.
-    pub requests_in_flight: usize,
-    /// Counts since the start.
-    pub counters: CounterReport,
-}
-
-/// One peer as a node sees it.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-pub struct PeerReport {
-    /// The peer.
-    pub id: ReplicaId,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Whether the link to it is up.
-    pub reachable: bool,
-}
 
 /// The whole report.
 pub(super) fn get<P: Protocol>(node: &Node<P>) -> Answer {
-    json_of(&report(node))
+    json(StatusCode::OK, &report(node))
 }
 
 /// Makes the report of a node.

@@ -1,9 +1,10 @@
-//! Asks the peers for their tallies of one slot.
+//! Every node's tally of one slot: as far as replies have brought them, or, for a
+//! client that wants to wait, as the nodes give them when asked.
 
-use super::answers::NodeTally;
 use super::peer::FROM_HEADER;
+use crate::api::{LogReport, NodeTally};
 use crate::host::node::Node;
-use crate::host::slot_log::LogReport;
+use crate::tally::Tally;
 use anyhow::ensure;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -15,40 +16,95 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long a peer may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_millis(500);
-/// Votes still on their way when the result was accepted get this long to
-/// arrive, plus what the injected link delay needs.
-const SETTLE: Duration = Duration::from_millis(20);
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// Every node's tally of `seq`, once the votes have arrived.
-pub(super) async fn tallies<P: Protocol>(node: &Node<P>, seq: Seq) -> Vec<NodeTally> {
+/// The tallies of a slot, in the order of ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tallies {
+    pub(super) nodes: Vec<NodeTally>,
+    pub(super) not_answered: Vec<ReplicaId>,
+}
+
+/// What is known without asking anybody.
+pub(super) fn known<P: Protocol>(node: &Node<P>, seq: Seq) -> Tallies {
+    let n = usize::from(node.config.cluster.n);
+    let mut tallies = Tallies { nodes: Vec::with_capacity(n), not_answered: Vec::new() };
+    for id in node.config.cluster.replicas() {
+        tallies.add(id, node.tally_of(id, seq));
+    }
+    tallies
+}
+
+/// Asks the peers until all have answered and no tally changes any more, for at most
+/// `within`. Between two rounds the votes that were on their way get as long to arrive
+/// as the decision took, then twice as long, and so on.
+pub(super) async fn settled<P: Protocol>(
+    node: &Node<P>,
+    seq: Seq,
+    decision_took: Duration,
+    within: Duration,
+) -> Tallies {
+    let end = Instant::now() + within;
+    let mut pause = decision_took.max(Duration::from_millis(1));
+    let mut answers = vec![None; usize::from(node.config.cluster.n)];
+    loop {
+        let has_changed = ask_all(node, seq, end, &mut answers).await;
+        let tallies = with_known(node, seq, &answers);
+        let is_settled = tallies.not_answered.is_empty() && !has_changed;
+        if is_settled || Instant::now() + pause > end {
+            return tallies;
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+}
+
+/// Asks every peer once. Returns whether any tally is another than before.
+async fn ask_all<P: Protocol>(node: &Node<P>, seq: Seq, end: Instant, answers: &mut [Option<Tally>]) -> bool {
     let config = &node.config;
-    let delay_us = node.link_conditions().delay_us;
-    tokio::time::sleep(SETTLE + 4 * Duration::from_micros(delay_us)).await;
     let mut asked = JoinSet::new();
     for id in config.cluster.replicas().filter(|id| *id != config.id) {
-        let address = config.addresses[usize::from(id.0)];
-        let from = config.id;
+        let (address, from) = (config.addresses[usize::from(id.0)], config.id);
         asked.spawn_local(async move {
-            let answer = tokio::time::timeout(ANSWER_WITHIN, tally_of(address, from, seq)).await;
+            let answer = timeout_at(end, ask(address, from, seq)).await;
             (id, answer.ok().and_then(Result::ok))
         });
     }
-    let own = node.tally(seq);
-    let mut nodes = vec![NodeTally { node: config.id, votes: Some((own.correct, own.corrupt)) }];
+    let mut update = |id: ReplicaId, tally: Option<Tally>| {
+        let known = &mut answers[usize::from(id.0)];
+        let is_new = tally.is_some() && tally != *known;
+        *known = tally.or(*known);
+        is_new
+    };
+    let mut has_changed = update(config.id, node.tally_of(config.id, seq));
     while let Some(answered) = asked.join_next().await {
-        if let Ok((node, votes)) = answered {
-            nodes.push(NodeTally { node, votes });
+        if let Ok((id, tally)) = answered {
+            has_changed |= update(id, tally);
         }
     }
-    nodes.sort_unstable_by_key(|tally| tally.node);
-    nodes
+    has_changed
 }
 
-async fn tally_of(address: SocketAddr, from: ReplicaId, seq: Seq) -> anyhow::Result<(u64, u64)> {
+fn with_known<P: Protocol>(node: &Node<P>, seq: Seq, answers: &[Option<Tally>]) -> Tallies {
+    let mut tallies = Tallies::default();
+    for (id, answer) in node.config.cluster.replicas().zip(answers) {
+        tallies.add(id, answer.or_else(|| node.tally_of(id, seq)));
+    }
+    tallies
+}
+
+impl Tallies {
+    fn add(&mut self, node: ReplicaId, tally: Option<Tally>) {
+        match tally {
+            Some(Tally { correct, corrupt }) => self.nodes.push(NodeTally { node, correct, corrupt }),
+            None => self.not_answered.push(node),
+        }
+    }
+}
+
+async fn ask(address: SocketAddr, from: ReplicaId, seq: Seq) -> anyhow::Result<Tally> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Naming ourselves makes this a peer's question, which a node that is
@@ -64,7 +120,7 @@ async fn tally_of(address: SocketAddr, from: ReplicaId, seq: Seq) -> anyhow::Res
         let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
         let log: LogReport = serde_json::from_slice(&body)?;
         let row = log.rows.iter().find(|row| row.seq == seq.0);
-        Ok(row.map_or((0, 0), |row| (row.correct, row.corrupt)))
+        Ok(row.map_or(Tally::default(), |row| Tally { correct: row.correct, corrupt: row.corrupt }))
     };
     tokio::pin!(connection);
     tokio::select! {

@@ -4,6 +4,7 @@
 //! bytes of a [`Frame`]. JSON: one object per line.
 
 use crate::config::Encoding;
+use crate::tally::Tally;
 use bytes::Bytes;
 use kernel::ReplyBundle;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -21,7 +22,13 @@ pub enum Frame<M, R = ReplyBundle> {
     /// Of the protocol.
     Protocol(M),
     /// Results for the receiver's clients.
-    Reply(R),
+    Reply {
+        /// The results.
+        bundle: R,
+        /// The votes that the sender has received for the slot by now: for people, and
+        /// not signed.
+        votes: Tally,
+    },
 }
 
 /// A frame that cannot be written or read.
@@ -186,6 +193,8 @@ mod tests {
     use super::*;
     use kernel::{ReplicaId, Seq, Signature, View};
 
+    const VOTES: Tally = Tally { correct: 3, corrupt: 1 };
+
     fn reply() -> ReplyBundle {
         ReplyBundle {
             view: View(1),
@@ -203,7 +212,7 @@ mod tests {
         for word in &words {
             stream.extend(encode(&Frame::Protocol(word), encoding).unwrap());
         }
-        stream.extend(encode::<String>(&Frame::Reply(&reply()), encoding).unwrap());
+        stream.extend(encode::<String>(&Frame::Reply { bundle: &reply(), votes: VOTES }, encoding).unwrap());
         stream
     }
 
@@ -223,7 +232,7 @@ mod tests {
                 Frame::Protocol("one".to_owned()),
                 Frame::Protocol("two\nlines".to_owned()),
                 Frame::Protocol(String::new()),
-                Frame::Reply(reply()),
+                Frame::Reply { bundle: reply(), votes: VOTES },
             ];
             for size in [1, 2, 3, 5, 17, 10_000] {
                 let mut reader = FrameReader::new(encoding);

@@ -4,6 +4,11 @@ use crate::support::http::{ask, get_json, post, send, send_raw};
 use crate::support::relay::Relay;
 use crate::support::{Setup, TestCluster, run};
 use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
 
 #[test]
 fn every_node_answers_with_the_decision_and_everyone_s_tally() {
@@ -11,7 +16,7 @@ fn every_node_answers_with_the_decision_and_everyone_s_tally() {
         let cluster = TestCluster::start(4, Setup::default()).await;
         for (id, data) in ["zero", "slow", "\"quoted\"", "drei\u{fc}"].into_iter().enumerate() {
             let body = json!({ "data": data }).to_string();
-            let answer = post(cluster.addresses[id], "/preprepare", &body).await;
+            let answer = post(cluster.addresses[id], "/preprepare?settle=5000", &body).await;
             assert_eq!(answer.status, 200, "{}", answer.body);
             assert!(answer.head.contains("content-type: application/json"));
             let json = answer.json();
@@ -29,19 +34,68 @@ fn every_node_answers_with_the_decision_and_everyone_s_tally() {
             // A backup: the proposal and two votes. The commander: three votes.
             let tallies: Vec<Value> =
                 (0..4).map(|node| json!({ "node": node, "correct": 3, "corrupt": 0 })).collect();
-            assert_eq!(json["nodes"], json!(tallies));
+            assert_eq!((&json["nodes"], &json["not_answered"]), (&json!(tallies), &json!([])));
         }
         let data = post(cluster.addresses[1], "/preprepare", "{\"data\": {\"b\": 1, \"a\": [2]}}").await;
         assert_eq!(data.json()["result"], "{\"a\":[2],\"b\":1}");
     });
 }
 
+/// The first lines of the requests that come to an address where no node is.
+fn overhear(address: SocketAddr) -> Rc<RefCell<Vec<String>>> {
+    let listener = std::net::TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    let lines = Rc::<RefCell<Vec<String>>>::default();
+    let received = Rc::clone(&lines);
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let received = Rc::clone(&received);
+            tokio::task::spawn_local(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                stream.read_line(&mut line).await.unwrap();
+                received.borrow_mut().push(line);
+                // Keeps the connection, and never answers.
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    lines
+}
+
 #[test]
-fn the_short_answer_and_the_classic_text() {
+fn an_answer_asks_nobody_and_names_who_has_not_replied() {
+    run(async {
+        let cluster = TestCluster::start(4, Setup { late: vec![3], ..Setup::default() }).await;
+        let requests = overhear(cluster.addresses[3]);
+        let was_asked = || requests.borrow().iter().any(|line| line.starts_with("GET /log?from=1&to=1 "));
+        let answer = ask(cluster.addresses[1], "a").await;
+        let json = answer.json();
+        let answered: Vec<u64> =
+            json["nodes"].as_array().unwrap().iter().map(|tally| tally["node"].as_u64().unwrap()).collect();
+        let not_answered: Vec<u64> = serde_json::from_value(json["not_answered"].clone()).unwrap();
+        assert!(answered.contains(&1) && answered.len() >= 2, "two replies decide: {answered:?}");
+        assert!(not_answered.contains(&3), "{not_answered:?}");
+        let mut all = [answered, not_answered].concat();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3]);
+        cluster.until(1, |status| status["peers_reachable"] == 3).await;
+        assert!(!was_asked(), "{:?}", requests.borrow());
+
+        let settled = post(cluster.addresses[0], "/preprepare?settle=50", "{\"data\":\"b\"}").await.json();
+        let seq = settled["seq"].as_u64().unwrap();
+        assert_eq!(settled["not_answered"], json!([3]));
+        assert_eq!(settled["nodes"][2], json!({ "node": 2, "correct": 2, "corrupt": 0 }));
+        let asked = format!("GET /log?from={seq}&to={seq} ");
+        assert!(requests.borrow().iter().any(|line| line.starts_with(&asked)), "{:?}", requests.borrow());
+    });
+}
+
+#[test]
+fn the_classic_text() {
     run(async {
         let cluster = TestCluster::start(4, Setup::default()).await;
-        let short = ask(cluster.addresses[2], "a").await;
-        assert_eq!((short.status, short.json().get("nodes")), (200, None));
         let text =
             send(cluster.addresses[0], "POST /preprepare", "accept: text/plain\r\n", b"{\"data\":\"b\"}")
                 .await;
@@ -129,16 +183,20 @@ fn bad_input_is_answered_with_what_is_wrong_and_harms_nobody() {
             ("POST /preprepare", "[".repeat(10_000), 400, "not JSON"),
             ("POST /preprepare", long(1_001), 413, "the limit is 1000 bytes"),
             ("POST /preprepare", long(20_000_000), 413, "limit is"),
-            ("GET /preprepare", String::new(), 405, "takes POST, not GET"),
-            ("DELETE /status", String::new(), 405, "takes GET, not DELETE"),
-            ("PUT /faults", String::new(), 405, "takes GET, POST, not PUT"),
+            ("POST /preprepare?settle=x", "{\"data\":\"a\"}".into(), 400, "?settle=MS"),
+            ("POST /preprepare?settle=-1", "{\"data\":\"a\"}".into(), 400, "?settle=MS"),
+            ("POST /preprepare?settle=20001", "{\"data\":\"a\"}".into(), 400, "from 0 to 20000"),
+            ("POST /preprepare?wait=1", "{\"data\":\"a\"}".into(), 400, "?settle=MS"),
+            ("GET /preprepare", String::new(), 405, "takes POST, OPTIONS, not GET"),
+            ("DELETE /status", String::new(), 405, "takes GET, HEAD, OPTIONS, not DELETE"),
+            ("PUT /faults", String::new(), 405, "takes GET, HEAD, POST, OPTIONS, not PUT"),
             ("GET /peer", String::new(), 405, "takes POST"),
             ("GET /nonsense", String::new(), 404, "POST /preprepare"),
             ("GET /log?from=x", String::new(), 400, "/log?from=A&to=B"),
             ("GET /log?since=1", String::new(), 400, "since=1"),
             ("POST /faults", "{\"faults\":[\"lazy\"]}".into(), 400, "known: offline"),
             ("POST /faults", "{\"faults\":[\"partial=4\"]}".into(), 400, "there is no node 4"),
-            ("PUT /links", String::new(), 405, "takes GET, POST, not PUT"),
+            ("PUT /links", String::new(), 405, "takes GET, HEAD, POST, OPTIONS, not PUT"),
             ("POST /links", "{\"cut\":[4]}".into(), 400, "ids run from 0 to 3"),
             ("POST /links", "{\"loss\":1.5}".into(), 400, "goes from 0 to 1"),
             ("POST /links", "{\"cuts\":[1]}".into(), 400, "\"cut\": [2, 3]"),
@@ -152,9 +210,11 @@ fn bad_input_is_answered_with_what_is_wrong_and_harms_nobody() {
             assert!(error.contains(says), "{request}: {error}");
             assert_eq!(answer.head.contains("\r\nallow: "), status == 405, "{}", answer.head);
         }
-        let chunked = b"POST /preprepare HTTP/1.1\r\nhost: t\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+        let chunked = format!(
+            "POST /preprepare HTTP/1.1\r\nhost: {node}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
         let pieces =
-            [chunked.as_slice(), b"8\r\n{\"data\":\r\n", b"4\r\n\"ab\"\r\n", b"1\r\n}\r\n0\r\n\r\n"].concat();
+            [chunked.as_bytes(), b"8\r\n{\"data\":\r\n", b"4\r\n\"ab\"\r\n", b"1\r\n}\r\n0\r\n\r\n"].concat();
         assert_eq!(send_raw(node, &pieces).await.status, 200);
         assert_eq!(
             send(node, "POST /preprepare", "", long(1_000).as_bytes()).await.status,
@@ -171,7 +231,7 @@ fn a_lying_node_is_outvoted_and_counted() {
     run(async {
         let setup = Setup { faults: vec![(2, "malicious")], ..Setup::default() };
         let cluster = TestCluster::start(4, setup).await;
-        let answer = post(cluster.addresses[1], "/preprepare", "{\"data\":\"truth\"}").await;
+        let answer = post(cluster.addresses[1], "/preprepare?settle=5000", "{\"data\":\"truth\"}").await;
         let json = answer.json();
         assert_eq!((&json["outcome"], &json["result"]), (&json!("decided"), &json!("truth")));
         let tally = |node: u64, correct: u64, corrupt: u64| json!({ "node": node, "correct": correct, "corrupt": corrupt });
@@ -189,8 +249,8 @@ fn an_offline_node_serves_the_experimenter_and_nobody_else() {
         assert_eq!((set.status, set.json()), (200, json!({ "faults": ["offline"] })));
         assert_eq!(ask(node, "a").await.status, 503);
         assert_eq!(send(node, "GET /log?from=1&to=1", "x-from: 0\r\n", b"").await.status, 503);
-        let answer = post(cluster.addresses[0], "/preprepare", "{\"data\":\"b\"}").await.json();
-        assert_eq!(answer["nodes"][3], json!({ "node": 3, "answer": null }));
+        let answer = post(cluster.addresses[0], "/preprepare?settle=50", "{\"data\":\"b\"}").await.json();
+        assert_eq!(answer["not_answered"], json!([3]));
         assert_eq!(answer["nodes"][0], json!({ "node": 0, "correct": 2, "corrupt": 0 }));
         assert_eq!(get_json(node, "/faults").await, json!({ "faults": ["offline"] }));
         assert_eq!(get_json(node, "/log").await["rows"], json!([]));
@@ -202,7 +262,7 @@ fn an_offline_node_serves_the_experimenter_and_nobody_else() {
 }
 
 #[test]
-fn an_undecided_request_is_told_what_is_known_and_never_a_time() {
+fn an_undecided_request_is_answered_with_what_is_known_and_never_a_time() {
     run(async {
         let setup = Setup { timeout_ms: Some(60), faults: vec![(0, "offline")], ..Setup::default() };
         let cluster = TestCluster::start(4, setup).await;
@@ -210,8 +270,8 @@ fn an_undecided_request_is_told_what_is_known_and_never_a_time() {
         let answer = post(node, "/preprepare", "{\"data\":\"a\"}").await;
         let json = answer.json();
         assert_eq!((answer.status, &json["outcome"], &json["replies"]), (504, &json!("timeout"), &json!(0)));
-        assert_eq!(json["nodes"][0], json!({ "node": 0, "answer": null }));
-        assert_eq!(json["nodes"][2], json!({ "node": 2, "correct": 0, "corrupt": 0 }));
+        assert_eq!(json["nodes"], json!([{ "node": 1, "correct": 0, "corrupt": 0 }]));
+        assert_eq!((&json["not_answered"], &json["undecided_slot"]), (&json!([0, 2, 3]), &json!(1)));
         let error = json["error"].as_str().unwrap();
         assert!(error.contains("0 of 2 matching replies") && error.contains("commander 0"), "{error}");
         assert!(!answer.body.contains("consensus_"), "{}", answer.body);

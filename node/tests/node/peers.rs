@@ -6,7 +6,7 @@ use crate::support::{Setup, TestCluster, run};
 use kernel::{
     Bundle, Digest, Operation, ReplicaId, Reply, ReplyBundle, Request, Seq, SessionId, Signature, View,
 };
-use node::{Encoding, Frame, MAX_FRAME_BYTES, encode};
+use node::{Encoding, Frame, MAX_FRAME_BYTES, Tally, encode};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ fn strangers_are_turned_away() {
             let answer = send(node, "POST /peer", headers, b"").await;
             assert_eq!(answer.status, 400);
             assert!(answer.json()["error"].as_str().unwrap().contains(says));
+            assert!(!answer.body.contains(&cluster.cluster.id.to_string()), "{}", answer.body);
         }
         for from in ["x-from: 4\r\n", "x-from: 0\r\n", "x-from: me\r\n", "x-from: 70000\r\n", ""] {
             let answer = stream(&cluster, &format!("{from}{BINARY}"), b"").await;
@@ -120,7 +121,10 @@ fn forged_replies_decide_nothing() {
         let unknown = sign(ReplicaId(0));
         let mut body = Vec::new();
         for bundle in [&stray, &unknown] {
-            body.extend(encode::<Message>(&Frame::Reply(bundle), Encoding::Binary).unwrap());
+            body.extend(
+                encode::<Message>(&Frame::Reply { bundle, votes: Tally::default() }, Encoding::Binary)
+                    .unwrap(),
+            );
         }
         assert_eq!(stream(&cluster, &format!("x-from: 1\r\n{BINARY}"), &body).await.status, 200);
         let status = cluster.until(0, |status| status["counters"]["messages_in"]["reply"] == 2).await;

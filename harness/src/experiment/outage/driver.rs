@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use node::{LinkConditions, StatusReport};
+use node::LinkConditions;
+use node::api::StatusReport;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::cluster::Cluster;

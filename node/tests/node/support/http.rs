@@ -36,7 +36,7 @@ pub(crate) async fn send_raw(address: SocketAddr, request: &[u8]) -> Answer {
 /// One request on a connection of its own; `headers` end with `\r\n` each.
 pub(crate) async fn send(address: SocketAddr, method_and_path: &str, headers: &str, body: &[u8]) -> Answer {
     let mut request = format!(
-        "{method_and_path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+        "{method_and_path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();
@@ -54,8 +54,8 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> Answer 
     send(address, &format!("POST {path}"), "", body.as_bytes()).await
 }
 
-/// A client's request that wants its answer at once.
+/// A client's request.
 pub(crate) async fn ask(address: SocketAddr, data: &str) -> Answer {
     let body = serde_json::json!({ "data": data }).to_string();
-    send(address, "POST /preprepare", "prefer: return=minimal\r\n", body.as_bytes()).await
+    post(address, "/preprepare", &body).await
 }
