@@ -8,6 +8,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `api` | what a node answers over HTTP: the types, for itself and its users |
+//! | `carried` | what the links carry, and what that means for timers |
 //! | `config` | what a node is told at start |
 //! | `clock`, `process` | monotonic nanoseconds; CPU time and memory |
 //! | `links` | peer links: frames, and the outgoing half with its queue and reconnection |
@@ -18,6 +19,7 @@
 //! | `link_latency` | measures what a message over a peer link costs |
 
 pub mod api;
+mod carried;
 mod clock;
 mod config;
 mod host;

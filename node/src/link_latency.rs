@@ -229,7 +229,7 @@ impl Outgoing {
     fn start(transport: Transport, to: SocketAddr) -> Outgoing {
         match transport {
             Transport::Streaming => {
-                let link = Rc::<Link>::default();
+                let link = Rc::new(Link::new(Rc::default()));
                 let request = Request::post(PATH).header(HOST, to.to_string()).body(());
                 let head = request.expect("an address makes a valid header").into_parts().0;
                 let target = LinkTarget { address: to, head };

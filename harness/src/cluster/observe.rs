@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use node::api::{CounterReport, StatusReport};
-use serde::Deserialize;
+use node::api::{CounterReport, LogReport, StatusReport};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -41,6 +40,7 @@ pub fn since(now: &CounterReport, earlier: &CounterReport) -> CounterReport {
         dropped_messages: minus(|c| c.dropped_messages),
         decided_slots: minus(|c| c.decided_slots),
         corrupt_replies: minus(|c| c.corrupt_replies),
+        timers_extended: minus(|c| c.timers_extended),
         cpu_us: now.cpu_us.zip(earlier.cpu_us).map(|(now, then)| now.saturating_sub(then)),
         memory_bytes: now.memory_bytes,
     }
@@ -54,40 +54,6 @@ fn traffic(counters: &CounterReport) -> [u64; 5] {
         counters.other_messages_in,
         counters.decided_slots,
     ]
-}
-
-/// A node's decided slots: the answer of `GET /log`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NodeLog {
-    /// The node.
-    pub id: u16,
-    /// Slots executed.
-    pub last_executed: u64,
-    /// Whether older slots are missing.
-    pub truncated: bool,
-    /// The slots in order.
-    pub rows: Vec<LogRow>,
-}
-
-/// One slot as one node saw it. Times are nanoseconds on CLOCK_MONOTONIC.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct LogRow {
-    /// Sequence number.
-    pub seq: u64,
-    /// The decided digest, if the slot was decided here.
-    pub digest: Option<String>,
-    /// How it was committed.
-    pub path: Option<String>,
-    /// When it was proposed (on the commander).
-    pub proposed_ns: Option<u64>,
-    /// When it was committed.
-    pub committed_ns: Option<u64>,
-    /// Digest of all decisions up to here.
-    pub chain: Option<String>,
-    /// Votes for the decided digest.
-    pub correct: u64,
-    /// Corrupt votes and proposals.
-    pub corrupt: u64,
 }
 
 /// What the rows need to know of a node at one moment.
@@ -116,7 +82,7 @@ pub async fn statuses(addresses: &[SocketAddr]) -> Vec<Option<StatusReport>> {
 }
 
 /// The whole log of every node, by id; `None` for one that does not answer.
-pub async fn logs(addresses: &[SocketAddr]) -> Vec<Option<NodeLog>> {
+pub async fn logs(addresses: &[SocketAddr]) -> Vec<Option<LogReport>> {
     all(addresses, |address| async move { get_json(address, "/log", LOG_LIMIT).await }).await
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::observe::NodeLog;
+use kernel::Digest;
+use node::api::LogReport;
 
 /// The slots on which honest nodes disagree, each with a sentence that says how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,21 +13,21 @@ pub struct Audit {
 }
 
 /// What the first node that knows a slot said of it.
-struct First<'a> {
+struct First {
     node: u16,
-    digest: Option<&'a str>,
-    chain: Option<(u16, &'a str)>,
+    digest: Option<Digest>,
+    chain: Option<(u16, Digest)>,
 }
 
 /// Compares the honest nodes' logs: two digests for one slot, or two histories
 /// (chains) up to one slot where no digest explains the difference.
-pub fn compare(honest: &[&NodeLog]) -> Audit {
-    let mut known: BTreeMap<u64, First<'_>> = BTreeMap::new();
+pub fn compare(honest: &[&LogReport]) -> Audit {
+    let mut known: BTreeMap<u64, First> = BTreeMap::new();
     let mut digests = BTreeMap::new();
     let mut chains = BTreeMap::new();
     for log in honest {
         for row in &log.rows {
-            let (digest, chain) = (row.digest.as_deref(), row.chain.as_deref());
+            let (digest, chain) = (row.digest, row.chain);
             let Some(first) = known.get_mut(&row.seq) else {
                 let chain = chain.map(|chain| (log.id, chain));
                 known.insert(row.seq, First { node: log.id, digest, chain });
@@ -66,22 +67,22 @@ pub fn compare(honest: &[&NodeLog]) -> Audit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::observe::LogRow;
+    use node::api::SlotRow;
 
-    fn log(id: u16, rows: &[(u64, Option<&str>, Option<&str>)]) -> NodeLog {
-        let rows: Vec<LogRow> = rows
+    fn log(id: u16, rows: &[(u64, Option<&str>, Option<&str>)]) -> LogReport {
+        let rows: Vec<SlotRow> = rows
             .iter()
-            .map(|(seq, digest, chain)| LogRow {
+            .map(|(seq, digest, chain)| SlotRow {
                 seq: *seq,
-                digest: digest.map(str::to_string),
-                chain: chain.map(str::to_string),
-                ..LogRow::default()
+                digest: digest.map(|text| Digest::of(text.as_bytes())),
+                chain: chain.map(|text| Digest::of(text.as_bytes())),
+                ..SlotRow::default()
             })
             .collect();
-        NodeLog { id, last_executed: rows.len() as u64, truncated: false, rows }
+        LogReport { id, last_executed: rows.len() as u64, truncated: false, rows }
     }
 
-    fn disagreeing(logs: &[NodeLog]) -> Vec<u64> {
+    fn disagreeing(logs: &[LogReport]) -> Vec<u64> {
         compare(&logs.iter().collect::<Vec<_>>()).disagreements.into_keys().collect()
     }
 
@@ -100,7 +101,8 @@ mod tests {
         let two = log(1, &[(1, Some("a"), Some("A")), (2, Some("x"), Some("X")), (3, Some("c"), Some("Y"))]);
         assert_eq!(disagreeing(&[one.clone(), two.clone()]), [2]);
         let audit = compare(&[&one, &two]);
-        assert_eq!(audit.disagreements[&2], "slot 2: node 0 decided b, node 1 decided x");
+        let (b, x) = (Digest::of(b"b"), Digest::of(b"x"));
+        assert_eq!(audit.disagreements[&2], format!("slot 2: node 0 decided {b}, node 1 decided {x}"));
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use node::api::LogReport;
 
 use super::audit;
 use super::outage::driver::{self, Driver, Seen};
 use super::outage::{aftermath, verdict};
 use super::rows::{self, Measured, RunId};
-use crate::cluster::observe::{self, NodeLog};
+use crate::cluster::observe;
 use crate::cluster::procfs::{CpuMark, CpuUse};
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
 use crate::load::{self, Answer, LoadResult, LoadSpec, Progress, Sample};
@@ -118,7 +119,7 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> 
     let after = observe::settled(&addresses, pause, SETTLE_LIMIT).await;
     let logs = observe::logs(&addresses).await;
     let honest_logs = logs.iter().flatten().chain(&seen.logs).filter(|log| honest.contains(&log.id));
-    let honest_logs: Vec<&NodeLog> = honest_logs.collect();
+    let honest_logs: Vec<&LogReport> = honest_logs.collect();
     if honest_logs.iter().any(|log| log.truncated) {
         notes.push("the nodes no longer hold the logs of the first slots".to_string());
     }

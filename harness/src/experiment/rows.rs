@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use node::api::CounterReport;
+use kernel::Path;
+use node::api::{CounterReport, LogReport, SlotRow};
 
 use super::audit::Audit;
-use crate::cluster::observe::{self, LogRow, NodeLog, NodeState};
+use crate::cluster::observe::{self, NodeState};
 use crate::cluster::procfs::CpuUse;
 use crate::load::{Answer, Decision, LoadResult, Sample};
 use crate::plan::faults::join_ids;
@@ -34,7 +35,7 @@ pub struct Measured {
     /// What nodes said at the end, by id.
     pub after: Vec<Option<NodeState>>,
     /// Logs at the end, by id.
-    pub logs: Vec<Option<NodeLog>>,
+    pub logs: Vec<Option<LogReport>>,
     /// The honest nodes' agreement.
     pub audit: Audit,
     /// What the machine did meanwhile.
@@ -125,7 +126,7 @@ fn slots(cell: &Cell, measured: &Measured) -> HashMap<u64, Slot> {
             // Honest nodes come in ascending order: the commander's word counts,
             // else the first node's.
             if slot.path.is_none() || Some(*id) == commander {
-                slot.path = row.path.as_deref().and_then(path_of).or(slot.path);
+                slot.path = row.path.map(path_of).or(slot.path);
             }
             if slot.commander_commit_us.is_none() {
                 slot.commander_commit_us = proposal_to_commit_us(row);
@@ -136,14 +137,17 @@ fn slots(cell: &Cell, measured: &Measured) -> HashMap<u64, Slot> {
 }
 
 /// Only the commander has a time of proposal.
-fn proposal_to_commit_us(row: &LogRow) -> Option<u64> {
+fn proposal_to_commit_us(row: &SlotRow) -> Option<u64> {
     Some(row.committed_ns?.checked_sub(row.proposed_ns?)? / 1000)
 }
 
-fn path_of(name: &str) -> Option<CommitPath> {
-    [CommitPath::Direct, CommitPath::Fast, CommitPath::TwoPhase, CommitPath::Fallback]
-        .into_iter()
-        .find(|path| path.name() == name)
+fn path_of(path: Path) -> CommitPath {
+    match path {
+        Path::Direct => CommitPath::Direct,
+        Path::Fast => CommitPath::Fast,
+        Path::TwoPhase => CommitPath::TwoPhase,
+        Path::Fallback => CommitPath::Fallback,
+    }
 }
 
 fn sample_rows(cell: &Cell, run: RunId, clients: u64, measured: &Measured) -> Vec<SampleRow> {
@@ -284,6 +288,8 @@ fn pairs(counts: &BTreeMap<String, u64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kernel::Digest;
+
     use super::*;
     use crate::plan::Plan;
     use std::time::Duration;
@@ -293,29 +299,29 @@ mod tests {
         plan.cells().unwrap().remove(0)
     }
 
-    fn log(id: u16, seq: u64, digest: &str, times: (Option<u64>, u64)) -> Option<NodeLog> {
-        let row = LogRow {
+    fn log(id: u16, seq: u64, digest: &str, times: (Option<u64>, u64)) -> Option<LogReport> {
+        let row = SlotRow {
             seq,
-            digest: Some(digest.into()),
-            path: Some(if id == 0 { "direct" } else { "fallback" }.into()),
+            digest: Some(Digest::of(digest.as_bytes())),
+            path: Some(if id == 0 { Path::Direct } else { Path::Fallback }),
             proposed_ns: times.0,
             committed_ns: Some(times.1),
             correct: 6,
             corrupt: 1,
-            ..LogRow::default()
+            ..SlotRow::default()
         };
-        Some(NodeLog { id, last_executed: seq, truncated: false, rows: vec![row] })
+        Some(LogReport { id, last_executed: seq, truncated: false, rows: vec![row] })
     }
 
     fn measured(cell: &Cell, digests: [&str; 4]) -> Measured {
-        let logs: Vec<Option<NodeLog>> = (0u16..4)
+        let logs: Vec<Option<LogReport>> = (0u16..4)
             .map(|id| {
                 let proposed = (id == 0).then_some(2_000_000);
                 log(id, 5, digests[usize::from(id)], (proposed, 3_000_000 + 1000 * u64::from(id)))
             })
             .collect();
         let honest = cell.faults.honest();
-        let honest_logs: Vec<&NodeLog> =
+        let honest_logs: Vec<&LogReport> =
             logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
         let decision = Decision {
             seq: 5,

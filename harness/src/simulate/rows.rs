@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use kernel::ReplicaId;
-use node::api::CounterReport;
+use node::api::{CounterReport, LogReport};
 
 use super::cell::{NodeRun, Run};
-use crate::cluster::observe::{LogRow, NodeLog, NodeState};
+use crate::cluster::observe::NodeState;
 use crate::cluster::procfs::CpuUse;
 use crate::experiment::audit;
 use crate::experiment::rows::{self, Measured, RunId};
@@ -21,9 +21,9 @@ const VIRTUAL_CLIENTS: usize = 1 << 20;
 
 /// The rows of a run.
 pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
-    let logs: Vec<Option<NodeLog>> = (0..).zip(&run.nodes).map(|(id, node)| Some(log(id, node))).collect();
+    let logs: Vec<Option<LogReport>> = (0..).zip(&run.nodes).map(|(id, node)| Some(log(id, node))).collect();
     let honest = cell.faults.honest();
-    let of_honest: Vec<&NodeLog> = logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
+    let of_honest: Vec<&LogReport> = logs.iter().flatten().filter(|log| honest.contains(&log.id)).collect();
     let audit = audit::compare(&of_honest);
     let after = (0..).zip(&run.nodes).map(|(id, node)| Some(state(id, node))).collect();
     let measured = Measured {
@@ -75,18 +75,9 @@ fn samples(run: &Run) -> Vec<Sample> {
     run.submitted.iter().map(sample).collect()
 }
 
-fn log(id: u16, node: &NodeRun) -> NodeLog {
-    let rows = node.slots.iter().map(|slot| LogRow {
-        seq: slot.seq,
-        digest: slot.digest.map(|digest| digest.to_string()),
-        path: slot.path.map(|path| path.to_string()),
-        proposed_ns: slot.proposed_ns,
-        committed_ns: slot.committed_ns,
-        chain: slot.chain.map(|chain| chain.to_string()),
-        correct: slot.correct,
-        corrupt: slot.corrupt,
-    });
-    NodeLog { id, last_executed: node.status.last_executed.0, truncated: false, rows: rows.collect() }
+fn log(id: u16, node: &NodeRun) -> LogReport {
+    let rows = node.slots.clone();
+    LogReport { id, last_executed: node.status.last_executed.0, truncated: false, rows }
 }
 
 fn state(id: u16, node: &NodeRun) -> NodeState {

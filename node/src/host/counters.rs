@@ -18,6 +18,7 @@ pub(crate) struct Counters {
     pub(crate) dropped_messages: u64,
     pub(crate) decided_slots: u64,
     pub(crate) corrupt_replies: u64,
+    pub(crate) timers_extended: u64,
 }
 
 /// What came in on the peer links since the start, written by their readers.
@@ -104,6 +105,7 @@ impl Counters {
             dropped_messages: self.dropped_messages,
             decided_slots: self.decided_slots,
             corrupt_replies: self.corrupt_replies,
+            timers_extended: self.timers_extended,
             ..CounterReport::default()
         }
     }
@@ -149,6 +151,10 @@ pub struct CounterReport {
     pub decided_slots: u64,
     /// Replies whose result differs from the accepted one.
     pub corrupt_replies: u64,
+    /// How often a timer of the replica was due and ran on because the links were
+    /// carrying large messages.
+    #[serde(default)]
+    pub timers_extended: u64,
     /// CPU time of the process, microseconds; none where nodes share one.
     pub cpu_us: Option<u64>,
     /// Resident memory of the process, bytes; none where nodes share one.

@@ -3,7 +3,7 @@
 use super::counters::Amount;
 use super::inbox::Incoming;
 use super::node::Node;
-use super::timers::{Alarm, Timers};
+use super::timers::{Alarm, Running, Timers};
 use crate::clock::now_ns;
 use crate::links::frame::{Frame, encode};
 use crate::links::outgoing::Link;
@@ -86,18 +86,34 @@ impl<P: Protocol> EventLoop<P> {
     fn iterate(&mut self) {
         let now = now_ns();
         self.set_behaviours();
-        while let Some(timer) = self.timers.pop_due(now) {
-            self.step(Input::Expire(timer));
-        }
         let mut incoming = self.node.arrivals.inbox.take(FRAMES_PER_ITERATION);
         incoming.retain(|incoming| !self.node.is_cut(incoming.from));
         // A node that is offline does not even look at what it is sent.
         if !self.node.is_offline() {
             self.receive(incoming);
         }
+        // After what has arrived, as that may be what a timer waits for.
+        self.expire_timers(now);
         self.submit();
         self.release_delayed(now);
         self.node.gateway.borrow_mut().expire(now);
+    }
+
+    /// Steps the replica with the timers that have run out. Its own run on while large
+    /// messages are carried (`crate::carried`); those of an adversary do not.
+    fn expire_timers(&mut self, now: u64) {
+        let node = Rc::clone(&self.node);
+        let extension = |timer: &Timer<P::Timer>, running: &Running| {
+            if !matches!(timer, Timer::Inner { .. }) {
+                return 0;
+            }
+            let more = node.extension_ns(running.wait_ns, running.carried_before);
+            node.engine.counters.borrow_mut().timers_extended += u64::from(more > 0);
+            more
+        };
+        while let Some(timer) = self.timers.pop_due(now, extension) {
+            self.step(Input::Expire(timer));
+        }
     }
 
     /// Puts new behaviours on the replica: those that act by themselves begin.
@@ -181,11 +197,13 @@ impl<P: Protocol> EventLoop<P> {
             let node = &self.node;
             let bundle = Bundle::sign(&node.config.cluster, &node.signer, requests);
             let bundle = Arc::new(bundle);
-            node.gateway.borrow_mut().handed_over(&bundle, now_ns());
+            node.gateway.borrow_mut().handed_over(&bundle, now_ns(), node.carried());
             self.step(Input::Submit(bundle));
         }
         let now = now_ns();
-        while let Some(bundle) = { self.node.gateway.borrow_mut().overdue(now) } {
+        let node = Rc::clone(&self.node);
+        let extension = |wait_ns, before| node.extension_ns(wait_ns, before);
+        while let Some(bundle) = { node.gateway.borrow_mut().overdue(now, extension) } {
             self.step(Input::Submit(bundle));
         }
     }
@@ -205,7 +223,7 @@ impl<P: Protocol> EventLoop<P> {
     fn carry_out(&mut self, effect: Effect<Adversary<P>>) {
         match effect {
             Effect::Send { to, message } => self.send(to, &message),
-            Effect::SetTimer { timer, after } => self.timers.set(timer, after, now_ns()),
+            Effect::SetTimer { timer, after } => self.timers.set(timer, after, now_ns(), self.node.carried()),
             Effect::CancelTimer(timer) => self.timers.cancel(timer),
             Effect::Reply { to, bundle } if to == self.node.config.id => self.count_reply(&bundle),
             Effect::Reply { to, bundle } => {

@@ -66,6 +66,17 @@ struct Pending {
     client: Option<oneshot::Sender<Outcome>>,
 }
 
+/// A bundle that may have to be handed over once more.
+#[derive(Debug)]
+struct Reminder {
+    due_ns: u64,
+    /// When it is due if the links carry nothing large.
+    first_due_ns: u64,
+    /// What the links had carried when it was handed over.
+    carried_before: u64,
+    bundle: Arc<Bundle>,
+}
+
 /// The clients' side of a node.
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -85,7 +96,7 @@ pub(crate) struct Gateway {
     set_aside: VecDeque<(u64, u64)>,
     /// When to hand a bundle over once more, if it is not answered by then; in
     /// the order of time.
-    reminders: VecDeque<(u64, Arc<Bundle>)>,
+    reminders: VecDeque<Reminder>,
     in_flight: usize,
     in_flight_bytes: usize,
 }
@@ -172,19 +183,40 @@ impl Gateway {
 
     /// Notes that a bundle was handed over, to do so again at half the timeout
     /// (OSDI §4.1: a client that has no answer sends its request again).
-    pub(crate) fn handed_over(&mut self, bundle: &Arc<Bundle>, now_ns: u64) {
+    pub(crate) fn handed_over(&mut self, bundle: &Arc<Bundle>, now_ns: u64, carried: u64) {
         self.drop_answered_reminders();
-        self.reminders.push_back((now_ns + self.timeout_ns / 2, Arc::clone(bundle)));
+        let due_ns = now_ns + self.timeout_ns / 2;
+        let bundle = Arc::clone(bundle);
+        self.remind(Reminder { due_ns, first_due_ns: due_ns, carried_before: carried, bundle });
     }
 
-    /// A bundle that is due to be handed over again.
-    pub(crate) fn overdue(&mut self, now_ns: u64) -> Option<Arc<Bundle>> {
-        self.drop_answered_reminders();
-        self.reminders.pop_front_if(|(due, _)| *due <= now_ns).map(|(_, bundle)| bundle)
+    /// A bundle that is due to be handed over again. What the links carry meanwhile puts
+    /// that off, by what `extension` makes of the wait and of what they had carried
+    /// before, but not until the request's time is up.
+    pub(crate) fn overdue(
+        &mut self,
+        now_ns: u64,
+        extension: impl Fn(u64, u64) -> u64,
+    ) -> Option<Arc<Bundle>> {
+        loop {
+            self.drop_answered_reminders();
+            let mut reminder = self.reminders.pop_front_if(|reminder| reminder.due_ns <= now_ns)?;
+            let more = extension(self.timeout_ns / 2, reminder.carried_before).min(self.timeout_ns / 4);
+            reminder.due_ns = reminder.first_due_ns + more;
+            if reminder.due_ns <= now_ns {
+                return Some(reminder.bundle);
+            }
+            self.remind(reminder);
+        }
+    }
+
+    fn remind(&mut self, reminder: Reminder) {
+        let place = self.reminders.partition_point(|other| other.due_ns <= reminder.due_ns);
+        self.reminders.insert(place, reminder);
     }
 
     fn drop_answered_reminders(&mut self) {
-        while let Some((_, bundle)) = self.reminders.front() {
+        while let Some(Reminder { bundle, .. }) = self.reminders.front() {
             let is_pending = |request: &Request| {
                 let pending = self.pending.get(&request.session.number);
                 pending.is_some_and(|p| p.counter == request.counter && p.client.is_some())
@@ -290,7 +322,7 @@ impl Gateway {
     /// When the next request's time is up or a bundle is due again, in
     /// nanoseconds.
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
-        let reminder = self.reminders.front().map(|(due, _)| *due);
+        let reminder = self.reminders.front().map(|reminder| reminder.due_ns);
         [self.next_timeout(), reminder].into_iter().flatten().min()
     }
 
@@ -395,7 +427,7 @@ mod tests {
             drop(gateway.open(operation("a"), now).unwrap());
             let requests = submitted(gateway);
             let bundle = Arc::new(Bundle::sign(&cluster, &signers[0], requests.clone()));
-            gateway.handed_over(&bundle, now);
+            gateway.handed_over(&bundle, now, 0);
             (bundle, requests)
         };
         let (answered, requests) = hand_over(&mut gateway, 0);
@@ -404,10 +436,19 @@ mod tests {
         }
         let (waiting, _) = hand_over(&mut gateway, 10);
         assert_eq!(gateway.next_deadline(), Some(10 + half));
-        assert_eq!(gateway.overdue(9 + half), None);
-        let due = gateway.overdue(10 + half);
+        let none = |_, _| 0;
+        assert_eq!(gateway.overdue(9 + half, none), None);
+        let due = gateway.overdue(10 + half, none);
         assert_eq!(due.as_ref(), Some(&waiting), "and not the answered {answered:?}");
-        assert_eq!(gateway.overdue(u64::MAX), None, "once");
+        assert_eq!(gateway.overdue(u64::MAX, none), None, "once");
+
+        // While the links carry it, it is put off, but not until the time is up.
+        let (first, _) = hand_over(&mut gateway, 20);
+        let (second, _) = hand_over(&mut gateway, 21);
+        assert_eq!(gateway.overdue(21 + half, |_, _| 1), Some(first));
+        assert_eq!(gateway.overdue(21 + half, |_, _| u64::MAX), None);
+        assert_eq!(gateway.next_deadline(), Some(21 + half + TIMEOUT / 4));
+        assert_eq!(gateway.overdue(21 + half + TIMEOUT / 4, |_, _| u64::MAX), Some(second));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::gateway::{Busy, Gateway, Outcome, first_session_now};
 use super::inbox::{Inbox, Incoming};
 use super::reported_tallies::ReportedTallies;
 use super::slot_log::{LogReport, SLOTS_KEPT, SlotLog};
+use crate::carried::{Carried, extension_ns};
 use crate::clock::now_ns;
 use crate::config::{LinkConditions, NodeConfig};
 use crate::links::outgoing::Link;
@@ -23,6 +24,8 @@ pub(crate) struct Node<P: Protocol> {
     pub(crate) signer: Signer,
     /// By id; none to itself.
     pub(crate) links: Vec<Option<Rc<Link>>>,
+    /// Written by both halves of the links.
+    carried: Rc<Carried>,
     pub(super) engine: Engine<P>,
     pub(super) arrivals: Arrivals<P::Message>,
     pub(super) controls: Controls,
@@ -61,12 +64,15 @@ pub(super) struct Controls {
 
 impl<P: Protocol> Node<P> {
     pub(crate) fn new(config: NodeConfig, keyring: Keyring, replica: Adversary<P>) -> Node<P> {
-        let links = config.cluster.replicas().map(|id| (id != config.id).then(Rc::<Link>::default)).collect();
+        let carried = Rc::<Carried>::default();
+        let link = |id| (id != config.id).then(|| Rc::new(Link::new(Rc::clone(&carried))));
+        let links = config.cluster.replicas().map(link).collect();
         let timeout_ns = config.timeout_us.saturating_mul(1000);
         let replies_needed = config.faulty_tolerated + 1;
         Node {
             signer: Signer::new(config.id, &config.secret),
             links,
+            carried,
             engine: Engine {
                 replica: RefCell::new(replica),
                 admission: RefCell::new(Admission::new(config.cluster.clone(), keyring)),
@@ -117,6 +123,24 @@ impl<P: Protocol> Node<P> {
     /// Something came in from a peer that never got as far as a message.
     pub(crate) fn count_unreadable(&self, what: &'static str) {
         self.arrivals.counters.borrow_mut().unreadable(what);
+    }
+
+    /// Bytes that came in from a peer and belong to a large frame.
+    pub(crate) fn count_carried(&self, bytes: usize) {
+        self.carried.add(bytes);
+    }
+
+    /// What the links have carried so far of large frames.
+    pub(super) fn carried(&self) -> u64 {
+        self.carried.total()
+    }
+
+    /// How much longer to wait than `wait_ns`, in nanoseconds, for the sake of what the
+    /// links have carried since they had carried `before`, and of what they have yet to
+    /// carry.
+    pub(super) fn extension_ns(&self, wait_ns: u64, before: u64) -> u64 {
+        let waiting: u64 = self.links.iter().flatten().map(|link| link.large_bytes_waiting()).sum();
+        extension_ns(wait_ns, self.carried.total() - before + waiting)
     }
 
     /// Queues a peer's frame for the event loop, which is not woken by it.

@@ -210,7 +210,7 @@ fn row(seq: u64, slot: &Slot) -> SlotRow {
 
 /// One slot in the answer to `GET /log`. Times are nanoseconds on the machine's
 /// monotonic clock.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotRow {
     /// Its sequence number.
     pub seq: u64,

@@ -5,6 +5,7 @@ use super::interface::Interface;
 use super::response::{Answer, Refusal, json};
 use super::unfinished::Unfinished;
 use crate::api::LinkEnded;
+use crate::carried::SMALL_BYTES;
 use crate::config::{Encoding, NodeConfig};
 use crate::host::inbox::Incoming as IncomingFrame;
 use crate::host::node::Node;
@@ -65,8 +66,12 @@ pub(super) async fn post<P: Protocol>(
         };
         node.count_arrived_bytes(chunk.len());
         reader.feed(&chunk);
+        let arrived = chunk.len();
         read_frames(node, from, &mut reader).map_err(|error| refused((error.name(), error.to_string())))?;
         unfinished.update(reader.pending());
+        if reader.pending() > SMALL_BYTES {
+            node.count_carried(arrived);
+        }
         if unfinished.is_too_much() {
             let error = "all peer links together have too much of unfinished frames; finish or close some";
             return Err(refused(("unfinished frames", error.to_owned())));

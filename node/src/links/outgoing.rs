@@ -5,6 +5,7 @@
 //! time the connection can write: under load, many frames share one system call
 //! and one wake-up of the receiver.
 
+use crate::carried::{Carried, SMALL_BYTES};
 use bytes::{Bytes, BytesMut};
 use hyper::Request;
 use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
@@ -26,8 +27,10 @@ use tokio::sync::Notify;
 const MAX_QUEUED_BYTES: usize = 64 << 20;
 /// Bytes kept for an unreachable peer; beyond, the oldest are dropped.
 const MAX_KEPT_BYTES: usize = 4 << 20;
-/// Frames are joined into chunks of about this size; larger ones go alone.
-const CHUNK_BYTES: usize = 64 << 10;
+/// Frames are joined into chunks of about this size; larger ones go alone, in pieces.
+const CHUNK_BYTES: usize = SMALL_BYTES;
+/// A piece of a large frame: what the connection takes at a time counts as carried.
+const PIECE_BYTES: usize = 256 << 10;
 
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 const LAST_RETRY: Duration = Duration::from_millis(500);
@@ -42,22 +45,40 @@ pub(crate) struct LinkTarget {
 }
 
 /// What is sent to one peer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Link {
     queue: RefCell<Queue>,
     peer_is_up: Notify,
+    carried: Rc<Carried>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     frames: VecDeque<Bytes>,
     bytes: usize,
+    /// What is left of a large frame that is being written.
+    begun: Bytes,
     is_connected: bool,
     writer: Option<Waker>,
     dropped: u64,
 }
 
 impl Link {
+    /// A link that is not connected yet, and adds what it carries to `carried`.
+    pub(crate) fn new(carried: Rc<Carried>) -> Link {
+        Link { queue: RefCell::default(), peer_is_up: Notify::new(), carried }
+    }
+
+    /// Bytes of large frames that a connected peer has not taken yet.
+    pub(crate) fn large_bytes_waiting(&self) -> u64 {
+        let queue = self.queue.borrow();
+        if !queue.is_connected {
+            return 0;
+        }
+        let large = queue.frames.iter().map(Bytes::len).filter(|bytes| *bytes > SMALL_BYTES);
+        (queue.begun.len() + large.sum::<usize>()) as u64
+    }
+
     /// Queues a frame. Never waits: what does not fit is dropped and counted.
     pub(crate) fn push(&self, frame: Bytes) {
         let mut queue = self.queue.borrow_mut();
@@ -99,6 +120,8 @@ impl Link {
         let mut queue = self.queue.borrow_mut();
         queue.is_connected = is_connected;
         queue.writer = None;
+        // A frame that was cut off is lost.
+        queue.begun = Bytes::new();
         if !is_connected {
             queue.drop_oldest();
         }
@@ -157,10 +180,17 @@ impl Queue {
         }
     }
 
-    /// The next chunk: one large frame, or small ones joined.
-    fn next_chunk(&mut self) -> Option<Bytes> {
+    /// The next chunk: small frames joined, or a piece of a large one.
+    fn next_chunk(&mut self, carried: &Carried) -> Option<Bytes> {
+        if !self.begun.is_empty() {
+            return Some(self.next_piece(carried));
+        }
         let first = self.frames.pop_front()?;
         self.bytes -= first.len();
+        if first.len() > SMALL_BYTES {
+            self.begun = first;
+            return Some(self.next_piece(carried));
+        }
         let fits = |frames: &VecDeque<Bytes>, bytes: usize| {
             frames.front().is_some_and(|next| bytes + next.len() <= CHUNK_BYTES)
         };
@@ -178,6 +208,12 @@ impl Queue {
         }
         Some(chunk.freeze())
     }
+
+    fn next_piece(&mut self, carried: &Carried) -> Bytes {
+        let piece = self.begun.split_to(self.begun.len().min(PIECE_BYTES));
+        carried.add(piece.len());
+        piece
+    }
 }
 
 /// The endless body of a link's request.
@@ -194,7 +230,7 @@ impl Body for LinkBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         let mut queue = self.link.queue.borrow_mut();
-        match queue.next_chunk() {
+        match queue.next_chunk(&self.link.carried) {
             Some(chunk) => Poll::Ready(Some(Ok(BodyFrame::data(chunk)))),
             None => {
                 queue.writer = Some(cx.waker().clone());
@@ -218,12 +254,12 @@ mod tests {
 
     fn chunks(link: &Link) -> Vec<usize> {
         let mut queue = link.queue.borrow_mut();
-        std::iter::from_fn(|| queue.next_chunk().map(|chunk| chunk.len())).collect()
+        std::iter::from_fn(|| queue.next_chunk(&link.carried).map(|chunk| chunk.len())).collect()
     }
 
     #[test]
     fn small_frames_share_a_chunk_and_large_ones_go_alone() {
-        let link = Link::default();
+        let link = Link::new(Rc::default());
         link.set_connected(true);
         for bytes in [10, 20, 30, CHUNK_BYTES, 5, CHUNK_BYTES - 5, 1] {
             link.push(frame(bytes));
@@ -234,18 +270,41 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_the_newest() {
-        let link = Link::default();
+        let link = Link::new(Rc::default());
         link.set_connected(true);
         link.push(frame(MAX_QUEUED_BYTES - 1));
         link.push(frame(1));
         link.push(frame(1));
         assert_eq!(link.dropped(), 1);
-        assert_eq!(chunks(&link), [MAX_QUEUED_BYTES - 1, 1]);
+        let chunks = chunks(&link);
+        assert_eq!((chunks.iter().sum::<usize>(), chunks.last()), (MAX_QUEUED_BYTES, Some(&1)));
+    }
+
+    #[test]
+    fn a_large_frame_is_written_in_pieces_that_count_as_carried() {
+        let link = Link::new(Rc::default());
+        link.push(frame(CHUNK_BYTES));
+        link.push(frame(2 * PIECE_BYTES + 1));
+        assert_eq!(link.large_bytes_waiting(), 0, "nobody takes them");
+        link.set_connected(true);
+        assert_eq!(link.large_bytes_waiting(), 2 * PIECE_BYTES as u64 + 1);
+        let next = || link.queue.borrow_mut().next_chunk(&link.carried).map(|chunk| chunk.len());
+        assert_eq!((next(), link.carried.total()), (Some(CHUNK_BYTES), 0), "a small one");
+        assert_eq!((next(), link.carried.total()), (Some(PIECE_BYTES), PIECE_BYTES as u64));
+        link.push(frame(3));
+        assert_eq!((next(), next(), next(), next()), (Some(PIECE_BYTES), Some(1), Some(3), None));
+        assert_eq!((link.large_bytes_waiting(), link.carried.total()), (0, 2 * PIECE_BYTES as u64 + 1));
+
+        link.push(frame(2 * PIECE_BYTES));
+        assert_eq!(next(), Some(PIECE_BYTES));
+        link.set_connected(false);
+        link.set_connected(true);
+        assert_eq!(next(), None, "no frame begins in its middle");
     }
 
     #[test]
     fn an_unreachable_peer_costs_the_oldest() {
-        let link = Link::default();
+        let link = Link::new(Rc::default());
         link.push(frame(3));
         link.push(frame(MAX_KEPT_BYTES - 1));
         assert_eq!(link.dropped(), 1);

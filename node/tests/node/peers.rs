@@ -9,6 +9,8 @@ use kernel::{
 use node::{Encoding, Frame, MAX_FRAME_BYTES, Tally, encode};
 use serde_json::json;
 use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 const BINARY: &str = "content-type: application/octet-stream\r\n";
 
@@ -174,5 +176,45 @@ fn a_configuration_that_does_not_fit_together_is_refused() {
             assert!(format!("{error:#}").contains(says), "{error:#}");
         }
         assert_eq!(ask(cluster.addresses[0], "alone").await.status, 200);
+    });
+}
+
+/// Writes pieces of a frame that never ends, a little at a time.
+async fn trickle(cluster: &TestCluster) {
+    let node = cluster.addresses[0];
+    let head = format!(
+        "POST /peer HTTP/1.1\r\nhost: {node}\r\nx-cluster: {}\r\nx-from: 1\r\n{BINARY}\
+         content-length: {MAX_FRAME_BYTES}\r\n\r\n",
+        cluster.cluster.id
+    );
+    let mut stream = TcpStream::connect(node).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&(MAX_FRAME_BYTES as u32 - 4).to_le_bytes()).await.unwrap();
+    for _ in 0..MAX_FRAME_BYTES / 2 / (100 << 10) {
+        stream.write_all(&[0; 100 << 10]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_large_frame_that_is_arriving_lets_timers_run_on_but_not_for_ever() {
+    run(async {
+        let cluster = TestCluster::start(4, Setup::default()).await;
+        // Its order waits for a timer; nothing large is under way.
+        assert_eq!(ask(cluster.addresses[0], "slow").await.status, 200);
+        assert_eq!(cluster.status(0).await["counters"]["timers_extended"], 0);
+        let asked = async {
+            let mut extended = json!(0);
+            while extended == 0 {
+                assert_eq!(ask(cluster.addresses[0], "slow").await.status, 200);
+                extended = cluster.status(0).await["counters"]["timers_extended"].clone();
+            }
+        };
+        tokio::select! {
+            () = asked => {}
+            () = trickle(&cluster) => panic!("no timer has taken note of half a frame"),
+        }
+        assert_eq!(ask(cluster.addresses[0], "slow").await.status, 200);
+        cluster.assert_unharmed();
     });
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use node::LinkConditions;
-use node::api::StatusReport;
+use node::api::{LogReport, StatusReport};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::cluster::Cluster;
 use crate::cluster::http::{get_json, post_json};
-use crate::cluster::observe::{self, NodeLog};
+use crate::cluster::observe;
 use crate::load::Progress;
 use crate::plan::Cell;
 use crate::plan::outage::{Outage, Partition, Victim};
@@ -51,7 +51,7 @@ pub struct Seen {
     /// In the order of time.
     pub events: Vec<Event>,
     /// The logs of nodes just before they were killed: their memory is gone.
-    pub logs: Vec<NodeLog>,
+    pub logs: Vec<LogReport>,
     /// Nodes that were started again, whose counters began anew.
     pub restarted: BTreeSet<u16>,
     /// Nodes that are down at the end, on purpose.
