@@ -34,12 +34,14 @@ pub enum Act {
     /// `withhold`: takes part but never votes; as communication node it gathers
     /// votes and sends nothing.
     Withhold,
-    /// `partial=ID;ID`: as commander or communication node it serves only these.
+    /// `partial`, `partial=ID;ID`: as commander or communication node it serves
+    /// only the odd nodes, or those given.
     Partial(Vec<ReplicaId>),
-    /// `delay=5ms`: every outgoing message is held back that long.
+    /// `delay`, `delay=20ms`: every outgoing message is held back for 5 ms or for
+    /// the time given.
     Delay(Micros),
-    /// `drop=0.1`: every outgoing message is lost with that probability, which
-    /// is kept in millionths.
+    /// `drop`, `drop=0.5`: every outgoing message is lost with probability 0.1 or
+    /// the one given (in millionths).
     Drop(u32),
     /// `duplicate`, `duplicate=0.5`: every outgoing message is sent twice, or
     /// with that probability (in millionths).
@@ -106,12 +108,14 @@ pub enum ParseBehaviourError {
 }
 
 /// All forms, for messages.
-pub const KNOWN: &str = "offline, malicious, equivocate[=halves|victim][;ID;ID], withhold, partial=ID;ID, \
-     delay=TIME (5ms, 300us, 1s), drop=PROBABILITY (0 to 1), duplicate[=PROBABILITY], reorder[=TIME], \
+pub const KNOWN: &str = "offline, malicious, equivocate[=halves|victim][;ID;ID], withhold, partial[=ID;ID], \
+     delay[=TIME] (5ms, 300us, 1s), drop[=PROBABILITY] (0 to 1), duplicate[=PROBABILITY], reorder[=TIME], \
      replay[=PROBABILITY], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], \
      view-change-spam[=TIME], flood[=PER_SECOND]; each with conditions in brackets behind it: [after=TIME], \
      [until=TIME], [view=A..B], [seq=A..B], [to=ID;ID], [kind=NAME;NAME]";
 
+const DEFAULT_DELAY: Micros = Micros::from_millis(5);
+const DEFAULT_DROP: u32 = 100_000;
 const DEFAULT_REORDER: Micros = Micros::from_millis(10);
 const DEFAULT_SPAM: Micros = Micros::from_millis(50);
 const DEFAULT_REPLAY: u32 = 100_000;
@@ -179,7 +183,8 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         None => (act, None),
     };
     let none = |act| if argument.is_none() { Ok(act) } else { Err(bad("takes no argument")) };
-    let needed = argument.unwrap_or_default();
+    // Without an argument the list is empty, which stands for the odd nodes.
+    let ids = |problem| argument.map_or(Some(vec![]), parse_ids).ok_or_else(|| bad(problem));
     let probability =
         |problem| argument.map(|p| parse_probability(p).ok_or_else(|| bad(problem))).transpose();
     let time = |problem| argument.map(|t| parse_time(t).ok_or_else(|| bad(problem))).transpose();
@@ -191,15 +196,11 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         "equivocate" => parse_equivocation(argument).map(Act::Equivocate).ok_or_else(|| {
             bad("the argument is halves or victim, ids of nodes that act together, or both, such as victim;0;1")
         }),
-        "partial" => parse_ids(needed)
-            .map(Act::Partial)
-            .ok_or_else(|| bad("needs the ids that are served, such as partial=1;2")),
-        "delay" => parse_time(needed)
-            .map(Act::Delay)
-            .ok_or_else(|| bad("needs a time, such as delay=5ms, delay=300us or delay=1s")),
-        "drop" => parse_probability(needed)
-            .map(Act::Drop)
-            .ok_or_else(|| bad("needs a probability from 0 to 1, such as drop=0.1")),
+        "partial" => ids("the argument is the ids that are served, such as partial=1;2").map(Act::Partial),
+        "delay" => time("the argument is a time, such as delay=5ms, delay=300us or delay=1s")
+            .map(|by| Act::Delay(by.unwrap_or(DEFAULT_DELAY))),
+        "drop" => probability("the argument is a probability from 0 to 1, such as drop=0.1")
+            .map(|p| Act::Drop(p.unwrap_or(DEFAULT_DROP))),
         "duplicate" => probability("the argument is a probability from 0 to 1, such as duplicate=0.5")
             .map(|p| Act::Duplicate(p.unwrap_or(CERTAIN))),
         "replay" => probability("the argument is a probability from 0 to 1, such as replay=0.5")
@@ -215,10 +216,9 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         "forge" => parse_forgery(argument)
             .map(Act::Forge)
             .ok_or_else(|| bad("the argument is signature, name, short, repeated or mixed")),
-        "twins" if argument.is_none() => Ok(Act::Twins(vec![])),
-        "twins" => parse_ids(needed)
-            .map(Act::Twins)
-            .ok_or_else(|| bad("the argument is the ids that the second copy talks to, such as twins=1;2")),
+        "twins" => {
+            ids("the argument is the ids that the second copy talks to, such as twins=1;2").map(Act::Twins)
+        }
         "flood" => {
             let rate = argument.map_or(Some(DEFAULT_FLOOD), |rate| rate.parse().ok());
             rate.filter(|rate| (1..=1_000_000).contains(rate))
@@ -276,6 +276,7 @@ impl fmt::Display for Act {
             Act::Malicious => f.write_str("malicious"),
             Act::Equivocate(plan) => plan.fmt(f),
             Act::Withhold => f.write_str("withhold"),
+            Act::Partial(ids) if ids.is_empty() => f.write_str("partial"),
             Act::Partial(ids) => write!(f, "partial={}", display_ids(ids)),
             Act::Delay(by) => write!(f, "delay={}", display_time(*by)),
             Act::Drop(p) => write!(f, "drop={}", Probability(*p)),

@@ -10,6 +10,7 @@ fn every_text_form_reads_back_as_itself() {
         "equivocate=0;1",
         "equivocate=victim;0;3",
         "withhold",
+        "partial",
         "partial=1;2",
         "delay=5ms",
         "delay=300us",
@@ -50,6 +51,22 @@ fn every_text_form_reads_back_as_itself() {
 }
 
 #[test]
+fn every_known_kind_can_be_given_by_its_name_alone() {
+    let kinds = KNOWN.split("; each").next().unwrap().split(", ");
+    // The forms of times have commas, too, and digits.
+    let names: Vec<&str> = kinds
+        .map(|form| form.split(['[', '=', ' ']).next().unwrap())
+        .filter(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        .collect();
+    assert!(names.contains(&"offline") && names.contains(&"drop") && names.contains(&"flood"), "{names:?}");
+    for name in names {
+        assert!(name.parse::<Behaviour>().is_ok(), "{name}: {:?}", name.parse::<Behaviour>());
+    }
+    let default = |text: &str| text.parse::<Behaviour>().unwrap().to_string();
+    assert_eq!(["delay", "drop", "partial"].map(default), ["delay=5ms", "drop=0.1", "partial"]);
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused_with_a_reason() {
     for (text, says) in [
         ("lazy", "known: offline"),
@@ -57,9 +74,9 @@ fn what_cannot_be_meant_is_refused_with_a_reason() {
         ("offline=1", "takes no argument"),
         ("equivocate=thirds", "halves or victim"),
         ("equivocate=victim;x", "halves or victim"),
-        ("partial", "partial=1;2"),
+        ("partial=", "partial=1;2"),
         ("partial=a", "partial=1;2"),
-        ("delay", "delay=5ms"),
+        ("delay=", "delay=5ms"),
         ("delay=-1ms", "delay=5ms"),
         ("delay=5", "delay=5ms"),
         ("drop=1.5", "from 0 to 1"),

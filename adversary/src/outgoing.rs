@@ -80,6 +80,12 @@ pub(crate) fn recipients(cluster: &Cluster, id: ReplicaId, to: To) -> Vec<Replic
     }
 }
 
+/// Whether a behaviour's list names this replica; an empty one stands for the
+/// odd ids.
+pub(crate) fn names(list: &[ReplicaId], id: ReplicaId) -> bool {
+    if list.is_empty() { id.0 % 2 == 1 } else { list.contains(&id) }
+}
+
 fn happens(choose: &mut dyn Choose, millionths: u32) -> bool {
     choose.chance(f64::from(millionths) / 1e6)
 }
@@ -99,7 +105,7 @@ pub(crate) fn carry<M: Wire>(act: &Act, outgoing: Outgoing<M>, cx: CarryContext<
         },
         Act::Partial(served) => match outgoing.class() {
             Some(Class::Proposal | Class::Certificate) => {
-                outgoing.to_those(cluster, id, |to| served.contains(&to))
+                outgoing.to_those(cluster, id, |to| names(served, to))
             }
             _ => vec![outgoing],
         },

@@ -3,6 +3,7 @@
 
 use super::{Adversary, Instance, Which};
 use crate::behaviour::{Act, Behaviour};
+use crate::outgoing::names;
 use crate::trigger::{MessageTraits, Moment};
 use kernel::{Class, Context, Effect, Input, Protocol, ReplicaId, To, Wire as _};
 
@@ -42,10 +43,7 @@ impl<P: Protocol> Adversary<P> {
             Act::Twins(peers) => Some(peers),
             _ => None,
         });
-        twins.next().is_some_and(|peers| match &peers[..] {
-            [] => peer.0 % 2 == 1,
-            peers => peers.contains(&peer),
-        })
+        twins.next().is_some_and(|peers| names(peers, peer))
     }
 
     /// `twins`: starts or stops the second copy.

@@ -38,6 +38,8 @@ fn drop_delay_and_partial_do_what_they_say() {
     assert_eq!(sent(&late.expire(Timer::Release(0))), []);
     let proposal = bench(0, &[]).proposal(1, 1);
     assert_eq!(bench(0, &["partial=2"]).send_or_hold(&proposal), to_each(&[2], &proposal));
+    let odd = bench(0, &["partial"]).send_or_hold(&proposal);
+    assert_eq!(odd, to_each(&[1, 3], &proposal), "the odd nodes");
 }
 
 #[test]
