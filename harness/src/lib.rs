@@ -15,7 +15,7 @@
 //! | [`predict`] | how well the simulator predicts real nodes |
 //! | [`results`] | what came out: rows, the folder, statistics |
 //! | [`report`] | what is shown |
-//! | [`base`] | printing, Ctrl-C, exit codes |
+//! | [`base`] | printing, progress, signals, exit codes |
 //!
 //! `tests/layers.rs` says which folder may use which.
 

@@ -147,7 +147,7 @@ fn a_killed_process_and_tasks_work_too() {
 
 #[test]
 fn no_node_outlives_the_harness_however_it_ends() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL] {
         let (mut child, nodes) = up();
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
         let status = child.wait().unwrap();
@@ -165,9 +165,9 @@ fn an_interrupted_sweep_is_resumed_without_loss_or_repetition() {
     fs::write(&plan, text).unwrap();
     let out = folder.path().join("out");
     let (plan, out) = (plan.to_str().unwrap(), out.to_str().unwrap());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+    let child = Command::new(env!("CARGO_BIN_EXE_harness"))
         .args(["sweep", plan, "--out", out])
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -175,8 +175,12 @@ fn an_interrupted_sweep_is_resumed_without_loss_or_repetition() {
         || fs::read_to_string(Path::new(out).join("progress.log")).unwrap_or_default().lines().count();
     // The first line tells of the headers only.
     wait_until("the second cell", || finished() >= 3);
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // The terminal was closed. Ctrl-C and SIGTERM take the same way.
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).unwrap();
+    let interrupted = child.wait_with_output().unwrap();
+    assert_eq!(interrupted.status.code(), Some(130));
+    let said = String::from_utf8_lossy(&interrupted.stdout).into_owned();
+    assert!(said.contains("--resume goes on") && said.contains("report.html"), "{said}");
     let before: Vec<CellRow> = read_rows(Path::new(out)).unwrap();
     assert!((2..9).contains(&before.len()), "{} cells before the interruption", before.len());
 

@@ -1,6 +1,7 @@
-//! What every layer uses: printing, Ctrl-C and the exit codes. Knows nothing of the
+//! What every layer uses: printing, progress, signals and the exit codes. Knows nothing of the
 //! rest of this program.
 
 pub mod console;
 pub mod exit;
+pub mod progress;
 pub mod stop;

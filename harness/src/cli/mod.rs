@@ -42,7 +42,7 @@ Examples:
   harness report results/faults
 
 Exit codes: 0 the experiment ran, whatever its outcomes; 1 honest nodes disagreed although at most f were
-faulty; 2 unusable input; 130 interrupted."
+faulty; 2 unusable input, or output that could not be written; 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -194,10 +194,13 @@ Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disag
     Node,
 }
 
-/// Reads the command line; on one that is not understood, says why and exits.
-pub fn read<C: Parser>() -> C {
-    let found = with_negative_numbers(C::command()).try_get_matches();
-    found.and_then(|found| C::from_arg_matches(&found)).unwrap_or_else(|error| error.exit())
+/// Reads the command line.
+///
+/// # Errors
+/// One that is not understood, or that asks for help or the version: the error
+/// holds what is to be printed.
+pub fn read<C: Parser>() -> Result<C, clap::Error> {
+    with_negative_numbers(C::command()).try_get_matches().and_then(|found| C::from_arg_matches(&found))
 }
 
 /// Takes `-4` behind a flag as the flag's value, so that the refusal names the

@@ -87,9 +87,9 @@ pub fn check_cluster(placement: Placement, nodes: u16, clients: u64, descriptors
         bail!(
             "{nodes} nodes as {placement} with {clients} connections of clients need {need} open descriptors in one process, \
              and the hard limit is {descriptors}; raise it (as root: ulimit -Hn {need}; or LimitNOFILE, \
-             limits.conf), then run `ulimit -n {need}`, or use fewer nodes or --connections{}",
+             limits.conf), then run `ulimit -n {need}`, or use fewer nodes or connections{}",
             match placement {
-                Placement::Tasks => " or --placement processes",
+                Placement::Tasks => " or the placement processes",
                 Placement::Processes | Placement::Simulated => "",
             }
         );

@@ -8,5 +8,5 @@ pub fn pin_to(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(core)
         .and_then(|()| sched_setaffinity(nix::unistd::Pid::from_raw(0), &set))
-        .map_err(|error| anyhow!("cannot pin to core {core}: {error}; leave out --pin"))
+        .map_err(|error| anyhow!("cannot pin to core {core}: {error}; leave out pin"))
 }

@@ -14,7 +14,7 @@ pub fn bind_range(first: u16, nodes: u16) -> Result<Vec<TcpListener>> {
     if first == 0 || last > u32::from(u16::MAX) {
         bail!(
             "{nodes} nodes from port {first} on would need ports up to {last}; ports go from 1 to 65535: \
-             give another --port"
+             give another port"
         );
     }
     (first..=last as u16).map(bind).collect()
@@ -22,7 +22,7 @@ pub fn bind_range(first: u16, nodes: u16) -> Result<Vec<TcpListener>> {
 
 fn bind(port: u16) -> Result<TcpListener> {
     TcpListener::bind(SocketAddr::from((HOST, port))).with_context(|| {
-        format!("port {port} cannot be used; stop the program that has it, or give another --port")
+        format!("port {port} cannot be used; stop the program that has it, or give another port")
     })
 }
 
@@ -62,7 +62,7 @@ mod tests {
         let taken = bind_free(1).unwrap().remove(0);
         let port = taken.local_addr().unwrap().port();
         let message = format!("{:#}", bind_range(port, 1).unwrap_err());
-        assert!(message.contains(&port.to_string()) && message.contains("--port"), "{message}");
+        assert!(message.contains(&port.to_string()) && message.contains("another port"), "{message}");
         assert!(bind_range(65_535, 2).unwrap_err().to_string().contains("65536"));
         assert!(bind_range(0, 1).is_err());
     }

@@ -97,18 +97,27 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&Status>) -> Strin
     }
     let gateway = addresses[usize::from(spec.faults.honest().first().copied().unwrap_or(0))];
     let last = addresses[addresses.len() - 1];
+    let curl = curl(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     let _ = write!(
         text,
         "\nTry:\n  \
-         curl -s http://{gateway}/status\n  \
-         curl -s -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
-         curl -s -d '{{\"data\": \"hello\"}}' 'http://{gateway}/preprepare?settle=1000'\n  \
-         curl -s -H 'Accept: text/plain' -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
-         curl -s -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  \
-         curl -s http://{gateway}/log\n\n\
+         {curl} http://{gateway}/status\n  \
+         {curl} -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
+         {curl} -d '{{\"data\": \"hello\"}}' 'http://{gateway}/preprepare?settle=1000'\n  \
+         {curl} -H 'Accept: text/plain' -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
+         {curl} -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  \
+         {curl} http://{gateway}/log\n\n\
          Ctrl-C stops all nodes."
     );
     text
+}
+
+/// How curl reaches a node from a shell with these variables: not by way of the
+/// proxy that they name.
+fn curl(is_set: impl Fn(&str) -> bool) -> &'static str {
+    // HTTP_PROXY in capitals is not read by curl.
+    let through_proxy = ["http_proxy", "all_proxy", "ALL_PROXY"].into_iter().any(is_set);
+    if through_proxy { "curl -s --noproxy '*'" } else { "curl -s" }
 }
 
 fn tolerance(f: usize) -> String {
@@ -116,5 +125,18 @@ fn tolerance(f: usize) -> String {
         0 => "tolerates no fault at all (f = 0)".to_string(),
         1 => "tolerates one faulty node (f = 1)".to_string(),
         f => format!("tolerates {f} faulty nodes (f = {f})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::curl;
+
+    #[test]
+    fn the_lines_to_try_reach_the_node_past_a_proxy() {
+        assert_eq!(curl(|_| false), "curl -s");
+        assert_eq!(curl(|name| name == "no_proxy"), "curl -s");
+        assert_eq!(curl(|name| name == "http_proxy"), "curl -s --noproxy '*'");
+        assert_eq!(curl(|name| name == "ALL_PROXY"), "curl -s --noproxy '*'");
     }
 }

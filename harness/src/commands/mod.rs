@@ -15,6 +15,7 @@ pub mod up;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Parser;
 use tokio::task::LocalSet;
 
 use crate::base::console;
@@ -25,7 +26,11 @@ use crate::plan::ProtocolName;
 
 /// The `harness` command.
 pub fn main() -> ExitCode {
-    finish(match cli::read::<Cli>().command {
+    let cli: Cli = match read() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    finish(match cli.command {
         Command::Node => node::run_process(),
         Command::Check(args) => block_on(check::run(args)),
         Command::Compare(args) => block_on(compare::run(*args)),
@@ -44,10 +49,22 @@ pub fn main() -> ExitCode {
 /// A command that is `harness up` with its protocol fixed.
 pub fn main_of(protocol: ProtocolName) -> ExitCode {
     // The nodes are this same program, called again.
-    if std::env::args().nth(1).as_deref() == Some("node") {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "node") {
         return finish(node::run_process());
     }
-    finish(block_on(up::run(protocol, cli::read::<FixedUp>().rest)))
+    match read::<FixedUp>() {
+        Ok(fixed) => finish(block_on(up::run(protocol, fixed.rest))),
+        Err(code) => code,
+    }
+}
+
+/// What was typed; else the exit code, after saying what is wrong with it or what was
+/// asked for.
+fn read<C: Parser>() -> Result<C, ExitCode> {
+    cli::read().map_err(|error| {
+        console::note(error.print());
+        finish(Ok(error.exit_code() as u8))
+    })
 }
 
 fn block_on(command: impl Future<Output = Result<u8>>) -> Result<u8> {
@@ -59,11 +76,15 @@ fn block_on(command: impl Future<Output = Result<u8>>) -> Result<u8> {
 }
 
 fn finish(result: Result<u8>) -> ExitCode {
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            console::warn(format_args!("error: {error:#}"));
-            ExitCode::from(UNUSABLE)
-        }
+    let mut code = result.unwrap_or_else(|error| {
+        console::warn(format_args!("error: {error:#}"));
+        UNUSABLE
+    });
+    if let Some(failure) = console::failure() {
+        console::warn(format_args!(
+            "error: some of the output could not be written: {failure}; send it where there is room for it"
+        ));
+        code = if code == 0 { UNUSABLE } else { code };
     }
+    ExitCode::from(code)
 }

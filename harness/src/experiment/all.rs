@@ -15,7 +15,7 @@ use crate::report;
 use crate::results::files::read_rows;
 use crate::results::machine::Machine;
 use crate::results::schema::{CellRow, NOT_BACK, VIOLATION};
-use crate::results::store::Store;
+use crate::results::store::{Resume, Store};
 use crate::results::summary::faulty_count;
 
 /// A plan that was checked, and the folder for it. Nothing has started yet.
@@ -41,7 +41,7 @@ impl Experiment {
         let store = if resume {
             Store::resume(dir, |begun_with| plan.check_same(begun_with))?
         } else {
-            let store = Store::create(dir, &plan.to_toml()?, plan.outage.is_some())?;
+            let store = Store::create(dir, &plan.to_toml()?, plan.outage.is_some(), Resume::Possible)?;
             Machine::inspect().write(dir)?;
             store
         };
@@ -62,7 +62,7 @@ impl Experiment {
     /// code.
     pub async fn run(mut self, stop: &Stop) -> Result<u8> {
         let total = self.cells.len() * self.plan.repetitions as usize;
-        let mut display = Display::new(total, self.store.finished());
+        let mut display = Display::new(total, self.store.finished())?;
         display.line(&self.announcement());
         let result = tokio::select! {
             result = self.run_cells(&mut display) => Some(result),
@@ -78,17 +78,18 @@ impl Experiment {
             None => true,
         };
         self.store.drop_unfinished()?;
-        let code = self.report()?;
+        let code = self.report();
         if interrupted {
+            // The way on is told even where the report cannot be built.
             say(format_args!(
                 "Interrupted. {} of {total} runs are in {}; the same command with --out {} --resume goes on.",
                 self.store.finished(),
                 self.dir().display(),
                 self.dir().display(),
             ));
-            return Ok(INTERRUPTED);
+            return code.map(|_| INTERRUPTED);
         }
-        Ok(code)
+        code
     }
 
     fn announcement(&self) -> String {

@@ -1,17 +1,15 @@
 //! What is shown while the cells of a plan run.
 
-use std::io::{IsTerminal, stderr};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::Result;
 
 use super::cell::CellRun;
-use crate::base::console::warn;
+use crate::base::progress::ProgressLine;
 
-/// Progress: a bar on a terminal, lines elsewhere.
+/// Progress over cells: a bar where one can be drawn, a line for each cell elsewhere.
 pub(super) struct Display {
-    bar: ProgressBar,
-    terminal: bool,
+    progress: ProgressLine,
     total: usize,
     done: usize,
     done_before: usize,
@@ -20,42 +18,31 @@ pub(super) struct Display {
 }
 
 impl Display {
-    pub(super) fn new(total: usize, done: usize) -> Display {
-        let terminal = stderr().is_terminal();
-        let bar = if terminal { ProgressBar::new(total as u64) } else { ProgressBar::hidden() };
-        // The template is a constant, so it is known to be valid.
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}, {eta} left  {wide_msg}")
-        {
-            bar.set_style(style);
-        }
-        bar.set_position(done as u64);
-        bar.reset_eta();
+    pub(super) fn new(total: usize, done: usize) -> Result<Display> {
+        let template = "{bar:30} {pos}/{len} {elapsed}, {eta} left  {wide_msg}";
+        let progress = ProgressLine::new(total as u64, template)?;
+        progress.begin_at(done as u64);
         let (started, current) = (Instant::now(), String::new());
-        Display { bar, terminal, total, done, done_before: done, started, current }
+        Ok(Display { progress, total, done, done_before: done, started, current })
     }
 
     pub(super) fn line(&self, text: &str) {
-        if self.terminal {
-            self.bar.println(text);
-        } else {
-            warn(format_args!("{text}"));
-        }
+        self.progress.line(text);
     }
 
     pub(super) fn begin(&mut self, what: &str) {
         self.current = what.to_string();
-        self.bar.set_message(self.current.clone());
+        self.progress.describe(&self.current);
     }
 
     pub(super) fn end(&mut self, run: &CellRun) {
         self.done += 1;
-        self.bar.inc(1);
+        self.progress.advance(self.done as u64);
         let row = &run.rows.cell;
-        if !self.terminal {
+        if !self.progress.is_drawn() {
             let rate = self.started.elapsed().as_secs_f64() / (self.done - self.done_before) as f64;
             let left = rate * (self.total - self.done) as f64;
-            warn(format_args!(
+            self.line(&format!(
                 "{:>4}/{} about {left:.0} s left  {}: {} of {} decided{}",
                 self.done,
                 self.total,
@@ -74,6 +61,6 @@ impl Display {
     }
 
     pub(super) fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.progress.finish();
     }
 }

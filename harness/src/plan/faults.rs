@@ -279,7 +279,7 @@ impl Scenario {
             if let Some(outside) = ids.iter().find(|id| **id >= nodes) {
                 bail!(
                     "{fault} names node {outside}, but {nodes} nodes have the ids 0 to {}; \
-                     name an existing node or give more --nodes",
+                     name an existing node or give more nodes",
                     nodes - 1
                 );
             }
@@ -295,7 +295,7 @@ impl Scenario {
             if usize::from(count) > free.len() {
                 bail!(
                     "{text} wants more faulty nodes than there are: {fault}, and {} of {nodes} nodes are \
-                     left; lower the count or give more --nodes",
+                     left; lower the count or give more nodes",
                     free.len()
                 );
             }

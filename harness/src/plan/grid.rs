@@ -197,7 +197,7 @@ impl Plan {
         if self.placement == Placement::Tasks && scenarios.iter().any(Scenario::has_crash) {
             bail!(
                 "crash kills a node's process, and with the placement tasks no node has one; \
-                 use --placement processes, or the fault offline"
+                 use the placement processes, or the fault offline"
             );
         }
         let mut cells = Vec::new();
@@ -301,7 +301,7 @@ impl Plan {
         if self.communication != Communication::default() && !has_ccro {
             bail!(
                 "the communication node can be chosen for ccro only, and no ccro is asked for; leave \
-                 --communication out or add --protocol ccro"
+                 communication out or add the protocol ccro"
             );
         }
         if let Gateway::Node(id) = self.gateway
@@ -328,7 +328,7 @@ impl Plan {
             bail!("{key} is empty; give at least one value");
         }
         let longest_s = 86_400.0;
-        within("timeout_s (--timeout)", self.timeout_s, 0.001, longest_s)?;
+        within("timeout_s, the request timeout,", self.timeout_s, 0.001, longest_s)?;
         within("fast_wait_ms", self.fast_wait_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
         within("request_timer_ms", self.request_timer_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
         within("resend_after_ms", self.resend_after_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
@@ -343,7 +343,7 @@ impl Plan {
             within("link_delay_us", delay as f64, 0.0, 10e6)?;
         }
         for &payload in &self.payload_bytes {
-            within("payload_bytes (--payload)", payload as f64, 1.0, MAX_PAYLOAD_BYTES as f64)?;
+            within("payload_bytes", payload as f64, 1.0, MAX_PAYLOAD_BYTES as f64)?;
         }
         for &batch in &self.batch {
             within("batch", batch as f64, 1.0, 1e6)?;
@@ -364,11 +364,14 @@ impl Plan {
                 self.name
             );
         }
-        if let Some(bad) = self.name.chars().find(|c| !(c.is_alphanumeric() || "-_.".contains(*c))) {
+        if let Some(bad) = self.name.chars().find(|c| !(c.is_ascii_alphanumeric() || "-_.".contains(*c))) {
             bail!(
                 "the name {:?} contains {bad:?}; it names a folder: letters, digits, '-', '_' and '.'",
                 self.name
             );
+        }
+        if self.name.len() > MAX_NAME_BYTES {
+            bail!("the name {:?} is longer than {MAX_NAME_BYTES} characters; it names a folder", self.name);
         }
         Ok(())
     }
@@ -390,7 +393,7 @@ impl Plan {
         if let Some(difference) = self.difference(&there)? {
             bail!(
                 "{} was begun with another plan: {difference}; resume with the same plan, or give \
-                 another --out",
+                 another folder with --out",
                 begun_with.parent().unwrap_or(begun_with).display()
             );
         }
@@ -407,6 +410,9 @@ impl Plan {
             .map(|key| format!("{key} is {} there and {} here", show(&theirs, key), show(&ours, key))))
     }
 }
+
+/// Longest name of a plan, and of the folder that is named after it.
+const MAX_NAME_BYTES: usize = 80;
 
 fn within(what: &str, value: f64, low: f64, high: f64) -> Result<()> {
     if (low..=high).contains(&value) {
@@ -455,6 +461,7 @@ mod tests {
             ("name = \"a/b\"", "names a folder"),
             ("name = \"\"", "names a folder"),
             ("name = \".\"", "names a folder"),
+            ("name = \"é\"", "names a folder"),
             ("", "is empty"),
         ] {
             let message = failure(text);

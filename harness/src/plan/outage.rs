@@ -147,7 +147,7 @@ impl Outage {
             "the outage neither kills nor cuts off anybody; give kill or partition"
         );
         if self.kill.is_some() && placement == Placement::Tasks {
-            bail!("a kill needs a process to kill; use --placement processes");
+            bail!("a kill needs a process to kill; use the placement processes");
         }
         let slowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
         let fastest = rates.iter().copied().fold(0.0, f64::max);

@@ -76,7 +76,7 @@ impl ProtocolName {
             ProtocolName::CcroPaper => 3,
         };
         if nodes < least {
-            bail!("{self} needs at least {least} node(s), not {nodes}; give more --nodes");
+            bail!("{self} needs at least {least} node(s), not {nodes}; give more nodes");
         }
         Ok(())
     }

@@ -107,7 +107,8 @@ pub fn build(dir: &Path) -> Result<Report> {
         warnings,
     };
     files::write_rows(dir, &report.summary)?;
-    histograms::write_all(dir, &samples)?;
+    // What cannot be drawn or written costs itself only.
+    report.warnings.extend(histograms::write_all(dir, &samples)?);
     report.warnings.extend(write_figures(dir, &figures));
     let doubts = || report.warnings.iter().map(|text| doubt(text, &rows)).collect::<Vec<_>>();
     let of_cell = |cell: &str| {
@@ -170,9 +171,10 @@ fn write_figures(dir: &Path, figures: &[Figure]) -> Option<String> {
     };
     let pictures: Vec<_> = figures.iter().map(|figure| file(figure, "svg", figure.standalone())).collect();
     let data: Vec<_> = figures.iter().map(|figure| file(figure, "csv", figure.data.csv())).collect();
-    let written = files::replace_folder(&folder, "svg", &pictures)
-        .and_then(|()| files::replace_folder(&folder, "csv", &data));
-    written.err().map(|error| format!("The figures are on the page only, not in plots/: {error:#}"))
+    let mut problems = files::replace_folder(&folder, "svg", &pictures);
+    problems.extend(files::replace_folder(&folder, "csv", &data));
+    let told = || format!("The figures are on the page only, not all in plots/: {}", problems.join("; "));
+    (!problems.is_empty()).then(told)
 }
 
 /// What a warning is about: the cell that it names, or all.
@@ -343,7 +345,7 @@ mod tests {
         testdata::standard().write(dir.path());
         std::fs::remove_file(dir.path().join("nodes.csv")).unwrap();
         let message = build(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("nodes.csv") && message.contains("--out"), "{message}");
+        assert!(message.contains("nodes.csv") && message.contains("that a run wrote"), "{message}");
     }
 
     #[test]

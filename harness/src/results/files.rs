@@ -1,11 +1,11 @@
 //! Reading and writing the files of a result folder.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use kernel::Digest;
 
 use super::schema::Row;
 
@@ -17,7 +17,7 @@ pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<R>> {
     let mut file = File::open(&path).with_context(|| {
         format!(
             "cannot read {}: a report needs samples.csv, nodes.csv and cells.csv; \
-             give the folder that a run wrote (--out)",
+             give the folder that a run wrote",
             path.display()
         )
     })?;
@@ -102,39 +102,69 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// A file name for any cell name: everything but letters, digits and `-_@+=.;:,`
-/// is written as `%` and hexadecimal digits, so that no two names meet and none
-/// leaves the folder.
-pub(crate) fn file_name(name: &str, extension: &str) -> String {
-    let mut file = String::new();
-    for (place, byte) in name.bytes().enumerate() {
-        let plain =
-            byte.is_ascii_alphanumeric() || b"-_@+=;:,".contains(&byte) || (byte == b'.' && place > 0);
-        if plain {
-            file.push(char::from(byte));
-        } else {
-            let _ = write!(file, "%{byte:02x}");
-        }
+/// How file names write the characters of faults that systems do not all allow.
+const SPELLINGS: [(&str, &str); 5] =
+    [("@", "_at_"), (";", "_and_"), ("+", "_with_"), ("=", "_eq_"), (":", "_")];
+
+/// Most bytes of a file name, so that it fits everywhere and stays readable.
+const LONGEST: usize = 100;
+
+/// Hexadecimal digits of a hash that stands for what a file name left out.
+const HASH_DIGITS: usize = 10;
+
+/// The one way in which a file's name is made from another name, such as a cell's:
+/// of letters, digits, `-`, `_` and `.` only, and of at most 100 bytes. A name that
+/// cannot be read back from it (capitals, other characters, too long) ends in a hash
+/// of the whole name, so that no two names meet, not even where capitals do not
+/// count.
+///
+/// `ccro-n7-malicious:2` gives `ccro-n7-malicious_2.svg`, `pbft-n4-withhold@1` gives
+/// `pbft-n4-withhold_at_1.svg`.
+pub fn file_name(name: &str, extension: &str) -> String {
+    let spelled = SPELLINGS.iter().fold(name.to_lowercase(), |text, (sign, word)| text.replace(sign, word));
+    let portable = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let spelled = spelled.replace(|c| !portable(c), "-");
+    let read_back = SPELLINGS.iter().fold(spelled.clone(), |text, (sign, word)| text.replace(word, sign));
+    let most = LONGEST - 1 - extension.len();
+    let starts_well = spelled.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if read_back == name && starts_well && spelled.len() <= most && !ends_in_a_hash(&spelled) {
+        return format!("{spelled}.{extension}");
     }
-    format!("{file}.{extension}")
+    let mut hash = Digest::of(name.as_bytes()).to_string();
+    hash.truncate(HASH_DIGITS);
+    let mut kept = spelled.trim_start_matches(['-', '.']).to_owned();
+    kept.truncate(most - 1 - HASH_DIGITS);
+    let kept = if kept.is_empty() { "unnamed" } else { kept.trim_end_matches(['-', '_', '.']) };
+    format!("{kept}-{hash}.{extension}")
 }
 
-/// Makes the files of one kind in a folder exactly these; other kinds stay.
-pub(crate) fn replace_folder(folder: &Path, extension: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
+/// Whether a name could be taken for one that ends in a hash.
+fn ends_in_a_hash(name: &str) -> bool {
+    name.rsplit_once('-')
+        .is_some_and(|(_, end)| end.len() == HASH_DIGITS && end.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Makes the files of one kind in a folder exactly these; other kinds stay. A file
+/// that cannot be written costs no other: returns a sentence for each.
+pub fn replace_folder(folder: &Path, extension: &str, files: &[(String, Vec<u8>)]) -> Vec<String> {
     let context = || format!("cannot write to {}", folder.display());
-    std::fs::create_dir_all(folder).with_context(context)?;
-    for (name, bytes) in files {
-        write_atomically(&folder.join(name), bytes)?;
+    if let Err(error) = std::fs::create_dir_all(folder).with_context(context) {
+        return vec![format!("{error:#}")];
     }
-    for entry in std::fs::read_dir(folder).with_context(context)? {
-        let path = entry.with_context(context)?.path();
+    let mut problems = Vec::new();
+    let mut note = |done: Result<()>| problems.extend(done.err().map(|error| format!("{error:#}")));
+    for (name, bytes) in files {
+        note(write_atomically(&folder.join(name), bytes));
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
         let stale = path.extension().is_some_and(|e| e == extension)
             && !files.iter().any(|(name, _)| path.file_name().is_some_and(|f| f == name.as_str()));
         if stale {
-            std::fs::remove_file(&path).with_context(context)?;
+            note(std::fs::remove_file(&path).with_context(context));
         }
     }
-    Ok(())
+    problems
 }
 
 #[cfg(test)]
@@ -195,7 +225,7 @@ mod tests {
         let wrong = error_for(&format!("{header}\n{good}\n{bad}\n"));
         assert!(wrong.contains("nodes.csv, line 3, column node:"), "{wrong}");
         let missing = read_rows::<NodeRow>(Path::new("/nonexistent")).unwrap_err().to_string();
-        assert!(missing.contains("/nonexistent/nodes.csv") && missing.contains("--out"));
+        assert!(missing.contains("/nonexistent/nodes.csv") && missing.contains("that a run wrote"));
     }
 
     #[test]
@@ -223,10 +253,77 @@ mod tests {
         assert!(read_rows::<SummaryRow>(dir.path()).unwrap().is_empty());
     }
 
+    fn is_portable(file: &str) -> bool {
+        let mut bytes = file.bytes();
+        file.len() <= 100
+            && file.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && bytes.all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    }
+
     #[test]
-    fn file_names_stay_in_the_folder_and_apart() {
-        assert_eq!(file_name("../x y", "svg"), "%2e.%2fx%20y.svg");
-        assert_ne!(file_name("a/b", "svg"), file_name("a%2fb", "svg"));
-        assert_eq!(file_name("pbft-4-malicious@2;3", "hgrm"), "pbft-4-malicious@2;3.hgrm");
+    fn file_names_are_readable_where_they_can_be() {
+        for (name, file) in [
+            ("pbft-n4-none", "pbft-n4-none.svg"),
+            ("ccro-n7-malicious:2", "ccro-n7-malicious_2.svg"),
+            ("pbft-n4-withhold@1", "pbft-n4-withhold_at_1.svg"),
+            ("pbft-n4-drop=0.5:1+malicious@2;3", "pbft-n4-drop_eq_0.5_1_with_malicious_at_2_and_3.svg"),
+        ] {
+            assert_eq!(file_name(name, "svg"), file);
+        }
+    }
+
+    #[test]
+    fn any_name_gives_a_portable_file_name_of_its_own() {
+        let long = format!("pbft-n4-{}", "drop=0.5[seq=10..20][kind=prepare;commit]@1+".repeat(20));
+        let longer = format!("{long}x");
+        let names = [
+            "malicious:1",
+            "malicious_1",
+            "malicious@1",
+            "malicious_at_1",
+            "malicious:at:1",
+            "Malicious:1",
+            "MALICIOUS:1",
+            "../x y",
+            "..",
+            ".",
+            "",
+            "-rf",
+            "a/b",
+            "a%2fb",
+            "a b",
+            "é",
+            "e",
+            "\u{1f980}",
+            "a\nb",
+            "drop=0.5[seq=10..20]:1",
+            "drop=0.5[seq=10..20]@1",
+            &long,
+            &longer,
+        ];
+        let mut files: Vec<String> = names.map(|name| file_name(name, "svg").to_lowercase()).into();
+        // A name that looks as if a hash had been put behind it.
+        files.push(file_name(files[5].strip_suffix(".svg").unwrap(), "svg"));
+        for file in &files {
+            assert!(is_portable(file), "{file}");
+        }
+        files.sort();
+        let all = files.len();
+        files.dedup();
+        assert_eq!(files.len(), all, "{files:?}");
+        assert!(file_name(&long, "hgrm").starts_with("pbft-n4-drop_eq_0.5-seq_eq_10..20-"), "still readable");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_costs_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let too_long = format!("{}.svg", "x".repeat(300));
+        std::fs::write(dir.path().join("stale.svg"), "").unwrap();
+        let files = [(too_long, vec![1]), ("good.svg".to_string(), vec![2])];
+        let problems = replace_folder(dir.path(), "svg", &files);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("name too long"), "{problems:?}");
+        assert_eq!(std::fs::read(dir.path().join("good.svg")).unwrap(), [2]);
+        assert!(!dir.path().join("stale.svg").exists());
     }
 }

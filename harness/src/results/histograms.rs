@@ -20,8 +20,9 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 
 /// Writes `histograms/<cell>.hgrm` for every cell with a decided request, unit
-/// microseconds, and deletes the `.hgrm` files of cells that are gone.
-pub fn write_all(dir: &Path, samples: &[SampleRow]) -> Result<()> {
+/// microseconds, and deletes the `.hgrm` files of cells that are gone. A file that
+/// cannot be written costs no other: returns a sentence for each.
+pub fn write_all(dir: &Path, samples: &[SampleRow]) -> Result<Vec<String>> {
     let mut cells: BTreeMap<&str, (Histogram<u64>, &'static str)> = BTreeMap::new();
     for sample in samples {
         let Some(value) = sample.latency_us() else {
@@ -37,7 +38,7 @@ pub fn write_all(dir: &Path, samples: &[SampleRow]) -> Result<()> {
         .iter()
         .map(|(cell, (histogram, basis))| (file_name(cell, "hgrm"), render(histogram, basis).into_bytes()))
         .collect();
-    replace_folder(&dir.join("histograms"), "hgrm", &files)
+    Ok(replace_folder(&dir.join("histograms"), "hgrm", &files))
 }
 
 fn empty() -> Result<Histogram<u64>> {
@@ -105,7 +106,7 @@ mod tests {
             data.samples.iter().filter(|s| s.cell == cell).filter_map(SampleRow::latency_us).collect();
         exact.sort_unstable();
         let text =
-            std::fs::read_to_string(dir.path().join("histograms").join(format!("{cell}.hgrm"))).unwrap();
+            std::fs::read_to_string(dir.path().join("histograms").join(file_name(cell, "hgrm"))).unwrap();
         let mut compared = 0;
         for line in text.lines().skip(2).filter(|line| !line.starts_with('#')) {
             let fields: Vec<f64> = line.split_whitespace().map(|f| f.parse().unwrap()).collect();
@@ -121,8 +122,8 @@ mod tests {
         }
         assert!(compared > 20);
         // Undecided cells and violations leave nothing.
-        assert!(!dir.path().join("histograms/pbft-4-offline:2.hgrm").exists());
-        assert!(!dir.path().join("histograms/ccro-paper-4-equivocate@0.hgrm").exists());
+        assert!(!dir.path().join("histograms/pbft-4-offline_2.hgrm").exists());
+        assert!(!dir.path().join("histograms/ccro-paper-4-equivocate_at_0.hgrm").exists());
     }
 
     /// In an open loop the table and the pictures show response times from the intended

@@ -47,7 +47,8 @@ impl Machine {
             nofile_hard: nofile.and_then(|(_, hard)| finite(hard)),
             nproc_soft: nproc.and_then(|(soft, _)| finite(soft)),
             nproc_hard: nproc.and_then(|(_, hard)| finite(hard)),
-            command: std::env::args().collect(),
+            // What is no UTF-8 is shown as near to it as JSON allows.
+            command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             started_utc: utc(SystemTime::now()),
         }
     }

@@ -33,6 +33,15 @@ pub struct CellRows {
     pub events: Vec<EventRow>,
 }
 
+/// Whether the command that fills a folder can go on with a stopped run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// With `--resume`.
+    Possible,
+    /// It begins anew, in another folder.
+    Impossible,
+}
+
 /// A folder that results are appended to.
 #[derive(Debug)]
 pub struct Store {
@@ -43,6 +52,7 @@ pub struct Store {
     /// Only where the plan has an outage.
     events: Option<File>,
     progress: File,
+    resume: Resume,
     finished: HashSet<(String, u32)>,
 }
 
@@ -62,21 +72,22 @@ impl Store {
     /// Makes the folder for a new run of a plan, which is kept as `plan.toml`; with
     /// `events.csv` if there will be events. A folder that has something in it
     /// already is refused.
-    pub fn create(dir: &Path, plan: &str, with_events: bool) -> Result<Store> {
+    pub fn create(dir: &Path, plan: &str, with_events: bool, resume: Resume) -> Result<Store> {
         fs::create_dir_all(dir)
             .and_then(|()| fs::read_dir(dir))
             .with_context(|| format!("cannot use {}; give a writable folder with --out", dir.display()))
             .and_then(|mut entries| match entries.next() {
                 None => Ok(()),
-                Some(_) if dir.join(PROGRESS).exists() => Err(anyhow!(
+                Some(_) if dir.join(PROGRESS).exists() && resume == Resume::Possible => Err(anyhow!(
                     "{} holds a run already; give --resume to go on with it, or another --out",
                     dir.display()
                 )),
-                Some(_) => Err(anyhow!(
+                Some(_) if resume == Resume::Possible => Err(anyhow!(
                     "{} is not empty; give another folder with --out (--resume goes on with a run \
                      that was stopped, and there is none in it)",
                     dir.display()
                 )),
+                Some(_) => Err(anyhow!("{} is not empty; give another folder with --out", dir.display())),
             })?;
         write_new(&dir.join(PLAN), plan.as_bytes())?;
         write_new(&dir.join(SampleRow::FILE), &header::<SampleRow>()?)?;
@@ -86,7 +97,7 @@ impl Store {
             write_new(&dir.join(EventRow::FILE), &header::<EventRow>()?)?;
         }
         write_new(&dir.join(PROGRESS), b"")?;
-        let mut store = Store::open(dir)?;
+        let mut store = Store::open(dir, resume)?;
         store.record(START, 0)?;
         Ok(store)
     }
@@ -98,7 +109,7 @@ impl Store {
             bail!("{} holds no run to resume; leave out --resume to start one", dir.display());
         }
         check_plan(&dir.join(PLAN))?;
-        let mut store = Store::open(dir)?;
+        let mut store = Store::open(dir, Resume::Possible)?;
         let text = fs::read_to_string(dir.join(PROGRESS))
             .with_context(|| format!("cannot read {}", dir.join(PROGRESS).display()))?;
         let (lines, whole_bytes) = parse_progress(&text)?;
@@ -115,7 +126,7 @@ impl Store {
         Ok(store)
     }
 
-    fn open(dir: &Path) -> Result<Store> {
+    fn open(dir: &Path, resume: Resume) -> Result<Store> {
         let open = |name: &str| {
             OpenOptions::new()
                 .append(true)
@@ -137,6 +148,7 @@ impl Store {
             cells: open(CellRow::FILE)?,
             events: dir.join(EventRow::FILE).exists().then(|| open(EventRow::FILE)).transpose()?,
             progress,
+            resume,
             finished: HashSet::new(),
         })
     }
@@ -163,9 +175,17 @@ impl Store {
             .and_then(|()| append(&mut self.cells, std::slice::from_ref(&rows.cell)))
             .and_then(|()| self.events.as_mut().map_or(Ok(()), |events| append(events, &rows.events)))
             .and_then(|()| self.record(&rows.cell.cell, rows.cell.repetition));
+        if written.is_err() {
+            // If this fails, too, the folder is cut back when it is resumed.
+            let _ = self.drop_unfinished();
+        }
         written.with_context(|| {
+            let way_on = match self.resume {
+                Resume::Possible => "go on with --resume",
+                Resume::Impossible => "begin anew with another --out",
+            };
             format!(
-                "cannot write to {}; the {} finished runs in it are safe: make room and go on with --resume",
+                "cannot write to {}; the {} finished runs in it are safe: make room and {way_on}",
                 self.dir.display(),
                 self.finished.len()
             )
@@ -281,7 +301,7 @@ mod tests {
     }
 
     fn create(dir: &Path) -> Result<Store> {
-        Store::create(dir, "seed = 1\n", false)
+        Store::create(dir, "seed = 1\n", false, Resume::Possible)
     }
 
     fn resume(dir: &Path) -> Result<Store> {

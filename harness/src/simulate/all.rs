@@ -17,7 +17,7 @@ use crate::experiment::rows::RunId;
 use crate::plan::Cell;
 use crate::report;
 use crate::results::machine::Machine;
-use crate::results::store::Store;
+use crate::results::store::{Resume, Store};
 
 /// Plays all cells with all seeds, prints what came of them, and fills the folder
 /// `out`. Returns the exit code.
@@ -37,7 +37,7 @@ pub async fn run(simulation: &Simulation, out: Option<&Path>) -> Result<u8> {
 }
 
 fn prepare(dir: &Path, simulation: &Simulation) -> Result<Store> {
-    let store = Store::create(dir, &simulation.plan.to_toml()?, false)?;
+    let store = Store::create(dir, &simulation.plan.to_toml()?, false, Resume::Impossible)?;
     Machine::inspect().write(dir)?;
     let path = dir.join("network.toml");
     std::fs::write(&path, simulation.network.to_toml())

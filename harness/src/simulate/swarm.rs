@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use ccro::CommunicationPolicy;
-use indicatif::{ProgressBar, ProgressStyle};
 use kernel::Protocol;
 use sim::oracles::{Property, Violation};
 use sim::swarm::{Finding, Flow, Hunt, Schedule, draw, play, shrink};
@@ -14,6 +13,7 @@ use sim::swarm::{Finding, Flow, Hunt, Schedule, draw, play, shrink};
 use super::flows;
 use crate::base::console;
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, UNSAFE};
+use crate::base::progress::ProgressLine;
 use crate::base::stop::Stop;
 use crate::plan::ProtocolName;
 
@@ -69,10 +69,9 @@ fn worse(code: u8, violation: &Violation) -> u8 {
 async fn hunt<P: Protocol + 'static>(flow: Flow<P>, seeds: Range<u64>, stop: &Stop) -> Result<Outcome> {
     let total = seeds.end - seeds.start;
     let hunt = Hunt::new(seeds);
-    let bar = ProgressBar::new(total);
-    let template = "{prefix:10} {bar:40} {pos}/{len} seeds {per_sec} {msg}";
-    bar.set_style(ProgressStyle::with_template(template)?);
-    bar.set_prefix(flow.name);
+    let mut progress = ProgressLine::new(total, "{msg:10} {bar:40} {pos}/{len} seeds {per_sec}")?;
+    progress.describe(flow.name);
+    let seeds_of = format!("{}, seeds", flow.name);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut interrupted = false;
     // Scoped threads would have to be joined before anything can be awaited, so
@@ -92,9 +91,9 @@ async fn hunt<P: Protocol + 'static>(flow: Flow<P>, seeds: Range<u64>, stop: &St
             }
             () = tokio::time::sleep(Duration::from_millis(100)) => {}
         }
-        bar.set_position(hunt.done());
+        progress.tell(hunt.done(), &seeds_of);
     }
-    bar.finish_and_clear();
+    progress.finish();
     for worker in workers {
         worker.join().ok().context("a worker thread panicked")?;
     }
