@@ -25,6 +25,7 @@ use crate::results::files::write_rows;
 use crate::results::machine::Machine;
 use crate::results::schema::{CellRow, PredictionRow, Row as _, SampleRow};
 use crate::results::statistics::quantile;
+use crate::results::warnings::FOREIGN_CPU_SHARE;
 use crate::simulate::all::one;
 use crate::simulate::cell::{Job, Run};
 use crate::simulate::rows;
@@ -32,8 +33,6 @@ use crate::simulate::simulation::Simulation;
 
 /// A prediction is good if it is off by so much of what was measured at most.
 const GOOD_PERCENT: u64 = 30;
-/// More of the machine in the hands of others than this is told.
-const DISTURBED: f64 = 0.05;
 /// CPU time beyond the model's by this share is told.
 const MORE_CPU: f64 = 0.15;
 /// Cores idle for this share more than in the model are told.
@@ -199,7 +198,7 @@ fn why(real: &Side, simulated: &Side) -> String {
         return "no request was decided by the real nodes".into();
     }
     let mut reasons = Vec::new();
-    if let Some(share) = real.foreign_share.filter(|share| *share > DISTURBED) {
+    if let Some(share) = real.foreign_share.filter(|share| *share >= FOREIGN_CPU_SHARE) {
         reasons.push(format!("other programs used {:.0} % of the CPU meanwhile", share * 100.0));
     }
     let cpu = real.cpu_us_per_decision().zip(simulated.cpu_us_per_decision());
@@ -279,7 +278,7 @@ fn print(predictions: &[PredictionRow], measured: &Measured) {
         predictions.len()
     ));
     let foreign = predictions.iter().filter_map(|row| row.foreign_cpu_share).fold(0.0, f64::max);
-    if foreign > DISTURBED {
+    if foreign >= FOREIGN_CPU_SHARE {
         say(format_args!(
             "Other programs used up to {:.0} % of the CPU: none of this judges the model; repeat it on a quiet machine.",
             foreign * 100.0

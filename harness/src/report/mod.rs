@@ -24,6 +24,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::results::schema::{CellRow, EventRow, NodeRow, PredictionRow, Row as _, SampleRow, SummaryRow};
+use crate::results::warnings::{self, Warning};
 use crate::results::{files, histograms, setting, summary};
 use figure::Figure;
 use findings::Finding;
@@ -41,8 +42,10 @@ pub struct Report {
     /// For each summary row, in what its load, placement or links differ from
     /// other cells; empty where all are alike.
     pub variants: Vec<String>,
-    /// What makes the numbers doubtful: unfinished repetitions, counts that
-    /// contradict each other.
+    /// For each summary row, what makes its numbers doubtful.
+    pub doubts: Vec<Vec<Warning>>,
+    /// What is wrong with the result as a whole: unfinished repetitions, counts that
+    /// contradict each other, files that could not be written.
     pub warnings: Vec<String>,
     /// Why cells ended early, as `cells.csv` notes it.
     pub notes: Vec<String>,
@@ -51,6 +54,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// All that makes the numbers doubtful, as sentences: of the result as a whole,
+    /// then of its cells, alike ones together.
+    pub fn warning_lines(&self) -> Vec<String> {
+        let of_cells = warnings::sentences(&self.summary, &self.doubts);
+        self.warnings.iter().cloned().chain(of_cells).collect()
+    }
+
     /// The cells in which honest nodes disagreed although at most `f` nodes
     /// were faulty: what no safe protocol lets happen.
     pub fn violations_within_f(&self) -> impl Iterator<Item = &SummaryRow> {
@@ -82,14 +92,18 @@ pub fn build(dir: &Path) -> Result<Report> {
     };
     let floors = summary::read_floors(dir)?;
     let machine = page::read_machine(dir)?;
-    let mut warnings = leave_out_unfinished(dir, &cells, &mut samples, &mut nodes)?;
+    let mut problems = leave_out_unfinished(dir, &cells, &mut samples, &mut nodes)?;
     events.retain(|event| {
         cells.iter().any(|cell| cell.cell == event.cell && cell.repetition == event.repetition)
     });
-    warnings.extend(contradictions(&cells, &samples));
-    warnings.extend(missing_nodes(&cells, &nodes));
+    problems.extend(contradictions(&cells, &samples));
+    problems.extend(missing_nodes(&cells, &nodes));
 
-    let rows = summary::summarise(&samples, &nodes, &cells, &floors);
+    let mut rows = summary::summarise(&samples, &nodes, &cells, &floors);
+    let doubts = warnings::find(&rows, &cells, &samples);
+    for (row, doubts) in rows.iter_mut().zip(&doubts) {
+        row.warnings = warnings::column(doubts);
+    }
     let material = Material::new(Rows {
         samples: &samples,
         nodes: &nodes,
@@ -104,23 +118,21 @@ pub fn build(dir: &Path) -> Result<Report> {
         notes: notes(&cells),
         outages: outages::summarise(&events),
         summary: rows.clone(),
-        warnings,
+        doubts,
+        warnings: problems,
     };
     files::write_rows(dir, &report.summary)?;
     // What cannot be drawn or written costs itself only.
     report.warnings.extend(histograms::write_all(dir, &samples)?);
     report.warnings.extend(write_figures(dir, &figures));
-    let doubts = || report.warnings.iter().map(|text| doubt(text, &rows)).collect::<Vec<_>>();
-    let of_cell = |cell: &str| {
-        let about = doubts().into_iter().filter(|doubt| doubt.cell.as_deref() == Some(cell));
-        about.map(|doubt| doubt.text).collect()
-    };
+    let of_cell = |cell: &str| doubts_of_cell(&report, cell);
     let (title, lead) = method::heading(&material, machine.as_ref());
     let page = Page {
         title,
         lead,
         findings: &report.findings,
-        warnings: doubts(),
+        warnings: report.warning_lines(),
+        doubts: doubts_of_findings(&report),
         figures: &figures,
         summary: html_table::summary(&report.summary, &report.variants, &of_cell),
         table_notes: table_notes(&rows),
@@ -148,7 +160,8 @@ fn build_prediction(dir: &Path) -> Result<Report> {
                the measured cells."
                 .into(),
         findings: &report.findings,
-        warnings: report.warnings.iter().map(|text| doubt(text, &[])).collect(),
+        warnings: report.warning_lines(),
+        doubts: vec![],
         figures: &figures,
         summary: html_table::predictions(&predictions),
         table_notes: vec![],
@@ -184,6 +197,27 @@ fn doubt(text: &str, rows: &[SummaryRow]) -> Doubt {
         words.any(|word| word == row.cell) || text.starts_with(&format!("{},", row.cell))
     };
     Doubt { cell: rows.iter().find(named).map(|row| row.cell.clone()), text: text.to_string() }
+}
+
+/// What stands in the table beside the numbers of a cell.
+fn doubts_of_cell(report: &Report, cell: &str) -> Vec<String> {
+    let told = report.warnings.iter().map(|text| doubt(text, &report.summary));
+    let told = told.filter(|doubt| doubt.cell.as_deref() == Some(cell)).map(|doubt| doubt.text);
+    let rows = report.summary.iter().zip(&report.doubts).filter(|(row, _)| row.cell == cell);
+    told.chain(rows.flat_map(|(_, found)| found).map(Warning::to_string)).collect()
+}
+
+/// What stands beside the findings about a cell: what concerns every number of it.
+fn doubts_of_findings(report: &Report) -> Vec<Doubt> {
+    let told = report.warnings.iter().map(|text| doubt(text, &report.summary));
+    let found = report.summary.iter().zip(&report.doubts).flat_map(|(row, found)| {
+        let found = found.iter().filter(|warning| warning.concerns_every_number());
+        found.map(|warning| Doubt {
+            cell: Some(row.cell.clone()),
+            text: format!("{warning}: {}", warning.meaning()),
+        })
+    });
+    told.chain(found).collect()
 }
 
 /// What has to be known to read the table.

@@ -29,7 +29,10 @@ pub(super) struct Page<'a> {
     /// What was run, in a sentence or two.
     pub(super) lead: String,
     pub(super) findings: &'a [Finding],
-    pub(super) warnings: Vec<Doubt>,
+    /// What makes the numbers doubtful, alike cells together.
+    pub(super) warnings: Vec<String>,
+    /// What is shown beside the findings about a cell.
+    pub(super) doubts: Vec<Doubt>,
     pub(super) figures: &'a [Figure],
     pub(super) summary: Table,
     pub(super) table_notes: Vec<String>,
@@ -103,7 +106,7 @@ impl Page<'_> {
             page_js => Value::from_safe_string(PAGE_JS.into()),
             patterns => Value::from_safe_string(patterns().to_string()),
             findings => serialised(self.shown_findings()),
-            warnings => serialised(self.warnings.iter().map(Doubt::words).collect::<Vec<_>>()),
+            warnings => serialised(&self.warnings),
             figures => serialised(self.figures.iter().map(figure).collect::<Vec<_>>()),
             summary => serialised(&self.summary),
             table_notes => serialised(&self.table_notes),
@@ -132,7 +135,7 @@ impl Page<'_> {
             },
             figure: finding.figure.unwrap_or_default(),
             number: number.map_or(0, |place| place + 1),
-            warnings: self.warnings.iter().filter(about).map(Doubt::words).collect(),
+            warnings: self.doubts.iter().filter(about).map(Doubt::words).collect(),
         }
     }
 }

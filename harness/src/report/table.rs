@@ -118,7 +118,7 @@ fn remarks(report: &Report) -> String {
         // The last lines of a dead node are in cells.csv and on the page.
         text += &format!("note: {}\n", note.lines().next().unwrap_or_default());
     }
-    for warning in &report.warnings {
+    for warning in report.warning_lines() {
         text += &format!("WARNING: {warning}\n");
     }
     for row in report.summary.iter().filter(|row| row.violations > 0) {

@@ -12,3 +12,4 @@ pub mod store;
 pub mod summary;
 #[cfg(test)]
 pub(crate) mod testdata;
+pub mod warnings;

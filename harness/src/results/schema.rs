@@ -524,6 +524,8 @@ pub struct SummaryRow {
     pub paths: String,
     /// `byzantine`, or the warning that `ccro-paper` carries.
     pub safety: String,
+    /// What makes these numbers doubtful, separated by `;`; empty where nothing does.
+    pub warnings: String,
 }
 
 impl Row for SummaryRow {
@@ -574,6 +576,7 @@ impl Row for SummaryRow {
         "foreign_cpu_share",
         "paths",
         "safety",
+        "warnings",
     ];
 }
 

@@ -87,7 +87,8 @@ struct Run<'a> {
 }
 
 /// One row per cell that has at least one finished repetition (a row among
-/// `cells`), in the order of tables: by nodes, faults, load, protocol.
+/// `cells`), in the order of tables: by nodes, faults, load, protocol. Their warnings
+/// are found afterwards, by [`super::warnings::find`].
 pub fn summarise(
     samples: &[SampleRow],
     nodes: &[NodeRow],
@@ -241,6 +242,7 @@ fn summary_of(cell: &Cell) -> SummaryRow {
             .map(|v| round(v, 4)),
         paths: paths_of(cell),
         safety: safety_of(&first.protocol).into(),
+        warnings: String::new(),
     }
 }
 

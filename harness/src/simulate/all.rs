@@ -30,7 +30,8 @@ pub async fn run(simulation: &Simulation, out: Option<&Path>) -> Result<u8> {
     let stop = Stop::listen()?;
     let code = all(simulation, store.as_mut(), &stop).await?;
     if let Some(store) = store.filter(|store| store.finished() > 0) {
-        report::build(store.dir()).context("cannot build the report")?;
+        let built = report::build(store.dir()).context("cannot build the report")?;
+        built.warning_lines().iter().for_each(|warning| warn(format_args!("WARNING: {warning}")));
         say(format_args!("Report: {}", store.dir().join("report.html").display()));
     }
     Ok(code)
