@@ -245,10 +245,14 @@ impl<P: Protocol> Adversary<P> {
         let mut effects = Vec::new();
         let mut inner_cx = Context::new(cx.cluster, cx.signer, &mut *cx.choose, &mut effects).at(cx.now);
         copy.replica.step(&mut inner_cx, input);
-        let mut forgets = false;
+        let (mut forgets, mut diverges) = (false, false);
         for effect in effects {
-            forgets |= which == Which::First && self.forgets_after(cx, &effect);
+            forgets |= which == Which::First && self.happens_once(cx, &Act::Amnesia, &effect);
+            diverges |= which == Which::First && self.happens_once(cx, &Act::Diverge, &effect);
             self.pass_on(cx, which, instance, effect);
+        }
+        if diverges {
+            self.first.replica.corrupt_state();
         }
         if forgets {
             self.first = self.another_copy();
@@ -348,6 +352,7 @@ impl<P: Protocol> Adversary<P> {
         match act {
             Act::Malicious => vec![altering::falsify(outgoing, cluster, signer)],
             Act::Forge(kind) => vec![altering::forge(*kind, outgoing, cluster, signer, cx.choose)],
+            Act::BadState(fault) => altering::misserve(*fault, outgoing, cx.choose),
             Act::Equivocate(equivocation) if equivocation.colluders.is_empty() => {
                 altering::equivocate(equivocation.split, outgoing, cluster, signer)
             }
@@ -420,5 +425,9 @@ impl<P: Protocol> Protocol for Adversary<P> {
 
     fn status(&self, cluster: &kernel::Cluster) -> Status {
         self.inner().status(cluster)
+    }
+
+    fn corrupt_state(&mut self) {
+        self.first.replica.corrupt_state();
     }
 }

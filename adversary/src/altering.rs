@@ -1,9 +1,9 @@
 //! Behaviours that change what a message says: `malicious`, `equivocate` without
-//! colluding nodes, `forge`.
+//! colluding nodes, `forge`, `bad-state`.
 
-use crate::behaviour::Split;
+use crate::behaviour::{Split, StateFault};
 use crate::outgoing::{Content, Outgoing, recipients};
-use kernel::{Choose, Class, Cluster, Falsify, Forgery, ReplicaId, ReplyBundle, Signer, To};
+use kernel::{Choose, Class, Cluster, Falsify, Forgery, ReplicaId, ReplyBundle, Signer, StateForgery, To};
 
 /// `malicious`: a wrong value, correctly signed.
 pub(crate) fn falsify<M: Falsify>(outgoing: Outgoing<M>, cluster: &Cluster, signer: &Signer) -> Outgoing<M> {
@@ -58,6 +58,32 @@ pub(crate) fn equivocate<M: Falsify>(
         Outgoing { to: To::One(id), content: Content::Message(message), hold: outgoing.hold }
     };
     audience.into_iter().map(sent).collect()
+}
+
+/// `bad-state`: a part of its state that is of no use, or none at all.
+pub(crate) fn misserve<M: Falsify>(
+    fault: Option<StateFault>,
+    outgoing: Outgoing<M>,
+    choose: &mut dyn Choose,
+) -> Vec<Outgoing<M>> {
+    let Content::Message(message) = &outgoing.content else {
+        return vec![outgoing];
+    };
+    if message.misserved(StateForgery::Bit).is_none() {
+        return vec![outgoing];
+    }
+    let forgeries = StateForgery::ALL;
+    let fault = fault.unwrap_or_else(|| {
+        let chosen = choose.below(forgeries.len() as u64 + 1) as usize;
+        forgeries.get(chosen).map_or(StateFault::Silence, |forgery| StateFault::Forged(*forgery))
+    });
+    match fault {
+        StateFault::Silence => vec![],
+        StateFault::Forged(forgery) => {
+            let forged = message.misserved(forgery).into_iter();
+            forged.map(|message| Outgoing { content: Content::Message(message), ..outgoing.clone() }).collect()
+        }
+    }
 }
 
 /// `forge`: a counterfeit of the kind given, or of any that there is.

@@ -2,7 +2,7 @@
 
 use crate::text::{display_ids, display_time, parse_ids, parse_probability, parse_time};
 use crate::trigger::Trigger;
-use kernel::{Forgery, Micros, ReplicaId};
+use kernel::{Forgery, Micros, ReplicaId, StateForgery};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use std::str::FromStr;
@@ -65,9 +65,26 @@ pub enum Act {
     /// `view-change-spam`, `view-change-spam=20ms`: asks for view changes without
     /// cause, every 50 ms or as often as given.
     ViewChangeSpam(Micros),
+    /// `bad-state`, `bad-state=extent`: parts of its state that it serves to a replica
+    /// that was left behind are of no use, in one way or in all by turns.
+    BadState(Option<StateFault>),
+    /// `diverge`: having sent a message, a bit of the state that it executed flips; once.
+    /// By itself it keeps all rules, so a node that does nothing else is judged as
+    /// an honest one.
+    Diverge,
     /// `flood`, `flood=5000`: so many messages a second, 1000 unless given, that
     /// are of no use: repeated ones, votes for far slots, fetches.
     Flood(u32),
+}
+
+/// How a node serves its state badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateFault {
+    /// `bit`: a bit of each part is wrong. `extent`: it says that the state is far
+    /// larger. `short`: each part is cut to one byte.
+    Forged(StateForgery),
+    /// `silence`: it sends none.
+    Silence,
 }
 
 /// Who sends two values, and who gets which.
@@ -111,8 +128,8 @@ pub enum ParseBehaviourError {
 pub const KNOWN: &str = "offline, malicious, equivocate[=halves|victim][;ID;ID], withhold, partial[=ID;ID], \
      delay[=TIME] (5ms, 300us, 1s), drop[=PROBABILITY] (0 to 1), duplicate[=PROBABILITY], reorder[=TIME], \
      replay[=PROBABILITY], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], \
-     view-change-spam[=TIME], flood[=PER_SECOND]; each with conditions in brackets behind it: [after=TIME], \
-     [until=TIME], [view=A..B], [seq=A..B], [to=ID;ID], [kind=NAME;NAME]";
+     view-change-spam[=TIME], flood[=PER_SECOND], bad-state[=bit|extent|short|silence], diverge; \
+     each with conditions in brackets behind it: [after=TIME], [until=TIME], [view=A..B], [seq=A..B], [to=ID;ID], [kind=NAME;NAME]";
 
 const DEFAULT_DELAY: Micros = Micros::from_millis(5);
 const DEFAULT_DROP: u32 = 100_000;
@@ -129,6 +146,12 @@ impl From<Act> for Behaviour {
 }
 
 impl Behaviour {
+    /// Whether a node that behaves so still says nothing but what the protocol has it
+    /// say: it is damaged, not malicious.
+    pub fn keeps_rules(&self) -> bool {
+        self.act == Act::Diverge
+    }
+
     /// Every replica that the behaviour names.
     pub fn named(&self) -> impl Iterator<Item = ReplicaId> {
         let ids: &[ReplicaId] = match &self.act {
@@ -193,6 +216,10 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         "malicious" => none(Act::Malicious),
         "withhold" => none(Act::Withhold),
         "amnesia" => none(Act::Amnesia),
+        "diverge" => none(Act::Diverge),
+        "bad-state" => parse_state_fault(argument)
+            .map(Act::BadState)
+            .ok_or_else(|| bad("the argument is bit, extent, short or silence")),
         "equivocate" => parse_equivocation(argument).map(Act::Equivocate).ok_or_else(|| {
             bad("the argument is halves or victim, ids of nodes that act together, or both, such as victim;0;1")
         }),
@@ -259,6 +286,20 @@ fn parse_forgery(argument: Option<&str>) -> Option<Option<Forgery>> {
     FORGERIES.iter().find(|(_, name)| *name == argument).map(|(forgery, _)| Some(*forgery))
 }
 
+const STATE_FAULTS: [(StateFault, &str); 4] = [
+    (StateFault::Forged(StateForgery::Bit), "bit"),
+    (StateFault::Forged(StateForgery::Extent), "extent"),
+    (StateFault::Forged(StateForgery::Short), "short"),
+    (StateFault::Silence, "silence"),
+];
+
+fn parse_state_fault(argument: Option<&str>) -> Option<Option<StateFault>> {
+    let Some(argument) = argument else {
+        return Some(None);
+    };
+    STATE_FAULTS.iter().find(|(_, name)| *name == argument).map(|(fault, _)| Some(*fault))
+}
+
 /// A probability as it is written behind the name: nothing if it goes without
 /// saying.
 struct Probability(u32);
@@ -292,6 +333,12 @@ impl fmt::Display for Act {
                 write!(f, "forge={name}")
             }
             Act::Amnesia => f.write_str("amnesia"),
+            Act::Diverge => f.write_str("diverge"),
+            Act::BadState(None) => f.write_str("bad-state"),
+            Act::BadState(Some(fault)) => {
+                let name = STATE_FAULTS.iter().find(|(known, _)| known == fault).map_or("", |(_, name)| name);
+                write!(f, "bad-state={name}")
+            }
             Act::Twins(ids) if ids.is_empty() => f.write_str("twins"),
             Act::Twins(ids) => write!(f, "twins={}", display_ids(ids)),
             Act::ViewChangeSpam(DEFAULT_SPAM) => f.write_str("view-change-spam"),

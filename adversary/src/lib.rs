@@ -10,9 +10,9 @@
 //! | --- | --- |
 //! | the text forms, conditions | [`Behaviour`], [`Trigger`] |
 //! | offline, withhold, partial, drop, delay, duplicate, reorder | `outgoing.rs` |
-//! | malicious, equivocate, forge | `altering.rs` |
+//! | malicious, equivocate, forge, bad-state | `altering.rs` |
 //! | equivocate by several nodes with one plan | `collusion.rs` |
-//! | amnesia, twins | `adversary/instances.rs` |
+//! | amnesia, diverge, twins | `adversary/instances.rs` |
 //! | replay, flood, view-change-spam | `adversary/background.rs` |
 //!
 //! Everything is deterministic: chance goes through `Context::choose`, time
@@ -31,6 +31,6 @@ mod text;
 mod trigger;
 
 pub use adversary::{Adversary, Timer};
-pub use behaviour::{Act, Behaviour, Equivocation, KNOWN, ParseBehaviourError, Split};
+pub use behaviour::{Act, Behaviour, Equivocation, KNOWN, ParseBehaviourError, Split, StateFault};
 pub use outgoing::REPLY;
 pub use trigger::{Span, Trigger};

@@ -1,6 +1,6 @@
 //! A log of operations that are not interpreted.
 
-use kernel::{Application, Digest, Operation};
+use kernel::{Application, Chunk, Digest, Operation};
 
 const LENGTH_BYTES: usize = size_of::<u64>();
 
@@ -28,16 +28,15 @@ impl Application for OpaqueLog {
         Operation::new(format!("{} {tail:016x}", self.length).as_bytes())
     }
 
-    fn digest(&self) -> Digest {
-        self.chain.chain(&Digest::of(&self.length.to_le_bytes()))
+    fn snapshot(&mut self) -> Vec<Chunk> {
+        vec![Chunk::new(&[self.length.to_le_bytes().as_slice(), &self.chain.0].concat())]
     }
 
-    fn snapshot(&self) -> Vec<u8> {
-        [self.length.to_le_bytes().as_slice(), &self.chain.0].concat()
-    }
-
-    fn restore(snapshot: &[u8]) -> Option<OpaqueLog> {
-        let (length, chain) = snapshot.split_first_chunk::<LENGTH_BYTES>()?;
+    fn restore(chunks: &[Chunk]) -> Option<OpaqueLog> {
+        let [chunk] = chunks else {
+            return None;
+        };
+        let (length, chain) = chunk.bytes().split_first_chunk::<LENGTH_BYTES>()?;
         Some(OpaqueLog { length: u64::from_le_bytes(*length), chain: Digest(chain.try_into().ok()?) })
     }
 }
@@ -50,8 +49,10 @@ mod tests {
     fn a_snapshot_is_the_whole_state() {
         let mut log = OpaqueLog::default();
         log.execute(&Operation::new(b"a"));
-        assert_eq!(OpaqueLog::restore(&log.snapshot()), Some(log.clone()));
-        assert_eq!(OpaqueLog::restore(&log.snapshot()[1..]), None);
+        let chunks = log.snapshot();
+        assert_eq!(OpaqueLog::restore(&chunks), Some(log));
+        assert_eq!(OpaqueLog::restore(&[Chunk::new(&chunks[0].bytes()[1..])]), None);
+        assert_eq!(OpaqueLog::restore(&[]), None);
     }
 
     #[test]
@@ -60,10 +61,10 @@ mod tests {
         let mut one = OpaqueLog::default();
         let mut other = OpaqueLog::default();
         assert_eq!(one.execute(&a), other.execute(&a));
-        assert_eq!(one.digest(), other.digest());
+        assert_eq!(one.snapshot(), other.snapshot());
         one.execute(&a);
         other.execute(&b);
-        assert_ne!(one.digest(), other.digest());
+        assert_ne!(one.snapshot(), other.snapshot());
         assert_ne!(one.execute(&a), other.execute(&a), "the same place after another history");
         assert!(String::from_utf8_lossy(&one.execute(&b).0).starts_with("4 "));
     }

@@ -448,6 +448,7 @@ impl<A: Application> Replica<A> {
             }
             Timer::Pbft(pbft::Timer::Resend) => self.resend(cx),
             Timer::Pbft(pbft::Timer::View) => self.core.expire_view(cx),
+            Timer::Pbft(pbft::Timer::Transfer) => self.core.expire_transfer(cx),
         }
     }
 
@@ -496,5 +497,9 @@ impl<A: Application> Protocol for Replica<A> {
         status.communication_node =
             self.naming.or(last).or_else(|| Some(self.config.communication.first(cluster, commander)));
         status
+    }
+
+    fn corrupt_state(&mut self) {
+        self.core.corrupt_state();
     }
 }

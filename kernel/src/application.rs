@@ -1,24 +1,24 @@
 //! What a replica executes decided requests on.
 
-use crate::ids::Digest;
 use crate::request::Operation;
+use crate::snapshot::Chunk;
 use std::fmt::Debug;
 use std::hash::Hash;
 
 /// A deterministic service: the same operations in the same order give the same
-/// results and the same digest on every replica.
+/// results and the same state on every replica.
 pub trait Application: Clone + Debug + Eq + Hash {
     /// Executes one operation and returns its result. Must not fail: an
     /// operation that makes no sense has a result that says so.
     fn execute(&mut self, operation: &Operation) -> Operation;
 
-    /// Digest of the whole state, kept incrementally.
-    fn digest(&self) -> Digest;
+    /// The whole state in chunks, in a canonical form: equal states give equal chunks on
+    /// every replica. It is asked for at every checkpoint, so an application with much
+    /// state keeps the chunks that did not change and makes the others anew. No chunk
+    /// is empty or larger than [`Chunk::MOST_BYTES`].
+    fn snapshot(&mut self) -> Vec<Chunk>;
 
-    /// The whole state as bytes, for a replica that was left behind.
-    fn snapshot(&self) -> Vec<u8>;
-
-    /// The state that a snapshot holds; none if it is not one. Whoever restores
-    /// compares the digest with one that is proven.
-    fn restore(snapshot: &[u8]) -> Option<Self>;
+    /// The state that these chunks hold; none if they hold none. They are what a
+    /// quorum vouched for, one by one.
+    fn restore(chunks: &[Chunk]) -> Option<Self>;
 }

@@ -18,6 +18,7 @@
 //! | [`protocol`] | `Protocol`, `Context`, `Input`, `Effect` |
 //! | [`mark`] | trace events that hosts put the time on |
 //! | [`application`] | what a replica executes decided requests on |
+//! | [`snapshot`] | a state in chunks, under one digest that commits to each |
 //! | [`weakening`] | rules that tests switch off, to see a check fail |
 
 pub mod application;
@@ -29,6 +30,7 @@ pub mod mark;
 pub mod protocol;
 pub mod reply;
 pub mod request;
+pub mod snapshot;
 pub mod votes;
 pub mod weakening;
 pub mod wire;
@@ -42,6 +44,7 @@ pub use mark::{Mark, Path, Phase};
 pub use protocol::{Context, Effect, Input, Protocol, Status, To};
 pub use reply::{Reply, ReplyBundle, ReplyCollector};
 pub use request::{Batch, Bundle, Operation, Request};
+pub use snapshot::{Chunk, Extent, ProvenChunk, Snapshot};
 pub use votes::{Tallied, VoteSet};
 pub use weakening::{Weakening, weakened};
-pub use wire::{Admission, Class, Falsify, Forgery, Reason, Rejection, Subject, Verified, Wire};
+pub use wire::{Admission, Class, Falsify, Forgery, Reason, Rejection, StateForgery, Subject, Verified, Wire};

@@ -182,6 +182,17 @@ pub enum Mark {
         /// The chain over all executed digests up to and including that slot.
         chain: Digest,
     },
+    /// This replica's state after a slot is not the one that a quorum vouched for. It
+    /// answers nothing from it until it has taken over the proven one, which may be
+    /// behind what it executed.
+    Diverged {
+        /// The slot.
+        seq: Seq,
+        /// The digest of its own state.
+        own: Digest,
+        /// The digest of the proven one.
+        proven: Digest,
+    },
     /// A replica that had lost its memory votes again.
     Recovered {
         /// In this view and later ones.

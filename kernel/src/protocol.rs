@@ -29,6 +29,10 @@ pub trait Protocol: Clone + Debug + Eq + Hash {
 
     /// What a person wants to know of the replica.
     fn status(&self, cluster: &Cluster) -> Status;
+
+    /// Flips a bit of the state that was executed, as defective memory would. Only an
+    /// adversary does so, to its own replica. A protocol without state does nothing.
+    fn corrupt_state(&mut self) {}
 }
 
 /// What can happen to a replica.

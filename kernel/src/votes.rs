@@ -70,6 +70,19 @@ impl VoteSet {
         Tallied::New
     }
 
+    /// Forgets the vote of `author`.
+    pub fn remove(&mut self, author: ReplicaId) {
+        let author = usize::from(author.0);
+        let Some(choice) = self.choices.get_mut(author) else {
+            return;
+        };
+        if let Some(place) = usize::from(std::mem::take(choice)).checked_sub(1) {
+            self.signatures[author] = NO_SIGNATURE;
+            self.counts[place].1 -= 1;
+            self.voters -= 1;
+        }
+    }
+
     /// Distinct replicas that voted for `digest`.
     pub fn count(&self, digest: &Digest) -> usize {
         self.counts.iter().find(|(counted, _)| counted == digest).map_or(0, |(_, count)| *count)
@@ -126,6 +139,12 @@ mod tests {
         assert_eq!(votes.of(&a).iter().map(|v| v.0.0).collect::<Vec<_>>(), [0, 1]);
         assert_eq!((votes.voters(), votes.get(ReplicaId(2))), (3, Some((&b, &signature))));
         assert_eq!((votes.get(ReplicaId(3)), votes.of(&Digest::ZERO)), (None, vec![]));
+        votes.remove(ReplicaId(1));
+        votes.remove(ReplicaId(1));
+        votes.remove(ReplicaId(9));
+        assert_eq!((votes.count(&a), votes.count(&b), votes.voters()), (1, 1, 2));
+        assert_eq!(votes.get(ReplicaId(1)), None);
+        assert_eq!(votes.insert(ReplicaId(1), b, signature), Tallied::New);
     }
 
     #[test]

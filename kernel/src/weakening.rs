@@ -49,15 +49,19 @@ pub enum Weakening {
     FallbackNeverTriggered,
     /// A replica that lost its memory votes at once.
     AmnesiacVotes,
-    /// A transferred state is not compared with its proof.
-    StateNotCompared,
+    /// The chunks of a transferred state are not checked when they come.
+    ChunkNotChecked,
+    /// Whoever serves a state slowly, wrongly or not at all goes on being asked.
+    ServerKeepsItsTurn,
+    /// A replica does not compare its state with stable checkpoints.
+    DivergenceNotNoticed,
     /// Nothing that may be lost is sent again.
     NothingSentAgain,
 }
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 23] = [
+    pub const ALL: [Weakening; 25] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -79,7 +83,9 @@ impl Weakening {
         Weakening::TimerNeverDoubled,
         Weakening::FallbackNeverTriggered,
         Weakening::AmnesiacVotes,
-        Weakening::StateNotCompared,
+        Weakening::ChunkNotChecked,
+        Weakening::ServerKeepsItsTurn,
+        Weakening::DivergenceNotNoticed,
         Weakening::NothingSentAgain,
     ];
 }

@@ -87,6 +87,12 @@ pub trait Falsify: Wire {
     /// sense for it.
     fn forged(&self, forgery: Forgery, cluster: &Cluster, signer: &Signer) -> Option<Self>;
 
+    /// For a part of a state that is served to a peer: the same, of no use. None for every
+    /// other message, and for a state that is not served in parts.
+    fn misserved(&self, _: StateForgery) -> Option<Self> {
+        None
+    }
+
     /// Demands to leave `view` without any cause.
     fn needless_view_changes(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Self>;
 
@@ -125,6 +131,22 @@ impl Forgery {
     /// All of them.
     pub const ALL: [Forgery; 5] =
         [Forgery::Signature, Forgery::Name, Forgery::Short, Forgery::Repeated, Forgery::Mixed];
+}
+
+/// A way in which a part of a state can be counterfeit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateForgery {
+    /// One bit of it is another one.
+    Bit,
+    /// It claims that there is far more to come.
+    Extent,
+    /// It is a single byte long.
+    Short,
+}
+
+impl StateForgery {
+    /// All of them.
+    pub const ALL: [StateForgery; 3] = [StateForgery::Bit, StateForgery::Extent, StateForgery::Short];
 }
 
 impl Signature {

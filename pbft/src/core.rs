@@ -2,8 +2,9 @@
 //! accepting, recording votes, committing. Who carries the votes is decided by
 //! the flow that owns the core.
 
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, States};
 use crate::config::Config;
+use crate::divergence::Divergence;
 use crate::execution::Execution;
 use crate::message::{Certificate, CertificateKind, Message, Vote};
 use crate::recovery::Recovery;
@@ -26,6 +27,8 @@ pub enum Timer {
     Resend,
     /// In a view: the oldest request not executed. Leaving one: the NEW-VIEW.
     View,
+    /// Chunks of a state on its way.
+    Transfer,
 }
 
 /// A protocol with PBFT's messages and timers.
@@ -61,10 +64,10 @@ pub struct Core<A> {
     pub(crate) checkpoints: Checkpoints,
     /// Payload executed since this replica's last checkpoint.
     pub(crate) bytes_since_checkpoint: usize,
-    /// The states after this replica's checkpoints, from the stable one on.
-    pub(crate) states: BTreeMap<Seq, Arc<Execution<A>>>,
+    pub(crate) states: States,
     pub(crate) resend: Resend,
     pub(crate) transfer: Option<Transfer>,
+    pub(crate) divergence: Divergence,
     pub(crate) recovery: Recovery,
 }
 
@@ -83,9 +86,10 @@ impl<A: Application> Core<A> {
             requests: Requests::default(),
             checkpoints: Checkpoints::default(),
             bytes_since_checkpoint: 0,
-            states: BTreeMap::new(),
+            states: States::default(),
             resend: Resend::default(),
             transfer: None,
+            divergence: Divergence::default(),
             recovery: Recovery::default(),
         }
     }
@@ -156,7 +160,7 @@ impl<A: Application> Core<A> {
     /// means that its clients have no answer yet: then it goes to all, and whoever
     /// has executed it replies again.
     pub fn submit<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
-        let executed = self.execution.replies_again(&bundle).is_some();
+        let executed = self.replies_again(&bundle).is_some();
         let digest = bundle.digest();
         if executed || self.requests.is_known(&digest) || self.requests.is_watched(&digest) {
             cx.send_all(Message::Requests(Arc::clone(&bundle)));
@@ -179,7 +183,7 @@ impl<A: Application> Core<A> {
         bundle: Arc<Bundle>,
     ) {
         let gateway = bundle.gateway();
-        if let Some((seq, replies)) = self.execution.replies_again(&bundle) {
+        if let Some((seq, replies)) = self.replies_again(&bundle) {
             return self.reply_again(cx, gateway, seq, replies);
         }
         let commander = cx.cluster.commander(self.views.wanted);
@@ -195,6 +199,12 @@ impl<A: Application> Core<A> {
         if !(watched && taken) {
             cx.reject(gateway, None, Reason::Overloaded);
         }
+    }
+
+    /// The replies to a bundle that was executed, as far as this replica's state is to
+    /// be believed.
+    fn replies_again(&self, bundle: &Bundle) -> Option<(Seq, Vec<Reply>)> {
+        if self.has_diverged() { None } else { self.execution.replies_again(bundle) }
     }
 
     fn reply_again<P: PbftProtocol>(
@@ -541,9 +551,10 @@ impl<A: Application> Core<A> {
         self.execute(cx);
     }
 
-    /// Executes all slots that are decided, in order, without a gap.
+    /// Executes all slots that are decided, in order, without a gap; nothing on a state
+    /// that is known to be wrong.
     pub(crate) fn execute<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
-        loop {
+        while !self.has_diverged() {
             let seq = self.last_executed().next();
             let Some(slot) = self.slots.get(&seq) else {
                 break;
@@ -634,10 +645,9 @@ impl<A: Application> Core<A> {
             // OSDI §4.3
             Message::Checkpoint(vote) => self.take_checkpoint(cx, vote),
             Message::Stable(proof) => self.take_stable(cx, proof),
-            Message::FetchState { seq, offset } => self.serve_state(cx, from, seq, offset),
-            Message::State { seq, total, offset, part } => {
-                self.take_state(cx, from, seq, (total, offset), &part);
-            }
+            // OSDI §4.6
+            Message::FetchState { seq, index } => self.serve_state(cx, from, (seq, index)),
+            Message::State { seq, part } => self.take_state(cx, from, seq, &part),
             // OSDI §4.4
             Message::ViewChange(change) => self.take_view_change(cx, from, change),
             Message::NewView(new_view) => return self.take_new_view(cx, from, &new_view),

@@ -1,24 +1,15 @@
 //! Executing decided batches: in order, each request at most once, replies by
 //! gateway.
 
+use crate::sessions::{Answer, Sessions};
 use kernel::{
-    Application, Batch, Bundle, Context, Digest, Mark, Operation, Protocol, ReplicaId, Reply, ReplyBundle,
-    Seq, View,
+    Application, Batch, Bundle, Chunk, Context, Digest, Mark, Protocol, Reply, ReplyBundle, Seq, Snapshot,
+    View,
 };
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A gateway has at most so many sessions; beyond, its oldest is forgotten, on
-/// all replicas alike.
-const MOST_SESSIONS: usize = 65_536;
-
-/// The last request of a session, and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Answer {
-    counter: u64,
-    seq: Seq,
-    result: Operation,
-}
+/// In front of every snapshot: what it is, and in which form.
+const HEAD: &str = "state/2";
 
 /// The executed part of the log, as far as it matters for what comes next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,13 +19,13 @@ pub struct Execution<A> {
     chain: Digest,
     application: A,
     /// The last request of each session and its result.
-    sessions: BTreeMap<ReplicaId, BTreeMap<u64, Answer>>,
+    sessions: Sessions,
 }
 
 impl<A: Application> Execution<A> {
     /// Nothing executed yet.
     pub fn new(application: A) -> Execution<A> {
-        Execution { last: Seq(0), chain: Digest::ZERO, application, sessions: BTreeMap::new() }
+        Execution { last: Seq(0), chain: Digest::ZERO, application, sessions: Sessions::default() }
     }
 
     /// The last slot executed.
@@ -42,10 +33,15 @@ impl<A: Application> Execution<A> {
         self.last
     }
 
-    /// Digest of the log, the application and the session table.
+    /// The application.
+    pub fn application(&self) -> &A {
+        &self.application
+    }
+
+    /// Digest of the log, the application and the session table, as
+    /// [`Execution::snapshot`] gives it: for tests and curious people, as it costs a copy.
     pub fn digest(&self) -> Digest {
-        let sessions = postcard::to_stdvec(&self.sessions).expect("sessions are plain data");
-        self.chain.chain(&self.application.digest()).chain(&Digest::of(&sessions))
+        self.clone().snapshot().digest()
     }
 
     /// The chain over all executed digests.
@@ -53,17 +49,47 @@ impl<A: Application> Execution<A> {
         self.chain
     }
 
-    /// The whole state as bytes.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let fields = (self.last, self.chain, self.application.snapshot(), &self.sessions);
-        postcard::to_stdvec(&fields).expect("a state is plain data")
+    /// The whole state: first a chunk that says where it stands and how many chunks
+    /// are the application's, then those, then the session table.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let (application, sessions) = (self.application.snapshot(), self.sessions.snapshot());
+        let head = (HEAD, self.last, self.chain, application.len() as u64);
+        let head = Chunk::new(&postcard::to_stdvec(&head).expect("a state is plain data"));
+        Snapshot::new(std::iter::once(head).chain(application).chain(sessions).collect())
     }
 
     /// The state that a snapshot holds; none if it is not one.
-    pub fn restore(snapshot: &[u8]) -> Option<Execution<A>> {
-        let (last, chain, application, sessions): (Seq, Digest, Vec<u8>, _) =
-            postcard::from_bytes(snapshot).ok()?;
-        Some(Execution { last, chain, application: A::restore(&application)?, sessions })
+    pub fn restore(snapshot: &Snapshot) -> Option<Execution<A>> {
+        let (head, rest) = snapshot.chunks().split_first()?;
+        let (version, last, chain, of_application): (&str, Seq, Digest, u64) =
+            postcard::from_bytes(head.bytes()).ok()?;
+        let (application, sessions) = rest.split_at_checked(usize::try_from(of_application).ok()?)?;
+        (version == HEAD).then_some(())?;
+        Some(Execution {
+            last,
+            chain,
+            application: A::restore(application)?,
+            sessions: Sessions::restore(sessions)?,
+        })
+    }
+
+    /// What an adversary does to its own replica: flips the lowest bit of the last byte
+    /// of the application's state that can be flipped so that it is still a state.
+    pub fn corrupt(&mut self) {
+        let chunks = self.application.snapshot();
+        for (place, chunk) in chunks.iter().enumerate().rev() {
+            let mut bytes = chunk.bytes().to_vec();
+            for at in (0..bytes.len()).rev() {
+                bytes[at] ^= 1;
+                let mut corrupted = chunks.clone();
+                corrupted[place] = Chunk::new(&bytes);
+                if let Some(application) = A::restore(&corrupted) {
+                    self.application = application;
+                    return;
+                }
+                bytes[at] ^= 1;
+            }
+        }
     }
 
     /// What a deliberate weakening does: every client's past is forgotten.
@@ -102,10 +128,10 @@ impl<A: Application> Execution<A> {
         bundle: &Bundle,
         replies: &mut Vec<Reply>,
     ) -> usize {
-        let sessions = self.sessions.entry(bundle.gateway()).or_default();
+        let gateway = bundle.gateway();
         let mut executed = 0;
         for request in bundle.requests() {
-            let result = match sessions.get(&request.session.number) {
+            let result = match self.sessions.get(gateway, request.session.number) {
                 Some(answer) if answer.counter > request.counter => continue,
                 Some(answer) if answer.counter == request.counter => answer.result.clone(),
                 _ => {
@@ -113,15 +139,13 @@ impl<A: Application> Execution<A> {
                     cx.mark(Mark::Applied { seq, session: request.session, counter: request.counter });
                     let result = self.application.execute(&request.operation);
                     let answer = Answer { counter: request.counter, seq, result: result.clone() };
-                    sessions.insert(request.session.number, answer);
+                    self.sessions.insert(gateway, request.session.number, answer);
                     result
                 }
             };
             replies.push(Reply { session: request.session, counter: request.counter, result });
         }
-        while sessions.len() > MOST_SESSIONS {
-            sessions.pop_first();
-        }
+        self.sessions.forget_oldest(gateway);
         executed
     }
 
@@ -131,9 +155,9 @@ impl<A: Application> Execution<A> {
     /// since.
     pub fn replies_again(&self, bundle: &Bundle) -> Option<(Seq, Vec<Reply>)> {
         let (mut first, mut replies) = (Seq(0), Vec::new());
-        let sessions = self.sessions.get(&bundle.gateway())?;
         for request in bundle.requests() {
-            let answer = sessions.get(&request.session.number).filter(|a| a.counter >= request.counter)?;
+            let answer = self.sessions.get(bundle.gateway(), request.session.number);
+            let answer = answer.filter(|answer| answer.counter >= request.counter)?;
             if answer.counter == request.counter {
                 if replies.is_empty() {
                     first = answer.seq;

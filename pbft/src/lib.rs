@@ -24,7 +24,8 @@
 //! | a stuck slot's votes | committed here | answer with a certificate; else with own votes |
 //! | a certificate of `q` COMMITs | of any view, from anyone | the slot is committed |
 //!
-//! Checkpoints and state transfer (§4.3, §4.6) are specified in [`transfer`], the
+//! Checkpoints (§4.3) are specified in [`checkpoint`], state transfer (§4.6) in
+//! [`transfer`], what a replica does whose state is wrong in [`divergence`], the
 //! view change (§4.4) in [`view_change`], what a new view proposes and why that is
 //! safe in [`new_view`], and what a replica does that lost its memory in
 //! [`recovery`].
@@ -55,9 +56,10 @@
 //! [`new_view`]. Execution follows sequence numbers without a gap, so logs are
 //! equal; a state that is taken over is the one that a quorum vouched for.
 
-mod checkpoint;
+pub mod checkpoint;
 mod config;
 mod core;
+pub mod divergence;
 mod execution;
 mod falsify;
 mod message;
@@ -66,6 +68,7 @@ pub mod recovery;
 mod replica;
 mod requests;
 mod resend;
+mod sessions;
 mod slot;
 pub mod transfer;
 pub mod view_change;

@@ -1,7 +1,7 @@
 //! Messages, what must be signed in them, and how they are admitted.
 
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Digest, Operation, Phase, Reason, ReplicaId, Seq, Signature,
+    Batch, Bundle, Claim, Class, Cluster, Digest, Phase, ProvenChunk, Reason, ReplicaId, Seq, Signature,
     Signer, View, Weakening, Wire, weakened,
 };
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ pub struct Certificate {
 pub struct CheckpointVote {
     /// The last slot executed.
     pub seq: Seq,
-    /// Digest of application, sessions and log.
+    /// Digest of application, sessions and log: of their [`kernel::Snapshot`].
     pub state: Digest,
     /// Whose statement.
     pub author: ReplicaId,
@@ -74,7 +74,7 @@ pub struct CheckpointVote {
 pub struct StableCheckpoint {
     /// The last slot executed.
     pub seq: Seq,
-    /// Digest of application, sessions and log.
+    /// Digest of application, sessions and log: of their [`kernel::Snapshot`].
     pub state: Digest,
     /// In ascending order of the authors, none twice.
     pub votes: Vec<(ReplicaId, Signature)>,
@@ -194,23 +194,19 @@ pub enum Message {
         /// The other.
         second: Box<Vote>,
     },
-    /// Asks for a part of the state after a checkpoint.
+    /// Asks for a chunk of the state after a checkpoint.
     FetchState {
         /// The checkpoint.
         seq: Seq,
-        /// The first byte wanted.
-        offset: u64,
+        /// Which chunk, counted from 0.
+        index: u64,
     },
-    /// A part of the state after a checkpoint.
+    /// A chunk of the state after a checkpoint.
     State {
         /// The checkpoint.
         seq: Seq,
-        /// Bytes in all.
-        total: u64,
-        /// Where this part begins.
-        offset: u64,
-        /// The part.
-        part: Operation,
+        /// The chunk, with the proof that the checkpoint's digest commits to it.
+        part: ProvenChunk,
     },
     /// A replica that lost its memory asks where the others are.
     Recover {
@@ -675,7 +671,7 @@ impl Wire for Message {
             Message::ViewChange(change) => change.claims(cluster),
             Message::NewView(new_view) => new_view.claims(cluster),
             Message::Conflict { first, second } => Message::conflict_claims(first, second, cluster),
-            // The state's digest is compared with a proven one.
+            // A chunk is proven by the digest of the checkpoint that it belongs to.
             Message::FetchState { .. } | Message::State { .. } => Ok(vec![]),
             Message::Recover { .. } => Ok(vec![]),
             Message::Recollection(answer) => answer.claims(from, cluster),

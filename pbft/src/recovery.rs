@@ -148,6 +148,7 @@ impl<A: Application> Core<A> {
         if let Step::CatchingUp { goal, .. } = self.recovery.step
             && stable >= goal
             && self.last_executed() >= stable
+            && !self.has_diverged()
         {
             self.recovery.step = Step::Done;
             cx.mark(Mark::Recovered { view: self.recovery.votes_from });

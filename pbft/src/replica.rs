@@ -161,6 +161,7 @@ impl<A: Application> Protocol for Replica<A> {
             Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
             Input::Expire(Timer::Resend) => self.resend(cx),
             Input::Expire(Timer::View) => self.core.expire_view(cx),
+            Input::Expire(Timer::Transfer) => self.core.expire_transfer(cx),
         }
         self.propose(cx);
         self.core.watch(cx);
@@ -168,5 +169,9 @@ impl<A: Application> Protocol for Replica<A> {
 
     fn status(&self, cluster: &Cluster) -> Status {
         self.core.status(cluster)
+    }
+
+    fn corrupt_state(&mut self) {
+        self.core.corrupt_state();
     }
 }

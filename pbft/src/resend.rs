@@ -84,6 +84,7 @@ impl<A: Application> Core<A> {
             || self.resend.unknown_view > self.views.wanted
             || self.recovery.is_pending()
             || self.checkpoints.stable() > self.last_executed()
+            || self.has_diverged()
             || self.last_begun(cluster) > self.last_executed()
             || !self.checkpoints.unstable_votes_of(id).is_empty()
             || self.resend.announced < self.last_executed()

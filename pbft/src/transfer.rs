@@ -1,200 +1,341 @@
-//! Checkpoints, and the state of others for a replica that was left behind
-//! (OSDI §4.3, §4.6).
+//! The state of others, for a replica that was left behind or whose own state is wrong
+//! (OSDI §4.6).
 //!
 //! | upon | condition | a replica does |
 //! | --- | --- | --- |
-//! | a slot executed | its number divisible by `K`, or enough payload since the last | CHECKPOINT to all; keep the state |
-//! | CHECKPOINTs | `q` for one state: *stable* | move the watermarks, forget what is below the one before |
-//! | a CHECKPOINT | for less than what is stable here, or for that once more | answer with the proof |
-//! | resend timer | a stable checkpoint lies beyond what was executed | ask one of its signers for the state, part by part |
-//! | all parts | the state's digest is the proven one | take it over |
-//! | | it is not, or the signer is silent | ask the next signer from the start |
+//! | resend timer | a stable checkpoint lies beyond what was executed | ask `f+1` of its signers for the first chunk |
+//! | its state contradicts a stable checkpoint | – | the same, at once ([`crate::divergence`]) |
+//! | a chunk | the checkpoint's digest proves it | keep it; ask its sender for another one |
+//! | | it does not | its sender loses its turn |
+//! | transfer timer | a signer owes a chunk for too long | it loses its turn |
+//! | a signer loses its turn | – | what it owes is asked of others |
+//! | | no signer is left | all get another turn, and more time; a newer checkpoint, if there is one, takes the place of this one |
+//! | all chunks | – | take the state over |
+//!
+//! # Why no peer can prolong it
+//!
+//! The digest that a quorum signed is the root of a hash tree over the chunks, their
+//! number and their bytes ([`kernel::Snapshot`]). So every chunk is checked alone, when it
+//! comes; the first one proves how much there is, and never more is kept than that. Every
+//! signer is asked for a few chunks at a time, and the oldest request counts: a
+//! signer that answers slowly, wrongly or not at all delays what it was asked for by one or
+//! two periods of the transfer timer, once in a round; in the meantime others deliver the
+//! rest. As `f+1` of the signers are honest, a round in which all lose their turn means
+//! that the network is slow: so they get twice the time in the next one. A chunk
+//! that comes late is as good as any.
 
-use crate::core::{Core, PbftProtocol};
+use crate::core::{Core, PbftProtocol, Timer};
 use crate::execution::Execution;
-use crate::message::{CheckpointVote, Message, StableCheckpoint};
-use kernel::{Application, Context, Mark, Operation, Reason, ReplicaId, Seq, Tallied, Weakening, weakened};
+use crate::message::{Message, StableCheckpoint};
+use kernel::{
+    Application, Chunk, Context, Extent, Mark, ProvenChunk, Reason, ReplicaId, Seq, Snapshot, Weakening,
+    weakened,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Chunks that are asked for at one time, of all signers together.
+const MOST_REQUESTS: usize = 32;
+/// Expiries of the transfer timer after which a chunk is overdue: between one and two
+/// periods.
+const PATIENCE: u32 = 2;
+/// The patience doubles at most so often.
+const MOST_DOUBLINGS: u32 = 5;
 
 /// A state on its way here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Transfer {
     proof: Arc<StableCheckpoint>,
-    from: ReplicaId,
-    received: Vec<u8>,
-    /// Nothing came since the resend timer ran out last.
-    idle: bool,
+    /// Known and proven as soon as a chunk is here.
+    extent: Option<Extent>,
+    received: BTreeMap<u64, Chunk>,
+    received_bytes: u64,
+    /// The lowest chunk that was never asked for.
+    next: u64,
+    /// Chunks that were asked of a signer that lost its turn.
+    unserved: BTreeSet<u64>,
+    servers: BTreeMap<ReplicaId, Server>,
+    /// Rounds in a row in which all signers lost their turn and nothing came.
+    failed_rounds: u32,
+    received_before_round: usize,
 }
 
-/// So many states at or below the stable checkpoint are kept: a state on its way
-/// must not be forgotten while the others go on.
-const STATES_KEPT: usize = 4;
-/// Bytes of a state that travel in one message.
-const PART_BYTES: usize = 1 << 20;
+/// A signer of the checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Server {
+    /// What it owes: the chunks asked for, and for how many more expiries of the timer.
+    owes: BTreeMap<u64, u32>,
+    lost_turn: bool,
+}
+
+impl Transfer {
+    fn new(proof: Arc<StableCheckpoint>, servers: &[ReplicaId], failed_rounds: u32) -> Transfer {
+        Transfer {
+            proof,
+            extent: None,
+            received: BTreeMap::new(),
+            received_bytes: 0,
+            next: 1,
+            unserved: BTreeSet::new(),
+            servers: servers.iter().map(|id| (*id, Server::default())).collect(),
+            failed_rounds,
+            received_before_round: 0,
+        }
+    }
+
+    fn note_request(&mut self, id: ReplicaId, index: u64) {
+        let patience = PATIENCE << self.failed_rounds.min(MOST_DOUBLINGS);
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.owes.insert(index, patience);
+        }
+    }
+
+    /// Decides what to ask next, and of whom: of those with the least to do.
+    fn next_request(&mut self) -> Option<(ReplicaId, u64)> {
+        let most = (MOST_REQUESTS / self.servers.len()).max(1);
+        let free = self.servers.iter().filter(|(_, server)| !server.lost_turn && server.owes.len() < most);
+        let (id, _) = free.min_by_key(|(_, server)| server.owes.len())?;
+        let (id, index) = (*id, self.next_chunk()?);
+        self.note_request(id, index);
+        Some((id, index))
+    }
+
+    fn next_chunk(&mut self) -> Option<u64> {
+        while let Some(index) = self.unserved.pop_first() {
+            if !self.received.contains_key(&index) {
+                return Some(index);
+            }
+        }
+        let chunks = self.extent?.chunks;
+        while self.next < chunks {
+            self.next += 1;
+            if !self.received.contains_key(&(self.next - 1)) {
+                return Some(self.next - 1);
+            }
+        }
+        None
+    }
+
+    /// What this signer owes is asked of others.
+    fn lose_turn(&mut self, id: ReplicaId) {
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.lost_turn = !weakened(Weakening::ServerKeepsItsTurn);
+            let owed = std::mem::take(&mut server.owes).into_keys();
+            self.unserved.extend(owed.filter(|index| !self.received.contains_key(index)));
+        }
+    }
+
+    /// A period of the timer is over: whoever owes a chunk for too long loses its turn.
+    fn expire(&mut self) {
+        if weakened(Weakening::ServerKeepsItsTurn) {
+            return;
+        }
+        let mut overdue = Vec::new();
+        for (id, server) in &mut self.servers {
+            for left in server.owes.values_mut() {
+                *left -= 1;
+            }
+            if server.owes.values().any(|left| *left == 0) {
+                overdue.push(*id);
+            }
+        }
+        overdue.into_iter().for_each(|id| self.lose_turn(id));
+    }
+
+    fn all_lost_their_turn(&self) -> bool {
+        self.servers.values().all(|server| server.lost_turn)
+    }
+
+    /// All get another turn.
+    fn begin_round(&mut self) {
+        self.failed_rounds = self.failed_rounds_now();
+        self.received_before_round = self.received.len();
+        self.servers.values_mut().for_each(|server| server.lost_turn = false);
+    }
+
+    fn failed_rounds_now(&self) -> u32 {
+        if self.received.len() > self.received_before_round { 0 } else { self.failed_rounds + 1 }
+    }
+
+    /// Takes a chunk. True if its sender deserves another request.
+    fn take(&mut self, from: ReplicaId, part: &ProvenChunk) -> bool {
+        let server = self.servers.get_mut(&from);
+        let owed = server.is_some_and(|server| server.owes.remove(&part.index).is_some());
+        let chunk = part.verify(&self.proof.state);
+        let chunk = chunk.or_else(|| weakened(Weakening::ChunkNotChecked).then(|| part.unchecked()));
+        let Some(chunk) = chunk else {
+            if owed {
+                self.unserved.insert(part.index);
+            }
+            self.lose_turn(from);
+            return false;
+        };
+        self.extent = Some(part.extent);
+        let bytes = chunk.bytes().len() as u64;
+        if self.received.insert(part.index, chunk).is_none() {
+            self.received_bytes += bytes;
+        }
+        true
+    }
+
+    fn is_complete(&self) -> bool {
+        self.extent.is_some_and(|extent| self.received.len() as u64 >= extent.chunks)
+    }
+}
 
 impl<A: Application> Core<A> {
-    // ---- Checkpoints (OSDI §4.3) ----
-
-    pub(crate) fn checkpoint<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, seq: Seq) {
-        self.bytes_since_checkpoint = 0;
-        self.states.insert(seq, Arc::new(self.execution.clone()));
-        let vote = CheckpointVote::sign(cx.cluster, cx.signer, seq, self.execution.digest());
-        cx.send_all(Message::Checkpoint(vote.clone()));
-        self.take_checkpoint(cx, vote);
+    /// The checkpoint whose state this replica needs: the stable one, if it did not
+    /// get there itself or got there with another state.
+    fn state_needed(&self) -> Option<Arc<StableCheckpoint>> {
+        let needed = |proof: &&Arc<StableCheckpoint>| proof.seq > self.last_executed() || self.has_diverged();
+        self.checkpoints.proof().filter(needed).cloned()
     }
 
-    /// Counts a checkpoint; when it becomes stable, what is below is forgotten.
-    /// Whoever votes for less, or once more, gets the proof.
-    pub(crate) fn take_checkpoint<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, vote: CheckpointVote) {
-        if vote.seq <= self.checkpoints.stable() {
-            let asks = vote.author != cx.id() && self.checkpoints.asks_for_proof(&vote);
-            if let Some(proof) = self.checkpoints.proof().filter(|_| asks) {
-                cx.send(vote.author, Message::Stable(Arc::clone(proof)));
-            }
-            return;
-        }
-        // Far-off numbers, which only a faulty replica sends yet, would fill the
-        // memory. An honest one is never further ahead than a window.
-        if vote.seq.0 > self.highest_kept().0 + 2 * self.config.checkpoint_interval {
-            return;
-        }
-        let stable = self.checkpoints.stable();
-        if self.checkpoints.count(&vote, cx.cluster.quorum()) == Tallied::Contradiction {
-            cx.reject(vote.author, None, Reason::ConflictingVote);
-        }
-        if self.checkpoints.stable() != stable {
-            self.collect_garbage(cx);
+    /// Bytes received of a state on its way, and bytes that its digest has proven so
+    /// far that there are; none if no state is on its way.
+    pub fn transferring(&self) -> Option<(u64, u64)> {
+        let transfer = self.transfer.as_ref()?;
+        Some((transfer.received_bytes, transfer.extent.map_or(0, |extent| extent.bytes)))
+    }
+
+    /// Begins to ask for the state after the stable checkpoint, if this replica needs it
+    /// and does not ask already.
+    pub(crate) fn fetch_state<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        match self.state_needed() {
+            None => self.stop_transfer(cx),
+            Some(proof) if self.transfer.is_none() => self.begin_transfer(cx, proof, 0),
+            Some(_) => {}
         }
     }
 
-    /// Takes the proof of a stable checkpoint.
-    pub(crate) fn take_stable<P: PbftProtocol>(
+    fn stop_transfer<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        if self.transfer.take().is_some() {
+            cx.cancel_timer(Timer::Transfer.into());
+        }
+    }
+
+    fn begin_transfer<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         proof: Arc<StableCheckpoint>,
+        failed_rounds: u32,
     ) {
-        if self.checkpoints.adopt(proof) {
-            self.collect_garbage(cx);
-            if self.transfer.as_ref().is_some_and(|transfer| transfer.received.is_empty()) {
-                self.transfer = None;
-                self.fetch_state(cx); // The one asked for may be gone.
+        let me = cx.id();
+        let mut servers: Vec<ReplicaId> =
+            proof.votes.iter().map(|(id, _)| *id).filter(|id| *id != me).collect();
+        if servers.is_empty() {
+            return;
+        }
+        // Not all begin with the same one.
+        servers.sort_by_key(|id| (*id < me, *id));
+        let seq = proof.seq;
+        let mut transfer = Transfer::new(proof, &servers, failed_rounds);
+        // Of so many one is honest. The first chunk is small.
+        for id in servers.into_iter().take(cx.cluster.weak_quorum()) {
+            transfer.note_request(id, 0);
+            cx.send(id, Message::FetchState { seq, index: 0 });
+        }
+        self.transfer = Some(transfer);
+        cx.set_timer(Timer::Transfer.into(), self.config.resend_after);
+    }
+
+    /// A newer checkpoint is stable: the state of an older one may be gone where it was
+    /// asked for, so as long as nothing of it came it is not waited for.
+    pub(crate) fn begin_transfer_anew<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        if self.transfer.as_ref().is_some_and(|transfer| transfer.received.is_empty()) {
+            self.stop_transfer(cx);
+            self.fetch_state(cx);
+        }
+    }
+
+    fn ask_for_chunks<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        let Some(transfer) = &mut self.transfer else {
+            return;
+        };
+        let seq = transfer.proof.seq;
+        while let Some((id, index)) = transfer.next_request() {
+            cx.send(id, Message::FetchState { seq, index });
+        }
+    }
+
+    /// The transfer timer ran out.
+    pub fn expire_transfer<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        let Some(newest) = self.state_needed() else {
+            return self.stop_transfer(cx);
+        };
+        let Some(transfer) = &mut self.transfer else {
+            return;
+        };
+        transfer.expire();
+        if transfer.all_lost_their_turn() {
+            if newest.seq > transfer.proof.seq || transfer.extent.is_none() {
+                let failed_rounds = transfer.failed_rounds_now();
+                return self.begin_transfer(cx, newest, failed_rounds);
             }
+            transfer.begin_round();
         }
+        self.ask_for_chunks(cx);
+        cx.set_timer(Timer::Transfer.into(), self.config.resend_after);
     }
 
-    /// Answers a replica that is stuck in a slot long past: with the proof of the
-    /// stable checkpoint. True if the slot is of that kind.
-    pub fn is_past<P: PbftProtocol>(&self, cx: &mut Context<'_, P>, stuck: ReplicaId, seq: Seq) -> bool {
-        let past = seq < self.oldest_kept();
-        if let Some(proof) = self.checkpoints.proof().filter(|_| past) {
-            cx.send(stuck, Message::Stable(Arc::clone(proof)));
-        }
-        past
-    }
-
-    fn collect_garbage<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
-        let stable = self.checkpoints.stable();
-        cx.mark(Mark::Stable { seq: stable });
-        self.slots = self.slots.split_off(&self.oldest_kept());
-        while self.states.range(..=stable).count() > STATES_KEPT {
-            self.states.pop_first();
-        }
-        self.stop_recovering_at(cx, stable);
-    }
-
-    // ---- State transfer (OSDI §4.6) ----
-
-    /// Asks for the state after the stable checkpoint, if this replica did not get
-    /// there itself.
-    pub(crate) fn fetch_state<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
-        let Some(proof) = self.checkpoints.proof().filter(|proof| proof.seq > self.last_executed()).cloned()
-        else {
-            self.transfer = None;
-            return;
-        };
-        if let Some(transfer) = &mut self.transfer
-            && transfer.proof.seq > self.execution.last()
-            && !std::mem::replace(&mut transfer.idle, true)
-        {
-            return; // Under way.
-        }
-        let last = self.transfer.as_ref().map(|transfer| transfer.from);
-        let signers = || proof.votes.iter().map(|(id, _)| *id).filter(|id| *id != cx.id());
-        let next = signers().find(|id| last.is_none_or(|last| *id > last)).or_else(|| signers().next());
-        let Some(from) = next else {
-            return;
-        };
-        cx.send(from, Message::FetchState { seq: proof.seq, offset: 0 });
-        self.transfer = Some(Transfer { proof, from, received: Vec::new(), idle: false });
-    }
-
-    /// Sends a part of the state after the stable checkpoint; for an earlier
-    /// checkpoint, the proof of the stable one.
+    /// Sends a chunk of the state after a checkpoint; if that state is not here any more,
+    /// the proof of the stable one.
     pub(crate) fn serve_state<P: PbftProtocol>(
-        &self,
+        &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
-        seq: Seq,
-        offset: u64,
+        (seq, index): (Seq, u64),
     ) {
-        let Some(state) = self.states.get(&seq) else {
-            if let Some(proof) = self.checkpoints.proof().filter(|proof| proof.seq > seq) {
-                cx.send(from, Message::Stable(Arc::clone(proof)));
+        if let Some(state) = self.states.serve(from, seq) {
+            if let Some(part) = state.prove(index) {
+                cx.send(from, Message::State { seq, part });
             }
-            return;
-        };
-        let bytes = state.snapshot();
-        let start = usize::try_from(offset).map_or(bytes.len(), |offset| offset.min(bytes.len()));
-        let end = bytes.len().min(start + PART_BYTES);
-        let part = Operation::new(&bytes[start..end]);
-        cx.send(from, Message::State { seq, total: bytes.len() as u64, offset, part });
+        } else if let Some(proof) = self.checkpoints.proof().filter(|proof| proof.seq > seq) {
+            cx.send(from, Message::Stable(Arc::clone(proof)));
+        }
     }
 
-    /// Takes a part of the state that was asked for.
+    /// Takes a chunk of the state that was asked for.
     pub(crate) fn take_state<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
         seq: Seq,
-        (total, offset): (u64, u64),
-        part: &Operation,
+        part: &ProvenChunk,
     ) {
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| {
-            transfer.from == from && transfer.proof.seq == seq && transfer.received.len() as u64 == offset
-        }) else {
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.proof.seq == seq) else {
             return; // Not asked for, or no longer.
         };
-        transfer.received.extend_from_slice(&part.0);
-        transfer.idle = false;
-        let received = transfer.received.len() as u64;
-        if received < total && !part.0.is_empty() {
-            cx.send(from, Message::FetchState { seq, offset: received });
-            return;
+        if !transfer.take(from, part) {
+            cx.reject(from, None, Reason::DigestMismatch);
         }
-        let proven = transfer.proof.state;
-        let state = Execution::restore(&transfer.received);
-        let matches = |state: &Execution<A>| {
-            state.last() == seq && (state.digest() == proven || weakened(Weakening::StateNotCompared))
-        };
-        match state.filter(matches) {
-            Some(state) => self.adopt_state(cx, state),
-            None => {
-                cx.reject(from, None, Reason::DigestMismatch);
-                transfer.idle = true;
-                self.fetch_state(cx);
-            }
+        if !transfer.is_complete() {
+            return self.ask_for_chunks(cx);
+        }
+        let received = std::mem::take(&mut transfer.received);
+        self.stop_transfer(cx);
+        let snapshot = Snapshot::new(received.into_values().collect());
+        match Execution::restore(&snapshot).filter(|state| state.last() == seq) {
+            Some(state) => self.adopt_state(cx, state, snapshot),
+            // A quorum vouched for what the application cannot read.
+            None => cx.reject(from, None, Reason::DigestMismatch),
         }
     }
 
-    fn adopt_state<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, state: Execution<A>) {
-        self.transfer = None;
+    fn adopt_state<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        state: Execution<A>,
+        snapshot: Snapshot,
+    ) {
         let seq = state.last();
-        if seq <= self.last_executed() {
+        if seq <= self.last_executed() && !self.has_diverged() {
             return; // It got there itself meanwhile.
         }
         cx.mark(Mark::StateAdopted { seq, chain: state.chain() });
-        self.states.insert(seq, Arc::new(state.clone()));
+        self.states.keep(seq, snapshot);
         self.execution = state;
+        self.divergence.heal();
         self.bytes_since_checkpoint = 0;
         self.slots = self.slots.split_off(&self.oldest_kept());
         self.stop_watching_executed();

@@ -1,5 +1,5 @@
 //! `amnesia` and `twins`: more than one instance of the replica, one after the
-//! other or side by side.
+//! other or side by side. And `diverge`, which like `amnesia` happens once.
 
 use super::{Adversary, Instance, Which};
 use crate::behaviour::{Act, Behaviour};
@@ -14,26 +14,28 @@ impl<P: Protocol> Adversary<P> {
         Instance { number, replica: P::clone(&self.initial.0) }
     }
 
-    /// `amnesia`: whether this vote is the last thing that the replica remembers.
-    pub(super) fn forgets_after(&mut self, cx: &Context<'_, Self>, effect: &Effect<P>) -> bool {
+    /// `amnesia`, `diverge`: whether what happens once, having sent a message, happens
+    /// after this one. Only a vote is worth forgetting.
+    pub(super) fn happens_once(&mut self, cx: &Context<'_, Self>, act: &Act, effect: &Effect<P>) -> bool {
         let Effect::Send { to, message } = effect else {
             return false;
         };
-        if self.behaviours.is_empty() || message.class() != Class::Vote {
+        let is_on = self.behaviours.iter().any(|behaviour| behaviour.act == *act);
+        if !is_on || (*act == Act::Amnesia && message.class() != Class::Vote) {
             return false;
         }
         let moment = self.moment(cx.cluster, cx.now);
         let traits = MessageTraits { seq: message.seq(), kind: message.kind() };
-        let forgets = |(place, behaviour): &(usize, &Behaviour)| {
+        let happens = |(place, behaviour): &(usize, &Behaviour)| {
             let when = &behaviour.when;
             let concerns = match to {
                 To::All => true,
                 To::One(id) => when.concerns(*id),
             };
             let is_due = when.holds(moment) && when.covers(traits) && concerns;
-            behaviour.act == Act::Amnesia && is_due && !self.begun.contains(place)
+            behaviour.act == *act && is_due && !self.begun.contains(place)
         };
-        let place = self.behaviours.iter().enumerate().find(forgets).map(|(place, _)| place);
+        let place = self.behaviours.iter().enumerate().find(happens).map(|(place, _)| place);
         place.is_some_and(|place| self.begun.insert(place))
     }
 

@@ -5,7 +5,7 @@ use super::message::{Message, Statement, Step};
 use super::replica::{Replica, Timer, max_faulty, view};
 use super::stores::{PER_FETCH, Stores};
 use crate::trust::TrustTable;
-use kernel::{Application, Bundle, Context, Effect, Mark, Micros, Reason, ReplicaId, ReplyBundle, Seq};
+use kernel::{Application, Bundle, Context, Effect, Mark, Micros, Reason, ReplicaId, ReplyBundle, Seq, Snapshot};
 use pbft::Execution;
 use std::sync::Arc;
 
@@ -194,7 +194,7 @@ impl<A: Application> Replica<A> {
             }
         } else if next <= last && last.next() == self.current {
             let trust = Arc::clone(&self.trust);
-            let state = self.execution.snapshot();
+            let state = self.execution.snapshot().to_bytes();
             cx.send(to, Message::state(cx.cluster, cx.signer, last, trust, state));
         }
     }
@@ -211,8 +211,8 @@ impl<A: Application> Replica<A> {
         if self.fetching.is_none() || header.seq < self.current {
             return;
         }
-        let Some(execution) = Execution::restore(state).filter(|e: &Execution<A>| e.last() == header.seq)
-        else {
+        let state = Snapshot::from_bytes(state).and_then(|state| Execution::restore(&state));
+        let Some(execution) = state.filter(|state: &Execution<A>| state.last() == header.seq) else {
             cx.reject(from, None, Reason::DigestMismatch);
             return;
         };

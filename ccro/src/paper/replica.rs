@@ -565,4 +565,8 @@ impl<A: Application> Protocol for Replica<A> {
             trust_milli: self.trust.all(cluster),
         }
     }
+
+    fn corrupt_state(&mut self) {
+        self.execution.corrupt();
+    }
 }

@@ -7,7 +7,8 @@ use crate::message::{
     Certificate, CheckpointVote, Message, NewView, Recollection, StableCheckpoint, ViewChange, Vote,
 };
 use kernel::{
-    Batch, Choose, Cluster, Digest, Falsify, Forgery, Operation, Phase, Seq, Signer, Subject, View,
+    Batch, Choose, Cluster, Digest, Extent, Falsify, Forgery, Operation, Phase, Seq, Signer, StateForgery,
+    Subject, View,
 };
 use std::sync::Arc;
 
@@ -50,8 +51,8 @@ impl NewView {
 }
 
 /// The same but for one bit near the end, so that it may still be read as a state.
-fn corrupted(part: &Operation) -> Operation {
-    let mut bytes = part.0.to_vec();
+fn corrupted(bytes: &Operation) -> Operation {
+    let mut bytes = bytes.0.to_vec();
     if let Some(last) = bytes.last_mut() {
         *last ^= 1;
     }
@@ -110,8 +111,8 @@ impl Falsify for Message {
                 Message::Progress { view: view.next(), executed: Seq(executed.0 + 1000) }
             }
             Message::Fetched { seq, .. } => Message::Fetched { seq: *seq, batch: Arc::new(Batch::default()) },
-            Message::State { seq, total, offset, part } => {
-                Message::State { seq: *seq, total: *total, offset: *offset, part: corrupted(part) }
+            Message::State { .. } => {
+                self.misserved(StateForgery::Bit).expect("it is a part of a state")
             }
             Message::ViewChange(change) if change.author == signer.id() => {
                 Message::ViewChange(Arc::new(change.falsified(cluster, signer)))
@@ -167,6 +168,22 @@ impl Falsify for Message {
         forge::forged(self, forgery, cluster, signer)
     }
 
+    fn misserved(&self, forgery: StateForgery) -> Option<Message> {
+        let Message::State { seq, part } = self else {
+            return None;
+        };
+        let mut part = part.clone();
+        match forgery {
+            StateForgery::Bit => part.bytes = corrupted(&part.bytes),
+            StateForgery::Extent => {
+                part.extent = Extent { chunks: u64::MAX, bytes: u64::MAX };
+                part.path.resize(64, Digest::ZERO);
+            }
+            StateForgery::Short => part.bytes = Operation::new(&part.bytes.0[..part.bytes.0.len().min(1)]),
+        }
+        Some(Message::State { seq: *seq, part })
+    }
+
     fn needless_view_changes(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Message> {
         let demand = |ahead: u64| {
             let target = View(view.0 + ahead);
@@ -186,7 +203,7 @@ impl Falsify for Message {
             }
             1 => Message::Stuck { seq, complaint: true, votes: vec![] },
             2 => Message::Fetch { seq: near, digest },
-            3 => Message::FetchState { seq: near, offset: 0 },
+            3 => Message::FetchState { seq: near, index: 0 },
             4 => Message::Checkpoint(CheckpointVote::sign(cluster, signer, seq, digest)),
             _ => Message::Progress { view: View(choose.below(20)), executed: seq },
         }
