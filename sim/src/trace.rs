@@ -21,6 +21,9 @@ pub struct Trace {
     pub lifecycle: Vec<Lifecycle>,
     /// Replicas that misbehaved at some time or were given the means to.
     pub faulty: BTreeSet<u16>,
+    /// Replicas whose state was damaged at some time, or may have been: what they say
+    /// of it is wrong until they notice. In all else they keep the rules.
+    pub damaged: BTreeSet<u16>,
     /// Replicas whose messages were found to be invalid or contradictory.
     pub caught: BTreeSet<ReplicaId>,
 }
@@ -113,6 +116,7 @@ impl Trace {
             marks: Vec::new(),
             lifecycle: Vec::new(),
             faulty: BTreeSet::new(),
+            damaged: BTreeSet::new(),
             caught: BTreeSet::new(),
         }
     }

@@ -213,9 +213,7 @@ impl<P: Protocol> World<P> {
             let id = signer.id();
             let own = faults.iter().filter(|(faulty, _)| *faulty == id.0);
             let behaviours: Vec<Behaviour> = own.flat_map(|(_, behaviours)| behaviours.clone()).collect();
-            if !behaviours.is_empty() {
-                self.trace.faulty.insert(id.0);
-            }
+            self.note_behaviours(id, &behaviours);
             self.nodes.push(Node {
                 replica: Adversary::new((self.make)(id, Memory::Fresh), behaviours),
                 signer,
@@ -341,11 +339,17 @@ impl<P: Protocol> World<P> {
         self.trace.lifecycle.push(Lifecycle { at_us, replica, change, marks });
     }
 
+    fn note_behaviours(&mut self, id: ReplicaId, behaviours: &[Behaviour]) {
+        for behaviour in behaviours {
+            let nodes =
+                if behaviour.keeps_rules() { &mut self.trace.damaged } else { &mut self.trace.faulty };
+            nodes.insert(id.0);
+        }
+    }
+
     /// Replaces a node's behaviours.
     pub fn set_behaviours(&mut self, id: ReplicaId, behaviours: Vec<Behaviour>) {
-        if !behaviours.is_empty() {
-            self.trace.faulty.insert(id.0);
-        }
+        self.note_behaviours(id, &behaviours);
         let node = &mut self.nodes[usize::from(id.0)];
         node.replica.set_behaviours(behaviours);
         if !node.down {
@@ -585,6 +589,10 @@ impl<P: Protocol> World<P> {
             Mark::Executed { seq, digest, requests, .. } => {
                 let digest = digest.to_string();
                 self.nodes[usize::from(id.0)].log.push(Executed { seq: seq.0, digest, requests });
+            }
+            // It may be behind what was executed on a state that was wrong.
+            Mark::StateAdopted { seq, .. } => {
+                self.nodes[usize::from(id.0)].log.retain(|entry| entry.seq <= seq.0);
             }
             Mark::Committed { path, .. } => *self.paths.entry(path).or_default() += 1,
             Mark::VoteReceived { author, contradicts: true, .. } => {

@@ -20,6 +20,8 @@ pub const PBFT: Flow<Pbft> = Flow {
         Memory::Lost => Pbft::recovering(pbft_config(settings, n), OpaqueLog::default()),
     },
     kept: |replica| kept(replica.core()),
+    transferred: |replica| replica.core().transferring().map_or(0, |(received, _)| received),
+    state: |replica| replica.core().state_digest(),
     tolerates: kernel::cluster::max_faulty,
     withstands_faults: true,
 };
@@ -32,6 +34,8 @@ pub const CCRO: Flow<Ccro> = Flow {
         Memory::Lost => Ccro::recovering(ccro_config(settings, n), OpaqueLog::default()),
     },
     kept: |replica| kept(replica.core()),
+    transferred: |replica| replica.core().transferring().map_or(0, |(received, _)| received),
+    state: |replica| replica.core().state_digest(),
     tolerates: kernel::cluster::max_faulty,
     withstands_faults: true,
 };
@@ -42,6 +46,8 @@ pub const CCRO_PAPER: Flow<CcroPaper> = Flow {
     name: "ccro-paper",
     make: |settings, n, _| CcroPaper::new(&pbft_config(settings, n), OpaqueLog::default()),
     kept: |_| (0, 0),
+    transferred: |_| 0,
+    state: CcroPaper::state_digest,
     tolerates: ccro::paper::max_faulty,
     withstands_faults: false,
 };

@@ -11,6 +11,7 @@
 //! | [`votes`] | an honest replica votes once, and never below a view that it left for |
 //! | [`reports`] | a VIEW-CHANGE forgets nothing that its sender promised |
 //! | [`checkpoints`] | a quorum behind every stable checkpoint; no invented state |
+//! | [`states`] | equal logs have equal states; who lacks a state gets it in time |
 //! | [`bounded`] | watermarks hold; what is kept is bounded |
 //! | [`liveness`] | after healing all is answered and all logs are equal |
 //! | [`logs`] | agreement and order of logs alone, where no marks were recorded |
@@ -25,6 +26,7 @@ pub mod logs;
 pub mod messages;
 mod moments;
 pub mod reports;
+pub mod states;
 #[cfg(test)]
 mod testing;
 pub mod total_order;
@@ -53,6 +55,10 @@ pub enum Property {
     Reports,
     /// [`checkpoints`].
     Checkpoints,
+    /// [`states`].
+    States,
+    /// [`states::caught_up`].
+    CaughtUp,
     /// [`bounded`].
     BoundedState,
     /// [`liveness::answered`].
@@ -82,7 +88,7 @@ impl Property {
 
     /// Whether a breach is one of safety; else it is one of liveness.
     pub fn is_safety(self) -> bool {
-        !matches!(self, Property::Liveness | Property::EqualLogs)
+        !matches!(self, Property::Liveness | Property::EqualLogs | Property::CaughtUp)
     }
 }
 
@@ -96,6 +102,8 @@ impl fmt::Display for Property {
             Property::Votes => "one vote",
             Property::Reports => "view-change reports",
             Property::Checkpoints => "checkpoint agreement",
+            Property::States => "equal states",
+            Property::CaughtUp => "caught up",
             Property::BoundedState => "bounded state",
             Property::Liveness => "liveness",
             Property::EqualLogs => "equal logs",
@@ -123,5 +131,6 @@ pub fn check_votes(trace: &Trace) -> Result<(), Violation> {
     Property::Votes.judge(votes::check(trace))?;
     Property::Reports.judge(reports::check(trace))?;
     Property::Certificates.judge(certificates::check(trace))?;
-    Property::Checkpoints.judge(checkpoints::check(trace))
+    Property::Checkpoints.judge(checkpoints::check(trace))?;
+    Property::States.judge(states::check(trace))
 }

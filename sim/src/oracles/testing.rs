@@ -82,6 +82,16 @@ impl Trace {
         self.mark(replica, Mark::StateAdopted { seq: Seq(seq), chain: digest(chain) })
     }
 
+    pub(crate) fn damaged(mut self, replicas: &[u16]) -> Trace {
+        self.damaged.extend(replicas);
+        self
+    }
+
+    pub(crate) fn diverge(self, replica: u16, seq: u64) -> Trace {
+        let (own, proven) = (digest("own"), digest("proven"));
+        self.mark(replica, Mark::Diverged { seq: Seq(seq), own, proven })
+    }
+
     pub(crate) fn stable(self, replica: u16, seq: u64) -> Trace {
         self.mark(replica, Mark::Stable { seq: Seq(seq) })
     }

@@ -1,5 +1,6 @@
 //! Total order: every honest replica executes 1, 2, 3, … without a gap, from the
-//! beginning or from a state that it adopted, and the requests of a slot are
+//! beginning or from a state that it adopted (behind what it executed only if that
+//! was found to be wrong), and the requests of a slot are
 //! applied everywhere alike. So any two sequences of applied requests are
 //! prefixes of one another.
 
@@ -10,10 +11,19 @@ use std::collections::{BTreeMap, HashMap};
 
 type Applied = Vec<(SessionId, u64)>;
 
+/// How far a replica is.
+#[derive(Default)]
+struct Position {
+    last: u64,
+    /// What was applied of the next slot.
+    applied: Applied,
+    has_diverged: bool,
+}
+
 /// Judges a run. The error names the first breach.
 pub fn check(trace: &Trace) -> Result<(), String> {
     let mut slots: HashMap<u64, (ReplicaId, Applied)> = HashMap::new();
-    let mut replicas: BTreeMap<ReplicaId, (u64, Applied)> = BTreeMap::new();
+    let mut replicas: BTreeMap<ReplicaId, Position> = BTreeMap::new();
     for moment in trace.honest_moments() {
         let (replica, mark) = match moment {
             Moment::Restarted(replica) => {
@@ -22,7 +32,7 @@ pub fn check(trace: &Trace) -> Result<(), String> {
             }
             Moment::Marked(replica, mark) => (replica, mark),
         };
-        let (last, applied) = replicas.entry(replica).or_default();
+        let Position { last, applied, has_diverged } = replicas.entry(replica).or_default();
         match mark {
             Mark::Applied { seq, session, counter } => {
                 if seq.0 != *last + 1 {
@@ -47,11 +57,14 @@ pub fn check(trace: &Trace) -> Result<(), String> {
                 compare(&mut slots, seq.0, replica, applied)?;
             }
             Mark::StateAdopted { seq, .. } => {
-                if seq.0 <= *last {
+                if seq.0 <= *last && !std::mem::take(has_diverged) {
                     return Err(format!("replica {replica} went back from slot {last} to slot {seq}"));
                 }
                 *last = seq.0;
+                *has_diverged = false;
+                applied.clear();
             }
+            Mark::Diverged { .. } => *has_diverged = true,
             _ => {}
         }
     }
@@ -99,6 +112,9 @@ mod tests {
         assert!(check(&twice).unwrap_err().contains("slot 1 after slot 1"));
         let back = trace(4).adopt(0, 5, "a").adopt(0, 5, "a");
         assert!(check(&back).unwrap_err().contains("went back"));
+        let healed = trace(4).adopt(0, 5, "a").diverge(0, 4).adopt(0, 4, "a");
+        assert_eq!(check(&healed), Ok(()));
+        assert!(check(&healed.adopt(0, 4, "a")).unwrap_err().contains("went back"));
     }
 
     #[test]

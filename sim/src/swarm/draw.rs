@@ -8,7 +8,59 @@ use kernel::{Choose as _, SeededChoice};
 /// Draws the schedule of a seed for a flow that tolerates `tolerates(n)` faulty
 /// nodes among `n`. The same seed draws the same, everywhere.
 pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
-    if seed % 4 == 3 { hostile(protocol, seed, tolerates) } else { varied(protocol, seed, tolerates) }
+    match seed % 8 {
+        3 | 7 => hostile(protocol, seed, tolerates),
+        5 if protocol != "ccro-paper" => left_behind(protocol, seed, tolerates),
+        _ => varied(protocol, seed, tolerates),
+    }
+}
+
+/// Few slots between checkpoints and a replica that is cut off for many of them, so that
+/// it needs the state of others, some of whom serve theirs badly; or one of them, the
+/// commander maybe, has a damaged state and does not know.
+pub fn left_behind(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
+    let mut dice = Dice(SeededChoice::new(seed ^ 0x1ef7_be41_4d57_a7e5));
+    let nodes = dice.one_of(&[4, 4, 4, 4, 5, 6, 7, 7, 10]);
+    let heal_us = 1000 * dice.between(200, 900);
+    let targets = dice.targets(nodes, tolerates(nodes));
+    let others: Vec<u16> = (0..nodes).filter(|node| !targets.contains(node)).collect();
+    let away = dice.one_of(&others);
+    let mut network = Network { name: "left behind".into(), ..Network::default() };
+    network.delay = Delay::Uniform(50.0, dice.between(100, 1000) as f64);
+    network.loss = dice.one_of(&[0.0, 0.0, 0.05, 0.2]);
+    let from_us = dice.between(0, heal_us / 8);
+    let until_us = dice.one_of(&[heal_us / 2, heal_us / 2, heal_us]);
+    network.partitions.push(Partition { groups: vec![vec![away]], from_us, until_us });
+    let settings = Settings {
+        batch_max: dice.one_of(&[1, 1, 1, 4]),
+        checkpoint_interval: dice.one_of(&[4, 4, 5, 8]),
+        ..dice.settings(nodes)
+    };
+    let fault = |dice: &mut Dice, node: u16| {
+        let act = dice.state_fault();
+        Fault { node, behaviours: vec![act.parse().expect("written as people do")], from_us: 0 }
+    };
+    Schedule {
+        protocol: protocol.to_owned(),
+        seed,
+        nodes,
+        heal_us,
+        reform: dice.percent(25),
+        patience_us: 300_000_000,
+        settings,
+        network,
+        faults: targets.iter().map(|node| fault(&mut dice, *node)).collect(),
+        crashes: vec![],
+        clients: (0..dice.between(1, 3))
+            .map(|_| Client {
+                gateway: dice.one_of(&others),
+                begins_us: 0,
+                pause_us: 0,
+                sessions: dice.one_of(&[1, 1, 2, 3]),
+                requests: dice.between(10, 50),
+            })
+            .collect(),
+    }
 }
 
 /// Anything that could come up in practice, and much that would not.
@@ -269,6 +321,21 @@ impl Dice {
             16 => "twins".to_owned(),
             17 => format!("view-change-spam={}ms", self.between(10, 200)),
             _ => format!("flood={}", self.between(50, 1000)),
+        }
+    }
+
+    /// Serves its state badly, or has a bad state itself.
+    fn state_fault(&mut self) -> String {
+        match self.between(0, 9) {
+            0 => "bad-state".to_owned(),
+            1 => "bad-state=bit".to_owned(),
+            2 => "bad-state=extent".to_owned(),
+            3 => "bad-state=short".to_owned(),
+            4 => "bad-state=silence".to_owned(),
+            5 => format!("delay={}us[kind=state]", self.between(1000, 200_000)),
+            6 => "malicious[kind=state;stable-checkpoint;checkpoint]".to_owned(),
+            7 => format!("diverge[after={}us]", self.between(0, 400_000)),
+            _ => format!("diverge[seq={}..]", self.between(1, 40)),
         }
     }
 

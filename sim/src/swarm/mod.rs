@@ -23,6 +23,7 @@ pub use schedule::{BadSchedule, Schedule, Settings};
 pub use shrink::shrink;
 
 use crate::setup::Memory;
+use kernel::Digest;
 
 /// What the swarm needs to know of a flow, and may not depend on.
 pub struct Flow<P> {
@@ -32,6 +33,10 @@ pub struct Flow<P> {
     pub make: fn(&Settings, u16, Memory) -> P,
     /// Slots that a replica keeps, and votes in them.
     pub kept: fn(&P) -> (usize, usize),
+    /// Bytes that a replica keeps of a state on its way.
+    pub transferred: fn(&P) -> u64,
+    /// Digest of a replica's state.
+    pub state: fn(&P) -> Digest,
     /// Faulty nodes that it tolerates among so many.
     pub tolerates: fn(u16) -> usize,
     /// Whether it promises to keep its word whatever those nodes do. Else it

@@ -1,13 +1,14 @@
 //! Plays a schedule in a world and has the oracles judge it.
 
 use super::Flow;
-use super::schedule::{Client, Schedule};
+use super::schedule::{Client, Schedule, Settings};
 use crate::network::Network;
+use crate::oracles::states::{self, Behind};
 use crate::oracles::{self, Property, Violation, bounded::Kept};
 use crate::setup::Setup;
 use crate::trace::Trace;
 use crate::world::World;
-use kernel::{Cluster, ClusterId, Digest, Protocol, ReplicaId};
+use kernel::{Cluster, ClusterId, Digest, Protocol, ReplicaId, Seq};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,6 +25,10 @@ pub struct Verdict {
     pub ended_us: u64,
 }
 
+/// In a healed network, a replica lacks the state of a stable checkpoint for at most so
+/// many periods of the resend timer: 32 until it asks, as the timer has doubled, and as
+/// many again for each of several rounds whose patience has doubled, too.
+const MOST_PERIODS_BEHIND: u64 = 200;
 /// How often the end is looked for after healing, virtual microseconds.
 const SLICE_US: u64 = 20_000;
 
@@ -72,6 +77,7 @@ struct Player<'a, P: Protocol> {
     seen: usize,
     down: BTreeSet<u16>,
     kept: Vec<Kept>,
+    behind: Vec<Behind>,
 }
 
 impl<'a, P: Protocol + 'static> Player<'a, P> {
@@ -100,6 +106,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             seen: 0,
             down: BTreeSet::new(),
             kept: Vec::new(),
+            behind: Vec::new(),
         }
     }
 
@@ -123,10 +130,39 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         self.run_to(self.schedule.heal_us);
         self.heal();
         let deadline_us = self.schedule.heal_us + self.schedule.patience_us;
+        self.run_until_done(deadline_us);
+        if !self.world.trace().damaged.is_empty() {
+            self.bring_damage_to_light(deadline_us);
+            self.run_until_done(deadline_us);
+        }
+        deadline_us
+    }
+
+    fn run_until_done(&mut self, deadline_us: u64) {
         while self.world.now_us() < deadline_us && !self.is_done() {
             self.run_to(deadline_us.min(self.world.now_us() + SLICE_US));
         }
-        deadline_us
+    }
+
+    /// A damaged state is noticed at the next checkpoint: so there must be one after the
+    /// last damage, and a few slots more, so that all get to know of it.
+    fn bring_damage_to_light(&mut self, deadline_us: u64) {
+        let trace = self.world.trace();
+        let damaged: Vec<u16> = trace.damaged.difference(&trace.faulty).copied().collect();
+        let Some(gateway) = trace.honest().into_iter().find(|id| !damaged.contains(&id.0)) else {
+            return;
+        };
+        for node in damaged {
+            self.world.set_behaviours(ReplicaId(node), vec![]);
+        }
+        for number in 0..3 * self.schedule.settings.checkpoint_interval {
+            let first = self.world.submit_again(gateway, &[&[u8::MAX, number as u8]]);
+            let left_us = deadline_us.saturating_sub(self.world.now_us());
+            let answered = |world: &World<P>| world.accepted().iter().any(|outcome| outcome.request == first);
+            self.world.run_until(answered, left_us);
+            self.listen();
+            self.probe();
+        }
     }
 
     fn judge(&self, deadline_us: u64) -> Result<(), Violation> {
@@ -134,7 +170,10 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         oracles::check_results(trace)?;
         if self.flow.withstands_faults {
             oracles::check_votes(trace)?;
-            let interval = self.schedule.settings.checkpoint_interval;
+            let Settings { checkpoint_interval: interval, resend_after_us, .. } = self.schedule.settings;
+            let (healed_us, most_us) = (self.schedule.heal_us, MOST_PERIODS_BEHIND * resend_after_us);
+            Property::CaughtUp.judge(states::caught_up(trace, &self.behind, healed_us, most_us))?;
+            Property::States.judge(states::equal(&self.states()))?;
             Property::BoundedState.judge(oracles::bounded::check(trace, interval, &self.kept))?;
         }
         Property::Liveness.judge(oracles::liveness::answered(trace, deadline_us))?;
@@ -258,10 +297,26 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
 
     fn probe(&mut self) {
         let at_us = self.world.now_us();
-        for replica in self.world.trace().cluster.replicas() {
-            let (slots, votes) = (self.flow.kept)(self.world.replica(replica.0));
+        let cluster = &self.world.trace().cluster;
+        for replica in cluster.replicas() {
+            let inner = self.world.replica(replica.0);
+            let (slots, votes) = (self.flow.kept)(inner);
             self.kept.push(Kept { replica, at_us, slots, votes });
+            let status = inner.status(cluster);
+            let is_behind = !self.down.contains(&replica.0) && status.stable_checkpoint > status.last_executed;
+            let received_bytes = (self.flow.transferred)(inner);
+            self.behind.push(Behind { replica, at_us, is_behind, received_bytes });
         }
+    }
+
+    /// How far the honest replicas have come, and in which state they are.
+    fn states(&self) -> Vec<(ReplicaId, Seq, Digest)> {
+        let trace = self.world.trace();
+        let state = |id: ReplicaId| {
+            let replica = self.world.replica(id.0);
+            (id, replica.status(&trace.cluster).last_executed, (self.flow.state)(replica))
+        };
+        trace.honest().into_iter().map(state).collect()
     }
 }
 
