@@ -5,7 +5,7 @@ use adversary::Behaviour;
 use apps::OpaqueLog;
 use kernel::weakening::assert_missed;
 use kernel::{
-    Application as _, Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Status, View, Weakening,
+    Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Snapshot, Status, View, Weakening,
 };
 use pbft::{Config, Execution, Replica};
 use sim::oracles::check_votes;
@@ -172,27 +172,79 @@ fn every_replica_in_turn_is_killed_and_started_again() {
 
 #[test]
 fn a_state_is_the_one_that_its_digest_names() {
-    let execution = Execution::new(OpaqueLog::default());
-    let restored = Execution::<OpaqueLog>::restore(&execution.snapshot()).unwrap();
+    let mut execution = Execution::new(OpaqueLog::default());
+    let snapshot = execution.snapshot();
+    let restored = Execution::<OpaqueLog>::restore(&snapshot).unwrap();
     assert_eq!((restored.digest(), restored.last()), (execution.digest(), Seq(0)));
     assert_eq!(restored, execution);
-    assert!(Execution::<OpaqueLog>::restore(b"no state").is_none());
-    assert!(OpaqueLog::restore(b"no log").is_none());
+    assert!(Execution::<OpaqueLog>::restore(&Snapshot::new(snapshot.chunks()[1..].to_vec())).is_none());
+    assert!(Execution::<OpaqueLog>::restore(&Snapshot::new(vec![])).is_none());
+    execution.corrupt();
+    assert_ne!(execution.digest(), restored.digest());
+    assert_eq!(execution.last(), restored.last());
 }
 
 #[test]
-fn a_state_that_is_not_the_proven_one_is_not_taken_over() {
-    // Replica 0 is the first one that is asked, and lies about its state.
-    let mut world = world(4, 3, &[(0, "malicious[kind=state]")], Network::default());
-    world.crash(ReplicaId(3));
+fn a_lying_or_slow_state_server_does_not_hold_a_replica() {
+    let period = Config::for_cluster(4).resend_after.0;
+    for fault in [
+        "malicious[kind=state]",
+        "bad-state",
+        "bad-state=bit",
+        "bad-state=extent",
+        "bad-state=short",
+        "bad-state=silence",
+        "delay=60s[kind=state]",
+        "drop=0.9[kind=state]",
+    ] {
+        // Replica 0 is among the first who are asked.
+        let mut world = world(4, 3, &[(0, fault)], Network::default());
+        world.crash(ReplicaId(3));
+        for round in 0..12u8 {
+            // So many sessions that the state has many chunks.
+            let operations: Vec<[u8; 2]> = (0..250).map(|place| [round, place]).collect();
+            let operations: Vec<&[u8]> = operations.iter().map(<[u8; 2]>::as_slice).collect();
+            world.submit_all(ReplicaId(1), &operations);
+            world.run(SECOND / 20);
+        }
+        submit(&mut world, 1, 30);
+        world.restart(ReplicaId(3));
+        let adopted = |world: &World<Pbft>| {
+            let is_adoption = |mark: &Mark| matches!(mark, Mark::StateAdopted { .. });
+            world.trace().marks.iter().any(|s| s.replica == ReplicaId(3) && is_adoption(&s.mark))
+        };
+        // It asks at the resend timer at the latest, and loses two periods to the liar.
+        assert!(world.run_until(adopted, 4 * period), "{fault}");
+        world.run(20 * SECOND);
+        submit(&mut world, 1, 2);
+        world.run(20 * SECOND);
+        world.judge().unwrap();
+        assert_eq!(status(&world, 3).last_executed, status(&world, 1).last_executed, "{fault}");
+        assert_eq!(world.replica(3).core().state_digest(), world.replica(1).core().state_digest());
+    }
+}
+
+#[test]
+fn a_replica_whose_state_is_damaged_notices_and_is_whole_again() {
+    let mut world = world(4, 3, &[(3, "diverge[seq=5]")], Network::default());
     submit(&mut world, 1, 30);
-    world.restart(ReplicaId(3));
-    world.run(20 * SECOND);
-    submit(&mut world, 1, 2);
-    world.run(20 * SECOND);
     world.judge().unwrap();
-    assert_eq!(status(&world, 3).last_executed, status(&world, 1).last_executed);
+    check_votes(world.trace()).unwrap();
+    let of_3 = world.trace().marks.iter().filter(|stamped| stamped.replica == ReplicaId(3));
+    let turns: Vec<&Mark> = of_3
+        .map(|stamped| &stamped.mark)
+        .filter(|mark| matches!(mark, Mark::Diverged { .. } | Mark::StateAdopted { .. }))
+        .collect();
+    assert!(
+        matches!(turns[..], [Mark::Diverged { seq: Seq(8), .. }, Mark::StateAdopted { seq: Seq(8), .. }]),
+        "{turns:?}"
+    );
     assert_eq!(world.replica(3).core().state_digest(), world.replica(1).core().state_digest());
+    // It is a full member again: without another one, it is needed.
+    world.crash(ReplicaId(2));
+    submit(&mut world, 1, 3);
+    world.run(20 * SECOND);
+    assert_eq!(world.accepted().len(), 33);
 }
 
 #[test]
@@ -209,7 +261,8 @@ fn timers_grow_until_they_suit_the_network() {
 #[test]
 fn these_checks_miss_the_rules_they_are_for() {
     assert_missed(&[
-        (Weakening::StateNotCompared, a_state_that_is_not_the_proven_one_is_not_taken_over),
+        (Weakening::ServerKeepsItsTurn, a_lying_or_slow_state_server_does_not_hold_a_replica),
+        (Weakening::DivergenceNotNoticed, a_replica_whose_state_is_damaged_notices_and_is_whole_again),
         (Weakening::TimerNeverDoubled, timers_grow_until_they_suit_the_network),
         (Weakening::AmnesiacVotes, a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes),
     ]);

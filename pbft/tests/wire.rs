@@ -3,8 +3,8 @@
 
 use kernel::keys::seeded;
 use kernel::{
-    Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq, SessionId,
-    Signature, View,
+    Batch, Bundle, Chunk, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq, SessionId,
+    Signature, Snapshot, View,
 };
 use pbft::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
@@ -49,15 +49,16 @@ fn examples() -> Vec<(&'static str, Message)> {
     let new_view = NewView::sign(&cluster, &signers[1], View(1), changes.clone(), vec![again]);
     let asked = (77, ReplicaId(3));
     let recollection = Recollection::sign(&cluster, &signers[2], asked, stable.clone(), changes);
-    let part = Operation::new(b"part");
+    let state = Snapshot::new(vec![Chunk::new(b"one"), Chunk::new(b"part"), Chunk::new(b"three")]);
+    let part = state.prove(1).expect("there are three");
     vec![
         ("stable-checkpoint", Message::Stable(stable.expect("made above"))),
         ("progress", Message::Progress { view: View(1), executed: Seq(9) }),
         ("view-change", Message::ViewChange(change)),
         ("new-view", Message::NewView(Arc::new(new_view))),
         ("conflict", Message::Conflict { first: Box::new(header), second: Box::new(prepare.clone()) }),
-        ("fetch-state", Message::FetchState { seq: Seq(8), offset: 300 }),
-        ("state", Message::State { seq: Seq(8), total: 304, offset: 300, part }),
+        ("fetch-state", Message::FetchState { seq: Seq(8), index: 300 }),
+        ("state", Message::State { seq: Seq(8), part }),
         ("recover", Message::Recover { nonce: 77 }),
         ("recollection", Message::Recollection(Arc::new(recollection))),
         ("requests", Message::Requests(bundle)),

@@ -47,7 +47,7 @@ pub const CCRO_PAPER: Flow<CcroPaper> = Flow {
     make: |settings, n, _| CcroPaper::new(&pbft_config(settings, n), OpaqueLog::default()),
     kept: |_| (0, 0),
     transferred: |_| 0,
-    state: CcroPaper::state_digest,
+    state: CcroPaper::digest,
     tolerates: ccro::paper::max_faulty,
     withstands_faults: false,
 };

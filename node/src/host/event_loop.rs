@@ -239,6 +239,7 @@ impl<P: Protocol> EventLoop<P> {
     }
 
     fn note(&self, mark: &Mark) {
+        log_damage(mark);
         if matches!(mark, Mark::Committed { .. }) {
             self.node.engine.counters.borrow_mut().decided_slots += 1;
         }
@@ -318,5 +319,18 @@ impl<P: Protocol> EventLoop<P> {
                 link.push(frame);
             }
         }
+    }
+}
+
+/// What an operator must hear of, or wants to.
+fn log_damage(mark: &Mark) {
+    match mark {
+        Mark::Diverged { seq, own, proven } => tracing::error!(
+            "this replica's state after slot {seq} is not the one that a quorum vouched for: it has digest {own}, \
+             theirs has {proven}; it answers nothing from its state until it has taken theirs over. Its memory or \
+             the application is defective: if this happens again, replace the machine"
+        ),
+        Mark::StateAdopted { seq, .. } => tracing::info!("took over the state after slot {seq} from peers"),
+        _ => {}
     }
 }

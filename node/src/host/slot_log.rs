@@ -118,6 +118,7 @@ impl SlotLog {
             | Mark::LeftFor { .. }
             | Mark::Reported { .. }
             | Mark::ViewBegan { .. }
+            | Mark::Diverged { .. }
             | Mark::Recovered { .. } => {}
         }
     }
