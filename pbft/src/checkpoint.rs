@@ -95,7 +95,7 @@ impl Checkpoints {
 const STATES_KEPT: usize = 4;
 /// A state that a peer is fetching is kept, too, as long as no more checkpoints than this
 /// become stable without its asking for another chunk,
-const MOST_CHECKPOINTS_WITHOUT_REQUEST: u32 = 4;
+const MOST_CHECKPOINTS_WITHOUT_REQUEST: u32 = 64;
 /// and for so many checkpoints in all.
 const MOST_CHECKPOINTS_OF_A_TRANSFER: u32 = 1024;
 

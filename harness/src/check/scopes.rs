@@ -281,7 +281,7 @@ fn impatient(mut scope: Scope<Ccro>, expirations: u8) -> Scope<Ccro> {
     scope.max_expirations = |timer| match timer {
         ccro::Timer::FastWait(_) | ccro::Timer::Fallback(_) => 1,
         ccro::Timer::Pbft(pbft::Timer::View) => 3,
-        ccro::Timer::Pbft(pbft::Timer::Resend) => 0,
+        ccro::Timer::Pbft(pbft::Timer::Resend | pbft::Timer::Transfer) => 0,
     };
     scope.expirations = expirations;
     scope
