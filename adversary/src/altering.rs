@@ -81,7 +81,9 @@ pub(crate) fn misserve<M: Falsify>(
         StateFault::Silence => vec![],
         StateFault::Forged(forgery) => {
             let forged = message.misserved(forgery).into_iter();
-            forged.map(|message| Outgoing { content: Content::Message(message), ..outgoing.clone() }).collect()
+            forged
+                .map(|message| Outgoing { content: Content::Message(message), ..outgoing.clone() })
+                .collect()
         }
     }
 }

@@ -47,4 +47,6 @@ pub use request::{Batch, Bundle, Operation, Request};
 pub use snapshot::{Chunk, Extent, ProvenChunk, Snapshot};
 pub use votes::{Tallied, VoteSet};
 pub use weakening::{Weakening, weakened};
-pub use wire::{Admission, Class, Falsify, Forgery, Reason, Rejection, StateForgery, Subject, Verified, Wire};
+pub use wire::{
+    Admission, Class, Falsify, Forgery, Reason, Rejection, StateForgery, Subject, Verified, Wire,
+};

@@ -194,7 +194,11 @@ impl<A: Application> Core<A> {
     }
 
     /// Takes the proof of a stable checkpoint.
-    pub(crate) fn take_stable<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, proof: Arc<StableCheckpoint>) {
+    pub(crate) fn take_stable<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        proof: Arc<StableCheckpoint>,
+    ) {
         if self.checkpoints.adopt(proof) {
             self.collect_garbage(cx);
             self.begin_transfer_anew(cx);

@@ -4,9 +4,7 @@
 use adversary::Behaviour;
 use apps::OpaqueLog;
 use kernel::weakening::assert_missed;
-use kernel::{
-    Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Snapshot, Status, View, Weakening,
-};
+use kernel::{Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Snapshot, Status, View, Weakening};
 use pbft::{Config, Execution, Replica};
 use sim::oracles::check_votes;
 use sim::{Memory, Network, Setup, World};

@@ -280,7 +280,8 @@ fn a_state_is_served_chunk_by_chunk_and_each_is_proven() {
     let digest = vote.expect("a checkpoint is due");
     for index in 0..6 {
         let effects = bench.deliver(3, Message::FetchState { seq: SLOT, index });
-        let [Effect::Send { to: To::One(ReplicaId(3)), message: Message::State { seq: SLOT, part } }] = &effects[..]
+        let [Effect::Send { to: To::One(ReplicaId(3)), message: Message::State { seq: SLOT, part } }] =
+            &effects[..]
         else {
             panic!("{effects:?}");
         };

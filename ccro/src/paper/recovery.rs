@@ -5,7 +5,9 @@ use super::message::{Message, Statement, Step};
 use super::replica::{Replica, Timer, max_faulty, view};
 use super::stores::{PER_FETCH, Stores};
 use crate::trust::TrustTable;
-use kernel::{Application, Bundle, Context, Effect, Mark, Micros, Reason, ReplicaId, ReplyBundle, Seq, Snapshot};
+use kernel::{
+    Application, Bundle, Context, Effect, Mark, Micros, Reason, ReplicaId, ReplyBundle, Seq, Snapshot,
+};
 use pbft::Execution;
 use std::sync::Arc;
 

@@ -111,9 +111,7 @@ impl Falsify for Message {
                 Message::Progress { view: view.next(), executed: Seq(executed.0 + 1000) }
             }
             Message::Fetched { seq, .. } => Message::Fetched { seq: *seq, batch: Arc::new(Batch::default()) },
-            Message::State { .. } => {
-                self.misserved(StateForgery::Bit).expect("it is a part of a state")
-            }
+            Message::State { .. } => self.misserved(StateForgery::Bit).expect("it is a part of a state"),
             Message::ViewChange(change) if change.author == signer.id() => {
                 Message::ViewChange(Arc::new(change.falsified(cluster, signer)))
             }

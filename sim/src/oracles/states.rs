@@ -26,7 +26,9 @@ pub fn check(trace: &Trace) -> Result<(), String> {
             }
             Moment::Marked(replica, Mark::Executed { seq, .. } | Mark::Applied { seq, .. }) => {
                 if diverged.contains(&replica) {
-                    return Err(format!("replica {replica} executed slot {seq} on a state known to be wrong"));
+                    return Err(format!(
+                        "replica {replica} executed slot {seq} on a state known to be wrong"
+                    ));
                 }
             }
             Moment::Marked(..) => {}
@@ -119,7 +121,10 @@ mod tests {
         let at = |at_us, is_behind| Behind { replica: ReplicaId(1), at_us, is_behind, received_bytes: 9 };
         let run = trace(4);
         let judge = |seen: &[Behind]| caught_up(&run, seen, 100, 50);
-        assert_eq!(judge(&[at(0, true), at(100, true), at(150, true), at(160, false), at(170, true)]), Ok(()));
+        assert_eq!(
+            judge(&[at(0, true), at(100, true), at(150, true), at(160, false), at(170, true)]),
+            Ok(())
+        );
         assert!(judge(&[at(100, true), at(151, true)]).unwrap_err().contains("from 100 us to 151 us"));
         let much = Behind { received_bytes: 2 << 20, ..at(0, false) };
         assert!(judge(&[much]).unwrap_err().contains("keeps 2097152 bytes"));

@@ -303,7 +303,8 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let (slots, votes) = (self.flow.kept)(inner);
             self.kept.push(Kept { replica, at_us, slots, votes });
             let status = inner.status(cluster);
-            let is_behind = !self.down.contains(&replica.0) && status.stable_checkpoint > status.last_executed;
+            let is_behind =
+                !self.down.contains(&replica.0) && status.stable_checkpoint > status.last_executed;
             let received_bytes = (self.flow.transferred)(inner);
             self.behind.push(Behind { replica, at_us, is_behind, received_bytes });
         }
