@@ -17,7 +17,7 @@ use kernel::{
     Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Path, Phase, Protocol, Reason,
     ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, Weakening, weakened,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What every replica with PBFT's votes waits for.
@@ -67,6 +67,8 @@ pub struct Core<A> {
     pub(crate) states: States,
     pub(crate) resend: Resend,
     pub(crate) transfer: Option<Transfer>,
+    /// Peers that served a state badly: the next one is asked of others first.
+    pub(crate) bad_servers: BTreeSet<ReplicaId>,
     pub(crate) divergence: Divergence,
     pub(crate) recovery: Recovery,
 }
@@ -89,6 +91,7 @@ impl<A: Application> Core<A> {
             states: States::default(),
             resend: Resend::default(),
             transfer: None,
+            bad_servers: BTreeSet::new(),
             divergence: Divergence::default(),
             recovery: Recovery::default(),
         }

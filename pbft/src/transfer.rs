@@ -22,7 +22,9 @@
 //! two periods of the transfer timer, once in a round; in the meantime others deliver the
 //! rest. As `f+1` of the signers are honest, a round in which all lose their turn means
 //! that the network is slow: so they get twice the time in the next one. A chunk
-//! that comes late is as good as any.
+//! that comes late is as good as any. Who lost its turn is not asked for the next state
+//! either, as long as others are left: else it would cost each of them two periods, and a replica
+//! would never catch up with a cluster that takes several checkpoints in that time.
 
 use crate::core::{Core, PbftProtocol, Timer};
 use crate::execution::Execution;
@@ -61,7 +63,7 @@ pub(crate) struct Transfer {
 }
 
 /// A signer of the checkpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Server {
     /// What it owes: the chunks asked for, and for how many more expiries of the timer.
     owes: BTreeMap<u64, u32>,
@@ -69,7 +71,14 @@ struct Server {
 }
 
 impl Transfer {
-    fn new(proof: Arc<StableCheckpoint>, servers: &[ReplicaId], failed_rounds: u32) -> Transfer {
+    /// `servers` have another turn, the other signers have not.
+    fn new(
+        proof: Arc<StableCheckpoint>,
+        signers: &[ReplicaId],
+        servers: &[ReplicaId],
+        failed_rounds: u32,
+    ) -> Transfer {
+        let server = |id: &ReplicaId| Server { owes: BTreeMap::new(), lost_turn: !servers.contains(id) };
         Transfer {
             proof,
             extent: None,
@@ -77,7 +86,7 @@ impl Transfer {
             received_bytes: 0,
             next: 1,
             unserved: BTreeSet::new(),
-            servers: servers.iter().map(|id| (*id, Server::default())).collect(),
+            servers: signers.iter().map(|id| (*id, server(id))).collect(),
             failed_rounds,
             received_before_round: 0,
         }
@@ -142,8 +151,12 @@ impl Transfer {
         overdue.into_iter().for_each(|id| self.lose_turn(id));
     }
 
+    fn lost_their_turn(&self) -> impl Iterator<Item = ReplicaId> {
+        self.servers.iter().filter(|(_, server)| server.lost_turn).map(|(id, _)| *id)
+    }
+
     fn all_lost_their_turn(&self) -> bool {
-        self.servers.values().all(|server| server.lost_turn)
+        self.lost_their_turn().count() == self.servers.len()
     }
 
     /// All get another turn.
@@ -209,7 +222,8 @@ impl<A: Application> Core<A> {
     }
 
     fn stop_transfer<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
-        if self.transfer.take().is_some() {
+        if let Some(transfer) = self.transfer.take() {
+            self.bad_servers = transfer.lost_their_turn().collect();
             cx.cancel_timer(Timer::Transfer.into());
         }
     }
@@ -221,15 +235,20 @@ impl<A: Application> Core<A> {
         failed_rounds: u32,
     ) {
         let me = cx.id();
-        let mut servers: Vec<ReplicaId> =
+        let mut signers: Vec<ReplicaId> =
             proof.votes.iter().map(|(id, _)| *id).filter(|id| *id != me).collect();
-        if servers.is_empty() {
+        if signers.is_empty() {
             return;
         }
         // Not all begin with the same one.
-        servers.sort_by_key(|id| (*id < me, *id));
+        signers.sort_by_key(|id| (*id < me, *id));
+        let mut servers = signers.clone();
+        servers.retain(|id| !self.bad_servers.contains(id));
+        if servers.is_empty() {
+            servers.clone_from(&signers);
+        }
         let seq = proof.seq;
-        let mut transfer = Transfer::new(proof, &servers, failed_rounds);
+        let mut transfer = Transfer::new(proof, &signers, &servers, failed_rounds);
         // Of so many one is honest. The first chunk is small.
         for id in servers.into_iter().take(cx.cluster.weak_quorum()) {
             transfer.note_request(id, 0);
@@ -270,6 +289,7 @@ impl<A: Application> Core<A> {
         if transfer.all_lost_their_turn() {
             if newest.seq > transfer.proof.seq || transfer.extent.is_none() {
                 let failed_rounds = transfer.failed_rounds_now();
+                self.bad_servers.clear();
                 return self.begin_transfer(cx, newest, failed_rounds);
             }
             transfer.begin_round();
