@@ -45,6 +45,11 @@ pub enum Votes {
     Collected,
 }
 
+/// An honest commander has no more than `window` slots in flight. Of those beyond, which it
+/// sends to a replica that is behind, so many bytes are kept; the rest is fetched when it
+/// is due. A faulty one could fill the memory up to the high watermark.
+const MOST_BYTES_AHEAD: usize = 256 << 20;
+
 /// The state that every flow with PBFT's votes has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Core<A> {
@@ -58,6 +63,9 @@ pub struct Core<A> {
     pub(crate) null_until: Seq,
     /// A replica that lost its memory asked, and nothing was executed since.
     pub(crate) null_owed: bool,
+    /// By replica that lost its memory: the question that it asks, and the checkpoint that
+    /// was stable when it came first.
+    pub(crate) null_owed_to: BTreeMap<ReplicaId, (u64, Seq)>,
     pub(crate) slots: BTreeMap<Seq, Slot>,
     pub(crate) execution: Execution<A>,
     pub(crate) requests: Requests,
@@ -83,6 +91,7 @@ impl<A: Application> Core<A> {
             last_proposed: Seq(0),
             null_until: Seq(0),
             null_owed: false,
+            null_owed_to: BTreeMap::new(),
             slots: BTreeMap::new(),
             execution: Execution::new(application),
             requests: Requests::default(),
@@ -344,7 +353,18 @@ impl<A: Application> Core<A> {
         if batch.bundles.len() > 1 && batch.requests() > self.config.batch_max {
             return Err(Reason::MalformedRequests);
         }
+        if header.seq.0 > self.last_executed().0 + self.config.window
+            && self.bytes_ahead() + batch.payload_bytes() > MOST_BYTES_AHEAD
+        {
+            return Err(Reason::Overloaded);
+        }
         Ok(())
+    }
+
+    /// Bytes of batches beyond what was executed.
+    fn bytes_ahead(&self) -> usize {
+        let ahead = self.slots.range(self.last_executed().next()..);
+        ahead.flat_map(|(_, slot)| slot.batches.values()).map(|batch| batch.payload_bytes()).sum()
     }
 
     /// The newest slot that this replica takes part in: the high watermark `H`,

@@ -17,7 +17,7 @@
 //!    `u+1` only if the NEW-VIEW timer of `u+1` had run, hence `q` wanted `u+1`.
 //!
 //! While it recovers it counts as one of the `f`. An idle cluster orders null
-//! requests so that it gets there; a commander that does not, as it may be the very
+//! requests so that it gets there, up to `10K` for each loss of memory; a commander that does not, as it may be the very
 //! replica that lost its memory, is replaced like one that ignores a request.
 
 use crate::core::{Core, PbftProtocol};
@@ -105,10 +105,25 @@ impl<A: Application> Core<A> {
         let stable = self.checkpoints.proof().cloned();
         let answer = Recollection::sign(cx.cluster, cx.signer, (nonce, asker), stable, changes);
         cx.send(asker, Message::Recollection(Arc::new(answer)));
-        // The goal is 4K beyond, rounded up to a checkpoint.
-        let goal = self.checkpoints.stable().0 + 5 * self.config.checkpoint_interval;
-        self.null_until = self.null_until.max(Seq(goal));
-        self.null_owed = true;
+        self.owe_null_requests(asker, nonce);
+    }
+
+    /// Null requests are owed for the sake of a replica that lost its memory, as long as it
+    /// may need them. Its goal is 4K beyond the highest of `q` replicas' checkpoints,
+    /// rounded up to a checkpoint: that much is demanded of a commander. Twice as much, for the
+    /// sake of replicas that are ahead of this one, is all that one loss of memory is
+    /// worth: else whoever says so for ever could keep an idle cluster at work, and a
+    /// replica that catches up slowly would never be done.
+    fn owe_null_requests(&mut self, asker: ReplicaId, nonce: u64) {
+        let (stable, interval) = (self.checkpoints.stable().0, self.config.checkpoint_interval);
+        let now = Seq(stable.next_multiple_of(interval));
+        let (asked, since) = self.null_owed_to.entry(asker).or_insert((nonce, now));
+        if *asked != nonce && since.0 + 5 * interval <= stable {
+            (*asked, *since) = (nonce, now); // It lost its memory once more.
+        }
+        self.null_owed |= stable < since.0 + 5 * interval;
+        let next = (stable + 5 * interval).min(since.0 + 10 * interval);
+        self.null_until = self.null_until.max(Seq(next));
     }
 
     /// Takes an answer.
