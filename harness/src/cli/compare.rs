@@ -38,7 +38,6 @@ impl CompareArgs {
         plan.skip_impossible_faults = self.cluster.fault.is_empty();
         replace(&mut plan.protocols, &self.protocol);
         replace(&mut plan.nodes, &self.nodes);
-        plan.timeout_s = default_timeout_s(&plan.nodes);
         self.load.asked.put_into(&mut plan);
         replace(&mut plan.link_delay_us, &self.load.link_delay_us);
         replace(&mut plan.link_loss, &self.load.link_loss);
@@ -53,6 +52,7 @@ impl CompareArgs {
         plan.connections = self.load.connections.unwrap_or(plan.connections);
         plan.repetitions = self.load.repetitions.unwrap_or(plan.repetitions);
         self.cluster.put_into(&mut plan);
+        plan.timeout_s = self.cluster.timeout.unwrap_or_else(|| plan.suitable_timeout_s());
         Ok(plan)
     }
 }
@@ -70,14 +70,6 @@ fn default_plan() -> Plan {
         repetitions: 3,
         ..Plan::default()
     }
-}
-
-/// Long enough that a request outlives a dead commander, whose successor serves
-/// within two request timers; not longer, because every undecided request costs
-/// as much time.
-fn default_timeout_s(nodes: &[u16]) -> f64 {
-    let largest = nodes.iter().max().copied().unwrap_or(4);
-    3.0 * pbft::Config::for_cluster(largest).request_after.0 as f64 / 1e6
 }
 
 #[cfg(test)]

@@ -42,7 +42,9 @@ Examples:
   harness report results/faults
 
 Exit codes: 0 the experiment ran, whatever its outcomes; 1 honest nodes disagreed although at most f were
-faulty; 2 unusable input, or output that could not be written; 130 interrupted."
+faulty; 2 unusable input, or output that could not be written; 3 something that was due never came; 4 something
+could not be measured (a port was taken, a node did not start, a disk was full), is no result, and is tried
+again by --resume; 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -157,7 +159,8 @@ bandwidth_mbit_s (of each node's line); regions = [\"frankfurt\", \"tokyo\"] (no
 Regions: dallas, toronto, washington, frankfurt, london, madrid, osaka, sydney, tokyo, sao-paulo.
 
 Exit codes: 0 held; 1 honest nodes disagreed although at most f were faulty; 3 a request was never decided
-although at most f were faulty and the network was healthy in the end; 2 unusable input; 130 interrupted.")]
+although at most f were faulty and the network was healthy in the end; 2 unusable input; 4 something could not be
+measured or written; 130 interrupted.")]
     Simulate(Box<SimulateArgs>),
     /// Compare what the simulator predicts with what real nodes take
     ///
@@ -172,7 +175,8 @@ Examples:
   harness predict --protocol pbft --nodes 4,13
   harness predict --requests 1000 --repetitions 5 --out results/predicted
 
-Exit codes: 0 it was measured, however good the prediction; 2 unusable input; 130 interrupted.")]
+Exit codes: 0 it was measured, however good the prediction; 2 unusable input; 4 something could not be measured;
+130 interrupted.")]
     Predict(PredictArgs),
     /// Explore every interleaving of small scopes
     ///

@@ -127,6 +127,8 @@ impl OutageLoad {
         let scenarios = faults::scenarios(&self.cluster.fault)?;
         plan.faults = scenarios.iter().map(ToString::to_string).collect();
         self.cluster.put_into(&mut plan);
+        plan.timeout_s =
+            self.cluster.timeout.unwrap_or_else(|| plan.timeout_s.max(plan.suitable_timeout_s()));
         Ok(plan)
     }
 }

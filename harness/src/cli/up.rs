@@ -66,6 +66,8 @@ impl UpRest {
             ..Plan::default()
         };
         self.cluster.put_into(&mut plan);
+        plan.timeout_s =
+            self.cluster.timeout.unwrap_or_else(|| plan.timeout_s.max(plan.suitable_timeout_s()));
         let scenarios = faults::scenarios(&self.cluster.fault)?;
         let [scenario] = scenarios.as_slice() else {
             bail!(

@@ -30,7 +30,13 @@ pub(super) struct NodeProcess {
 impl NodeProcess {
     /// The process, and whether it said that it listens before its output ended.
     pub(super) fn spawn(executable: &Path, node: &NodeSpec) -> Result<(NodeProcess, Ready)> {
-        let log = tempfile::tempfile().context("cannot make a temporary file for a node's log")?;
+        let log = tempfile::tempfile().with_context(|| {
+            format!(
+                "cannot make a temporary file for a node's log in {}; set TMPDIR to a folder that exists, is \
+                 writable and has space left",
+                std::env::temp_dir().display()
+            )
+        })?;
         let mut child = Command::new(executable)
             .arg0("harness")
             .arg("node")

@@ -10,6 +10,7 @@ use node::{Encoding, LinkConditions, NodeConfig};
 use super::limits;
 use super::node::{Memory, NodeSpec};
 use crate::plan::faults::Assignment;
+use crate::plan::waits::Links;
 use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Options, Placement, Plan, ProtocolName};
 
 /// All that is needed to start a cluster.
@@ -48,7 +49,7 @@ impl ClusterSpec {
             protocol: cell.protocol,
             nodes: cell.nodes,
             faults: cell.faults.clone(),
-            options: plan.options(cell.batch),
+            options: plan.options(cell, &Links::uniform(cell.link_delay_us, cell.link_loss)),
             timeout_us: plan.timeout_us(),
             link: LinkConditions {
                 delay_us: cell.link_delay_us,

@@ -19,7 +19,7 @@ use clap::Parser;
 use tokio::task::LocalSet;
 
 use crate::base::console;
-use crate::base::exit::UNUSABLE;
+use crate::base::exit::{UNUSABLE, code_of};
 use crate::cli::{self, Cli, Command, FixedUp};
 use crate::cluster::node;
 use crate::plan::ProtocolName;
@@ -78,7 +78,7 @@ fn block_on(command: impl Future<Output = Result<u8>>) -> Result<u8> {
 fn finish(result: Result<u8>) -> ExitCode {
     let mut code = result.unwrap_or_else(|error| {
         console::warn(format_args!("error: {error:#}"));
-        UNUSABLE
+        code_of(&error)
     });
     if let Some(failure) = console::failure() {
         console::warn(format_args!(

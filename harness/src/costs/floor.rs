@@ -26,6 +26,7 @@ use sim::{Setup, Signatures, World};
 
 use super::overhead;
 use crate::base::console::say;
+use crate::base::exit::NotMeasured;
 use crate::plan::{Plan, ProtocolName};
 
 /// What one signature operation costs, in microseconds.
@@ -133,7 +134,8 @@ pub async fn run(nodes: &[u16], payload: usize, out: Option<&Path>) -> Result<()
     say(format_args!("Measuring one hop both ways, signatures, and the work of one decision …"));
     let report = measure(LinkCostPlan::default(), wanted, &[payload]).await?;
     print(&report);
-    let overhead = overhead::measure(overhead::answer_at_once()?, 1, payload, 2_000).await?;
+    let overhead =
+        overhead::measure(overhead::answer_at_once()?, 1, payload, 2_000).await.context(NotMeasured)?;
     say(format_args!(
         "The load generator adds {:.1} us of CPU per request (one client, against an immediate answer: p50 {} us).",
         overhead.cpu_us_per_request, overhead.p50_us
@@ -161,8 +163,8 @@ async fn measure(
     payloads: &[usize],
 ) -> Result<Report> {
     let hop = LinkCostReport {
-        streaming: at_best(hops, measure_streaming).await.context("cannot measure a hop")?,
-        one_post_per_message: at_best(hops, measure_posts).await.context("cannot measure a hop")?,
+        streaming: at_best(hops, measure_streaming).await.context(NotMeasured)?,
+        one_post_per_message: at_best(hops, measure_posts).await.context(NotMeasured)?,
     };
     let mut requests = Vec::new();
     for payload in payloads {
@@ -212,7 +214,7 @@ async fn request_costs(payload: usize, hops: LinkCostPlan) -> Result<RequestCost
         burst: (hops.burst / share).max(40),
         ..hops
     };
-    let hop = at_best(plan, measure_streaming).await.context("cannot measure the hop of a proposal")?;
+    let hop = at_best(plan, measure_streaming).await.context(NotMeasured)?;
     let data = vec![7; payload];
     Ok(RequestCosts {
         payload_bytes: payload,

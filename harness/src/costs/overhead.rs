@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -16,6 +16,7 @@ use node::LocalTasks;
 use tokio::task::LocalSet;
 
 use crate::base::console::say;
+use crate::base::exit::NotMeasured;
 use crate::cluster::ports;
 use crate::cluster::procfs::this_thread_cpu_us;
 use crate::load::{self, Answer, LoadSpec, Progress};
@@ -42,9 +43,9 @@ pub async fn print_each(clients: &[usize], payload: usize, requests: u64) -> Res
         "The load generator against a server that answers at once ({} bytes of data):",
         payload
     ));
-    let address = answer_at_once()?;
+    let address = answer_at_once().context(NotMeasured)?;
     for clients in clients {
-        let overhead = measure(address, *clients, payload, requests).await?;
+        let overhead = measure(address, *clients, payload, requests).await.context(NotMeasured)?;
         say(format_args!(
             "  {clients:>5} clients: {:.1} us of CPU per request in the load generator, {:.0} requests/s, p50 {} us \
              (server included)",

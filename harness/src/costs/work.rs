@@ -12,6 +12,7 @@ use tokio::task::LocalSet;
 use super::floor;
 use super::overhead;
 use crate::base::console::say;
+use crate::base::exit::NotMeasured;
 
 const FORMS: &str = "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 \
      (and client_us, per_iteration_us, per_chunk_us, batch_us, batch_verify_us)";
@@ -23,7 +24,7 @@ pub fn resolve(text: &str) -> Result<Costs> {
         "none" => Costs::default(),
         "measured" => {
             say(format_args!("Measuring what signatures and messages cost on this machine …"));
-            let costs = measure()?.costs;
+            let costs = measure().context(NotMeasured)?.costs;
             say(format_args!("Costs: {}", as_text(&costs)));
             costs
         }

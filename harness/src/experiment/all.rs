@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::cell::run_cell;
 use super::display::Display;
 use crate::base::console::{say, warn};
-use crate::base::exit::{INTERRUPTED, NOT_LIVE, UNSAFE};
+use crate::base::exit::{INTERRUPTED, NOT_LIVE, NOT_MEASURED, NotMeasured, UNSAFE, graver};
 use crate::base::stop::Stop;
 use crate::cluster::limits;
 use crate::plan::{Cell, Placement, Plan};
@@ -24,7 +24,19 @@ pub struct Experiment {
     plan: Plan,
     cells: Vec<Cell>,
     store: Store,
+    failures: Vec<Failure>,
 }
+
+/// A run that could not be measured. It has no rows, so `--resume` tries it again.
+#[derive(Debug)]
+struct Failure {
+    run: String,
+    why: String,
+}
+
+/// After so many runs in a row that could not be measured, the others are not tried:
+/// nothing speaks for their going better.
+const GIVE_UP_AFTER: usize = 3;
 
 impl Experiment {
     /// Checks the plan against itself and the machine, and makes the folder.
@@ -45,7 +57,7 @@ impl Experiment {
             Machine::inspect().write(dir)?;
             store
         };
-        Ok(Experiment { plan, cells, store })
+        Ok(Experiment { plan, cells, store, failures: Vec::new() })
     }
 
     /// The folder.
@@ -89,7 +101,24 @@ impl Experiment {
             ));
             return code.map(|_| INTERRUPTED);
         }
-        code
+        Ok(graver(code?, self.tell_failures(total)))
+    }
+
+    /// Says what could not be measured, and how to go on. Returns the exit code.
+    fn tell_failures(&self, total: usize) -> u8 {
+        if self.failures.is_empty() {
+            return 0;
+        }
+        for failure in &self.failures {
+            warn(format_args!("NOT MEASURED: {} {}", failure.run, failure.why));
+        }
+        let dir = self.dir().display();
+        warn(format_args!(
+            "{} of {total} runs are in {dir}; the others could not be measured or were not tried. They are no \
+             results: put right what is in the way, and the same command with --out {dir} --resume goes on.",
+            self.store.finished(),
+        ));
+        NOT_MEASURED
     }
 
     fn announcement(&self) -> String {
@@ -117,6 +146,7 @@ impl Experiment {
     }
 
     async fn run_cells(&mut self, display: &mut Display) -> Result<()> {
+        let mut failed_in_a_row = 0;
         for repetition in 0..self.plan.repetitions {
             let order = self.plan.order(self.cells.len(), repetition);
             for (place, index) in (0u32..).zip(order) {
@@ -125,9 +155,22 @@ impl Experiment {
                     continue;
                 }
                 display.begin(&format!("{} #{repetition}", cell.name));
-                let run = run_cell(&self.plan, cell, repetition, place).await;
-                self.store.append(&run.rows)?;
-                display.end(&run);
+                match run_cell(&self.plan, cell, repetition, place).await {
+                    Ok(run) => {
+                        failed_in_a_row = 0;
+                        self.store.append(&run.rows).context(NotMeasured)?;
+                        display.end(&run);
+                    }
+                    Err(error) => {
+                        failed_in_a_row += 1;
+                        let (run, why) = (format!("{} #{repetition}", cell.name), format!("{error:#}"));
+                        display.line(&format!("{run} {why}"));
+                        self.failures.push(Failure { run, why });
+                        if failed_in_a_row >= GIVE_UP_AFTER {
+                            return Ok(());
+                        }
+                    }
+                }
             }
         }
         Ok(())

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use node::api::LogReport;
 
 use super::audit;
 use super::outage::driver::{self, Driver, Seen};
 use super::outage::{aftermath, verdict};
 use super::rows::{self, Measured, RunId};
+use crate::base::exit::NotMeasured;
 use crate::cluster::observe;
 use crate::cluster::procfs::{CpuMark, CpuUse};
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
@@ -39,41 +40,18 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// How long counters may take to come to rest.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Runs one cell. Whatever goes wrong with the nodes becomes `error` rows.
-pub async fn run_cell(plan: &Plan, cell: &Cell, repetition: u32, order: u32) -> CellRun {
+/// Runs one cell. What the nodes do or fail to do is its result; an error says that
+/// there is none, because a node could not be started, killed or asked.
+pub async fn run_cell(plan: &Plan, cell: &Cell, repetition: u32, order: u32) -> Result<CellRun> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let run = RunId { repetition, order, started_unix_ms: now.as_millis() as u64 };
-    let measured = match measure(plan, cell, repetition).await {
-        Ok(measured) => measured,
-        Err(error) => failed_to_start(cell, &format!("{error:#}")),
-    };
+    let measured = measure(plan, cell, repetition).await.context(NotMeasured)?;
     let clients = rows::clients_column(cell.load, OPEN_LOOP_IN_FLIGHT);
-    CellRun {
+    Ok(CellRun {
         rows: rows::rows(cell, run, plan.placement, clients, &measured),
         violations: measured.audit.disagreements.into_values().collect(),
         within_f: cell.faults.faulty().len() <= cell.f(),
-    }
-}
-
-fn failed_to_start(cell: &Cell, error: &str) -> Measured {
-    let sample = Sample {
-        gateway: 0,
-        intended_us: 0,
-        sent_us: None,
-        response_us: None,
-        answer: Answer::Error(error.to_string()),
-    };
-    let nodes = usize::from(cell.nodes);
-    Measured {
-        load: LoadResult { samples: vec![sample], ..LoadResult::default() },
-        before: vec![None; nodes],
-        after: vec![None; nodes],
-        logs: vec![None; nodes],
-        audit: audit::Audit::default(),
-        cpu: CpuUse::default(),
-        events: Vec::new(),
-        notes: vec![format!("the run failed: {error}")],
-    }
+    })
 }
 
 async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> {

@@ -12,6 +12,7 @@ use super::faults::{Assignment, CommanderDraw, Scenario};
 use super::options::Options;
 use super::outage::Outage;
 use super::protocols::{Communication, Gateway, Placement, ProtocolName};
+use super::waits::{Links, Waits};
 
 /// A grid of cells and how to run them. Every list is one dimension of the
 /// grid; whatever a file leaves out has the default of [`Plan::default`].
@@ -44,7 +45,8 @@ pub struct Plan {
     pub requests: u64,
     /// Requests before those, which are not recorded.
     pub warmup: u64,
-    /// Request timeout at the gateway, seconds.
+    /// Request timeout at the gateway, seconds; without it 2, or more where the links
+    /// are slow.
     pub timeout_s: f64,
     /// How often every cell runs.
     pub repetitions: u32,
@@ -58,19 +60,19 @@ pub struct Plan {
     /// Most slots that the commander keeps in flight.
     pub window: u64,
     /// How long CCRO's communication node waits for all votes, milliseconds;
-    /// without it, what suits the cluster's size.
+    /// without it, what suits the cluster and its links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fast_wait_ms: Option<f64>,
     /// After how long a CCRO replica sends its votes to all, milliseconds;
-    /// without it, what suits the cluster's size.
+    /// without it, what suits the cluster and its links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_after_ms: Option<f64>,
     /// How long a replica waits for a request's execution before it asks for
-    /// another commander, milliseconds; without it, what suits the cluster's size.
+    /// another commander, milliseconds; without it, what suits the cluster and its links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_timer_ms: Option<f64>,
     /// After how long without progress a replica sends its votes again,
-    /// milliseconds; without it, what suits the cluster's size.
+    /// milliseconds; without it, what suits the cluster and its links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resend_after_ms: Option<f64>,
     /// Who collects CCRO's votes: `separate`, `collocated` or `fixed:ID`.
@@ -153,11 +155,14 @@ impl Plan {
         if text.trim().is_empty() {
             bail!("is empty; plans to start from are in harness/plans/");
         }
-        let named = toml::from_str::<toml::Table>(text)?.contains_key("name");
+        let table = toml::from_str::<toml::Table>(text)?;
         // The message of an unknown key names the key and all that are accepted.
         let mut plan: Plan = toml::from_str(text)?;
-        if let (false, Some(name)) = (named, name) {
+        if let (false, Some(name)) = (table.contains_key("name"), name) {
             plan.name = name.to_string();
+        }
+        if !table.contains_key("timeout_s") {
+            plan.timeout_s = plan.timeout_s.max(plan.suitable_timeout_s());
         }
         Ok(plan)
     }
@@ -167,18 +172,39 @@ impl Plan {
         Ok(toml::to_string(self)?)
     }
 
-    /// What the protocols of one cell are configured with.
-    pub fn options(&self, batch: usize) -> Options {
+    /// What the replicas of one cell are configured with on these links.
+    pub fn options(&self, cell: &Cell, links: &Links) -> Options {
         Options {
-            batch_max: batch,
+            batch_max: cell.batch,
             window: self.window,
             fast_path: self.fast_path,
-            fast_wait_us: self.fast_wait_ms.map(|ms| (ms * 1e3) as u64),
-            fallback_after_us: self.fallback_after_ms.map(|ms| (ms * 1e3) as u64),
-            request_after_us: self.request_timer_ms.map(|ms| (ms * 1e3) as u64),
-            resend_after_us: self.resend_after_ms.map(|ms| (ms * 1e3) as u64),
+            waits: self.waits(cell.nodes, links),
             communication: self.communication,
         }
+    }
+
+    /// The waits that were given, and for the others those that suit the links.
+    fn waits(&self, nodes: u16, links: &Links) -> Waits {
+        let us = |given: Option<f64>, suits: u64| given.map_or(suits, |ms| (ms * 1e3) as u64);
+        let suits = Waits::suiting(nodes, links);
+        Waits {
+            fast_wait_us: us(self.fast_wait_ms, suits.fast_wait_us),
+            fallback_after_us: us(self.fallback_after_ms, suits.fallback_after_us),
+            resend_after_us: us(self.resend_after_ms, suits.resend_after_us),
+            request_after_us: us(self.request_timer_ms, suits.request_after_us),
+        }
+    }
+
+    /// The request timeout that suits every cell, seconds.
+    pub fn suitable_timeout_s(&self) -> f64 {
+        let links = self
+            .link_delay_us
+            .iter()
+            .flat_map(|delay_us| self.link_loss.iter().map(|loss| Links::uniform(*delay_us, *loss)));
+        let timeouts = links.flat_map(|links| {
+            self.nodes.iter().flat_map(move |n| [self.waits(*n, &links), Waits::suiting(*n, &links)])
+        });
+        timeouts.map(|waits| waits.request_timeout().as_secs_f64()).fold(0.0, f64::max)
     }
 
     /// The request timeout in microseconds.
@@ -467,6 +493,22 @@ mod tests {
             let message = failure(text);
             assert!(message.contains(expected), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn a_timeout_that_is_not_given_suits_the_slowest_links() {
+        let timeout = |text: &str| Plan::parse(text, None).unwrap().timeout_s;
+        assert_eq!(timeout("nodes = [4]"), 2.0);
+        assert_eq!(timeout("link_delay_us = [0, 200000]"), 10.8);
+        assert_eq!(timeout("link_delay_us = [200000]\ntimeout_s = 3.0"), 3.0);
+    }
+
+    #[test]
+    fn waits_that_are_given_are_kept() {
+        let plan = Plan { fast_wait_ms: Some(1.5), ..Plan::default() };
+        let cell = plan.cells().unwrap().remove(0);
+        let waits = plan.options(&cell, &Links::uniform(20_000, 0.0)).waits;
+        assert_eq!((waits.fast_wait_us, waits.fallback_after_us), (1_500, 180_000));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod grid;
 pub mod options;
 pub mod outage;
 pub mod protocols;
+pub mod waits;
 
 pub use cell::{Cell, Load, MAX_PAYLOAD_BYTES, OPEN_LOOP_IN_FLIGHT};
 pub use grid::Plan;

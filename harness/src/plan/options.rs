@@ -4,6 +4,7 @@ use kernel::{Micros, ReplicaId};
 use serde::{Deserialize, Serialize};
 
 use super::protocols::Communication;
+use super::waits::Waits;
 
 /// What a replica is configured with, beside its identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,17 +15,8 @@ pub struct Options {
     pub window: u64,
     /// Whether CCRO tries its fast path.
     pub fast_path: bool,
-    /// How long the communication node waits for all votes, microseconds; if
-    /// `None`, what suits the cluster's size.
-    pub fast_wait_us: Option<u64>,
-    /// After how long a replica sends its votes to all, microseconds; if `None`,
-    /// what suits the cluster's size.
-    pub fallback_after_us: Option<u64>,
-    /// The request timer, microseconds; if `None`, what suits the cluster's size.
-    pub request_after_us: Option<u64>,
-    /// After how long without progress a replica sends its votes again,
-    /// microseconds; if `None`, what suits the cluster's size.
-    pub resend_after_us: Option<u64>,
+    /// How long it waits for what.
+    pub waits: Waits,
     /// Who collects CCRO's votes.
     pub communication: Communication,
 }
@@ -32,24 +24,22 @@ pub struct Options {
 impl Options {
     /// PBFT's settings in a cluster of `n` nodes.
     pub fn pbft(&self, n: u16) -> pbft::Config {
-        let defaults = pbft::Config::for_cluster(n);
         pbft::Config {
             batch_max: self.batch_max,
             window: self.window,
-            request_after: self.request_after_us.map_or(defaults.request_after, Micros),
-            resend_after: self.resend_after_us.map_or(defaults.resend_after, Micros),
-            ..defaults
+            request_after: Micros(self.waits.request_after_us),
+            resend_after: Micros(self.waits.resend_after_us),
+            ..pbft::Config::for_cluster(n)
         }
     }
 
     /// CCRO's settings in a cluster of `n` nodes.
     pub fn ccro(&self, n: u16) -> ccro::Config {
-        let defaults = ccro::Config::for_cluster(n);
         ccro::Config {
             pbft: self.pbft(n),
             fast_path: self.fast_path,
-            fast_wait: self.fast_wait_us.map_or(defaults.fast_wait, Micros),
-            fallback_after: self.fallback_after_us.map_or(defaults.fallback_after, Micros),
+            fast_wait: Micros(self.waits.fast_wait_us),
+            fallback_after: Micros(self.waits.fallback_after_us),
             communication: self.communication.into(),
         }
     }

@@ -12,7 +12,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use sim::{Costs, Delay, Network};
 
 use crate::base::console::{say, warn};
-use crate::base::exit::INTERRUPTED;
+use crate::base::exit::{INTERRUPTED, NOT_MEASURED, NotMeasured};
 use crate::base::stop::Stop;
 use crate::cluster::limits;
 use crate::costs::work::{self, Measured};
@@ -47,6 +47,8 @@ struct Side {
     cpu_us: Option<f64>,
     idle_share: Option<f64>,
     foreign_share: Option<f64>,
+    /// Runs that could not be measured.
+    not_measured: u32,
 }
 
 /// Measures and simulates the cells of a plan, prints both, and writes
@@ -65,7 +67,8 @@ pub async fn run(plan: Plan, out: Option<&Path>) -> Result<u8> {
     };
     let simulation = simulation(&plan, &measured);
     let mut predictions = Vec::new();
-    for (cell, real) in cells.iter().zip(&real) {
+    let not_measured: u32 = real.iter().map(|side| side.not_measured).sum();
+    for (cell, real) in cells.iter().zip(&real).filter(|(_, side)| side.not_measured < plan.repetitions) {
         let played = one(Job::of(&simulation, cell, plan.seed), &stop).await?;
         if played.interrupted {
             return Ok(INTERRUPTED);
@@ -75,6 +78,13 @@ pub async fn run(plan: Plan, out: Option<&Path>) -> Result<u8> {
     print(&predictions, &measured);
     if let Some(dir) = out {
         write(&predictions, &measured, dir)?;
+    }
+    if not_measured > 0 {
+        warn(format_args!(
+            "{not_measured} runs of real nodes could not be measured and are in none of the numbers; put right what is \
+             in the way and repeat the command."
+        ));
+        return Ok(NOT_MEASURED);
     }
     Ok(0)
 }
@@ -93,16 +103,30 @@ async fn measure(plan: &Plan, cells: &[Cell]) -> Result<(Measured, Vec<Side>)> {
     let mut sides = vec![Side::default(); cells.len()];
     for repetition in 0..plan.repetitions {
         warn(format_args!("Measuring what work costs, then {} cells, #{repetition} …", cells.len()));
-        costs.push(work::measure()?);
+        costs.push(work::measure().context(NotMeasured)?);
         for (place, index) in (0u32..).zip(plan.order(cells.len(), repetition)) {
-            let run = run_cell(plan, &cells[index], repetition, place).await;
+            let run = match run_cell(plan, &cells[index], repetition, place).await {
+                Ok(run) => run,
+                Err(error) => {
+                    warn(format_args!("NOT MEASURED: {} #{repetition} {error:#}", cells[index].name));
+                    sides[index].not_measured += 1;
+                    continue;
+                }
+            };
             if let Some(violation) = run.violations.first() {
                 bail!("honest nodes disagreed without any fault in {}: {violation}", cells[index].name);
             }
             sides[index].add(&run.rows.samples, &run.rows.cell, plan.repetitions);
         }
     }
-    sides.iter_mut().for_each(|side| side.consensus_us.sort_unstable());
+    for side in &mut sides {
+        side.consensus_us.sort_unstable();
+        // Shares are means over the runs that were measured.
+        let measured = plan.repetitions - side.not_measured;
+        let scale = f64::from(plan.repetitions) / f64::from(measured.max(1));
+        side.idle_share = side.idle_share.map(|share| share * scale);
+        side.foreign_share = side.foreign_share.map(|share| share * scale);
+    }
     Ok((median(&costs), sides))
 }
 
@@ -320,6 +344,7 @@ mod tests {
             cpu_us: Some(cpu_us),
             idle_share: Some(idle_share),
             foreign_share: Some(0.0),
+            not_measured: 0,
         }
     }
 

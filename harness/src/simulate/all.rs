@@ -11,7 +11,7 @@ use super::cell::{self, Run};
 use super::simulation::Simulation;
 use super::{memory, print, rows};
 use crate::base::console::{say, warn};
-use crate::base::exit::{INTERRUPTED, NOT_LIVE, UNSAFE};
+use crate::base::exit::{INTERRUPTED, NOT_LIVE, NotMeasured, UNSAFE};
 use crate::base::stop::Stop;
 use crate::experiment::rows::RunId;
 use crate::plan::Cell;
@@ -65,7 +65,7 @@ async fn all(simulation: &Simulation, mut store: Option<&mut Store>, stop: &Stop
             }
             if let Some(store) = store.as_deref_mut() {
                 let id = RunId { repetition, order, started_unix_ms: started.as_millis() as u64 };
-                store.append(&rows::rows(&cell, id, &run))?;
+                store.append(&rows::rows(&cell, id, &run)).context(NotMeasured)?;
             }
             worst = worse(worst, verdict(&cell, &run));
         }
@@ -85,7 +85,7 @@ pub(crate) async fn one(job: cell::Job, stop: &Stop) -> Result<Run> {
             playing.await
         }
     };
-    run.context("the simulation failed")
+    run.context("the simulation failed").context(NotMeasured)
 }
 
 fn worse(one: u8, other: u8) -> u8 {
