@@ -96,6 +96,40 @@ fn unusable_input_ends_with_2_before_anything_starts() {
     assert!(!Path::new(new).exists(), "nothing may be left of what never started");
 }
 
+/// One run of one small cell, with these arguments beside.
+fn one_run(dir: &Path, arguments: &[&str], tmpdir: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command.args(["compare", "--nodes", "4", "--protocol", "pbft", "--fault", "none", "--repetitions", "1"]);
+    command.args(["--requests", "5", "--warmup", "1", "--out", dir.to_str().unwrap()]).args(arguments);
+    tmpdir.map(|folder| command.env("TMPDIR", folder));
+    command.output().unwrap()
+}
+
+#[test]
+fn what_could_not_be_measured_is_no_result_and_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = harness::cluster::ports::bind_free(1).unwrap().remove(0);
+    let port = taken.local_addr().unwrap().port().to_string();
+    let dir = folder.path().join("port");
+    let output = one_run(&dir, &["--port", &port], None);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains(&port) && stderr(&output).contains("--resume"), "{}", stderr(&output));
+    assert_eq!(read_rows::<CellRow>(&dir).unwrap(), []);
+    assert_eq!(read_rows::<SampleRow>(&dir).unwrap(), []);
+
+    drop(taken);
+    let output = one_run(&dir, &["--port", &port, "--resume"], None);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let cells = read_rows::<CellRow>(&dir).unwrap();
+    assert_eq!((cells.len(), cells[0].decided, cells[0].errors), (1, 5, 0));
+
+    let dir = folder.path().join("tmpdir");
+    let output = one_run(&dir, &[], Some("/nonexistent/tmp"));
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("/nonexistent/tmp"), "{}", stderr(&output));
+    assert_eq!(read_rows::<CellRow>(&dir).unwrap(), []);
+}
+
 #[test]
 fn a_comparison_leaves_rows_that_agree_with_each_other() {
     let folder = tempfile::tempdir().unwrap();

@@ -45,7 +45,7 @@ pub fn paper(n: u16, liars: Liars) -> Scope<Paper> {
     if let Some(commander) = nodes.iter_mut().find(|node| node.id == COMMANDER) {
         commander.submits = two.bundles.to_vec();
     }
-    let lies = lies(&cluster, liars, &two.batches);
+    let forged = forged_messages(&cluster, liars, &two.batches);
     let mut scope = Scope::new(cluster, nodes);
     scope.asked = two.bundles.iter().flat_map(|bundle| requests_of(bundle)).collect();
     scope.names = two.names;
@@ -59,18 +59,18 @@ pub fn paper(n: u16, liars: Liars) -> Scope<Paper> {
             to: None,
             message: message.clone(),
         };
-        lies.iter().map(lie).collect()
+        forged.iter().map(lie).collect()
     });
     scope
 }
 
-/// No lie of this flow needs anything that others said.
-fn lies(cluster: &Cluster, liars: Liars, batches: &[Arc<Batch>]) -> Vec<(ReplicaId, Message)> {
+/// No forged message of this flow needs anything that others said.
+fn forged_messages(cluster: &Cluster, liars: Liars, batches: &[Arc<Batch>]) -> Vec<(ReplicaId, Message)> {
     let signers = signers(cluster);
     let signer = |author: ReplicaId| &signers[usize::from(author.0)];
     let first = (Seq(1), Attempt::default());
     let rerun = (Seq(1), Attempt { takeovers: 1, replacements: 0 });
-    let mut lies = Vec::new();
+    let mut forged = Vec::new();
     for batch in batches {
         let sign =
             |author, step, round| Statement::sign(cluster, signer(author), step, round, batch.digest());
@@ -83,22 +83,22 @@ fn lies(cluster: &Cluster, liars: Liars, batches: &[Arc<Batch>]) -> Vec<(Replica
         let step = |step| (COMMUNICATION_NODE, Message::Step(sign(COMMUNICATION_NODE, step, first)));
         match liars {
             Liars::Commander => {
-                lies.extend([(COMMANDER, block(COMMANDER, first)), (COMMANDER, store(COMMANDER, first))]);
+                forged.extend([(COMMANDER, block(COMMANDER, first)), (COMMANDER, store(COMMANDER, first))]);
             }
             Liars::Both => {
-                lies.push((COMMANDER, block(COMMANDER, first)));
-                lies.extend([step(Step::PrePrepare), step(Step::Commit)]);
+                forged.push((COMMANDER, block(COMMANDER, first)));
+                forged.extend([step(Step::PrePrepare), step(Step::Commit)]);
             }
-            Liars::CommunicationNode => lies.extend([step(Step::PrePrepare), step(Step::Commit)]),
+            Liars::CommunicationNode => forged.extend([step(Step::PrePrepare), step(Step::Commit)]),
             // The commander's block is the first; the other is for the rerun.
-            Liars::TakingOver if batch == &batches[0] => lies.push(step(Step::Commit)),
+            Liars::TakingOver if batch == &batches[0] => forged.push(step(Step::Commit)),
             Liars::TakingOver => {
-                lies.push((COMMUNICATION_NODE, block(COMMUNICATION_NODE, rerun)));
-                lies.push((COMMUNICATION_NODE, store(COMMUNICATION_NODE, rerun)));
+                forged.push((COMMUNICATION_NODE, block(COMMUNICATION_NODE, rerun)));
+                forged.push((COMMUNICATION_NODE, store(COMMUNICATION_NODE, rerun)));
             }
         }
     }
-    lies
+    forged
 }
 
 fn describe(message: &Message, names: &Names) -> String {

@@ -123,7 +123,7 @@ Examples:
     Report(ReportArgs),
     /// Measure what this machine could do at best
     ///
-    /// A loopback HTTP hop as the peer links use it, a signature, a verification; from these the least time that
+    /// A message over a loopback link as peers use it, a signature, a verification; from these the least time that
     /// one decision can take.
     #[command(after_help = "Examples:\n  harness floor\n  harness floor --nodes 4,7,10")]
     Floor(FloorArgs),
@@ -153,7 +153,7 @@ Examples:
 
 The network file is TOML: delay = { constant_us = 100 } | { uniform_us = [80, 120] } |
 { log_normal = { median_us = 100, sigma = 0.3 } }; loss, duplication, reordering (probabilities), reordering_us;
-bandwidth_mbit_s (of each node's line); regions = [\"frankfurt\", \"tokyo\"] (nodes by turns), jitter;
+bandwidth_mbit_s (of each node's line); regions = [\"frankfurt\", \"tokyo\"] (nodes round robin), jitter;
 [[link]] from = [0] to = [1] and any of delay, loss, duplication, reordering, bandwidth_mbit_s;
 [[partition]] groups = [[0, 1], [2]] from_us = 1000000 until_us = 3000000.
 Regions: dallas, toronto, washington, frankfurt, london, madrid, osaka, sydney, tokyo, sao-paulo.

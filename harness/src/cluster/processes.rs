@@ -53,13 +53,9 @@ impl NodeProcess {
             NodeProcess { id: node.node.id.0, child, _stdin: stdin, log, asked_to_die: false };
         let mut line = serde_json::to_vec(node)?;
         line.push(b'\n');
-        let told = node_process._stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(&line));
-        if let Err(error) = told {
-            bail!(
-                "node {} did not take its configuration: {error}{}",
-                node.node.id,
-                node_process.last_words()
-            );
+        let written = node_process._stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(&line));
+        if let Err(error) = written {
+            bail!("node {} did not take its configuration: {error}{}", node.node.id, node_process.log_tail());
         }
         let ready = spawn_blocking(move || {
             let mut line = String::new();
@@ -73,7 +69,7 @@ impl NodeProcess {
             return None;
         }
         let status = self.child.try_wait().ok()??;
-        Some(format!("node {} died ({status}){}", self.id, self.last_words()))
+        Some(format!("node {} died ({status}){}", self.id, self.log_tail()))
     }
 
     pub(super) fn newly_dead(&mut self) -> Option<String> {
@@ -83,7 +79,7 @@ impl NodeProcess {
     }
 
     /// The last lines of its log.
-    fn last_words(&self) -> String {
+    fn log_tail(&self) -> String {
         const LINES: usize = 8;
         const BYTES: u64 = 2048;
         let length = self.log.metadata().map_or(0, |metadata| metadata.len());
@@ -132,7 +128,7 @@ impl NodeProcesses {
                     // Its end is near; the exit status comes a moment later.
                     let _ = process.child.kill();
                     let _ = process.child.wait();
-                    bail!("node {} did not start{}", process.id, process.last_words());
+                    bail!("node {} did not start{}", process.id, process.log_tail());
                 }
                 Err(_) => bail!("node {} did not listen within {START_LIMIT:?}", process.id),
             }

@@ -107,7 +107,7 @@ impl Cluster {
         }
     }
 
-    /// Nodes that are gone since the last call, and their last words.
+    /// Nodes that are gone since the last call, and the end of their logs.
     pub fn newly_dead(&mut self) -> Vec<String> {
         match &mut self.members {
             Members::Processes(nodes) => {
@@ -119,7 +119,7 @@ impl Cluster {
         }
     }
 
-    /// Whether a node is gone that should be there, and its last words.
+    /// Whether a node is gone that should be there, and the end of its log.
     pub fn died(&mut self) -> Option<String> {
         match &mut self.members {
             Members::Processes(nodes) => nodes.running.iter_mut().find_map(NodeProcess::died),

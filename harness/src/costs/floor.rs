@@ -1,11 +1,11 @@
 //! What this machine could do at best.
 //!
-//! Measured: one hop of a peer link with a vote and with a proposal, one hash of a
+//! Measured: one message over a peer link, a vote and a proposal, one hash of a
 //! request, one signature made, one checked. Counted,
 //! on the real replicas in memory: messages and signatures of one decision. From
 //! these, two lower bounds for one decision, of which the larger is the floor:
 //!
-//! * the *critical path*: the hops and the signature operations that no machine
+//! * the *critical path*: the messages and the signature operations that no machine
 //!   can do at the same time, one after the other;
 //! * the *total work* of all nodes, divided by the cores they share.
 
@@ -40,15 +40,15 @@ pub struct SignatureCosts {
     pub verify_in_batch_us: f64,
 }
 
-/// What a request of some size costs on its way.
+/// What a request of some size costs in transit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RequestCosts {
     /// Bytes of data.
     pub payload_bytes: usize,
-    /// A hop of a message that carries it, alone, microseconds.
-    pub hop_us: f64,
+    /// Link latency of a message that carries it, alone, microseconds.
+    pub link_us: f64,
     /// CPU time for such a message at both ends, microseconds.
-    pub hop_cpu_us: f64,
+    pub link_cpu_us: f64,
     /// Hashing it, microseconds.
     pub hash_us: f64,
 }
@@ -70,7 +70,7 @@ pub struct Work {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CriticalPath {
     /// Messages.
-    pub hops: u32,
+    pub messages: u32,
     /// Signatures made.
     pub signed: u32,
     /// Signatures checked.
@@ -105,8 +105,8 @@ pub struct Floor {
 pub struct Report {
     /// Cores that all nodes share.
     pub cores: usize,
-    /// One hop, by the links as they are and by one POST per message.
-    pub hop: LinkCostReport,
+    /// One message over a link, by the links as they are and by one POST per message.
+    pub link: LinkCostReport,
     /// What grows with the request.
     pub requests: Vec<RequestCosts>,
     /// Signatures.
@@ -131,7 +131,9 @@ pub async fn run(nodes: &[u16], payload: usize, out: Option<&Path>) -> Result<()
     }
     let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper];
     let wanted = flows.iter().flat_map(|flow| nodes.iter().map(|n| (*flow, *n))).collect();
-    say(format_args!("Measuring one hop both ways, signatures, and the work of one decision …"));
+    say(format_args!(
+        "Measuring one message over a link, both ways of sending it, signatures, and the work of one decision …"
+    ));
     let report = measure(LinkCostPlan::default(), wanted, &[payload]).await?;
     print(&report);
     let overhead =
@@ -150,25 +152,25 @@ pub async fn run(nodes: &[u16], payload: usize, out: Option<&Path>) -> Result<()
 /// Measures the floors of a plan's cells quickly and writes `floor.json` into
 /// `dir`.
 pub async fn measure_quick(plan: &Plan, dir: &Path) -> Result<()> {
-    let hops = LinkCostPlan { round_trips: 500, burst: 4_000, ..LinkCostPlan::default() };
+    let links = LinkCostPlan { round_trips: 500, burst: 4_000, ..LinkCostPlan::default() };
     let wanted: BTreeSet<(ProtocolName, u16)> =
         plan.protocols.iter().flat_map(|flow| plan.nodes.iter().map(|n| (*flow, *n))).collect();
-    let report = measure(hops, wanted, &plan.payload_bytes).await?;
+    let report = measure(links, wanted, &plan.payload_bytes).await?;
     write(&report, dir)
 }
 
 async fn measure(
-    hops: LinkCostPlan,
+    links: LinkCostPlan,
     wanted: BTreeSet<(ProtocolName, u16)>,
     payloads: &[usize],
 ) -> Result<Report> {
-    let hop = LinkCostReport {
-        streaming: at_best(hops, measure_streaming).await.context(NotMeasured)?,
-        one_post_per_message: at_best(hops, measure_posts).await.context(NotMeasured)?,
+    let link = LinkCostReport {
+        streaming: at_best(links, measure_streaming).await.context(NotMeasured)?,
+        one_post_per_message: at_best(links, measure_posts).await.context(NotMeasured)?,
     };
     let mut requests = Vec::new();
     for payload in payloads {
-        requests.push(request_costs(*payload, hops).await?);
+        requests.push(request_costs(*payload, links).await?);
     }
     let signature = signature_costs();
     let cores = std::thread::available_parallelism()?.get();
@@ -176,9 +178,9 @@ async fn measure(
     let mut floors = Vec::new();
     for (flow, n) in wanted.into_iter().filter(fits) {
         let work = work(flow, n);
-        floors.extend(requests.iter().map(|request| floor(flow, n, cores, work, &hop, request, &signature)));
+        floors.extend(requests.iter().map(|request| floor(flow, n, cores, work, &link, request, &signature)));
     }
-    Ok(Report { cores, hop, requests, signature, floors })
+    Ok(Report { cores, link, requests, signature, floors })
 }
 
 /// The best of several measurements, which share `plan` among them: a floor is no
@@ -203,23 +205,23 @@ async fn at_best(
 /// Beyond the payload, what a proposal with one request carries.
 const PROPOSAL_OVERHEAD_BYTES: usize = 300;
 
-async fn request_costs(payload: usize, hops: LinkCostPlan) -> Result<RequestCosts> {
+async fn request_costs(payload: usize, links: LinkCostPlan) -> Result<RequestCosts> {
     let message_bytes = payload + PROPOSAL_OVERHEAD_BYTES;
     // The larger the message, the fewer of them, so that it takes no longer.
     let share = 1 + message_bytes / 10_000;
     let plan = LinkCostPlan {
         message_bytes,
-        round_trips: (hops.round_trips / share).max(20),
-        outstanding: (hops.outstanding / share).max(2),
-        burst: (hops.burst / share).max(40),
-        ..hops
+        round_trips: (links.round_trips / share).max(20),
+        outstanding: (links.outstanding / share).max(2),
+        burst: (links.burst / share).max(40),
+        ..links
     };
-    let hop = at_best(plan, measure_streaming).await.context(NotMeasured)?;
+    let link = at_best(plan, measure_streaming).await.context(NotMeasured)?;
     let data = vec![7; payload];
     Ok(RequestCosts {
         payload_bytes: payload,
-        hop_us: hop.latency_p50_us,
-        hop_cpu_us: hop.cpu_us_per_message,
+        link_us: link.latency_p50_us,
+        link_cpu_us: link.cpu_us_per_message,
         hash_us: at_best_us(20, || {
             black_box(Digest::of(black_box(&data)));
         }),
@@ -231,23 +233,23 @@ fn floor(
     nodes: u16,
     cores: usize,
     work: Work,
-    hop: &LinkCostReport,
+    link: &LinkCostReport,
     request: &RequestCosts,
     costs: &SignatureCosts,
 ) -> Floor {
     let critical = critical_path(protocol, nodes);
-    let (vote_us, vote_cpu_us) = (hop.streaming.latency_p50_us, hop.streaming.cpu_us_per_message);
+    let (vote_us, vote_cpu_us) = (link.streaming.latency_p50_us, link.streaming.cpu_us_per_message);
     let check_us = costs.verify_us.min(costs.verify_in_batch_us);
-    // One hop carries the request. It is hashed where it comes in, where it is
+    // One message carries the request. It is hashed where it comes in, where it is
     // checked, and where it is executed.
-    let critical_path_us = f64::from(critical.hops.saturating_sub(1)) * vote_us
-        + f64::from(critical.hops.min(1)) * request.hop_us
+    let critical_path_us = f64::from(critical.messages.saturating_sub(1)) * vote_us
+        + f64::from(critical.messages.min(1)) * request.link_us
         + 3.0 * request.hash_us
         + f64::from(critical.signed) * costs.sign_us
         + f64::from(critical.checked) * check_us;
     let hashed = f64::from(2 * nodes);
     let total_us = (work.messages - work.large) * vote_cpu_us
-        + work.large * request.hop_cpu_us
+        + work.large * request.link_cpu_us
         + hashed * request.hash_us
         + work.signed * costs.sign_us
         + work.checked * check_us;
@@ -268,18 +270,18 @@ fn floor(
 /// What cannot be done at the same time, for a request posted to the commander,
 /// from its receipt to the `f+1`st matching reply.
 ///
-/// PBFT: bundle and proposal signed; hop; both checked, PREPARE signed; hop;
-/// the quorum's last PREPARE checked, COMMIT signed; hop; the last COMMIT
-/// checked, reply signed; with `f ≥ 1`, hop and one more reply checked.
+/// PBFT: bundle and proposal signed; message; both checked, PREPARE signed; message;
+/// the quorum's last PREPARE checked, COMMIT signed; message; the last COMMIT
+/// checked, reply signed; with `f ≥ 1`, a message and one more reply checked.
 ///
-/// CCRO, fast: the same up to the last PREPARE at the communication node; hop;
+/// CCRO, fast: the same up to the last PREPARE at the communication node; message;
 /// the certificate checked; reply signed. The communication node's own reply is in by then; only with
 /// `f ≥ 2` must a further one follow.
 ///
 /// `ccro-paper`: REQUEST, PRE-PREPARE, PREPARE, COMMIT, REPLY.
 fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
     let faults = protocol.tolerates(nodes);
-    let path = |hops, signed, checked| CriticalPath { hops, signed, checked };
+    let path = |messages, signed, checked| CriticalPath { messages, signed, checked };
     match protocol {
         // Bundle and proposal, with PBFT a COMMIT, and the reply.
         ProtocolName::Ccro if nodes == 1 => path(0, 3, 0),
@@ -388,21 +390,21 @@ fn write(report: &Report, dir: &Path) -> Result<()> {
 }
 
 fn print(report: &Report) {
-    let hop = &report.hop;
-    say(format_args!("One hop of 200 bytes:"));
-    for (way, figures) in [
-        ("streaming link, coalesced frames", &hop.streaming),
-        ("one POST per message", &hop.one_post_per_message),
+    let link = &report.link;
+    say(format_args!("One message of 200 bytes over a link:"));
+    for (sending, figures) in [
+        ("streaming link, coalesced frames", &link.streaming),
+        ("one POST per message", &link.one_post_per_message),
     ] {
         say(format_args!(
-            "  {way:<34} {:>6.1} us alone, {:>5.2} us of CPU in a burst, {:>8.0} messages/s",
+            "  {sending:<34} {:>6.1} us alone, {:>5.2} us of CPU in a burst, {:>8.0} messages/s",
             figures.latency_p50_us, figures.cpu_us_per_message, figures.messages_per_s
         ));
     }
     for request in &report.requests {
         say(format_args!(
             "A message with a request of {} bytes: {:.1} us alone, {:.2} us of CPU in a burst; hashing the request {:.1} us.",
-            request.payload_bytes, request.hop_us, request.hop_cpu_us, request.hash_us
+            request.payload_bytes, request.link_us, request.link_cpu_us, request.hash_us
         ));
     }
     let costs = &report.signature;
@@ -452,11 +454,11 @@ mod tests {
             cpu_us_per_message: 2.0,
             messages_per_s: 0.0,
         };
-        let hop = LinkCostReport { streaming: figures, one_post_per_message: figures };
+        let link = LinkCostReport { streaming: figures, one_post_per_message: figures };
         let costs = SignatureCosts { sign_us: 1.0, verify_us: 3.0, verify_in_batch_us: 2.0 };
-        let request = RequestCosts { payload_bytes: 1, hop_us: 50.0, hop_cpu_us: 20.0, hash_us: 5.0 };
+        let request = RequestCosts { payload_bytes: 1, link_us: 50.0, link_cpu_us: 20.0, hash_us: 5.0 };
         let work = work(ProtocolName::Pbft, 4);
-        let floor = floor(ProtocolName::Pbft, 4, 2, work, &hop, &request, &costs);
+        let floor = floor(ProtocolName::Pbft, 4, 2, work, &link, &request, &costs);
         assert_eq!(floor.critical_path_us, 3.0 * 10.0 + 50.0 + 3.0 * 5.0 + 5.0 + 5.0 * 2.0);
         let total = 24.0 * 2.0 + 3.0 * 20.0 + 8.0 * 5.0 + work.signed + work.checked * 2.0;
         assert_eq!(floor.work_us, total / 2.0);

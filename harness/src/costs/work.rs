@@ -81,31 +81,31 @@ pub struct Measured {
 /// that answers at once. None of these runs a protocol.
 pub fn measure() -> Result<Measured> {
     // On a thread of its own: this one runs the program's own loop already.
-    let measured = std::thread::spawn(|| -> Result<(Hops, f64)> {
+    let measured = std::thread::spawn(|| -> Result<(LinkFigures, f64)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let plan = LinkCostPlan { message_bytes: SMALL, round_trips: 1_000, ..LinkCostPlan::default() };
         LocalSet::new().block_on(&runtime, async {
             let small = measure_streaming(plan).await?;
             let wide = LinkCostPlan { links: WIDE, burst: 2_000, ..plan };
             let large = LinkCostPlan { message_bytes: LARGE, burst: 2_000, ..plan };
-            let hops = Hops {
+            let figures = LinkFigures {
                 small,
                 wide_us: measure_streaming(wide).await?.cpu_us_alone,
                 large_us: measure_streaming(large).await?.cpu_us_per_message,
             };
             let client = overhead::measure(overhead::answer_at_once()?, 1, 100, 1_000).await?;
-            Ok((hops, client.p50_us as f64))
+            Ok((figures, client.p50_us as f64))
         })
     });
-    let (hops, client_us) = measured
+    let (figures, client_us) = measured
         .join()
         .map_err(|_| anyhow!("the measurement failed"))?
         .context("cannot measure what a message costs; give numbers: --costs per_message_us=5,…")?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let costs = Costs { client_us, cores: u16::try_from(cores).ok(), ..signatures(cores)? };
     Ok(Measured {
-        costs: with_messages(costs, &hops),
-        wake_us: (hops.small.latency_p50_us - hops.small.cpu_us_alone).max(0.0),
+        costs: with_messages(costs, &figures),
+        wake_us: (figures.small.latency_p50_us - figures.small.cpu_us_alone).max(0.0),
     })
 }
 
@@ -116,7 +116,7 @@ const LARGE: usize = 20_200;
 const WIDE: usize = 8;
 
 /// What was measured of messages.
-struct Hops {
+struct LinkFigures {
     /// Small ones over one link.
     small: LinkCosts,
     /// CPU time of a small one, alone on its link and beside one on each of the
@@ -129,9 +129,9 @@ struct Hops {
 /// Half of a message's CPU time is spent at either end, and what a larger message
 /// costs more goes to its bytes. What a message on one link more costs beyond one in a
 /// burst is what writing and reading cost, whatever passes at once; and what the only
-/// message of a turn costs beyond that is the turn's.
-fn with_messages(costs: Costs, hops: &Hops) -> Costs {
-    let Hops { small, wide_us, large_us } = hops;
+/// message of an iteration costs beyond that is the iteration's.
+fn with_messages(costs: Costs, figures: &LinkFigures) -> Costs {
+    let LinkFigures { small, wide_us, large_us } = figures;
     let per_byte_us = ((large_us - small.cpu_us_per_message) / (LARGE - SMALL) as f64).max(0.0);
     let one_link_more_us = (WIDE as f64 * wide_us - small.cpu_us_alone) / (WIDE - 1) as f64;
     let one_link_more_us = one_link_more_us.clamp(0.0, small.cpu_us_alone);
@@ -264,14 +264,15 @@ mod tests {
             messages_per_s: 0.0,
         };
         // Eight at a time cost 14 and 7 x 8: one link more costs 8, of which 2 are the
-        // message's and 6 are for writing and reading; 6 of the 14 are the turn's.
-        let costs = with_messages(Costs::default(), &Hops { small, wide_us: 70.0 / 8.0, large_us: 22.0 });
+        // message's and 6 are for writing and reading; 6 of the 14 are the iteration's.
+        let costs =
+            with_messages(Costs::default(), &LinkFigures { small, wide_us: 70.0 / 8.0, large_us: 22.0 });
         assert_eq!(costs.per_byte_ns, 0.5);
         assert!((costs.per_message_us - 0.9).abs() < 1e-9, "{costs:?}");
         let iteration = costs.iteration.unwrap();
         assert_eq!((iteration.per_chunk_us, iteration.per_iteration_us), (3.0, 6.0));
-        // Where more links at a time cost no less each, there is nothing left for the turn.
-        let costs = with_messages(Costs::default(), &Hops { small, wide_us: 14.0, large_us: 22.0 });
+        // Where more links at a time cost no less each, there is nothing left for the iteration.
+        let costs = with_messages(Costs::default(), &LinkFigures { small, wide_us: 14.0, large_us: 22.0 });
         let iteration = costs.iteration.unwrap();
         assert_eq!((iteration.per_chunk_us, iteration.per_iteration_us), (6.0, 0.0));
     }

@@ -35,7 +35,7 @@ struct Failure {
 }
 
 /// After so many runs in a row that could not be measured, the others are not tried:
-/// nothing speaks for their going better.
+/// they would fail for the same reason.
 const GIVE_UP_AFTER: usize = 3;
 
 impl Experiment {
@@ -101,7 +101,8 @@ impl Experiment {
             ));
             return code.map(|_| INTERRUPTED);
         }
-        Ok(graver(code?, self.tell_failures(total)))
+        let not_measured = self.tell_failures(total);
+        Ok(graver(code?, not_measured))
     }
 
     /// Says what could not be measured, and how to go on. Returns the exit code.
@@ -115,7 +116,7 @@ impl Experiment {
         let dir = self.dir().display();
         warn(format_args!(
             "{} of {total} runs are in {dir}; the others could not be measured or were not tried. They are no \
-             results: put right what is in the way, and the same command with --out {dir} --resume goes on.",
+             results: remove the cause, and the same command with --out {dir} --resume goes on.",
             self.store.finished(),
         ));
         NOT_MEASURED

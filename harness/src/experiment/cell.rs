@@ -14,7 +14,7 @@ use super::outage::{aftermath, verdict};
 use super::rows::{self, Measured, RunId};
 use crate::base::exit::NotMeasured;
 use crate::cluster::observe;
-use crate::cluster::procfs::{CpuMark, CpuUse};
+use crate::cluster::procfs::CpuMark;
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
 use crate::load::{self, Answer, LoadResult, LoadSpec, Progress, Sample};
 use crate::plan::outage::Victim;
@@ -22,7 +22,7 @@ use crate::plan::{Cell, Gateway, OPEN_LOOP_IN_FLIGHT, Plan};
 use crate::results::schema::VIOLATION;
 use crate::results::store::CellRows;
 
-/// What is to be told of one run of one cell.
+/// What one run of one cell gave.
 #[derive(Debug)]
 pub struct CellRun {
     /// Its rows.
@@ -186,7 +186,7 @@ fn load_spec(plan: &Plan, cell: &Cell, addresses: &[SocketAddr]) -> LoadSpec {
     }
 }
 
-/// Runs a load; when a node dies unasked, what is unanswered is an error.
+/// Runs a load; when a node dies that was not killed, what is unanswered is an error.
 async fn until_done_or_dead(
     load: impl Future<Output = Result<()>>,
     spec: &LoadSpec,

@@ -241,7 +241,7 @@ fn node_rows(cell: &Cell, run: RunId, measured: &Measured) -> Vec<NodeRow> {
             let (before, after) = (measured.before.get(at), measured.after.get(at));
             let before = before.and_then(Option::as_ref);
             let after = after.and_then(Option::as_ref);
-            // What a node that died unasked had counted is lost, so it has no row;
+            // What a node that died by itself had counted is lost, so it has no row;
             // one that was killed on purpose did nothing since the warm-up.
             let killed = cell.faults.nodes[at].crash;
             let after = if killed { after.or(before) } else { Some(after?) };

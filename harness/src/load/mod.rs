@@ -6,8 +6,8 @@
 //! ones, and times count from when a request was *due*, so that a stall shows
 //! in every request that it delays (no coordinated omission).
 //!
-//! Clients share a few HTTP/2 connections: requests and answers that are on their
-//! way together then cost one system call together, which is most of what they
+//! Clients share a few HTTP/2 connections: requests and answers that are in
+//! transit together then cost one system call together, which is most of what they
 //! cost (ADR 10).
 //!
 //! Everything runs on the calling thread; only the pacer of the open loop has

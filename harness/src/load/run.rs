@@ -29,12 +29,12 @@ async fn closed(spec: &LoadSpec, clients: usize, sender: Rc<Sender>, progress: &
         let (sender, progress, next) = (Rc::clone(&sender), Rc::clone(progress), Rc::clone(&next));
         let gateway = client % spec.gateways.len();
         let (requests, id) = (spec.requests, spec.gateways[gateway].0);
-        let turn = client / spec.gateways.len();
+        let number = client / spec.gateways.len();
         running.spawn_local(async move {
             while next.get() < requests && !progress.is_over() {
                 next.set(next.get() + 1);
                 let request = progress.due(id, None);
-                let answer = sender.exchange(request, gateway, turn, &progress).await;
+                let answer = sender.exchange(request, gateway, number, &progress).await;
                 progress.answered(request, answer);
             }
         });
@@ -70,10 +70,10 @@ async fn open(spec: &LoadSpec, rate_per_s: f64, sender: Rc<Sender>, progress: &R
     while running.join_next().await.is_some() {}
 }
 
-/// Gateways take turns; one that is spared is passed over.
+/// Gateways are used round robin; one that is spared is passed over.
 fn next_gateway(gateways: &[(u16, SocketAddr)], request: u64, progress: &Progress) -> usize {
-    let turns = (0..gateways.len()).map(|offset| (request as usize + offset) % gateways.len());
-    let mut usable = turns.clone().filter(|turn| !progress.is_spared(gateways[*turn].0));
+    let order = (0..gateways.len()).map(|offset| (request as usize + offset) % gateways.len());
+    let mut usable = order.clone().filter(|place| !progress.is_spared(gateways[*place].0));
     usable.next().unwrap_or(request as usize % gateways.len())
 }
 

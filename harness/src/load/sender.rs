@@ -53,15 +53,15 @@ impl Sender {
         }
     }
 
-    /// One request and its answer. Connections take turns.
+    /// One request and its answer. Connections are used round robin, by this number.
     pub(super) async fn exchange(
         &self,
         request: usize,
         gateway: usize,
-        turn: usize,
+        number: usize,
         progress: &Progress,
     ) -> Answer {
-        let exchange = self.try_exchange(request, &self.gateways[gateway], turn, progress);
+        let exchange = self.try_exchange(request, &self.gateways[gateway], number, progress);
         match tokio::time::timeout(self.limit, exchange).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => Answer::Error(format!("{error:#}")),
@@ -73,10 +73,10 @@ impl Sender {
         &self,
         request: usize,
         gateway: &Target,
-        turn: usize,
+        number: usize,
         progress: &Progress,
     ) -> Result<Answer> {
-        let mut connection = gateway.connection(turn).await?;
+        let mut connection = gateway.connection(number).await?;
         let message = Request::post(gateway.uri.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(Full::new(self.bodies.body(request as u64)))?;
@@ -89,8 +89,8 @@ impl Sender {
 }
 
 impl Target {
-    async fn connection(&self, turn: usize) -> Result<SendRequest<Full<Bytes>>> {
-        let mut connection = self.connections[turn % self.connections.len()].lock().await;
+    async fn connection(&self, number: usize) -> Result<SendRequest<Full<Bytes>>> {
+        let mut connection = self.connections[number % self.connections.len()].lock().await;
         if let Some(open) = connection.as_ref().filter(|open| !open.is_closed()) {
             return Ok(open.clone());
         }

@@ -8,7 +8,7 @@ use crate::plan::Load;
 /// What to send, where and how.
 #[derive(Clone, Debug)]
 pub struct LoadSpec {
-    /// The nodes to post to, in turn.
+    /// The nodes to post to, round robin.
     pub gateways: Vec<(u16, SocketAddr)>,
     /// How requests come.
     pub load: Load,

@@ -54,7 +54,7 @@ pub enum Gateway {
     /// The first commander, or the first honest node if that one is faulty.
     #[default]
     Auto,
-    /// All honest nodes in turn.
+    /// All honest nodes, round robin.
     Spread,
     /// This one.
     Node(u16),

@@ -33,9 +33,9 @@ use crate::simulate::simulation::Simulation;
 
 /// A prediction is good if it is off by so much of what was measured at most.
 const GOOD_PERCENT: u64 = 30;
-/// CPU time beyond the model's by this share is told.
+/// CPU time beyond the model's by this share is reported.
 const MORE_CPU: f64 = 0.15;
-/// Cores idle for this share more than in the model are told.
+/// Cores idle for this share more than in the model are reported.
 const MORE_IDLE: f64 = 0.1;
 
 /// What the real nodes and the simulated ones have in common to be compared.
@@ -81,8 +81,8 @@ pub async fn run(plan: Plan, out: Option<&Path>) -> Result<u8> {
     }
     if not_measured > 0 {
         warn(format_args!(
-            "{not_measured} runs of real nodes could not be measured and are in none of the numbers; put right what is \
-             in the way and repeat the command."
+            "{not_measured} runs of real nodes could not be measured and are in none of the numbers; remove the cause \
+             and repeat the command."
         ));
         return Ok(NOT_MEASURED);
     }
@@ -97,7 +97,7 @@ fn prepare(dir: &Path) -> Result<()> {
     Machine::inspect().write(dir)
 }
 
-/// Measures costs and cells by turns, so that both see the same machine.
+/// Measures costs and cells alternately, so that both see the same machine.
 async fn measure(plan: &Plan, cells: &[Cell]) -> Result<(Measured, Vec<Side>)> {
     let mut costs = Vec::new();
     let mut sides = vec![Side::default(); cells.len()];
@@ -231,7 +231,7 @@ fn why(real: &Side, simulated: &Side) -> String {
     {
         reasons.push(format!(
             "the nodes spent {measured:.0} µs of CPU per decision and the model {model:.0} µs; on what was not \
-             measured (not in the model: HTTP work at the gateway, the turns of tokio's tasks, the replicas' own steps)"
+             measured (not in the model: HTTP work at the gateway, the scheduling of tokio's tasks, the replicas' own steps)"
         ));
     }
     if let Some((measured, model)) = cpu

@@ -73,7 +73,7 @@ async fn all(simulation: &Simulation, mut store: Option<&mut Store>, stop: &Stop
     Ok(worst)
 }
 
-/// Plays on a thread of its own, so that Ctrl-C is heard.
+/// Plays on a thread of its own, so that Ctrl-C is noticed.
 pub(crate) async fn one(job: cell::Job, stop: &Stop) -> Result<Run> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);

@@ -171,8 +171,8 @@ fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P 
     let (began, cpu_began_us) = (Instant::now(), this_thread_cpu_us().unwrap_or(0));
     let mut world = World::new(job.setup(), move |_, _| make());
     let notes = Rc::new(RefCell::new(Notes::new(job.cell.nodes)));
-    let told = Rc::clone(&notes);
-    world.observe(Box::new(move |now_ns, id, seen| told.borrow_mut().take(now_ns, id, seen)));
+    let observer = Rc::clone(&notes);
+    world.observe(Box::new(move |now_ns, id, seen| observer.borrow_mut().take(now_ns, id, seen)));
     for (id, node) in (0..).zip(&job.cell.faults.nodes) {
         if node.crash {
             world.crash(ReplicaId(id));
@@ -188,7 +188,7 @@ fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P 
         advance(&mut world, stopped, 20 * job.timeout_us, all_accepted);
     }
     let healthy_at_end = healthy(&world);
-    // What is on its way arrives, so that all logs and counts are complete.
+    // What is under way arrives, so that all logs and counts are complete.
     let settling_us = 10 * job.slowest_us + 50_000;
     advance(&mut world, stopped, settling_us, |_| false);
     let mut run = gather(job, &world, &notes.borrow());

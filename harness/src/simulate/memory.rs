@@ -14,7 +14,7 @@ const SLOT_BYTES: u64 = 4_000;
 /// Bytes for each replica and for the program.
 const REPLICA_BYTES: u64 = 20_000;
 const BASE_BYTES: u64 = 20 << 20;
-/// Bytes for each message on its way whose arrival is drawn for itself.
+/// Bytes for each message in transit whose arrival is drawn for itself.
 const EVENT_BYTES: u64 = 32;
 /// Bytes for each request beside its payload: waiting, in the trace, in results.
 const REQUEST_BYTES: u64 = 1_500;

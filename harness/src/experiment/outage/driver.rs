@@ -134,9 +134,9 @@ impl Driver {
     async fn kill_in_turn(&self) -> Result<()> {
         self.wait_until(self.outage.at_s).await;
         let down_s = self.outage.restart_after_s.unwrap_or(0.0);
-        let mut turns = (0..self.honest.len()).cycle();
+        let mut order = (0..self.honest.len()).cycle();
         while self.progress.started().elapsed() + Duration::from_secs_f64(down_s) < self.load_ends {
-            let next: Vec<u16> = turns.by_ref().take(self.at_once).map(|turn| self.honest[turn]).collect();
+            let next: Vec<u16> = order.by_ref().take(self.at_once).map(|place| self.honest[place]).collect();
             self.kill(&next).await?;
             if !self.restart(&next, down_s).await? {
                 return Ok(());

@@ -1,4 +1,4 @@
-//! What clients saw of an outage, and whether what they were told still holds.
+//! What clients saw of an outage, and whether what was acknowledged to them still holds.
 
 use std::collections::BTreeMap;
 
