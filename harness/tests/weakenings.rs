@@ -41,6 +41,8 @@ struct Case {
 enum Bias {
     /// Nothing.
     Swarm,
+    /// Only schedules with commanders that serve some, late, or not at all.
+    Unfair,
     /// Only schedules with hostile networks.
     Hostile,
     /// The first commander behaves like this, in a hostile network.
@@ -91,6 +93,7 @@ impl Bias {
         let hostile = || draw::hostile(flow.name, seed, flow.tolerates);
         match self {
             Bias::Swarm => draw::draw(flow.name, seed, flow.tolerates),
+            Bias::Unfair => draw::unfair(flow.name, seed, flow.tolerates),
             Bias::Hostile => hostile(),
             Bias::Commander(acts) => with_liar(hostile(), 0, acts),
             Bias::Flood => {
@@ -183,6 +186,7 @@ fn cases() -> Vec<Case> {
         case(SessionsLost, Pbft, Bias::Hostile, 7),
         case(WatermarkIgnored, Pbft, Bias::Flood, 4),
         case(TimerNeverDoubled, Pbft, Bias::Hasty, 1),
+        case(LoneSuspectRests, Pbft, Bias::Unfair, 26),
         case(FallbackNeverTriggered, Ccro, Bias::FixedSilence, 0),
         case(NothingSentAgain, Pbft, Bias::Hostile, 4),
     ]

@@ -45,6 +45,8 @@ pub enum Weakening {
     WatermarkIgnored,
     /// The NEW-VIEW timer never doubles.
     TimerNeverDoubled,
+    /// A replica that has left a view alone watches over no requests.
+    LoneSuspectRests,
     /// Nobody falls back when a communication node does not deliver.
     FallbackNeverTriggered,
     /// A replica that lost its memory votes at once.
@@ -61,7 +63,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 25] = [
+    pub const ALL: [Weakening; 26] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -81,6 +83,7 @@ impl Weakening {
         Weakening::CheckpointProofNotChecked,
         Weakening::WatermarkIgnored,
         Weakening::TimerNeverDoubled,
+        Weakening::LoneSuspectRests,
         Weakening::FallbackNeverTriggered,
         Weakening::AmnesiacVotes,
         Weakening::ChunkNotChecked,

@@ -170,11 +170,13 @@ impl<A: Application> Core<A> {
 
     /// Takes the bundle of this node's own gateway. The same bundle once more
     /// means that its clients have no answer yet: then it goes to all, and whoever
-    /// has executed it replies again.
+    /// has executed it replies again. So it does while this replica suspects the
+    /// commander alone.
     pub fn submit<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
         let executed = self.replies_again(&bundle).is_some();
         let digest = bundle.digest();
-        if executed || self.requests.is_known(&digest) || self.requests.is_watched(&digest) {
+        let again = executed || self.requests.is_known(&digest) || self.requests.is_watched(&digest);
+        if again || self.views.suspects_alone() {
             cx.send_all(Message::Requests(Arc::clone(&bundle)));
         }
         if !executed && self.requests.watch(&bundle).is_err() {
@@ -198,7 +200,7 @@ impl<A: Application> Core<A> {
         if let Some((seq, replies)) = self.replies_again(&bundle) {
             return self.reply_again(cx, gateway, seq, replies);
         }
-        let commander = cx.cluster.commander(self.views.wanted);
+        let commander = cx.cluster.commander(self.views.serving());
         let watched = from != gateway || commander == cx.id() || self.requests.watch(&bundle).is_ok();
         let taken = if commander == cx.id() {
             self.requests.enqueue(bundle).is_ok()

@@ -171,7 +171,7 @@ impl<A: Application> Core<A> {
     }
 
     fn submit_again<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
-        let commander = cx.cluster.commander(self.views.wanted);
+        let commander = cx.cluster.commander(self.views.serving());
         for bundle in self.requests.overdue() {
             if bundle.gateway() == cx.id() {
                 cx.send(commander, Message::Requests(Arc::clone(&bundle)));

@@ -17,7 +17,45 @@
 //! that it wants. It still *learns* in the view that it left: who suspects a live
 //! commander alone would otherwise fall behind until the others follow.
 //!
-//! Two deviations from the paper. The NEW-VIEW timer starts on `q` VIEW-CHANGEs for
+//! # A replica that suspects the commander alone
+//!
+//! A commander may serve all but one replica. That replica sends VIEW-CHANGE, the
+//! others see no reason to, and it may stay alone for ever. It must not vote, but its
+//! clients must be served. So until `q` replicas want its view or a later one, it keeps
+//! every duty that takes no vote:
+//!
+//! | upon | a replica that suspects alone does |
+//! | --- | --- |
+//! | requests of its own gateway | send them to all at once: nobody else may have a reason to watch |
+//! | another gateway's requests | watch over them and pass them on, to the commander of the view that it left |
+//! | half the request timer, again and again | send the oldest request that is not executed to all |
+//! | resend timer | VIEW-CHANGE, requests, fetches, progress as ever |
+//! | two proposals of the commander for one slot | the proof to all |
+//! | something executed | the timers return to their base, as in a view |
+//!
+//! # Why it is live
+//!
+//! Let at most `f` replicas be faulty, let messages between the others arrive, and
+//! let the request timer `T` exceed what a view with an honest commander takes to
+//! execute a request. Let a request reach the replica of an honest gateway.
+//!
+//! 1. After `T/2` every honest replica watches over it: its gateway's replica has sent
+//!    it to all, whether it is in the view or has left it alone.
+//! 2. After another `T` whoever is honest has executed it or has left the view. There are
+//!    `2f+1` honest replicas at least, so `f+1` have done the one or the other. If
+//!    `f+1` have executed it, the client has its answer. If `f+1` have left, all join
+//!    them, and `q` VIEW-CHANGEs reach everybody.
+//! 3. Each view that follows begins within its NEW-VIEW timer and serves within its
+//!    request timer, or is left. At most `f` commanders in a row are faulty. The timer
+//!    doubles with each of them, so `f` of them cost less than `2T(2^f − 1)`.
+//! 4. The view of an honest commander then serves it within `T`.
+//!
+//! Nothing in this depends on when a client asks again. The bound,
+//! `2.5T + 2T(2^f − 1)`, is judged in the simulator (`sim::oracles::service`).
+//!
+//! # Deviations from the paper
+//!
+//! Two. The NEW-VIEW timer starts on `q` VIEW-CHANGEs for
 //! the wanted view *or later ones*: a replica that may vote only in later views
 //! (see [`crate::recovery`]) then does not keep the others waiting. And a replica
 //! that has decided a slot does not vote for it again in the new view: it answers
@@ -52,7 +90,8 @@ pub(crate) struct Views {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Wait {
-    /// Something to be executed, in halves of the request timer.
+    /// Something to be executed, in halves of the request timer. Also runs in a replica
+    /// that suspects the commander alone.
     Execution { of: Awaited, halves: u8 },
     /// The beginning of this view.
     NewView(View),
@@ -79,9 +118,21 @@ impl Views {
         view == self.active || view == self.wanted
     }
 
+    /// Whether this replica has left the active view, and no quorum is known to want
+    /// the same.
+    pub(crate) fn suspects_alone(&self) -> bool {
+        let quorum = matches!(self.waits_for, Some(Wait::NewView(_)));
+        self.is_changing() && !quorum && !weakened(Weakening::LoneSuspectRests)
+    }
+
+    /// The view whose commander can be expected to take requests.
+    pub(crate) fn serving(&self) -> View {
+        if self.suspects_alone() { self.active } else { self.wanted }
+    }
+
     /// Something was executed: the timers return to their base.
     pub(crate) fn progressed(&mut self) {
-        if !self.is_changing() {
+        if !self.is_changing() || self.suspects_alone() {
             self.failed = 0;
         }
     }
@@ -110,9 +161,10 @@ const MOST_DOUBLINGS: u32 = 6;
 impl<A: Application> Core<A> {
     // ---- The timer ----
 
-    /// Keeps the request timer on the oldest request that is not executed.
+    /// Keeps the request timer on the oldest request that is not executed, unless a
+    /// quorum is leaving the view: then the NEW-VIEW timer runs.
     pub(crate) fn watch_requests<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
-        if self.views.is_changing() {
+        if self.views.is_changing() && !self.views.suspects_alone() {
             return;
         }
         let oldest = self.requests.oldest().map(|bundle| Awaited::Bundle(bundle.digest()));
@@ -126,7 +178,7 @@ impl<A: Application> Core<A> {
         }
         self.views.waits_for = owed.map(|of| Wait::Execution { of, halves: 0 });
         match owed {
-            Some(_) => cx.set_timer(Timer::View.into(), Micros(self.view_timer().0 / 2)),
+            Some(_) => cx.set_timer(Timer::View.into(), self.half_a_request_timer()),
             None => cx.cancel_timer(Timer::View.into()),
         }
     }
@@ -134,6 +186,13 @@ impl<A: Application> Core<A> {
     fn view_timer(&self) -> Micros {
         let doublings = if weakened(Weakening::TimerNeverDoubled) { 0 } else { self.views.failed };
         Micros(self.config.request_after.0 << doublings.min(MOST_DOUBLINGS))
+    }
+
+    /// A replica that suspects alone asks nobody for another view when it runs out, so
+    /// there it does not grow.
+    fn half_a_request_timer(&self) -> Micros {
+        let whole = if self.views.is_changing() { self.config.request_after } else { self.view_timer() };
+        Micros(whole.0 / 2)
     }
 
     /// The view timer ran out.
@@ -150,7 +209,7 @@ impl<A: Application> Core<A> {
                 if oldest.is_none() && of != Awaited::Null {
                     return; // Executed in another bundle: the next one is watched.
                 }
-                if halves > 0 {
+                if halves > 0 && !self.views.is_changing() {
                     self.leave_for(cx, self.views.wanted.next());
                     return;
                 }
@@ -158,7 +217,7 @@ impl<A: Application> Core<A> {
                     cx.send_all(Message::Requests(Arc::clone(oldest)));
                 }
                 self.views.waits_for = Some(Wait::Execution { of, halves: 1 });
-                cx.set_timer(Timer::View.into(), Micros(self.view_timer().0 / 2));
+                cx.set_timer(Timer::View.into(), self.half_a_request_timer());
             }
         }
     }
@@ -187,8 +246,10 @@ impl<A: Application> Core<A> {
         let Some(first) = first.filter(|_| !weakened(Weakening::SecondProposalAccepted)) else {
             return;
         };
-        if second.view == self.views.wanted {
+        if second.view == self.views.wanted || second.view == self.views.serving() {
             cx.send_all(Message::Conflict { first: Box::new(first), second: Box::new(second.clone()) });
+        }
+        if second.view == self.views.wanted {
             self.leave_for(cx, self.views.wanted.next());
         }
     }
@@ -272,7 +333,8 @@ impl<A: Application> Core<A> {
     fn await_new_view<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         let wanted = self.views.wanted;
         let quorum = self.views.wanting(wanted, true) >= cx.cluster.quorum();
-        if self.views.is_changing() && quorum && self.views.waits_for.is_none() {
+        let runs = matches!(self.views.waits_for, Some(Wait::NewView(_)));
+        if self.views.is_changing() && quorum && !runs {
             self.views.waits_for = Some(Wait::NewView(wanted));
             cx.set_timer(Timer::View.into(), self.view_timer());
         }

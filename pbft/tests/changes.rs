@@ -66,6 +66,23 @@ fn service_is_back_within_two_request_timers() {
     assert!(world.run_until(|world| world.accepted().len() > killed, 2 * timer));
 }
 
+/// Replica 1 suspects the commander alone as long as the others are served. Its clients
+/// are served all the same, without asking twice.
+#[test]
+fn a_commander_that_serves_only_some_costs_request_timers() {
+    for served in ["partial=2", "partial=3", "partial=2;3"] {
+        let mut world = world(4, 1, &[(0, served)], Network::default());
+        world.set_reminder_us(1000 * SECOND);
+        let timer = Config::for_cluster(4).request_after.0;
+        for request in 0..5 {
+            world.submit(ReplicaId(1), &[request]);
+            let answered = world.run_until(|world| world.accepted().len() > request.into(), 2 * timer);
+            assert!(answered, "{served}: request {request}");
+            world.run(SECOND);
+        }
+    }
+}
+
 #[test]
 fn what_was_decided_before_the_view_change_stays_decided() {
     // The commander's COMMITs reach one replica only, then it dies: that replica
@@ -262,6 +279,7 @@ fn these_checks_miss_the_rules_they_are_for() {
         (Weakening::ServerKeepsItsTurn, a_lying_or_slow_state_server_does_not_hold_a_replica),
         (Weakening::DivergenceNotNoticed, a_replica_whose_state_is_damaged_notices_and_is_whole_again),
         (Weakening::TimerNeverDoubled, timers_grow_until_they_suit_the_network),
+        (Weakening::LoneSuspectRests, a_commander_that_serves_only_some_costs_request_timers),
         (Weakening::AmnesiacVotes, a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes),
     ]);
 }

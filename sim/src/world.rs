@@ -287,6 +287,12 @@ impl<P: Protocol> World<P> {
         self.now_ns = end_ns;
     }
 
+    /// After how long gateways hand requests over once more, of those that come from now
+    /// on.
+    pub fn set_reminder_us(&mut self, reminder_us: u64) {
+        self.reminder_ns = reminder_us * 1000;
+    }
+
     /// Runs until `done` says so, and at most so long. Says whether it did.
     pub fn run_until(&mut self, mut done: impl FnMut(&World<P>) -> bool, at_most_us: u64) -> bool {
         let end_ns = self.now_ns + at_most_us * 1000;

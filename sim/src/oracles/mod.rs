@@ -13,6 +13,7 @@
 //! | [`checkpoints`] | a quorum behind every stable checkpoint; no invented state |
 //! | [`states`] | equal logs have equal states; who lacks a state gets it in time |
 //! | [`bounded`] | watermarks hold; what is kept is bounded |
+//! | [`service`] | answers within a number of request timers |
 //! | [`liveness`] | after healing all is answered and all logs are equal |
 //! | [`logs`] | agreement and order of logs alone, where no marks were recorded |
 //! | [`messages`] | messages per decision, fault-free |
@@ -26,6 +27,7 @@ pub mod logs;
 pub mod messages;
 mod moments;
 pub mod reports;
+pub mod service;
 pub mod states;
 #[cfg(test)]
 mod testing;
@@ -63,6 +65,8 @@ pub enum Property {
     BoundedState,
     /// [`liveness::answered`].
     Liveness,
+    /// [`service`].
+    Service,
     /// [`liveness::equal_logs`].
     EqualLogs,
     /// [`messages`].
@@ -88,7 +92,7 @@ impl Property {
 
     /// Whether a breach is one of safety; else it is one of liveness.
     pub fn is_safety(self) -> bool {
-        !matches!(self, Property::Liveness | Property::EqualLogs | Property::CaughtUp)
+        !matches!(self, Property::Liveness | Property::Service | Property::EqualLogs | Property::CaughtUp)
     }
 }
 
@@ -106,6 +110,7 @@ impl fmt::Display for Property {
             Property::CaughtUp => "caught up",
             Property::BoundedState => "bounded state",
             Property::Liveness => "liveness",
+            Property::Service => "service within request timers",
             Property::EqualLogs => "equal logs",
             Property::Messages => "messages per decision",
             Property::Assertions => "assertions",

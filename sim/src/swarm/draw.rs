@@ -10,6 +10,7 @@ use kernel::{Choose as _, SeededChoice};
 pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
     match seed % 8 {
         3 | 7 => hostile(protocol, seed, tolerates),
+        1 if protocol != "ccro-paper" => unfair(protocol, seed, tolerates),
         5 if protocol != "ccro-paper" => left_behind(protocol, seed, tolerates),
         _ => varied(protocol, seed, tolerates),
     }
@@ -47,6 +48,7 @@ pub fn left_behind(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Sc
         heal_us,
         reform: dice.percent(25),
         patience_us: 300_000_000,
+        probes: 0,
         settings,
         network,
         faults: targets.iter().map(|node| fault(&mut dice, *node)).collect(),
@@ -63,6 +65,9 @@ pub fn left_behind(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Sc
     }
 }
 
+/// Requests made when everything is at rest.
+const PROBES: u64 = 4;
+
 /// Anything that could come up in practice, and much that would not.
 fn varied(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
     let mut dice = Dice(SeededChoice::new(seed ^ 0x5eed_0f5c_4ed0_1e55));
@@ -78,6 +83,7 @@ fn varied(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
         heal_us,
         reform: dice.percent(25),
         patience_us: 300_000_000,
+        probes: PROBES,
         settings: dice.settings(nodes),
         network: dice.network(nodes, heal_us),
         faults: scene.targets.iter().flat_map(|node| dice.faults(*node, &scene)).collect(),
@@ -116,6 +122,7 @@ pub fn hostile(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedu
         heal_us,
         reform: dice.percent(25),
         patience_us: 300_000_000,
+        probes: PROBES,
         settings: Settings {
             window: dice.between(1, 4),
             batch_max,
@@ -139,6 +146,36 @@ pub fn hostile(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedu
                 requests: dice.between(1, 4),
             })
             .collect(),
+    }
+}
+
+/// A network that is well, and `f` nodes, often the first commanders, that go on for
+/// ever to serve only some, late, or not at all.
+pub fn unfair(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
+    let mut dice = Dice(SeededChoice::new(seed ^ 0x0f41_75e4_71ce_5eed));
+    let nodes = dice.one_of(&[4, 4, 4, 4, 4, 5, 6, 7, 7, 8, 10]);
+    let heal_us = 1000 * dice.between(1, 300);
+    let f = tolerates(nodes);
+    let targets = if dice.percent(50) { (0..f as u16).collect() } else { dice.targets(nodes, f) };
+    let settings = dice.settings(nodes);
+    let faults = targets.iter().map(|node| Fault {
+        node: *node,
+        behaviours: dice.services(nodes, settings.request_timer_us),
+        from_us: 0,
+    });
+    Schedule {
+        protocol: protocol.to_owned(),
+        seed,
+        nodes,
+        heal_us,
+        reform: false,
+        patience_us: 300_000_000,
+        probes: 2 * PROBES,
+        network: Network { delay: Delay::Uniform(50.0, 200.0), ..Network::default() },
+        faults: faults.collect(),
+        crashes: vec![],
+        clients: dice.clients(nodes, heal_us),
+        settings,
     }
 }
 
@@ -336,6 +373,32 @@ impl Dice {
             6 => "malicious[kind=state;stable-checkpoint;checkpoint]".to_owned(),
             7 => format!("diverge[after={}us]", self.between(0, 400_000)),
             _ => format!("diverge[seq={}..]", self.between(1, 40)),
+        }
+    }
+
+    /// How a node serves some, late, or not at all, whatever its role.
+    fn services(&mut self, nodes: u16, request_timer_us: u64) -> Vec<Behaviour> {
+        let count = self.one_of(&[1, 1, 2]);
+        let services = (0..count).map(|_| self.service(nodes, request_timer_us));
+        let read = |text: String| text.parse().expect("the swarm writes behaviours as people do");
+        services.collect::<Vec<_>>().into_iter().map(read).collect()
+    }
+
+    fn service(&mut self, nodes: u16, request_timer_us: u64) -> String {
+        let late = request_timer_us * self.between(5, 120) / 100;
+        let some = self.some(nodes);
+        match self.between(0, 12) {
+            0..=2 => format!("partial={some}"),
+            3 => format!("drop=1[kind=pre-prepare][to={some}]"),
+            4 => format!("drop=1[to={some}]"),
+            5 => format!("delay={late}us[kind=pre-prepare]"),
+            6 => format!("delay={late}us[kind=pre-prepare][to={some}]"),
+            7 => format!("delay={late}us"),
+            8 => format!("offline[kind=request][to={some}]"),
+            9 => format!("offline[to={some}]"),
+            10 => "withhold".to_owned(),
+            11 => format!("partial={some}[seq={}..]", self.between(1, 8)),
+            _ => "offline".to_owned(),
         }
     }
 

@@ -4,7 +4,7 @@ use super::Flow;
 use super::schedule::{Client, Schedule, Settings};
 use crate::network::Network;
 use crate::oracles::states::{self, Behind};
-use crate::oracles::{self, Property, Violation, bounded::Kept};
+use crate::oracles::{self, Property, Violation, bounded::Kept, service::Terms};
 use crate::setup::Setup;
 use crate::trace::Trace;
 use crate::world::World;
@@ -31,6 +31,9 @@ pub struct Verdict {
 const MOST_PERIODS_BEHIND: u64 = 200;
 /// How often the end is looked for after healing, virtual microseconds.
 const SLICE_US: u64 = 20_000;
+/// After how long gateways hand requests over once more until the network has healed:
+/// replies that were lost come only then.
+const REMINDER_US: u64 = 1_000_000;
 
 /// Plays a schedule. An assertion of the replicas' own that fails is a violation,
 /// too.
@@ -78,6 +81,8 @@ struct Player<'a, P: Protocol> {
     down: BTreeSet<u16>,
     kept: Vec<Kept>,
     behind: Vec<Behind>,
+    /// From when on everything was at rest before each request.
+    settled_us: Option<u64>,
 }
 
 impl<'a, P: Protocol + 'static> Player<'a, P> {
@@ -88,6 +93,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         setup.network = schedule.network.clone();
         setup.replies_needed = (flow.tolerates)(n) + 1;
         setup.record = true;
+        setup.reminder_us = REMINDER_US;
         let at_once = schedule.faults.iter().filter(|fault| fault.from_us == 0);
         setup.faults = at_once.map(|fault| (fault.node, fault.behaviours.clone())).collect();
         let clients = schedule.clients.iter().map(|client| Progress {
@@ -107,6 +113,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             down: BTreeSet::new(),
             kept: Vec::new(),
             behind: Vec::new(),
+            settled_us: None,
         }
     }
 
@@ -129,15 +136,19 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         }
         self.run_to(self.schedule.heal_us);
         self.heal();
-        let deadline_us = self.schedule.heal_us + self.schedule.patience_us;
+        let mut deadline_us = self.schedule.heal_us + self.schedule.patience_us;
         self.run_until_done(deadline_us);
         if !self.world.trace().damaged.is_empty() {
             self.bring_damage_to_light(deadline_us);
             self.run_until_done(deadline_us);
         }
+        if self.is_done() && self.flow.withstands_faults {
+            deadline_us = deadline_us.max(self.make_probes());
+        }
         deadline_us
     }
 
+    /// Runs until everything that is demanded has come about.
     fn run_until_done(&mut self, deadline_us: u64) {
         while self.world.now_us() < deadline_us && !self.is_done() {
             self.run_to(deadline_us.min(self.world.now_us() + SLICE_US));
@@ -165,6 +176,49 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         }
     }
 
+    /// Makes requests one at a time, each when all has come to rest, in turn at each
+    /// honest gateway. The first ends what is left of earlier failures: timers return
+    /// to their base when it is executed. Returns by when the last one was due.
+    fn make_probes(&mut self) -> u64 {
+        let gateways = self.world.trace().honest();
+        let settings = &self.schedule.settings;
+        let rest_us = 2 * (settings.request_timer_us + settings.resend_after_us);
+        let probes =
+            if self.schedule.probes == 0 || gateways.is_empty() { 0 } else { self.schedule.probes + 1 };
+        for (number, gateway) in (0..probes).zip(gateways.into_iter().cycle()) {
+            self.run_to(self.world.now_us() + rest_us);
+            if number == 1 {
+                self.settled_us = Some(self.world.now_us());
+                // From here on nothing may depend on it.
+                self.world.set_reminder_us(u64::from(u32::MAX));
+            }
+            let terms = self.terms();
+            let bound_us = if number == 0 { terms.when_healed_us() } else { terms.when_settled_us() };
+            let request = self.world.submit_again(gateway, &[&[255, number as u8]]);
+            let answered = |world: &World<P>| world.accepted().iter().any(|one| one.request == request);
+            if !self.world.run_until(answered, bound_us) {
+                break;
+            }
+            self.listen();
+            self.run_until_done(self.world.now_us() + self.schedule.patience_us);
+        }
+        self.world.now_us()
+    }
+
+    fn terms(&self) -> Terms {
+        let schedule = self.schedule;
+        let without_memory = if schedule.crashes.is_empty() { 0 } else { 2 };
+        Terms {
+            request_timer_us: schedule.settings.request_timer_us,
+            resend_after_us: schedule.settings.resend_after_us,
+            failing_views: (self.flow.tolerates)(schedule.nodes) as u32 + without_memory,
+            bundles: schedule.clients.len() as u64,
+            reminder_us: REMINDER_US,
+            healed_us: schedule.heal_us,
+            settled_us: self.settled_us,
+        }
+    }
+
     fn judge(&self, deadline_us: u64) -> Result<(), Violation> {
         let trace = self.world.trace();
         oracles::check_results(trace)?;
@@ -175,6 +229,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             Property::CaughtUp.judge(states::caught_up(trace, &self.behind, healed_us, most_us))?;
             Property::States.judge(states::equal(&self.states()))?;
             Property::BoundedState.judge(oracles::bounded::check(trace, interval, &self.kept))?;
+            Property::Service.judge(oracles::service::check(trace, &self.terms()))?;
         }
         Property::Liveness.judge(oracles::liveness::answered(trace, deadline_us))?;
         Property::EqualLogs.judge(oracles::liveness::equal_logs(trace))

@@ -6,7 +6,7 @@ use adversary::Behaviour;
 use serde::{Deserialize, Serialize};
 
 /// One run: a phase under faults, in which nothing may go wrong, then healing,
-/// then a phase in which all must go well.
+/// then a phase in which all must go well, within bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
@@ -23,6 +23,10 @@ pub struct Schedule {
     pub reform: bool,
     /// How long after healing everything must be done, virtual microseconds.
     pub patience_us: u64,
+    /// Requests that are made one at a time when everything is done and at rest, in turn
+    /// at each honest gateway: each must be answered within a number of request timers.
+    #[serde(default)]
+    pub probes: u64,
     /// The replicas' settings.
     pub settings: Settings,
     /// The network until it heals.
