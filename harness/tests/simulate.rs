@@ -152,3 +152,24 @@ fn what_cannot_be_meant_gets_a_message_and_code_2() {
         assert!(message.contains(says), "{args:?}: {message}");
     }
 }
+
+/// A gateway that is busy receives a request later than its client sent it: which of the
+/// two a latency counts from makes a difference, and both places must choose alike.
+#[test]
+fn the_terminal_and_the_files_tell_the_same_latency() {
+    for (load, basis) in
+        [(["--clients", "1"], "consensus time"), (["--rate", "20"], "response time from the intended start")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let costs = ["--costs", "sign_us=500,verify_us=700,per_message_us=300"];
+        let rest = ["--requests", "40", "--out", out.to_str().unwrap()];
+        let text = printed(&[&load[..], &costs, &rest].concat());
+        let line = text.lines().find(|line| line.contains("in virtual time: p50")).expect(&text);
+        assert!(line.contains(basis), "{line}");
+        let summary: Vec<SummaryRow> = read_rows(&out).unwrap();
+        let p50 = summary[0].p50_us.unwrap() as f64 / 1000.0;
+        assert!((10.0..99.0).contains(&p50), "{p50}");
+        assert!(line.contains(&format!("p50 {p50:.1} ms,")), "{line} against {p50} ms");
+    }
+}

@@ -99,7 +99,7 @@ pub async fn measure(
     Ok(Overhead {
         cpu_us_per_request: used as f64 / requests as f64,
         rate_per_s: requests as f64 / result.elapsed.as_secs_f64(),
-        p50_us: times.get(times.len() / 2).copied().unwrap_or(0),
+        p50_us: times.get(times.len().saturating_sub(1) / 2).copied().unwrap_or(0),
     })
 }
 

@@ -179,12 +179,12 @@ fn signatures_of_one() -> Costs {
     }
 }
 
-/// The median of each cost: what disturbed one measurement does not count.
+/// The nearest-rank median of each cost: what disturbed one measurement does not count.
 pub fn median(measured: &[Costs]) -> Costs {
     let of = |cost: fn(&Costs) -> f64| {
         let mut values: Vec<f64> = measured.iter().map(cost).collect();
         values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(0.0)
+        values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
     };
     Costs {
         sign_us: of(|costs| costs.sign_us),

@@ -159,7 +159,10 @@ fn median(measured: &[Measured]) -> Measured {
     let mut wake_us: Vec<f64> = measured.iter().map(|measured| measured.wake_us).collect();
     wake_us.sort_by(f64::total_cmp);
     let costs: Vec<Costs> = measured.iter().map(|measured| measured.costs).collect();
-    Measured { costs: work::median(&costs), wake_us: wake_us.get(wake_us.len() / 2).copied().unwrap_or(0.0) }
+    Measured {
+        costs: work::median(&costs),
+        wake_us: wake_us.get(wake_us.len().saturating_sub(1) / 2).copied().unwrap_or(0.0),
+    }
 }
 
 /// The same cells for the simulator. A message travels as long as waking its

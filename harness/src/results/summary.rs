@@ -107,6 +107,9 @@ pub fn summarise(
             compare(row, cell, baseline);
         }
         if let Some(floor) = floor_of(cell, floors) {
+            // Readers of JSON differ in the last bit of a number: whoever computes this
+            // again must come to the same digits.
+            let floor = round(floor, 3);
             row.floor_us = Some(floor);
             row.ratio_to_floor = row.p50_us.map(|p50| round(p50 as f64 / floor, 4));
         }

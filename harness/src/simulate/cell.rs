@@ -292,13 +292,20 @@ impl Run {
         self.nodes.iter().map(decided).max().unwrap_or(0) as u64
     }
 
-    /// Response times of the requests that were answered in time, in ascending
-    /// order, microseconds.
-    pub fn latencies_us(&self) -> Vec<u64> {
+    /// Latencies of the requests that were answered in time, in ascending order,
+    /// microseconds: the same as in the result files, so response times from the
+    /// submission in an open loop, else consensus times from the gateway's receipt.
+    pub fn latencies_us(&self, rate_per_s: Option<f64>) -> Vec<u64> {
         let late: std::collections::HashSet<usize> = self.timed_out.iter().copied().collect();
         let in_time = self.accepted.iter().filter(|outcome| !late.contains(&outcome.request));
-        let mut latencies: Vec<u64> =
-            in_time.map(|outcome| outcome.at_us - self.submitted[outcome.request].at_us).collect();
+        let mut latencies: Vec<u64> = in_time
+            .map(|outcome| {
+                let submitted = &self.submitted[outcome.request];
+                let received_us = submitted.taken_up_us.unwrap_or(submitted.at_us);
+                let began_us = if rate_per_s.is_some() { submitted.at_us } else { received_us };
+                outcome.at_us.saturating_sub(began_us)
+            })
+            .collect();
         latencies.sort_unstable();
         latencies
     }

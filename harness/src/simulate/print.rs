@@ -8,11 +8,12 @@ use super::simulation::Simulation;
 use crate::base::console::say;
 use crate::plan::Cell;
 use crate::report::format::{digits, duration};
+use crate::results::schema::{basis_words, latency_basis};
 use crate::results::statistics::quantile;
 
 /// One line, where there are many runs.
 pub(super) fn line(cell: &Cell, seed: u64, run: &Run) {
-    let latencies = run.latencies_us();
+    let latencies = run.latencies_us(cell.rate_per_s());
     say(format_args!(
         "{} seed {seed}: {} of {} decided in time, p50 {}, {} view changes, digest {}",
         cell.name,
@@ -35,7 +36,7 @@ pub(super) fn whole(cell: &Cell, run: &Run, simulation: &Simulation) {
         simulation.network.name,
         if simulation.real_signatures { "real" } else { "symbolic" }
     ));
-    let latencies = run.latencies_us();
+    let latencies = run.latencies_us(cell.rate_per_s());
     let decided = latencies.len();
     say(format_args!(
         "  decisions: {} slots, {decided} of {} requests in time, {} late or never ({} never)",
@@ -46,7 +47,8 @@ pub(super) fn whole(cell: &Cell, run: &Run, simulation: &Simulation) {
     ));
     let at = |q| duration(quantile(&latencies, q).map(|us| us as f64));
     say(format_args!(
-        "  latency in virtual time: p50 {}, p90 {}, p99 {}, p99.9 {}, max {}",
+        "  {} in virtual time: p50 {}, p90 {}, p99 {}, p99.9 {}, max {}",
+        basis_words(latency_basis(cell.rate_per_s())),
         at(0.5),
         at(0.9),
         at(0.99),
