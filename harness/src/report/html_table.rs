@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::format::{NONE, digits, duration, optional, outcomes, percent, ratio};
+use super::format::{NONE, digits, duration, optional, outcomes, per_decision, percent, ratio};
 use super::outages::OutageSummary;
 use super::style::{class_of, name_of};
 use super::words::fault_words;
@@ -130,7 +130,10 @@ fn summary_cells(row: &SummaryRow, variant: &str, doubts: Vec<String>) -> Vec<Ce
         us(row.p50_us).with(ends(row.p50_low_us, row.p50_high_us)),
         us(row.p99_us).with(ends(row.p99_low_us, row.p99_high_us)),
         Cell::number(optional(row.throughput_per_s), row.throughput_per_s),
-        Cell::number(optional(row.messages_per_decision), row.messages_per_decision),
+        Cell::number(
+            row.messages_per_decision.map_or_else(|| NONE.into(), per_decision),
+            row.messages_per_decision,
+        ),
         Cell::duration(row.cpu_us_per_decision),
         Cell::number(ratio(row), row.ratio_to_pbft),
         Cell::number(optional(row.ratio_to_floor), row.ratio_to_floor),
@@ -203,7 +206,6 @@ pub(super) fn predictions(rows: &[PredictionRow]) -> Table {
         "idle measured",
         "idle predicted",
         "foreign CPU",
-        "why it is off",
     ];
     let us = |value: Option<u64>| Cell::duration(value.map(|us| us as f64));
     let share = |share: Option<f64>| Cell::number(share.map_or_else(|| NONE.into(), percent), share);
@@ -220,12 +222,8 @@ pub(super) fn predictions(rows: &[PredictionRow]) -> Table {
             share(row.measured_idle_share),
             share(row.predicted_idle_share),
             share(row.foreign_cpu_share),
-            Cell { class: "l wrap", ..Cell::text(&row.why) },
         ];
         Line { class: String::new(), cells }
     };
-    Table {
-        header: header(&titles, &["protocol", "within 30 %", "why it is off"]),
-        rows: rows.iter().map(line).collect(),
-    }
+    Table { header: header(&titles, &["protocol", "within 30 %"]), rows: rows.iter().map(line).collect() }
 }

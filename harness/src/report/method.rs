@@ -49,7 +49,7 @@ impl Method {
                 "The same cells, without faults and with one client, on real nodes and in the simulator.",
             ]),
             sure: lines(&[
-                "A ratio from 0.7 to 1.3 counts as good; what is known of why others are off is in the table.",
+                "A ratio from 0.7 to 1.3 counts as good; what is known of why others are off stands under the table.",
                 "Where other programs used the CPU meanwhile, the comparison does not judge the model.",
             ]),
             repeat: repeat(machine, dir, false),

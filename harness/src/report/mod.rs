@@ -164,7 +164,11 @@ fn build_prediction(dir: &Path) -> Result<Report> {
         doubts: vec![],
         figures: &figures,
         summary: html_table::predictions(&predictions),
-        table_notes: vec![],
+        table_notes: predictions
+            .iter()
+            .filter(|row| !row.why.is_empty())
+            .map(|row| format!("{}: {}.", row.cell, row.why))
+            .collect(),
         outages: None,
         method: Method::of_predictions(machine.as_ref(), dir),
         notes: &[],

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Row, Table, presets};
 
 use super::Report;
 use super::findings::Weight;
-use super::format::{digits, duration, optional, outcomes, ratio};
+use super::format::{NONE, digits, duration, optional, outcomes, per_decision, ratio};
 use super::outages;
 use super::style::is_marked;
 use super::words::wrap;
@@ -95,7 +95,7 @@ fn add_group(table: &mut Table, label: &[String], rows: &[SummaryRow]) {
             duration(row.p50_us.map(|us| us as f64)),
             duration(row.p99_us.map(|us| us as f64)),
             optional(row.throughput_per_s),
-            optional(row.messages_per_decision),
+            row.messages_per_decision.map_or_else(|| NONE.into(), per_decision),
             duration(row.cpu_us_per_decision),
             ratio(row),
             row.ratio_to_floor.map_or_else(String::new, digits),

@@ -108,6 +108,17 @@ impl Varied {
     pub(crate) const ALL: [Varied; 5] =
         [Varied::Clients, Varied::Rate, Varied::Payload, Varied::Batch, Varied::LinkDelay];
 
+    /// What stands after a number in a sentence.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Varied::Clients => "requests in flight",
+            Varied::Rate => "requests due per second",
+            Varied::Payload => "bytes of payload",
+            Varied::Batch => "requests in a slot at most",
+            Varied::LinkDelay => "µs of link delay",
+        }
+    }
+
     /// What stands at an axis.
     pub(crate) fn words(self) -> &'static str {
         match self {

@@ -76,6 +76,9 @@ fn series(material: &Material, row: &SummaryRow, data: &mut Data) -> Option<Seri
     let runs = material.latencies(&row.cell);
     let mut all = runs.concat();
     all.sort_unstable();
+    if all.is_empty() {
+        return None;
+    }
     let mut points = Vec::new();
     for (x, p) in percentiles(all.len()) {
         let us = quantile(&all, p)?;

@@ -15,6 +15,12 @@ use crate::results::summary::{BASELINE, PAPER_WARNING, is_significant, protocol_
 /// Most sizes of clusters that one sentence names.
 const SIZES: usize = 3;
 
+/// With more loads than this, one sentence tells of all of them.
+const LOADS: usize = 2;
+
+/// Most settings that one sentence names for a verdict.
+const NAMED: usize = 4;
+
 /// A row and PBFT's of the same setting.
 #[derive(Clone, Copy)]
 struct Pair<'a> {
@@ -59,24 +65,30 @@ impl Pair<'_> {
 /// protocol and size with all its faults.
 pub(super) fn findings(material: &Material) -> Vec<Finding> {
     let groups = material.groups();
-    let mut by_protocol: BTreeMap<(Variant, usize, &str), Vec<&Group>> = BTreeMap::new();
+    let mut by_protocol: BTreeMap<(usize, &str), BTreeMap<&Variant, Vec<&Group>>> = BTreeMap::new();
     for group in &groups {
         for row in &group.rows {
-            let key = (group.setting.variant.clone(), protocol_rank(&row.protocol), row.protocol.as_str());
-            by_protocol.entry(key).or_default().push(group);
+            let of_protocol =
+                by_protocol.entry((protocol_rank(&row.protocol), row.protocol.as_str())).or_default();
+            of_protocol.entry(&group.setting.variant).or_default().push(group);
         }
     }
     let mut headlines = Vec::new();
     let mut details = Vec::new();
-    for ((variant, _, protocol), groups) in &by_protocol {
-        let label = material.label(variant);
-        let compared = groups.iter().any(|group| pair(group, protocol).is_some());
-        let has_baseline = groups.iter().any(|group| group.rows.iter().any(|r| r.protocol == BASELINE));
-        if compared {
-            headlines.extend(without_faults(protocol, groups, &label));
-            details.extend(with_faults(protocol, groups, &label));
-        } else if !has_baseline {
-            headlines.extend(alone(protocol, groups, &label));
+    for ((_, protocol), by_load) in &by_protocol {
+        let compared = |groups: &[&Group]| groups.iter().any(|group| pair(group, protocol).is_some());
+        let many = by_load.values().filter(|groups| compared(groups)).count() > LOADS;
+        if many {
+            headlines.extend(under_loads(protocol, by_load, material));
+        }
+        for (variant, groups) in by_load {
+            let label = material.label(variant);
+            if compared(groups) {
+                headlines.extend((!many).then(|| without_faults(protocol, groups, &label)).flatten());
+                details.extend(with_faults(protocol, groups, &label));
+            } else if !groups.iter().any(|group| row(group, BASELINE).is_some()) {
+                headlines.extend(alone(protocol, groups, &label));
+            }
         }
     }
     let mut all = limited(headlines, id::RATIO);
@@ -121,12 +133,7 @@ fn without_faults(protocol: &str, groups: &[&Group], label: &str) -> Option<Find
         "without faults" => "Without faults".to_string(),
         _ => format!("Without faults ({label})"),
     };
-    let warning = if is_marked(protocol) {
-        format!(" But {protocol} is {PAPER_WARNING}: this is not the same service.")
-    } else {
-        String::new()
-    };
-    let text = format!("{condition}, {} {}.{warning}", name(protocol), clauses.join("; it "));
+    let text = format!("{condition}, {} {}.{}", name(protocol), clauses.join("; it "), warning(protocol));
     let cells = pairs.iter().map(|pair| pair.row.cell.clone()).collect();
     Some(Finding::new(Weight::Headline, id::RATIO, text, cells))
 }
@@ -161,36 +168,76 @@ fn with_faults(protocol: &str, groups: &[&Group], label: &str) -> Vec<Finding> {
         let faulty = here().filter(|group| group.setting.fault != "none");
         let pairs: Vec<Pair> = faulty.filter_map(|group| pair(group, protocol)).collect();
         let free = here().find(|group| group.setting.fault == "none").and_then(|group| pair(group, protocol));
-        let of = |verdict: Verdict| -> Vec<String> {
-            let alike = pairs.iter().filter(|pair| pair.verdict() == verdict);
-            alike.map(|pair| under(pair, nodes)).collect()
-        };
-        let (faster, slower) = (of(Verdict::Faster), of(Verdict::Slower));
-        let not_significant = of(Verdict::NotSignificant);
-        let gone = free.is_some_and(|free| free.verdict() == Verdict::Faster);
-        let lost = if gone { ": there the advantage is gone" } else { "" };
-        let mut parts = Vec::new();
-        for (what, items) in [("faster than PBFT", &faster), ("slower", &slower)] {
-            if !items.is_empty() {
-                let lost = if what == "slower" { lost } else { "" };
-                parts.push(format!("{what} with {}{lost}", list(items)));
-            }
-        }
-        if !not_significant.is_empty() {
-            parts.push(format!("not significantly different with {}{lost}", list(&not_significant)));
-        }
+        let was_faster = free.is_some_and(|free| free.verdict() == Verdict::Faster);
+        let under = |pair: &Pair| under(pair, &fault_phrase(&pair.row.fault, nodes));
+        let parts = verdicts(&pairs, was_faster, &under);
         let cells = pairs.iter().map(|pair| pair.row.cell.clone()).collect();
         let at = join(&[&format!("n = {nodes}"), label]);
-        let text = format!("With faults at {at}, {} is {}.", name(protocol), parts.join("; "));
+        let text = format!("With faults at {at}, {} is {parts}.", name(protocol));
         (!parts.is_empty()).then(|| Finding::new(Weight::Detail, id::RATIO, text, cells))
     };
     sizes.into_iter().filter_map(sentence).collect()
 }
 
+/// All fault-free cells of a protocol that was measured under many loads.
+fn under_loads(
+    protocol: &str,
+    by_load: &BTreeMap<&Variant, Vec<&Group>>,
+    material: &Material,
+) -> Option<Finding> {
+    let groups = by_load.values().flatten().filter(|group| group.setting.fault == "none");
+    let pairs: Vec<Pair> = groups.filter_map(|group| pair(group, protocol)).collect();
+    let mut sizes: Vec<u32> = pairs.iter().map(|pair| pair.row.nodes).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let condition = |pair: &Pair| {
+        let load = material.setting(pair.row).map_or_else(String::new, |s| material.label(&s.variant));
+        let nodes = if sizes.len() > 1 { format!("n = {}", pair.row.nodes) } else { String::new() };
+        under(pair, &join(&[&nodes, &load]))
+    };
+    let parts = verdicts(&pairs, false, &condition);
+    let at = match sizes.as_slice() {
+        [one] => format!(" at n = {one}"),
+        _ => String::new(),
+    };
+    let text = format!("Without faults{at}, {} is {parts}.{}", name(protocol), warning(protocol));
+    let cells = pairs.iter().map(|pair| pair.row.cell.clone()).collect();
+    (!parts.is_empty()).then(|| Finding::new(Weight::Headline, id::RATIO, text, cells))
+}
+
+/// Under what it is faster, slower and neither.
+fn verdicts(pairs: &[Pair], was_faster: bool, condition: &dyn Fn(&Pair) -> String) -> String {
+    let of = |verdict: Verdict, what: &str| {
+        let mut alike: Vec<String> =
+            pairs.iter().filter(|pair| pair.verdict() == verdict).map(condition).collect();
+        if alike.len() > NAMED + 1 {
+            let more = alike.split_off(NAMED).len();
+            alike.push(format!("{more} more"));
+        }
+        let gone =
+            if was_faster && verdict != Verdict::Faster { ": there the advantage is gone" } else { "" };
+        (!alike.is_empty()).then(|| format!("{what} with {}{gone}", list(&alike)))
+    };
+    let parts = [
+        of(Verdict::Faster, "faster than PBFT"),
+        of(Verdict::Slower, "slower than PBFT"),
+        of(Verdict::NotSignificant, "not significantly different from PBFT"),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What has to stand where numbers of `ccro-paper` are told.
+fn warning(protocol: &str) -> String {
+    if is_marked(protocol) {
+        format!(" But {protocol} is {PAPER_WARNING}: this is not the same service.")
+    } else {
+        String::new()
+    }
+}
+
 /// `f = 2 offline nodes (0.99 ×, 95 % 0.95–1.04)`.
-fn under(pair: &Pair, nodes: u32) -> String {
-    let fault = fault_phrase(&pair.row.fault, nodes);
-    format!("{fault} ({} ×, 95 % {})", digits(pair.ratio), pair.interval())
+fn under(pair: &Pair, condition: &str) -> String {
+    format!("{condition} ({} ×, 95 % {})", digits(pair.ratio), pair.interval())
 }
 
 /// Where PBFT was not measured beside it: medians and messages.

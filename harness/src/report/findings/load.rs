@@ -29,7 +29,7 @@ pub(super) fn findings(material: &Material) -> Vec<Finding> {
             "From {} to {} {} ({}), decided requests per second go {}.",
             number(low),
             number(high),
-            course.varied.words(),
+            course.varied.noun(),
             course.title,
             list(&changes)
         );

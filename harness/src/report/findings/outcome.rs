@@ -74,11 +74,11 @@ pub(super) fn decided(material: &Material) -> Option<Finding> {
         false => format!("{decided} of {} were decided.", count(requests, "request")),
     };
     if !within.is_empty() {
-        text += &format!(" Not all were with at most f faulty nodes: {}.", named(&within, share));
+        text += &format!(" With at most f faulty nodes, some were not: {}.", named(&within, share));
     }
     if !beyond.is_empty() {
         text += &format!(
-            " Not all were with more than f faulty nodes, as is to be expected: {}.",
+            " With more than f faulty nodes, where nothing is promised, some were not: {}.",
             named(&beyond, share)
         );
     }
