@@ -216,10 +216,7 @@ fn doubts_of_findings(report: &Report) -> Vec<Doubt> {
     let told = report.warnings.iter().map(|text| doubt(text, &report.summary));
     let found = report.summary.iter().zip(&report.doubts).flat_map(|(row, found)| {
         let found = found.iter().filter(|warning| warning.concerns_every_number());
-        found.map(|warning| Doubt {
-            cell: Some(row.cell.clone()),
-            text: format!("{warning}: {}", warning.meaning()),
-        })
+        found.map(|warning| Doubt { cell: Some(row.cell.clone()), text: warning.meaning().to_string() })
     });
     told.chain(found).collect()
 }

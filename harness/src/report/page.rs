@@ -135,7 +135,7 @@ impl Page<'_> {
             },
             figure: finding.figure.unwrap_or_default(),
             number: number.map_or(0, |place| place + 1),
-            warnings: self.doubts.iter().filter(about).map(Doubt::words).collect(),
+            warnings: together(self.doubts.iter().filter(about)),
         }
     }
 }
@@ -149,13 +149,25 @@ fn serialised(value: impl Serialize) -> Value {
     Value::from(Serde(value))
 }
 
-impl Doubt {
-    fn words(&self) -> String {
-        match &self.cell {
-            Some(cell) if !self.text.contains(cell.as_str()) => format!("{cell}: {}", self.text),
-            _ => self.text.clone(),
+/// Most cells that are named beside a finding.
+const NAMED: usize = 3;
+
+/// What is doubtful, alike cells together.
+fn together<'a>(doubts: impl Iterator<Item = &'a Doubt>) -> Vec<String> {
+    let mut kinds: Vec<(&str, Vec<&str>)> = Vec::new();
+    for doubt in doubts {
+        let cell = doubt.cell.as_deref().filter(|cell| !doubt.text.contains(cell)).unwrap_or_default();
+        match kinds.iter_mut().find(|(text, _)| *text == doubt.text) {
+            Some((_, cells)) => cells.push(cell),
+            None => kinds.push((&doubt.text, vec![cell])),
         }
     }
+    let sentence = |(text, cells): &(&str, Vec<&str>)| match cells.as_slice() {
+        [""] => (*text).to_string(),
+        cells if cells.len() > NAMED => format!("{} cells: {text}", cells.len()),
+        cells => format!("{}: {text}", cells.join(", ")),
+    };
+    kinds.iter().map(sentence).collect()
 }
 
 /// A figure as the template needs it. Its SVG is ours and already escaped.
