@@ -45,6 +45,8 @@ enum Bias {
     Unfair,
     /// Only schedules with hostile networks.
     Hostile,
+    /// Only schedules in which a replica is cut off for long or has a damaged state.
+    LeftBehind,
     /// The first commander behaves like this, in a hostile network.
     Commander(&'static str),
     /// Replica 1 sends useless messages as fast as it can, and checkpoints are close.
@@ -95,6 +97,7 @@ impl Bias {
             Bias::Swarm => draw::draw(flow.name, seed, flow.tolerates),
             Bias::Unfair => draw::unfair(flow.name, seed, flow.tolerates),
             Bias::Hostile => hostile(),
+            Bias::LeftBehind => draw::left_behind(flow.name, seed, flow.tolerates),
             Bias::Commander(acts) => with_liar(hostile(), 0, acts),
             Bias::Flood => {
                 let mut schedule = with_liar(hostile(), 1, "flood=20000");
@@ -189,6 +192,9 @@ fn cases() -> Vec<Case> {
         case(LoneSuspectRests, Pbft, Bias::Unfair, 26),
         case(FallbackNeverTriggered, Ccro, Bias::FixedSilence, 0),
         case(NothingSentAgain, Pbft, Bias::Hostile, 4),
+        case(ChunkNotChecked, Pbft, Bias::LeftBehind, 2),
+        case(ServerKeepsItsTurn, Pbft, Bias::LeftBehind, 10_000_004),
+        case(DivergenceNotNoticed, Ccro, Bias::LeftBehind, 0),
     ]
 }
 

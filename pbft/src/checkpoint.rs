@@ -160,6 +160,8 @@ impl<A: Application> Core<A> {
         let state = self.execution.snapshot();
         let digest = state.digest();
         self.states.keep(seq, state);
+        // One that catches up with a checkpoint far ahead needs no more what it passed.
+        self.slots = self.slots.split_off(&self.oldest_kept());
         self.compare_state(cx);
         if self.has_diverged() {
             return;
