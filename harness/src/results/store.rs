@@ -108,11 +108,19 @@ impl Store {
         if !dir.join(PROGRESS).exists() {
             bail!("{} holds no run to resume; leave out --resume to start one", dir.display());
         }
+        if !dir.join(PLAN).exists() {
+            bail!(
+                "{} has lost its {PLAN}, without which its run cannot be resumed; give another folder with --out",
+                dir.display()
+            );
+        }
         check_plan(&dir.join(PLAN))?;
         let mut store = Store::open(dir, Resume::Possible)?;
         let text = fs::read_to_string(dir.join(PROGRESS))
             .with_context(|| format!("cannot read {}", dir.join(PROGRESS).display()))?;
-        let (lines, whole_bytes) = parse_progress(&text)?;
+        let (lines, whole_bytes) = parse_progress(&text).with_context(|| {
+            format!("{} cannot be resumed; give another folder with --out", dir.display())
+        })?;
         let Some(last) = lines.last() else {
             bail!("{} was stopped before it began; delete the folder", dir.display());
         };
@@ -368,6 +376,14 @@ mod tests {
         assert_eq!(differs.unwrap_err().to_string(), "seed = 1\n: another plan");
         let below_a_file = dir.join(PLAN).join("results");
         assert!(format!("{:#}", create(&below_a_file).unwrap_err()).contains("--out"));
+        let progress = fs::read(dir.join(PROGRESS)).unwrap();
+        fs::write(dir.join(PROGRESS), "x\n").unwrap();
+        let garbage = format!("{:#}", resume(dir).unwrap_err());
+        assert!(garbage.contains("another folder with --out") && garbage.contains("line 1"), "{garbage}");
+        fs::write(dir.join(PROGRESS), progress).unwrap();
+        fs::rename(dir.join(PLAN), dir.join("elsewhere")).unwrap();
+        assert!(resume(dir).unwrap_err().to_string().contains("has lost its plan.toml"));
+        fs::rename(dir.join("elsewhere"), dir.join(PLAN)).unwrap();
         fs::write(dir.join(CellRow::FILE), "x").unwrap();
         assert!(resume(dir).unwrap_err().to_string().contains("shorter"));
     }
