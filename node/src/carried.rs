@@ -14,8 +14,9 @@ pub(crate) const SMALL_BYTES: usize = 64 << 10;
 /// A link is taken to carry, and its ends to write and read, ten million bytes a
 /// second.
 const NS_PER_BYTE: u64 = 100;
-/// A timer waits at most so many times its own wait in addition.
-const MOST_WAITS_MORE: u64 = 3;
+/// A timer waits at most so many times its own wait in addition: as if it had been
+/// doubled three times.
+const MOST_WAITS_MORE: u64 = 7;
 
 /// Bytes of large frames that all peer links of a node have carried, in and out, since
 /// the node's start.
@@ -49,7 +50,8 @@ mod tests {
         assert_eq!(extension_ns(200_000_000, 0), 0);
         assert_eq!(extension_ns(200_000_000, 1), 100, "a trickle is worth what it carries");
         assert_eq!(extension_ns(200_000_000, 4_000_000), 400_000_000);
-        assert_eq!(extension_ns(200_000_000, 8_000_000), 600_000_000);
+        assert_eq!(extension_ns(200_000_000, 8_000_000), 800_000_000);
+        assert_eq!(extension_ns(200_000_000, 15_000_000), 1_400_000_000);
         assert_eq!(extension_ns(u64::MAX, u64::MAX), u64::MAX);
     }
 }
