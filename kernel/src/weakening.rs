@@ -47,6 +47,8 @@ pub enum Weakening {
     TimerNeverDoubled,
     /// A replica that has left a view alone watches over no requests.
     LoneSuspectRests,
+    /// A commander that is late with every proposal is kept.
+    SlowCommanderKept,
     /// Nobody falls back when a communication node does not deliver.
     FallbackNeverTriggered,
     /// A replica that lost its memory votes at once.
@@ -63,7 +65,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 26] = [
+    pub const ALL: [Weakening; 27] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -84,6 +86,7 @@ impl Weakening {
         Weakening::WatermarkIgnored,
         Weakening::TimerNeverDoubled,
         Weakening::LoneSuspectRests,
+        Weakening::SlowCommanderKept,
         Weakening::FallbackNeverTriggered,
         Weakening::AmnesiacVotes,
         Weakening::ChunkNotChecked,

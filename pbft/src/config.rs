@@ -20,6 +20,9 @@ pub struct Config {
     /// The request timer (ADR 9): how long a replica waits for the execution of a request
     /// that it knows of before it asks for another commander.
     pub request_after: Micros,
+    /// A commander is late that lets requests wait, with nothing in flight, for longer than
+    /// this part of the request timer ([`crate::pace`]): 8 stands for an eighth, 0 for never.
+    pub late_share: u64,
     /// How long nothing may be executed, with work at hand, before a replica
     /// sends its votes again.
     pub resend_after: Micros,
@@ -40,6 +43,7 @@ impl Config {
             checkpoint_interval: (2048 / n).clamp(16, 128),
             checkpoint_bytes: 16 << 20,
             request_after: Micros(200_000 + 50_000 * n),
+            late_share: 8,
             resend_after: Micros(100_000 + 20_000 * n),
         }
     }

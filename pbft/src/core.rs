@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::divergence::Divergence;
 use crate::execution::Execution;
 use crate::message::{Certificate, CertificateKind, Message, Vote};
+use crate::pace::Pace;
 use crate::recovery::Recovery;
 use crate::requests::Requests;
 use crate::resend::Resend;
@@ -74,6 +75,7 @@ pub struct Core<A> {
     pub(crate) bytes_since_checkpoint: usize,
     pub(crate) states: States,
     pub(crate) resend: Resend,
+    pub(crate) pace: Pace,
     pub(crate) transfer: Option<Transfer>,
     /// Peers that served a state badly: the next one is asked of others first.
     pub(crate) bad_servers: BTreeSet<ReplicaId>,
@@ -99,6 +101,7 @@ impl<A: Application> Core<A> {
             bytes_since_checkpoint: 0,
             states: States::default(),
             resend: Resend::default(),
+            pace: Pace::default(),
             transfer: None,
             bad_servers: BTreeSet::new(),
             divergence: Divergence::default(),
@@ -171,12 +174,12 @@ impl<A: Application> Core<A> {
     /// Takes the bundle of this node's own gateway. The same bundle once more
     /// means that its clients have no answer yet: then it goes to all, and whoever
     /// has executed it replies again. So it does while this replica suspects the
-    /// commander alone.
+    /// commander alone, or has it in suspicion of being slow.
     pub fn submit<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
         let executed = self.replies_again(&bundle).is_some();
         let digest = bundle.digest();
         let again = executed || self.requests.is_known(&digest) || self.requests.is_watched(&digest);
-        if again || self.views.suspects_alone() {
+        if again || self.views.suspects_alone() || self.pace.is_suspicious() {
             cx.send_all(Message::Requests(Arc::clone(&bundle)));
         }
         if !executed && self.requests.watch(&bundle).is_err() {

@@ -26,7 +26,7 @@
 //!
 //! Checkpoints (§4.3) are specified in [`checkpoint`], state transfer (§4.6) in
 //! [`transfer`], what a replica does whose state is wrong in [`divergence`], the
-//! view change (§4.4) in [`view_change`], what a new view proposes and why that is
+//! view change (§4.4) in [`view_change`], what is demanded of a commander in [`pace`], what a new view proposes and why that is
 //! safe in [`new_view`], and what a replica does that lost its memory in
 //! [`recovery`].
 //!
@@ -64,6 +64,7 @@ mod execution;
 mod falsify;
 mod message;
 pub mod new_view;
+pub mod pace;
 pub mod recovery;
 mod replica;
 mod requests;

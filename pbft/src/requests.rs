@@ -72,6 +72,11 @@ impl Requests {
         !self.watched.is_empty()
     }
 
+    /// Payload of the bundles watched over.
+    pub(crate) fn watched_bytes(&self) -> usize {
+        self.watched_bytes
+    }
+
     /// The bundle that is watched over for longest.
     pub(crate) fn oldest(&self) -> Option<&Arc<Bundle>> {
         self.watched.first_key_value().map(|(_, watched)| &watched.bundle)

@@ -99,6 +99,7 @@ impl<A: Application> Core<A> {
 
     /// Starts the timers that have a reason to run and do not.
     pub fn watch<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        self.keep_pace(cx);
         self.watch_requests(cx);
         let runs = self.resend.since.is_some();
         if (runs && !self.resend.background) || weakened(Weakening::NothingSentAgain) {

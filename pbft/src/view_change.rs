@@ -5,6 +5,7 @@
 //! | half the request timer | its oldest request is not executed | send it to all, who then watch over it too |
 //! | the request timer | still not | VIEW-CHANGE for the next view to all |
 //! | two proposals of the commander for one slot | – | the proof to all, VIEW-CHANGE |
+//! | proposals | late again and again ([`crate::pace`]) | VIEW-CHANGE |
 //! | `f+1` VIEW-CHANGEs for later views | – | join the smallest of them |
 //! | `q` VIEW-CHANGEs for the view it wants or later ones | – | start the NEW-VIEW timer, doubled for each view that failed |
 //! | the NEW-VIEW timer | the view did not begin | VIEW-CHANGE for the view after |
@@ -263,7 +264,7 @@ impl<A: Application> Core<A> {
 
     /// Sends VIEW-CHANGE for `view`, or for the first later one that this replica
     /// may vote in.
-    fn leave_for<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, view: View) {
+    pub(crate) fn leave_for<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, view: View) {
         let Some(view) = self.recovery.may_want(view) else {
             return;
         };
@@ -454,6 +455,7 @@ impl<A: Application> Core<A> {
         self.views.changes.retain(|_, change| change.view >= view);
         self.views.began_by = Some(Arc::clone(&new_view));
         self.resend.reset();
+        self.pace.begin_view();
         cx.cancel_timer(Timer::View.into());
         self.forget_rounds(cx);
         cx.mark(Mark::ViewBegan { view });

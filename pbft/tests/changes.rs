@@ -83,6 +83,38 @@ fn a_commander_that_serves_only_some_costs_request_timers() {
     }
 }
 
+/// Submits requests one after the other and returns how long each took.
+fn times(world: &mut World<Pbft>, gateway: u16, requests: u16) -> Vec<u64> {
+    let one = |request: u16| {
+        let (begun, answered) = (world.now_us(), world.accepted().len());
+        world.submit(ReplicaId(gateway), &request.to_le_bytes());
+        assert!(world.run_until(|world| world.accepted().len() > answered, 2 * SECOND));
+        world.now_us() - begun
+    };
+    (0..requests).map(one).collect()
+}
+
+#[test]
+fn a_commander_that_is_late_with_every_proposal_is_replaced() {
+    for (late, gateway) in [("delay=380ms[kind=pre-prepare]", 1), ("delay=60ms[kind=pre-prepare]", 2)] {
+        let mut world = world(4, 1, &[(0, late)], Network::default());
+        let times = times(&mut world, gateway, 40);
+        assert_eq!(status(&world, 3).view, View(1), "{late}");
+        assert!(times[39] < 1000, "{late}: {times:?}");
+    }
+}
+
+#[test]
+fn where_every_commander_is_late_the_requirement_relaxes() {
+    let all = [0, 1, 2, 3].map(|id| (id, "delay=100ms[kind=pre-prepare]"));
+    let mut world = world(4, 1, &all, Network::default());
+    times(&mut world, 1, 60);
+    let view = status(&world, 1).view;
+    assert!((View(1)..=View(3)).contains(&view), "{view}");
+    times(&mut world, 1, 60);
+    assert_eq!(status(&world, 1).view, view);
+}
+
 #[test]
 fn what_was_decided_before_the_view_change_stays_decided() {
     // The commander's COMMITs reach one replica only, then it dies: that replica
@@ -279,6 +311,7 @@ fn these_checks_miss_the_rules_they_are_for() {
         (Weakening::ServerKeepsItsTurn, a_lying_or_slow_state_server_does_not_hold_a_replica),
         (Weakening::DivergenceNotNoticed, a_replica_whose_state_is_damaged_notices_and_is_whole_again),
         (Weakening::TimerNeverDoubled, timers_grow_until_they_suit_the_network),
+        (Weakening::SlowCommanderKept, a_commander_that_is_late_with_every_proposal_is_replaced),
         (Weakening::LoneSuspectRests, a_commander_that_serves_only_some_costs_request_timers),
         (Weakening::AmnesiacVotes, a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes),
     ]);

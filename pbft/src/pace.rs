@@ -1,0 +1,204 @@
+//! Required progress: how long a commander may let requests wait while it has nothing to
+//! wait for itself.
+//!
+//! Without it, a commander that proposes just before the request timer runs out is never
+//! replaced. Aardvark (Clement et al., NSDI 2009) demands of a commander what recent views
+//! delivered; Prime (Amir et al., TDSC 2011) bounds the time from a request to its proposal
+//! by what the network allows. Here, a backup measures both with the same clock:
+//!
+//! * *idle time*: requests are watched over here, and no slot is begun that is not
+//!   executed. It ends with the next proposal. An honest commander proposes at once, so
+//!   it is about two message delays, whatever the load: what waits behind slots in flight
+//!   does not count.
+//! * *decision time*: from a proposal to its execution. That is two or more message delays
+//!   among a quorum, on the same machines and under the same load. Its moving average is
+//!   what idle time is compared with.
+//!
+//! | upon | condition | a backup does |
+//! | --- | --- | --- |
+//! | idle time ends | above the limit | the commander is *late*: add how many times above, at most 4, to its score |
+//! | | within it | take 1 from the score |
+//! | a score of 4 | – | send its gateway's requests to all at once, so that all measure the same |
+//! | a score of 16 | – | VIEW-CHANGE |
+//! | a view begins | the score was not 0 | the score is 0, the limit doubles, 3 times at most |
+//! | 64 proposals in time | – | the limit halves, if it was doubled |
+//!
+//! The limit is the larger of [`crate::Config::late_share`] of the request timer and 8
+//! decision times, and a time for the bytes that are waiting.
+//!
+//! *Safety*: all that follows from it is a VIEW-CHANGE, which any replica may send at any
+//! time.
+//!
+//! *Liveness*: where all commanders are equally slow, because the network or the
+//! machine is, decisions are slow too and the limit grows with them; where it does not,
+//! at most three view changes later it is as long as the request timer, which rules
+//! alone then.
+//!
+//! *What it bounds*: a commander that is late by `x` limits is replaced after
+//! at most `16 / min(x, 4)` late proposals of its own, more if it is in time in between:
+//! then on average at most one in two is late.
+
+use crate::core::{Core, PbftProtocol};
+use kernel::{Application, Context, Micros, Seq, Weakening, weakened};
+
+/// What a replica has measured of commanders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Pace {
+    /// Since when requests wait here and nothing is in flight.
+    idle_since: Option<Micros>,
+    /// The slot whose decision is timed, and since when.
+    timed: Option<(Seq, Micros)>,
+    /// Moving average of decision times.
+    decision: Micros,
+    /// How late the commander was of late.
+    score: u64,
+    /// How often the limit was doubled.
+    doublings: u32,
+    /// Proposals in time since the score was last raised or the limit changed.
+    timely: u32,
+}
+
+/// A commander with this score is watched by all.
+const SUSPICIOUS: u64 = 4;
+/// One with this score is left.
+const TOO_SLOW: u64 = 16;
+/// What one late proposal adds at most.
+const MOST_AT_ONCE: u64 = 4;
+/// Idle time may be so many decision times.
+const DECISION_TIMES: u64 = 8;
+/// For a byte that waits, nanoseconds: 10 MB/s.
+const PER_BYTE_NS: u64 = 100;
+/// The limit doubles at most so often.
+const MOST_DOUBLINGS: u32 = 3;
+/// Proposals in time after which the limit is halved again.
+const TIMELY: u32 = 64;
+
+impl Pace {
+    /// Whether requests go to all at once, so that all see how long they wait.
+    pub(crate) fn is_suspicious(&self) -> bool {
+        self.score >= SUSPICIOUS
+    }
+
+    /// A view begins: its commander has a clean record. If the last one was late, the
+    /// limit may be too tight.
+    pub(crate) fn begin_view(&mut self) {
+        if self.score > 0 {
+            self.doublings = (self.doublings + 1).min(MOST_DOUBLINGS);
+            self.timely = 0;
+        }
+        self.score = 0;
+        self.idle_since = None;
+        self.timed = None;
+    }
+
+    /// A decision took so long.
+    fn decided_after(&mut self, time: Micros) {
+        self.decision = match self.decision.0 {
+            0 => time,
+            average => Micros((7 * average + time.0) / 8),
+        };
+    }
+
+    /// Idle time ended after so long. True if the commander is too slow.
+    fn proposed_after(&mut self, idle: Micros, limit: Micros) -> bool {
+        if idle > limit {
+            self.score += (idle.0 / limit.0.max(1)).min(MOST_AT_ONCE);
+            self.timely = 0;
+        } else {
+            self.score = self.score.saturating_sub(1);
+            self.timely += 1;
+            if self.timely >= TIMELY {
+                self.timely = 0;
+                self.doublings = self.doublings.saturating_sub(1);
+            }
+        }
+        self.score >= TOO_SLOW
+    }
+}
+
+impl<A: Application> Core<A> {
+    /// Measures the commander, at the end of each step. A checker, which lends no time,
+    /// has nothing measured.
+    pub(crate) fn keep_pace<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        let measures = cx.cluster.commander(self.view()) != cx.id() && !self.views.is_changing();
+        if cx.now == Micros(0) || !measures || self.config.late_share == 0 {
+            self.pace.idle_since = None;
+            self.pace.timed = None;
+            return;
+        }
+        let since = |then: Micros| Micros(cx.now.0.saturating_sub(then.0));
+        if let Some((_, begun)) = self.pace.timed.filter(|(seq, _)| *seq <= self.execution.last()) {
+            self.pace.timed = None;
+            self.pace.decided_after(since(begun));
+        }
+        let weak = cx.cluster.weak_quorum();
+        let next = self.last_executed().next();
+        let in_flight = self.slots.range(next..).any(|(_, slot)| slot.is_begun(weak));
+        if self.requests.any_watched() && !in_flight {
+            self.pace.idle_since.get_or_insert(cx.now);
+            return;
+        }
+        let Some(idle_since) = self.pace.idle_since.take() else {
+            return;
+        };
+        if in_flight {
+            self.pace.timed = Some((next, cx.now));
+        }
+        let limit = self.limit();
+        let too_slow = self.pace.proposed_after(since(idle_since), limit);
+        if too_slow && limit < self.config.request_after && !weakened(Weakening::SlowCommanderKept) {
+            self.leave_for(cx, self.view().next());
+        }
+    }
+
+    /// Idle time up to which a commander is in time.
+    fn limit(&self) -> Micros {
+        let share = self.config.request_after.0 / self.config.late_share.max(1);
+        let limit = share.max(DECISION_TIMES * self.pace.decision.0) << self.pace.doublings;
+        Micros(limit + self.requests.watched_bytes() as u64 * PER_BYTE_NS / 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_DOUBLINGS, Pace, TIMELY};
+    use kernel::Micros;
+
+    const LIMIT: Micros = Micros(100);
+
+    #[test]
+    fn who_is_far_too_late_four_times_is_too_slow_and_who_is_so_once_is_not() {
+        let mut pace = Pace::default();
+        let verdicts = [400, 1000, 500, 450].map(|idle| pace.proposed_after(Micros(idle), LIMIT));
+        assert_eq!(verdicts, [false, false, false, true]);
+        let mut pace = Pace::default();
+        for _ in 0..1000 {
+            assert!(!pace.proposed_after(Micros(1000), LIMIT));
+            for _ in 0..4 {
+                assert!(!pace.proposed_after(LIMIT, LIMIT));
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_relaxes_where_a_view_change_did_not_help_and_returns() {
+        let mut pace = Pace::default();
+        for doublings in [1, 2, 3, 3] {
+            pace.proposed_after(Micros(1000), LIMIT);
+            pace.begin_view();
+            assert_eq!((pace.doublings, pace.score), (doublings, 0));
+        }
+        for _ in 0..TIMELY {
+            pace.proposed_after(LIMIT, LIMIT);
+        }
+        assert_eq!(pace.doublings, MOST_DOUBLINGS - 1);
+    }
+
+    #[test]
+    fn decision_times_are_averaged() {
+        let mut pace = Pace::default();
+        pace.decided_after(Micros(80));
+        pace.decided_after(Micros(160));
+        assert_eq!(pace.decision, Micros(90));
+    }
+}
