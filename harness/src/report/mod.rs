@@ -100,7 +100,7 @@ pub fn build(dir: &Path) -> Result<Report> {
     problems.extend(missing_nodes(&cells, &nodes));
 
     let mut rows = summary::summarise(&samples, &nodes, &cells, &floors);
-    let doubts = warnings::find(&rows, &cells, &samples);
+    let doubts = warnings::find(&rows, &cells, &samples, &nodes, &events);
     for (row, doubts) in rows.iter_mut().zip(&doubts) {
         row.warnings = warnings::column(doubts);
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use super::schema::{CellRow, SampleRow, SummaryRow};
+use super::schema::{CellRow, EventRow, NodeRow, SampleRow, SummaryRow};
 use super::statistics::quantile;
 
 /// From this share of all cores' time on, other programs disturb a measurement.
@@ -20,6 +20,10 @@ const REPETITIONS: u32 = 3;
 
 /// A repetition whose median is by this factor outside of all others' is an outlier.
 const OUTLIER_FACTOR: f64 = 1.25;
+
+/// From this factor over the messages of a fault-free decision on, messages were sent
+/// again, not only a few more around the measured part.
+const SENT_AGAIN_FACTOR: f64 = 1.5;
 
 /// The percentiles that terminal and report show.
 const SHOWN: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
@@ -41,6 +45,12 @@ pub enum Warning {
     NotSignificant,
     /// The median of this repetition is by this factor outside of all others'.
     Outlier(u32, f64),
+    /// So many VIEW-CHANGEs were sent although nothing was faulty.
+    ViewChanges(u64),
+    /// So many requests were decided by the fallback although nothing was faulty.
+    Fallbacks(u64),
+    /// By this factor more messages were sent than a decision without faults takes.
+    SentAgain(f64),
 }
 
 impl Warning {
@@ -53,6 +63,9 @@ impl Warning {
             Warning::FewRepetitions(_) => "few-repetitions",
             Warning::NotSignificant => "not-significant",
             Warning::Outlier(..) => "outlier",
+            Warning::ViewChanges(_) => "view-changes",
+            Warning::Fallbacks(_) => "fallbacks",
+            Warning::SentAgain(_) => "sent-again",
         }
     }
 
@@ -77,6 +90,18 @@ impl Warning {
             Warning::Outlier(..) => {
                 "the median of one repetition is far from all others'; look at it, or give more repetitions"
             }
+            Warning::ViewChanges(_) => {
+                "replicas asked for another commander although none was faulty, so a wait is too short for this \
+                 machine or network; give a longer --request-timer-ms"
+            }
+            Warning::Fallbacks(_) => {
+                "votes were sent to all although no node was faulty, so a wait is too short for this machine or \
+                 network; give a longer --fallback-after-ms"
+            }
+            Warning::SentAgain(_) => {
+                "more messages were sent than the protocol needs without faults, so some were sent again; give a \
+                 longer --resend-after-ms, or fewer lost messages"
+            }
         }
     }
 
@@ -85,6 +110,7 @@ impl Warning {
     pub fn concerns_every_number(&self) -> bool {
         match self {
             Warning::ForeignCpu(_) | Warning::LoadGenerator(_) | Warning::Outlier(..) => true,
+            Warning::ViewChanges(_) | Warning::Fallbacks(_) | Warning::SentAgain(_) => true,
             Warning::FewSamples(_) | Warning::FewRepetitions(_) | Warning::NotSignificant => false,
         }
     }
@@ -93,6 +119,8 @@ impl Warning {
     pub fn value(&self) -> String {
         match self {
             Warning::ForeignCpu(share) | Warning::LoadGenerator(share) => format!("{share:.2}"),
+            Warning::SentAgain(factor) => format!("{factor:.2}"),
+            Warning::ViewChanges(count) | Warning::Fallbacks(count) => count.to_string(),
             Warning::FewSamples(percentile) => (*percentile).to_owned(),
             Warning::FewRepetitions(count) => count.to_string(),
             Warning::NotSignificant => String::new(),
@@ -112,7 +140,13 @@ impl fmt::Display for Warning {
 }
 
 /// For each row of the summary, what makes its numbers doubtful.
-pub fn find(summary: &[SummaryRow], cells: &[CellRow], samples: &[SampleRow]) -> Vec<Vec<Warning>> {
+pub fn find(
+    summary: &[SummaryRow],
+    cells: &[CellRow],
+    samples: &[SampleRow],
+    nodes: &[NodeRow],
+    events: &[EventRow],
+) -> Vec<Vec<Warning>> {
     let mut runs: HashMap<&str, Vec<&CellRow>> = HashMap::new();
     for row in cells {
         runs.entry(&row.cell).or_default().push(row);
@@ -126,6 +160,9 @@ pub fn find(summary: &[SummaryRow], cells: &[CellRow], samples: &[SampleRow]) ->
         let runs = runs.get(row.cell.as_str()).map(Vec::as_slice).unwrap_or_default();
         let mut found = of_machine(row, runs);
         found.extend(of_numbers(row));
+        if row.fault == "none" && !events.iter().any(|event| event.cell == row.cell) {
+            found.extend(without_cause(row, nodes));
+        }
         let measured = runs.first().is_some_and(|run| run.placement != "simulated");
         // A simulated repetition has another seed: that it differs is no fault.
         found.extend(latencies.get(row.cell.as_str()).filter(|_| measured).and_then(outlier));
@@ -189,6 +226,32 @@ fn of_numbers(row: &SummaryRow) -> Vec<Warning> {
     found
 }
 
+/// What only faults, or waits that are too short, bring about.
+fn without_cause(row: &SummaryRow, nodes: &[NodeRow]) -> Vec<Warning> {
+    let of_cell = nodes.iter().filter(|node| node.cell == row.cell);
+    let view_changes = of_cell.map(|node| count_of(&node.messages_out_by_kind, "view-change")).sum();
+    let fallbacks = count_of(&row.paths, "fallback");
+    let (mut found, n) = (Vec::new(), f64::from(row.nodes));
+    found.extend((view_changes > 0).then_some(Warning::ViewChanges(view_changes)));
+    found.extend((fallbacks > 0).then_some(Warning::Fallbacks(fallbacks)));
+    // With a commander that collects the votes itself, CCRO takes one message more.
+    let needed = match row.protocol.as_str() {
+        "pbft" => 2.0 * n * (n - 1.0),
+        "ccro" if count_of(&row.paths, "two-phase") > 0 => 5.0 * (n - 1.0),
+        "ccro" => 3.0 * (n - 1.0),
+        _ => return found,
+    };
+    let factor = row.messages_per_decision.filter(|_| needed > 0.0).map(|sent| sent / needed);
+    found.extend(factor.filter(|factor| *factor > SENT_AGAIN_FACTOR).map(Warning::SentAgain));
+    found
+}
+
+/// The count of a key in a list such as `fast=10;fallback=2`.
+fn count_of(list: &str, key: &str) -> u64 {
+    let counts = list.split(';').filter_map(|pair| pair.split_once('='));
+    counts.filter(|(name, _)| *name == key).filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
+}
+
 /// Whether the 95 % interval of a percentile, as ranks of the values give it, ends
 /// before the largest of them: its upper rank `qm + 1.96 √(mq(1−q))` is at most `m`.
 fn is_bounded(level: f64, values: u64) -> bool {
@@ -220,6 +283,7 @@ fn outlier(runs: &BTreeMap<u32, Vec<u64>>) -> Option<Warning> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::schema::{CommitPath, EventKind};
     use crate::results::summary::summarise;
     use crate::results::testdata::{CellSpec, Data};
 
@@ -240,7 +304,7 @@ mod tests {
     /// The warnings of both cells, in the order of the summary: pbft, ccro.
     fn columns(data: &Data) -> Vec<String> {
         let summary = summarise(&data.samples, &data.nodes, &data.cells, &[]);
-        let found = find(&summary, &data.cells, &data.samples);
+        let found = find(&summary, &data.cells, &data.samples, &data.nodes, &[]);
         assert_eq!(summary.len(), found.len());
         found.iter().map(|warnings| column(warnings)).collect()
     }
@@ -297,11 +361,47 @@ mod tests {
     }
 
     #[test]
+    fn what_only_faults_bring_about_is_noticed_where_there_are_none() {
+        let mut data = quiet();
+        data.nodes[0].messages_out_by_kind = "prepare=200;view-change=3".into();
+        data.nodes[5].messages_out_by_kind = "view-change=2;view-change-ack=9".into();
+        data.nodes.iter_mut().filter(|node| node.protocol == "ccro").for_each(|node| {
+            // 4 x 8 messages for each decision, where 8 are needed.
+            node.agreement_messages_out = 8 * 200;
+        });
+        let ccro = |sample: &&mut SampleRow| sample.protocol == "ccro" && sample.request == 7;
+        data.samples.iter_mut().filter(ccro).for_each(|sample| sample.path = Some(CommitPath::Fallback));
+        assert_eq!(columns(&data), ["view-changes=5", "fallbacks=3;sent-again=3.56"]);
+
+        let event = EventRow {
+            cell: "pbft-4-none".into(),
+            repetition: 0,
+            protocol: "pbft".into(),
+            nodes: 4,
+            event: EventKind::Kill,
+            node: "0".into(),
+            at_us: 1,
+            gap_us: None,
+            service_after_us: None,
+            late: 0,
+            undecided: 0,
+            view: None,
+            caught_up_us: None,
+            voting_us: None,
+        };
+        let summary = summarise(&data.samples, &data.nodes, &data.cells, &[]);
+        let found = find(&summary, &data.cells, &data.samples, &data.nodes, &[event]);
+        assert_eq!(column(&found[0]), "", "a killed commander is a cause");
+        data.cells.iter_mut().for_each(|cell| cell.fault = "offline:1".into());
+        assert_eq!(columns(&data), ["", ""], "a fault is a cause");
+    }
+
+    #[test]
     fn one_sentence_tells_of_all_cells_with_the_same_doubt() {
         let mut data = quiet();
         data.cells.iter_mut().for_each(|cell| cell.foreign_cpu_share = Some(0.8));
         let summary = summarise(&data.samples, &data.nodes, &data.cells, &[]);
-        let found = find(&summary, &data.cells, &data.samples);
+        let found = find(&summary, &data.cells, &data.samples, &data.nodes, &[]);
         let told = sentences(&summary, &found);
         assert_eq!(told.len(), 1);
         assert!(told[0].starts_with("foreign-cpu: other programs used the CPU"), "{told:?}");
