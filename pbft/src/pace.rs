@@ -23,8 +23,10 @@
 //! | a view begins | the score was not 0 | the score is 0, the limit doubles, 3 times at most |
 //! | 64 proposals in time | – | the limit halves, if it was doubled |
 //!
-//! The limit is the larger of [`crate::Config::late_share`] of the request timer and 8
-//! decision times, and a time for the bytes that are waiting.
+//! The limit is 8 decision times, but no less than the share of the request timer that
+//! [`crate::Config::late_share`] names and no more than twice that: a slow commander makes
+//! decisions slow as well, where others accept its proposals only when they have fetched
+//! the batch. To it comes a time for the bytes that are waiting.
 //!
 //! *Safety*: all that follows from it is a VIEW-CHANGE, which any replica may send at any
 //! time.
@@ -154,7 +156,7 @@ impl<A: Application> Core<A> {
     /// Idle time up to which a commander is in time.
     fn limit(&self) -> Micros {
         let share = self.config.request_after.0 / self.config.late_share.max(1);
-        let limit = share.max(DECISION_TIMES * self.pace.decision.0) << self.pace.doublings;
+        let limit = (DECISION_TIMES * self.pace.decision.0).clamp(share, 2 * share) << self.pace.doublings;
         Micros(limit + self.requests.watched_bytes() as u64 * PER_BYTE_NS / 1000)
     }
 }
