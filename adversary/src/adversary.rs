@@ -10,7 +10,8 @@ use crate::collusion::{Plan, SharedPlans};
 use crate::outgoing::{CarryContext, Content, Outgoing, carry};
 use crate::trigger::{MessageTraits, Moment};
 use kernel::{
-    Cluster, Context, Effect, Input, Micros, Protocol, ReplicaId, Status, To, Verified, View, Wire as _,
+    Cluster, Context, Effect, Input, Micros, Operation, Protocol, Reading, ReplicaId, Status, To, Verified,
+    Wire as _,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -129,8 +130,8 @@ impl<P: Protocol> Adversary<P> {
     fn moment(&self, cluster: &Cluster, now: Micros) -> Moment {
         // Asking for the view costs something, and few conditions are about it.
         let asks = self.behaviours.iter().any(|behaviour| behaviour.when.view.is_some());
-        let view = if asks { self.inner().status(cluster).view } else { View(0) };
-        Moment { now, view }
+        let views = if asks { self.inner().status(cluster).views } else { None };
+        Moment { now, view: views.map(|views| views.view) }
     }
 
     fn is_cut_off(&self, moment: Moment) -> bool {
@@ -429,5 +430,9 @@ impl<P: Protocol> Protocol for Adversary<P> {
 
     fn corrupt_state(&mut self) {
         self.first.replica.corrupt_state();
+    }
+
+    fn query(&self, operation: &Operation) -> Option<Reading> {
+        self.inner().query(operation)
     }
 }

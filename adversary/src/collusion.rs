@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// What is planned for the newest slots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SharedPlans<M>(BTreeMap<(View, Seq), SlotPlan<M>>);
+pub(crate) struct SharedPlans<M>(BTreeMap<(Option<View>, Seq), SlotPlan<M>>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct SlotPlan<M> {

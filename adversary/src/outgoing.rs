@@ -69,8 +69,7 @@ impl<M: Wire> Outgoing<M> {
     }
 }
 
-/// The kind of a reply to a gateway, for conditions.
-pub const REPLY: &str = "reply";
+pub use kernel::observe::REPLY;
 
 /// The recipients of `to` when `id` sends.
 pub(crate) fn recipients(cluster: &Cluster, id: ReplicaId, to: To) -> Vec<ReplicaId> {

@@ -15,7 +15,8 @@ pub struct Trigger {
     pub after: Option<Micros>,
     /// `[until=5s]`: only before.
     pub until: Option<Micros>,
-    /// `[view=1..]`: while the node itself is in such a view.
+    /// `[view=1..]`: while the node itself is in such a view; never in a protocol
+    /// without views.
     pub view: Option<Span>,
     /// `[seq=10..20]`: messages about such a slot.
     pub seq: Option<Span>,
@@ -38,7 +39,7 @@ pub struct Span {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) now: Micros,
-    pub(crate) view: View,
+    pub(crate) view: Option<View>,
 }
 
 /// What triggers know of a message; `peer` is none if it goes to all.
@@ -64,7 +65,7 @@ impl Trigger {
     pub(crate) fn holds(&self, moment: Moment) -> bool {
         self.after.is_none_or(|after| moment.now >= after)
             && self.until.is_none_or(|until| moment.now < until)
-            && self.view.is_none_or(|views| views.contains(moment.view.0))
+            && self.view.is_none_or(|views| moment.view.is_some_and(|view| views.contains(view.0)))
     }
 
     /// Whether the conditions about a message hold, the peer apart.
@@ -197,7 +198,7 @@ mod tests {
     fn moments_count_from_after_to_until_and_by_view() {
         let trigger = trigger(&["after=2ms", "until=5ms", "view=1"]);
         let holds =
-            |millis, view| trigger.holds(Moment { now: Micros::from_millis(millis), view: View(view) });
+            |millis, view| trigger.holds(Moment { now: Micros::from_millis(millis), view: Some(View(view)) });
         assert_eq!([1, 2, 4, 5].map(|millis| holds(millis, 1)), [false, true, true, false]);
         assert!(!holds(3, 0) && !holds(3, 2));
     }

@@ -1,6 +1,6 @@
 //! A log of operations that are not interpreted.
 
-use kernel::{Application, Chunk, Digest, Operation};
+use kernel::{Application, Chunk, Digest, Operation, Output};
 
 const LENGTH_BYTES: usize = size_of::<u64>();
 
@@ -21,11 +21,16 @@ impl Default for OpaqueLog {
 }
 
 impl Application for OpaqueLog {
-    fn execute(&mut self, operation: &Operation) -> Operation {
+    fn execute(&mut self, operation: &Operation) -> Output {
         self.length += 1;
         self.chain = self.chain.chain(&Digest::of(&operation.0));
         let tail = u64::from_be_bytes(self.chain.0[..8].try_into().expect("eight of 32 bytes"));
-        Operation::new(format!("{} {tail:016x}", self.length).as_bytes())
+        Output::new(format!("{} {tail:016x}", self.length).as_bytes())
+    }
+
+    /// Every operation appends: there is nothing that only reads.
+    fn query(&self, _: &Operation) -> Option<Output> {
+        None
     }
 
     fn snapshot(&mut self) -> Vec<Chunk> {

@@ -3,8 +3,8 @@
 use crate::config::{CommunicationPolicy, Config};
 use crate::trust::{Answer, TrustTable};
 use kernel::{
-    Application, Cluster, Context, Input, Mark, Micros, Path, Phase, Protocol, ReplicaId, Seq, Status, View,
-    Weakening, weakened,
+    Application, Cluster, Context, Input, Mark, Micros, Operation, Path, Phase, Protocol, Reading, ReplicaId,
+    Seq, Status, View, ViewMark, Weakening, weakened,
 };
 use pbft::{Certificate, CertificateKind, Core, Message, Vote, Votes};
 use std::collections::{BTreeMap, BTreeSet};
@@ -263,14 +263,14 @@ impl<A: Application> Replica<A> {
         let Some(certificate) = certificate.map(Arc::new) else {
             return;
         };
-        cx.mark(Mark::Certified {
+        cx.mark(Mark::View(ViewMark::Certified {
             seq,
             kind: match kind {
                 CertificateKind::Prepared => "prepared",
                 CertificateKind::Fast => "fast",
                 CertificateKind::Committed => "committed",
             },
-        });
+        }));
         cx.send_all(Message::Certificate(Arc::clone(&certificate)));
         self.follow(cx, cx.id(), certificate);
     }
@@ -331,7 +331,7 @@ impl<A: Application> Replica<A> {
         let carried = self.carried.entry(seq).or_default();
         if !carried.fell_back {
             carried.fell_back = true;
-            cx.mark(Mark::FellBack { seq, communication_node: node });
+            cx.mark(Mark::View(ViewMark::FellBack { seq, communication_node: node }));
         }
         let votes = self.core.own_votes(cx.id(), seq);
         cx.send_all(Message::Stuck { seq, complaint, votes });
@@ -406,7 +406,7 @@ impl<A: Application> Replica<A> {
         };
         if to != from {
             self.naming = Some(to);
-            cx.mark(Mark::Rotated { from, to });
+            cx.mark(Mark::View(ViewMark::Rotated { from, to }));
         }
     }
 
@@ -493,13 +493,18 @@ impl<A: Application> Protocol for Replica<A> {
     fn status(&self, cluster: &Cluster) -> Status {
         let mut status = self.core.status(cluster);
         let last = self.core.last_named();
-        let commander = status.commander;
-        status.communication_node =
-            self.naming.or(last).or_else(|| Some(self.config.communication.first(cluster, commander)));
+        if let Some(views) = &mut status.views {
+            let first = || self.config.communication.first(cluster, views.commander);
+            views.communication_node = self.naming.or(last).or_else(|| Some(first()));
+        }
         status
     }
 
     fn corrupt_state(&mut self) {
         self.core.corrupt_state();
+    }
+
+    fn query(&self, operation: &Operation) -> Option<Reading> {
+        self.core.query(operation)
     }
 }

@@ -217,7 +217,7 @@ fn a_single_complainer_has_no_honest_node_replaced() {
         world.run(SECOND);
     }
     assert_eq!(world.accepted().len(), 8);
-    assert_eq!(world.replica(0).status(&cluster).communication_node, Some(ReplicaId(1)));
+    assert_eq!(world.replica(0).status(&cluster).views.unwrap().communication_node, Some(ReplicaId(1)));
 }
 
 #[test]
@@ -260,7 +260,15 @@ fn a_checkpoint_needs_a_quorum() {
         };
         (1..=count).map(of).collect::<Vec<_>>()
     };
-    let stable = |count| feed(pbft_replica(), "pbft", 0, votes(count)).0.status(&cluster).stable_checkpoint;
+    let stable = |count| {
+        feed(pbft_replica(), "pbft", 0, votes(count))
+            .0
+            .status(&cluster)
+            .views
+            .as_ref()
+            .unwrap()
+            .stable_checkpoint
+    };
     assert_eq!((stable(2), stable(3)), (Seq(0), Seq(128)));
 }
 

@@ -96,7 +96,7 @@ fn after_a_view_change_the_fast_path_is_used_again() {
         world.run(10 * SECOND);
     }
     let last = world.trace().marks.iter().rev().find_map(|stamped| match &stamped.mark {
-        Mark::Committed { path, view, .. } => Some((*path, view.0)),
+        Mark::Committed { path, view, .. } => Some((*path, view.unwrap().0)),
         _ => None,
     });
     assert_eq!(last, Some((Path::Fast, 1)));
@@ -198,7 +198,7 @@ fn a_certificate_that_was_acted_upon_is_reported_though_a_voter_gainsays_it() {
         votes: votes.map(|(id, signature)| (ReplicaId(id), signature)).to_vec(),
     };
     let effects = bench.hear(1, Message::Certificate(Arc::new(certificate.clone())));
-    let commit = Mark::Voted { phase: Phase::Commit, view: View(0), seq: Seq(1), digest };
+    let commit = Mark::Voted { phase: Phase::Commit, view: Some(View(0)), seq: Seq(1), digest };
     assert!(effects.contains(&Effect::Mark(commit)), "it acts upon the certificate");
 
     bench.step(Input::Expire(pbft::Timer::View.into()));

@@ -111,7 +111,7 @@ fn a_bad_communication_node_costs_one_fallback_and_is_replaced() {
         let fallbacks = world.paths().get(&Path::Fallback).copied().unwrap_or(0);
         assert!((1..=4).contains(&fallbacks), "{behaviour}: {fallbacks} fallbacks");
         let status = world.replica(0).status(&Cluster::new(ClusterId([0; 16]), "ccro", 4));
-        assert_eq!(status.communication_node, Some(ReplicaId(2)), "{behaviour}");
+        assert_eq!(status.views.as_ref().unwrap().communication_node, Some(ReplicaId(2)), "{behaviour}");
         for id in [2, 3] {
             assert_eq!(world.log(id), world.log(0), "{behaviour}");
         }
@@ -127,7 +127,7 @@ fn with_trust_a_node_that_failed_is_named_again_only_after_all_others() {
     let fallbacks = world.paths().get(&Path::Fallback).copied().unwrap_or(0);
     assert!((1..=4).contains(&fallbacks), "one slot, at most once a replica: {fallbacks}");
     let status = world.replica(0).status(&Cluster::new(ClusterId([0; 16]), "ccro", 4));
-    assert_eq!(status.communication_node, Some(ReplicaId(2)));
+    assert_eq!(status.views.as_ref().unwrap().communication_node, Some(ReplicaId(2)));
 }
 
 #[test]

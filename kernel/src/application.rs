@@ -1,6 +1,6 @@
 //! What a replica executes decided requests on.
 
-use crate::request::Operation;
+use crate::request::{Operation, Output};
 use crate::snapshot::Chunk;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -10,7 +10,14 @@ use std::hash::Hash;
 pub trait Application: Clone + Debug + Eq + Hash {
     /// Executes one operation and returns its result. Must not fail: an
     /// operation that makes no sense has a result that says so.
-    fn execute(&mut self, operation: &Operation) -> Operation;
+    fn execute(&mut self, operation: &Operation) -> Output;
+
+    /// The result of an operation that only reads, without executing it. It is what
+    /// [`Application::execute`] would return in this state, which that would leave
+    /// as it is; so a read that cannot be answered without agreement can be ordered
+    /// instead, as the same bytes. None if the operation may change the state or
+    /// makes no sense: it must be ordered.
+    fn query(&self, operation: &Operation) -> Option<Output>;
 
     /// The whole state in chunks, in a canonical form: equal states give equal chunks on
     /// every replica. It is asked for at every checkpoint, so an application with much

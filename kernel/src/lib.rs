@@ -17,6 +17,8 @@
 //! | [`wire`] | canonical bytes of a message, and admission: the one place where signatures are checked |
 //! | [`protocol`] | `Protocol`, `Context`, `Input`, `Effect` |
 //! | [`mark`] | trace events that hosts put the time on |
+//! | [`observe`] | what an observer of a cluster is told, in every host |
+//! | [`record`] | a replica built again from the inputs it was given |
 //! | [`application`] | what a replica executes decided requests on |
 //! | [`snapshot`] | a state in chunks, under one digest that commits to each |
 //! | [`weakening`] | rules that tests switch off, to see a check fail |
@@ -27,7 +29,9 @@ pub mod cluster;
 pub mod ids;
 pub mod keys;
 pub mod mark;
+pub mod observe;
 pub mod protocol;
+pub mod record;
 pub mod reply;
 pub mod request;
 pub mod snapshot;
@@ -40,10 +44,12 @@ pub use choose::{Choose, SeededChoice};
 pub use cluster::Cluster;
 pub use ids::{ClusterId, Digest, Micros, ReplicaId, Seq, SessionId, View};
 pub use keys::{Claim, Keyring, Signature, Signer};
-pub use mark::{Mark, Path, Phase};
-pub use protocol::{Context, Effect, Input, Protocol, Status, To};
+pub use mark::{Mark, Path, Phase, ViewMark};
+pub use observe::{Content, Observation, Observer};
+pub use protocol::{Context, Effect, Input, Protocol, Reading, Status, To, ViewStatus};
+pub use record::Recorder;
 pub use reply::{Reply, ReplyBundle, ReplyCollector};
-pub use request::{Batch, Bundle, Operation, Request};
+pub use request::{Batch, Bundle, Operation, Output, Request};
 pub use snapshot::{Chunk, Extent, ProvenChunk, Snapshot};
 pub use votes::{Tallied, VoteSet};
 pub use weakening::{Weakening, weakened};

@@ -41,13 +41,16 @@ impl fmt::Display for Path {
     }
 }
 
-/// Something that happened inside a replica.
+/// Something that happened inside a replica: what any protocol can report. A
+/// protocol reports what it has and invents nothing: one without views leaves
+/// `view` out, one that does not order everything in slots reports that it applied
+/// requests and no slots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mark {
-    /// This replica, as commander, proposed a batch.
+    /// This replica proposed a batch, in protocols with views as commander.
     Proposed {
-        /// Its view.
-        view: View,
+        /// Its view, in a protocol with views.
+        view: Option<View>,
         /// The slot.
         seq: Seq,
         /// The batch.
@@ -57,7 +60,7 @@ pub enum Mark {
         /// The vote collector it named (CCRO).
         communication_node: Option<ReplicaId>,
     },
-    /// This replica accepted a commander's proposal.
+    /// This replica accepted another's proposal.
     Accepted {
         /// The slot.
         seq: Seq,
@@ -81,24 +84,17 @@ pub enum Mark {
     Voted {
         /// In which phase.
         phase: Phase,
-        /// Its view.
-        view: View,
+        /// Its view, in a protocol with views.
+        view: Option<View>,
         /// The slot.
         seq: Seq,
         /// What it votes for.
         digest: Digest,
     },
-    /// This communication node sent a certificate.
-    Certified {
-        /// The slot.
-        seq: Seq,
-        /// `prepared`, `fast` or `committed`.
-        kind: &'static str,
-    },
     /// The slot is decided here.
     Committed {
-        /// The view of the deciding votes.
-        view: View,
+        /// The view of the deciding votes, in a protocol with views.
+        view: Option<View>,
         /// The slot.
         seq: Seq,
         /// The decided batch.
@@ -119,12 +115,50 @@ pub enum Mark {
     },
     /// A request was executed here; comes before its slot's [`Mark::Executed`].
     Applied {
-        /// The slot that ordered it.
-        seq: Seq,
+        /// The slot that ordered it, in a protocol that orders everything in slots.
+        seq: Option<Seq>,
         /// The session that asked.
         session: SessionId,
         /// Which of its requests.
         counter: u64,
+    },
+    /// This replica took over a state from its peers instead of executing.
+    StateAdopted {
+        /// The last slot that the state contains.
+        seq: Seq,
+        /// The chain over all executed digests up to and including that slot.
+        chain: Digest,
+    },
+    /// This replica's state after a slot is not the one that a quorum vouched for. It
+    /// answers nothing from it until it has taken over the proven one, which may be
+    /// behind what it executed.
+    Diverged {
+        /// The slot.
+        seq: Seq,
+        /// The digest of its own state.
+        own: Digest,
+        /// The digest of the proven one.
+        proven: Digest,
+    },
+    /// A replica that had lost its memory votes again.
+    Recovered {
+        /// In this view and later ones, in a protocol with views.
+        view: Option<View>,
+    },
+    /// What only a protocol with views has to report.
+    View(ViewMark),
+}
+
+/// Something that happened inside a replica of a protocol that works in views, with
+/// one commander at a time, as PBFT and CCRO do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ViewMark {
+    /// This communication node sent a certificate.
+    Certified {
+        /// The slot.
+        seq: Seq,
+        /// `prepared`, `fast` or `committed`.
+        kind: &'static str,
     },
     /// This replica gave up on the slot's communication node.
     FellBack {
@@ -161,7 +195,7 @@ pub enum Mark {
         /// The view it wants.
         view: View,
     },
-    /// What this replica's VIEW-CHANGE says; comes after its [`Mark::LeftFor`].
+    /// What this replica's VIEW-CHANGE says; comes after its [`ViewMark::LeftFor`].
     Reported {
         /// Its stable checkpoint: of slots up to that it says nothing.
         stable: Seq,
@@ -173,29 +207,6 @@ pub enum Mark {
     /// A view began here.
     ViewBegan {
         /// The view.
-        view: View,
-    },
-    /// This replica took over a state from its peers instead of executing.
-    StateAdopted {
-        /// The last slot that the state contains.
-        seq: Seq,
-        /// The chain over all executed digests up to and including that slot.
-        chain: Digest,
-    },
-    /// This replica's state after a slot is not the one that a quorum vouched for. It
-    /// answers nothing from it until it has taken over the proven one, which may be
-    /// behind what it executed.
-    Diverged {
-        /// The slot.
-        seq: Seq,
-        /// The digest of its own state.
-        own: Digest,
-        /// The digest of the proven one.
-        proven: Digest,
-    },
-    /// A replica that had lost its memory votes again.
-    Recovered {
-        /// In this view and later ones.
         view: View,
     },
 }

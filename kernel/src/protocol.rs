@@ -6,7 +6,7 @@ use crate::ids::{Micros, ReplicaId, Seq, View};
 use crate::keys::Signer;
 use crate::mark::Mark;
 use crate::reply::ReplyBundle;
-use crate::request::Bundle;
+use crate::request::{Bundle, Operation, Output};
 use crate::wire::{Falsify, Reason, Rejection, Verified};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
@@ -33,6 +33,14 @@ pub trait Protocol: Clone + Debug + Eq + Hash {
     /// Flips a bit of the state that was executed, as defective memory would. Only an
     /// adversary does so, to its own replica. A protocol without state does nothing.
     fn corrupt_state(&mut self) {}
+
+    /// Answers an operation that only reads from what this replica has executed so
+    /// far, without agreement: the value may be out of date, and one replica alone
+    /// may be faulty. None if the operation may change something, or if this
+    /// replica's state is not to be trusted now. The state is not changed.
+    fn query(&self, _operation: &Operation) -> Option<Reading> {
+        None
+    }
 }
 
 /// What can happen to a replica.
@@ -51,6 +59,18 @@ pub enum Input<P: Protocol> {
     Expire(P::Timer),
     /// This node's own gateway hands over its clients' requests, signed.
     Submit(Arc<Bundle>),
+}
+
+impl<P: Protocol> Input<P> {
+    /// The same input for another protocol with the same messages and timers.
+    pub fn of<Q: Protocol<Message = P::Message, Timer = P::Timer>>(self) -> Input<Q> {
+        match self {
+            Input::Start => Input::Start,
+            Input::Deliver { from, message } => Input::Deliver { from, message },
+            Input::Expire(timer) => Input::Expire(timer),
+            Input::Submit(bundle) => Input::Submit(bundle),
+        }
+    }
 }
 
 /// Whom a message goes to.
@@ -92,6 +112,20 @@ pub enum Effect<P: Protocol> {
     Reject(Rejection),
     /// Something worth knowing happened.
     Mark(Mark),
+}
+
+impl<P: Protocol> Effect<P> {
+    /// The same effect of another protocol with the same messages and timers.
+    pub fn of<Q: Protocol<Message = P::Message, Timer = P::Timer>>(self) -> Effect<Q> {
+        match self {
+            Effect::Send { to, message } => Effect::Send { to, message },
+            Effect::SetTimer { timer, after } => Effect::SetTimer { timer, after },
+            Effect::CancelTimer(timer) => Effect::CancelTimer(timer),
+            Effect::Reply { to, bundle } => Effect::Reply { to, bundle },
+            Effect::Reject(rejection) => Effect::Reject(rejection),
+            Effect::Mark(mark) => Effect::Mark(mark),
+        }
+    }
 }
 
 /// What the host lends a replica for one step. None of it is state.
@@ -174,27 +208,47 @@ impl<'a, P: Protocol> Context<'a, P> {
     }
 }
 
-/// What a person wants to know of a replica; part of `GET /status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a replica reads from its own state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reading {
+    /// The state read: as of this slot, see [`Status::last_executed`].
+    pub as_of: Seq,
+    /// The answer.
+    pub output: Output,
+}
+
+/// What a person wants to know of a replica: what every protocol has. Part of
+/// `GET /status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
+    /// It lost its memory and does not vote yet.
+    pub recovering: bool,
+    /// The highest slot executed, 0 if none; in a protocol without slots, how many
+    /// requests were executed.
+    pub last_executed: Seq,
+    /// Slots begun and not executed; in a protocol without slots, requests.
+    pub slots_in_flight: usize,
+    /// Requests that this replica has still to propose.
+    pub requests_waiting: usize,
+    /// None in a protocol without views.
+    #[serde(flatten)]
+    pub views: Option<ViewStatus>,
+}
+
+/// What only a replica of a protocol with views has: one commander at a time, and
+/// checkpoints behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewStatus {
     /// Its view.
     pub view: View,
     /// It has voted to leave for `view`, which has not begun here yet.
     pub changing_view: bool,
-    /// It lost its memory and does not vote yet.
-    pub recovering: bool,
     /// The view's commander.
     pub commander: ReplicaId,
     /// The current vote collector, as far as this replica knows (CCRO).
     pub communication_node: Option<ReplicaId>,
-    /// The highest slot executed, 0 if none.
-    pub last_executed: Seq,
     /// The last stable checkpoint, 0 if none.
     pub stable_checkpoint: Seq,
-    /// Slots begun and not executed.
-    pub slots_in_flight: usize,
-    /// Requests waiting for a slot (commander).
-    pub requests_waiting: usize,
     /// The trust in each node by id, in thousandths, from which roles follow
     /// (`ccro-paper`); empty in other flows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

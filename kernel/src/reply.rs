@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::ids::{ReplicaId, Seq, SessionId, View};
 use crate::keys::{Claim, Signature, Signer};
-use crate::request::Operation;
+use crate::request::Output;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub struct Reply {
     /// Which of its requests.
     pub counter: u64,
     /// What the application answered.
-    pub result: Operation,
+    pub result: Output,
 }
 
 /// The replies of one replica to one gateway for one slot, under one signature.
@@ -70,7 +70,7 @@ impl ReplyBundle {
             .replies
             .iter()
             .map(|reply| Reply {
-                result: Operation::new(&[b"falsified ".as_slice(), &reply.result.0].concat()),
+                result: Output::new(&[b"falsified ".as_slice(), &reply.result.0].concat()),
                 ..reply.clone()
             })
             .collect();
@@ -83,7 +83,7 @@ impl ReplyBundle {
 #[derive(Clone, Debug)]
 pub struct ReplyCollector {
     needed: usize,
-    by_result: BTreeMap<Operation, BTreeSet<ReplicaId>>,
+    by_result: BTreeMap<Output, BTreeSet<ReplicaId>>,
     replied: BTreeSet<ReplicaId>,
 }
 
@@ -95,7 +95,7 @@ impl ReplyCollector {
 
     /// Counts a reply of `replica`, of which only the first counts. Returns the
     /// result once it is accepted.
-    pub fn add(&mut self, replica: ReplicaId, result: &Operation) -> Option<&Operation> {
+    pub fn add(&mut self, replica: ReplicaId, result: &Output) -> Option<&Output> {
         if self.replied.insert(replica) {
             self.by_result.entry(result.clone()).or_default().insert(replica);
         }
@@ -103,7 +103,7 @@ impl ReplyCollector {
     }
 
     /// The accepted result, if `needed` replicas agree on one.
-    pub fn accepted(&self) -> Option<&Operation> {
+    pub fn accepted(&self) -> Option<&Output> {
         self.by_result.iter().find(|(_, replicas)| replicas.len() >= self.needed).map(|(result, _)| result)
     }
 
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn accepts_only_what_enough_distinct_replicas_say() {
-        let (good, bad) = (Operation::new(b"ok"), Operation::new(b"lie"));
+        let (good, bad) = (Output::new(b"ok"), Output::new(b"lie"));
         let mut collector = ReplyCollector::new(2);
         assert_eq!(collector.add(ReplicaId(0), &good), None);
         assert_eq!(collector.add(ReplicaId(0), &good), None, "the same replica again");

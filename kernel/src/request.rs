@@ -8,9 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use std::sync::Arc;
 
-/// The bytes of one operation, opaque to consensus. Cheap to clone.
+/// The bytes of one operation, in the application's own encoding and opaque to
+/// consensus. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Operation(pub Arc<[u8]>);
+
+/// The bytes of an operation's result, in the application's own encoding and opaque
+/// to consensus. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Output(pub Arc<[u8]>);
 
 /// One operation of one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -177,58 +183,63 @@ fn statement(cluster: &ClusterId, digest: &Digest) -> Vec<u8> {
     [b"requests/1".as_slice(), &cluster.0, &digest.0].concat()
 }
 
-impl Operation {
-    /// An operation of these bytes.
-    pub fn new(bytes: &[u8]) -> Operation {
-        Operation(bytes.into())
-    }
-}
-
-impl fmt::Debug for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match std::str::from_utf8(&self.0) {
-            Ok(text) if text.len() <= 40 => write!(f, "{text:?}"),
-            _ => write!(f, "{} bytes", self.0.len()),
-        }
-    }
-}
-
-impl Serialize for Operation {
-    /// Raw bytes in the binary encoding; for people `text:…`, or `hex:…` where
-    /// the bytes are not UTF-8.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !serializer.is_human_readable() {
-            return serializer.serialize_bytes(&self.0);
-        }
-        match std::str::from_utf8(&self.0) {
-            Ok(text) => serializer.collect_str(&format_args!("text:{text}")),
-            Err(_) => serializer.collect_str(&format_args!("hex:{}", hex::encode(&self.0))),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Operation {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = String::deserialize(deserializer)?;
-            if let Some(text) = text.strip_prefix("text:") {
-                return Ok(Operation::new(text.as_bytes()));
-            }
-            let digits = text
-                .strip_prefix("hex:")
-                .ok_or_else(|| D::Error::custom("an operation starts with text: or hex:"))?;
-            return hex::decode(digits).map(|b| Operation(b.into())).map_err(D::Error::custom);
-        }
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Operation;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Operation, E> {
-                Ok(Operation::new(bytes))
+/// Byte strings of the application: raw in the binary encoding; for people
+/// `text:…`, or `hex:…` where the bytes are not UTF-8.
+macro_rules! application_bytes {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// A copy of these bytes.
+            pub fn new(bytes: &[u8]) -> $name {
+                $name(bytes.into())
             }
         }
-        deserializer.deserialize_bytes(Visitor)
-    }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match std::str::from_utf8(&self.0) {
+                    Ok(text) if text.len() <= 40 => write!(f, "{text:?}"),
+                    _ => write!(f, "{} bytes", self.0.len()),
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if !serializer.is_human_readable() {
+                    return serializer.serialize_bytes(&self.0);
+                }
+                match std::str::from_utf8(&self.0) {
+                    Ok(text) => serializer.collect_str(&format_args!("text:{text}")),
+                    Err(_) => serializer.collect_str(&format_args!("hex:{}", hex::encode(&self.0))),
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = String::deserialize(deserializer)?;
+                    if let Some(text) = text.strip_prefix("text:") {
+                        return Ok($name::new(text.as_bytes()));
+                    }
+                    let digits = text
+                        .strip_prefix("hex:")
+                        .ok_or_else(|| D::Error::custom("it must start with text: or hex:"))?;
+                    return hex::decode(digits).map(|b| $name(b.into())).map_err(D::Error::custom);
+                }
+                struct Visitor;
+                impl serde::de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("bytes")
+                    }
+                    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<$name, E> {
+                        Ok($name::new(bytes))
+                    }
+                }
+                deserializer.deserialize_bytes(Visitor)
+            }
+        }
+    )*};
 }
+application_bytes!(Operation, Output);

@@ -93,7 +93,8 @@ pub trait Falsify: Wire {
         None
     }
 
-    /// Demands to leave `view` without any cause.
+    /// Demands to leave `view` without any cause; asked for in protocols with views
+    /// only.
     fn needless_view_changes(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Self>;
 
     /// A message that costs its receiver work and is of no use, near the slot
@@ -104,8 +105,8 @@ pub trait Falsify: Wire {
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
-    /// The view.
-    pub view: View,
+    /// The view, in a protocol with views.
+    pub view: Option<View>,
     /// The slot.
     pub seq: Seq,
     /// The value.

@@ -9,7 +9,7 @@
 
 use crate::core::{Core, PbftProtocol};
 use crate::message::{CheckpointVote, Message, StableCheckpoint};
-use kernel::{Application, Context, Mark, Reason, ReplicaId, Seq, Snapshot, Tallied, VoteSet};
+use kernel::{Application, Context, Mark, Reason, ReplicaId, Seq, Snapshot, Tallied, ViewMark, VoteSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -219,7 +219,7 @@ impl<A: Application> Core<A> {
 
     fn collect_garbage<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         let stable = self.checkpoints.stable();
-        cx.mark(Mark::Stable { seq: stable });
+        cx.mark(Mark::View(ViewMark::Stable { seq: stable }));
         self.slots = self.slots.split_off(&self.oldest_kept());
         self.compare_state(cx);
         self.states.forget_below(stable);

@@ -15,8 +15,9 @@ use crate::slot::{Round, Slot};
 use crate::transfer::Transfer;
 use crate::view_change::Views;
 use kernel::{
-    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Path, Phase, Protocol, Reason,
-    ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, Weakening, weakened,
+    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Operation, Path, Phase, Protocol,
+    Reading, Reason, ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, ViewStatus, Weakening,
+    weakened,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -277,7 +278,7 @@ impl<A: Application> Core<A> {
         round.accepted = true;
         self.keep_batch(seq, header.digest, batch);
         cx.mark(Mark::Proposed {
-            view: header.view,
+            view: Some(header.view),
             seq,
             digest: header.digest,
             requests,
@@ -412,7 +413,7 @@ impl<A: Application> Core<A> {
         if tallied != Tallied::New && !again {
             return None;
         }
-        cx.mark(Mark::Voted { phase, view, seq, digest });
+        cx.mark(Mark::Voted { phase, view: Some(view), seq, digest });
         Some(vote)
     }
 
@@ -569,7 +570,7 @@ impl<A: Application> Core<A> {
         if digest == Batch::default().digest() {
             slot.batches.entry(digest).or_default();
         }
-        cx.mark(Mark::Committed { view, seq, digest, path });
+        cx.mark(Mark::Committed { view: Some(view), seq, digest, path });
         // Where nothing was accepted yet, the proposal is most likely still on its
         // way; if it is not, the resend timer asks for the batch.
         let accepted_another = slot.decided_batch().is_none() && !slot.batches.is_empty();
@@ -697,20 +698,29 @@ impl<A: Application> Core<A> {
         vec![]
     }
 
+    /// What the application answers to an operation that only reads; none while
+    /// this replica has not caught up after it lost its memory, or its state is known to
+    /// be wrong.
+    pub fn query(&self, operation: &Operation) -> Option<Reading> {
+        if self.recovery.is_pending() || self.has_diverged() { None } else { self.execution.query(operation) }
+    }
+
     /// What a person wants to know.
     pub fn status(&self, cluster: &Cluster) -> Status {
         let begun = self.slots.range(self.last_executed().next()..).count();
         Status {
-            view: self.views.wanted,
-            changing_view: self.views.is_changing(),
             recovering: self.recovery.is_pending(),
-            commander: cluster.commander(self.views.wanted),
-            communication_node: None,
             last_executed: self.last_executed(),
-            stable_checkpoint: self.checkpoints.stable(),
             slots_in_flight: begun,
             requests_waiting: self.requests.waiting(),
-            trust_milli: vec![],
+            views: Some(ViewStatus {
+                view: self.views.wanted,
+                changing_view: self.views.is_changing(),
+                commander: cluster.commander(self.views.wanted),
+                communication_node: None,
+                stable_checkpoint: self.checkpoints.stable(),
+                trust_milli: vec![],
+            }),
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::sessions::{Answer, Sessions};
 use kernel::{
-    Application, Batch, Bundle, Chunk, Context, Digest, Mark, Protocol, Reply, ReplyBundle, Seq, Snapshot,
-    View,
+    Application, Batch, Bundle, Chunk, Context, Digest, Mark, Operation, Protocol, Reading, Reply,
+    ReplyBundle, Seq, Snapshot, View,
 };
 use std::collections::BTreeMap;
 
@@ -92,6 +92,12 @@ impl<A: Application> Execution<A> {
         }
     }
 
+    /// What the application answers to an operation that only reads.
+    pub fn query(&self, operation: &Operation) -> Option<Reading> {
+        let output = self.application.query(operation)?;
+        Some(Reading { as_of: self.last, output })
+    }
+
     /// What a deliberate weakening does: every client's past is forgotten.
     pub(crate) fn forget_sessions(&mut self) {
         self.sessions.clear();
@@ -136,7 +142,11 @@ impl<A: Application> Execution<A> {
                 Some(answer) if answer.counter == request.counter => answer.result.clone(),
                 _ => {
                     executed += 1;
-                    cx.mark(Mark::Applied { seq, session: request.session, counter: request.counter });
+                    cx.mark(Mark::Applied {
+                        seq: Some(seq),
+                        session: request.session,
+                        counter: request.counter,
+                    });
                     let result = self.application.execute(&request.operation);
                     let answer = Answer { counter: request.counter, seq, result: result.clone() };
                     self.sessions.insert(gateway, request.session.number, answer);

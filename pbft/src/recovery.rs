@@ -166,7 +166,7 @@ impl<A: Application> Core<A> {
             && !self.has_diverged()
         {
             self.recovery.step = Step::Done;
-            cx.mark(Mark::Recovered { view: self.recovery.votes_from });
+            cx.mark(Mark::Recovered { view: Some(self.recovery.votes_from) });
         }
     }
 }

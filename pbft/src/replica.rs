@@ -4,7 +4,8 @@ use crate::config::Config;
 use crate::core::{Core, Timer, Votes};
 use crate::message::{Certificate, CertificateKind, Message};
 use kernel::{
-    Application, Cluster, Context, Input, Path, Phase, Protocol, ReplicaId, Seq, Status, Weakening, weakened,
+    Application, Cluster, Context, Input, Operation, Path, Phase, Protocol, Reading, ReplicaId, Seq, Status,
+    Weakening, weakened,
 };
 use std::sync::Arc;
 
@@ -173,5 +174,9 @@ impl<A: Application> Protocol for Replica<A> {
 
     fn corrupt_state(&mut self) {
         self.core.corrupt_state();
+    }
+
+    fn query(&self, operation: &Operation) -> Option<Reading> {
+        self.core.query(operation)
     }
 }

@@ -1,7 +1,7 @@
 //! The session table: the last request of every client session, and what became of it.
 //! It is part of the state that replicas agree on.
 
-use kernel::{Chunk, Operation, ReplicaId, Seq};
+use kernel::{Chunk, Output, ReplicaId, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -18,7 +18,7 @@ const PAGE_BITS: u32 = 8;
 pub(crate) struct Answer {
     pub(crate) counter: u64,
     pub(crate) seq: Seq,
-    pub(crate) result: Operation,
+    pub(crate) result: Output,
 }
 
 /// The sessions of all gateways.
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn answer(counter: u64, result: &[u8]) -> Answer {
-        Answer { counter, seq: Seq(counter + 1), result: Operation::new(result) }
+        Answer { counter, seq: Seq(counter + 1), result: Output::new(result) }
     }
 
     fn filled(sessions: u64) -> Sessions {

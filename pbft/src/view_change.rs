@@ -67,7 +67,7 @@ use crate::message::{Message, NewView, ViewChange, Vote};
 use crate::new_view::Outline;
 use kernel::{
     Application, Batch, Context, Digest, Mark, Micros, Phase, Reason, ReplicaId, Seq, Tallied, View,
-    Weakening, weakened,
+    ViewMark, Weakening, weakened,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -274,13 +274,13 @@ impl<A: Application> Core<A> {
         }
         self.views.waits_for = None;
         cx.cancel_timer(Timer::View.into());
-        cx.mark(Mark::LeftFor { view });
+        cx.mark(Mark::View(ViewMark::LeftFor { view }));
         let change = Arc::new(self.view_change(cx));
-        cx.mark(Mark::Reported {
+        cx.mark(Mark::View(ViewMark::Reported {
             stable: self.checkpoints.stable(),
             prepared: change.prepared.iter().map(|c| (c.seq, c.view, c.digest)).collect(),
             voted: change.voted.iter().map(|vote| (vote.seq, vote.view, vote.digest)).collect(),
-        });
+        }));
         cx.send_all(Message::ViewChange(Arc::clone(&change)));
         self.views.changes.insert(cx.id(), change);
         self.await_new_view(cx);
@@ -392,7 +392,7 @@ impl<A: Application> Core<A> {
         let proposals: Vec<Vote> = outline.slots.iter().map(sign).collect();
         for header in &proposals {
             let Vote { phase, view, seq, digest, .. } = *header;
-            cx.mark(Mark::Voted { phase, view, seq, digest });
+            cx.mark(Mark::Voted { phase, view: Some(view), seq, digest });
         }
         let new_view = Arc::new(NewView::sign(cx.cluster, cx.signer, view, changes, proposals));
         cx.send_all(Message::NewView(Arc::clone(&new_view)));
@@ -458,7 +458,7 @@ impl<A: Application> Core<A> {
         self.pace.begin_view();
         cx.cancel_timer(Timer::View.into());
         self.forget_rounds(cx);
-        cx.mark(Mark::ViewBegan { view });
+        cx.mark(Mark::View(ViewMark::ViewBegan { view }));
         if earlier < view && weakened(Weakening::SessionsLost) {
             self.execution.forget_sessions();
         }

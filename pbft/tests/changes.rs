@@ -4,7 +4,9 @@
 use adversary::Behaviour;
 use apps::OpaqueLog;
 use kernel::weakening::assert_missed;
-use kernel::{Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Snapshot, Status, View, Weakening};
+use kernel::{
+    Cluster, ClusterId, Mark, Protocol as _, ReplicaId, Seq, Snapshot, Status, View, ViewMark, Weakening,
+};
 use pbft::{Config, Execution, Replica};
 use sim::oracles::check_votes;
 use sim::{Memory, Network, Setup, World};
@@ -47,7 +49,7 @@ fn a_dead_commander_is_replaced_and_the_next_ones_too() {
         world.run(60 * SECOND);
         world.judge().unwrap();
         assert_eq!(world.accepted().len(), 6, "n = {n}");
-        let view = status(&world, n - 1).view;
+        let view = status(&world, n - 1).views.as_ref().unwrap().view;
         assert_eq!(view, View(dead.len() as u64), "n = {n}: one view for each dead commander");
         for id in dead.len() as u16..n {
             assert_eq!(world.log(id), world.log(n - 1), "n = {n}, replica {id}");
@@ -99,7 +101,7 @@ fn a_commander_that_is_late_with_every_proposal_is_replaced() {
     for (late, gateway) in [("delay=380ms[kind=pre-prepare]", 1), ("delay=60ms[kind=pre-prepare]", 2)] {
         let mut world = world(4, 1, &[(0, late)], Network::default());
         let times = times(&mut world, gateway, 40);
-        assert_eq!(status(&world, 3).view, View(1), "{late}");
+        assert_eq!(status(&world, 3).views.unwrap().view, View(1), "{late}");
         assert!(times[39] < 1000, "{late}: {times:?}");
     }
 }
@@ -109,10 +111,10 @@ fn where_every_commander_is_late_the_requirement_relaxes() {
     let all = [0, 1, 2, 3].map(|id| (id, "delay=100ms[kind=pre-prepare]"));
     let mut world = world(4, 1, &all, Network::default());
     times(&mut world, 1, 60);
-    let view = status(&world, 1).view;
+    let view = status(&world, 1).views.unwrap().view;
     assert!((View(1)..=View(3)).contains(&view), "{view}");
     times(&mut world, 1, 60);
-    assert_eq!(status(&world, 1).view, view);
+    assert_eq!(status(&world, 1).views.unwrap().view, view);
 }
 
 #[test]
@@ -174,9 +176,10 @@ fn a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes() {
     assert!(status(&world, 3).recovering);
     world.run(20 * SECOND);
     assert!(!status(&world, 3).recovering, "null requests bring it to its checkpoint");
-    assert!(status(&world, 3).stable_checkpoint >= Seq(16 + 32));
-    let spoke =
-        |mark: &Mark| matches!(mark, Mark::Voted { .. } | Mark::LeftFor { .. } | Mark::Proposed { .. });
+    assert!(status(&world, 3).views.as_ref().unwrap().stable_checkpoint >= Seq(16 + 32));
+    let spoke = |mark: &Mark| {
+        matches!(mark, Mark::Voted { .. } | Mark::View(ViewMark::LeftFor { .. }) | Mark::Proposed { .. })
+    };
     let after = |world: &World<Pbft>| {
         let marks =
             world.trace().marks.iter().rev().take_while(|s| !matches!(s.mark, Mark::Recovered { .. }));
@@ -191,7 +194,7 @@ fn a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes() {
     check_votes(world.trace()).unwrap();
     assert_eq!(world.accepted().len(), 26);
     assert!(after(&world) > 0);
-    assert!(status(&world, 1).view >= View(2));
+    assert!(status(&world, 1).views.as_ref().unwrap().view >= View(2));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use kernel::weakening::assert_missed;
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Operation, Path,
     Phase, Protocol, Reason, Rejection, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, To, View,
-    Weakening,
+    ViewMark, Weakening,
 };
 use pbft::{
     Certificate, CertificateKind, CheckpointVote, Config, Message, NewView, Replica, StableCheckpoint, Timer,
@@ -96,7 +96,7 @@ fn received(author: u16, phase: Phase, digest: Digest, contradicts: bool) -> Eff
 }
 
 fn voted(phase: Phase, digest: Digest) -> Effect<Pbft> {
-    Effect::Mark(Mark::Voted { phase, view: View(0), seq: Seq(1), digest })
+    Effect::Mark(Mark::Voted { phase, view: Some(View(0)), seq: Seq(1), digest })
 }
 
 fn to_all(message: Message) -> Effect<Pbft> {
@@ -150,9 +150,9 @@ fn a_backup_goes_through_the_three_phases() {
     assert_eq!(effects[0], received(3, Phase::Commit, digest, false));
     assert_eq!(
         effects[1],
-        Effect::Mark(Mark::Committed { view: View(0), seq: Seq(1), digest, path: Path::Direct })
+        Effect::Mark(Mark::Committed { view: Some(View(0)), seq: Seq(1), digest, path: Path::Direct })
     );
-    assert!(matches!(effects[2], Effect::Mark(Mark::Applied { seq: Seq(1), counter: 1, .. })));
+    assert!(matches!(effects[2], Effect::Mark(Mark::Applied { seq: Some(Seq(1)), counter: 1, .. })));
     assert!(matches!(effects[3], Effect::Mark(Mark::Executed { seq: Seq(1), requests: 1, .. })));
     let Effect::Reply { to, bundle } = &effects[4] else {
         panic!("{:?}", effects[4]);
@@ -187,7 +187,7 @@ fn a_second_proposal_for_a_slot_is_refused() {
         panic!("{:?}", effects[1]);
     };
     assert_eq!((first.digest, second.digest), (one.digest(), other.digest()));
-    let left = Effect::Mark(Mark::LeftFor { view: View(1) });
+    let left = Effect::Mark(Mark::View(ViewMark::LeftFor { view: View(1) }));
     assert!(effects.contains(&left), "{effects:?}");
     let Some(Effect::Send { to: To::All, message: Message::ViewChange(change) }) = effects.last() else {
         panic!("{effects:?}");
@@ -401,7 +401,10 @@ fn what_was_prepared_is_reported_after_every_later_view_change_too() {
     let header = Vote::sign(&bench.cluster, &bench.signers[1], Phase::PrePrepare, again, None);
     let new_view = NewView::sign(&bench.cluster, &bench.signers[1], View(1), changes, vec![header]);
     let effects = bench.deliver(1, Message::NewView(Arc::new(new_view)));
-    assert!(effects.contains(&Effect::Mark(Mark::ViewBegan { view: View(1) })), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::Mark(Mark::View(ViewMark::ViewBegan { view: View(1) }))),
+        "{effects:?}"
+    );
     bench.step(Input::Expire(Timer::View));
     let effects = bench.step(Input::Expire(Timer::View));
     assert_eq!(about(view_change(&effects)), (View(2), View(0), Seq(1), batch.digest()));
@@ -444,7 +447,7 @@ fn a_new_view_must_propose_exactly_what_its_view_changes_demand() {
             corrupt_vote: false,
             reason: Reason::MalformedViewChange,
         });
-        let began = effects.contains(&Effect::Mark(Mark::ViewBegan { view: View(1) }));
+        let began = effects.contains(&Effect::Mark(Mark::View(ViewMark::ViewBegan { view: View(1) })));
         assert_ne!(began, effects.contains(&refused), "{effects:?}");
         began
     };

@@ -6,7 +6,7 @@ use kernel::weakening::assert_missed;
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Falsify as _, Input, Mark, Micros,
     Operation, Phase, Protocol, Reason, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, Snapshot,
-    StateForgery, To, View, Weakening,
+    StateForgery, To, View, ViewMark, Weakening,
 };
 use pbft::{
     Certificate, CertificateKind, CheckpointVote, Config, Execution, Message, Replica, StableCheckpoint,
@@ -312,7 +312,8 @@ fn diverged() -> (Bench, Effects) {
 fn a_replica_whose_state_is_not_the_proven_one_says_so_and_asks_for_it_at_once() {
     let (bench, effects) = diverged();
     let proven = bench.state().digest();
-    let [Mark::Stable { seq: SLOT }, Mark::Diverged { seq: SLOT, own, proven: theirs }] = marks(&effects)[..]
+    let [Mark::View(ViewMark::Stable { seq: SLOT }), Mark::Diverged { seq: SLOT, own, proven: theirs }] =
+        marks(&effects)[..]
     else {
         panic!("{effects:?}");
     };
@@ -342,7 +343,7 @@ fn a_wrong_state_answers_nothing_and_does_not_go_on() {
 
 fn committed(bench: &Bench, slot: u64) -> Mark {
     let digest = bench.batch(slot, 1).digest();
-    Mark::Committed { view: View(0), seq: Seq(slot), digest, path: kernel::Path::Direct }
+    Mark::Committed { view: Some(View(0)), seq: Seq(slot), digest, path: kernel::Path::Direct }
 }
 
 #[test]

@@ -52,9 +52,9 @@ pub struct RoleTraffic {
 }
 
 /// Who leads and who collects, as far as the marks tell.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Roles {
-    pub(crate) commander: ReplicaId,
+    pub(crate) commander: Option<ReplicaId>,
     pub(crate) communication_node: Option<ReplicaId>,
 }
 
@@ -84,7 +84,7 @@ impl Volume {
 
 impl Roles {
     pub(crate) fn of(&self, id: ReplicaId) -> Role {
-        match (self.commander == id, self.communication_node == Some(id)) {
+        match (self.commander == Some(id), self.communication_node == Some(id)) {
             (true, true) => Role::Both,
             (true, false) => Role::Commander,
             (false, true) => Role::CommunicationNode,

@@ -39,4 +39,4 @@ pub use network::{BadNetwork, Delay, LinkRule, Network, Partition};
 pub use regions::NAMED;
 pub use setup::{Memory, Setup, Signatures};
 pub use trace::{Change, Executed, Lifecycle, Outcome, Stamped, Submitted, Trace};
-pub use world::{Observer, Seen, World};
+pub use world::{Intervention, World};

@@ -1,7 +1,9 @@
 //! Replicas, their clients and the network between them, under virtual time.
 
 mod gateways;
+mod interventions;
 mod iteration;
+mod observing;
 mod sending;
 mod views;
 
@@ -16,11 +18,13 @@ use crate::server::Servers;
 use crate::setup::{Memory, Setup, Signatures};
 use crate::trace::{Change, Executed, Lifecycle, Stamped, Trace};
 use adversary::{Adversary, Behaviour};
+pub use interventions::Intervention;
 use iteration::Iteration;
 use kernel::{
-    Admission, Bundle, Cluster, Context, Effect, Input, Keyring, Mark, Micros, Operation, Path, Protocol,
-    Rejection, ReplicaId, ReplyBundle, SeededChoice, SessionId, Signer, Verified, Wire as _,
+    Admission, Bundle, Cluster, Context, Effect, Input, Keyring, Mark, Micros, Observation, Operation, Path,
+    Protocol, Rejection, ReplicaId, ReplyBundle, SeededChoice, SessionId, Signer, Verified, Wire as _,
 };
+use observing::Observing;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,6 +34,8 @@ type Timer<P> = <Adversary<P> as Protocol>::Timer;
 pub(crate) enum Envelope<P: Protocol> {
     Message {
         from: ReplicaId,
+        /// Else it is to one replica.
+        is_to_all: bool,
         body: Body<P::Message>,
         counted: CountedMessage,
         tag: u64,
@@ -55,6 +61,8 @@ pub(crate) enum Envelope<P: Protocol> {
     },
     /// The node has done its work.
     Done,
+    /// The user of the world intervenes.
+    Intervene(Box<Intervention>),
 }
 
 /// A message, admitted or not, once for all receivers: admission depends on
@@ -63,20 +71,22 @@ pub(crate) enum Envelope<P: Protocol> {
 pub(crate) enum Body<M> {
     Raw(M),
     Admitted(Verified<M>),
-    Refused(Rejection),
+    /// The message is kept only where messages are observed.
+    Refused(Option<M>, Rejection),
     /// A placeholder while it is being admitted.
     BeingAdmitted,
 }
 
-impl<M> Body<M> {
+impl<M: Clone> Body<M> {
     /// Admits what is not yet admitted.
-    fn admit_once(&mut self, admit: impl FnOnce(M) -> Result<Verified<M>, Rejection>) {
+    fn admit_once(&mut self, keep: bool, admit: impl FnOnce(M) -> Result<Verified<M>, Rejection>) {
         if let Body::Raw(_) = self
             && let Body::Raw(message) = std::mem::replace(self, Body::BeingAdmitted)
         {
+            let kept = keep.then(|| message.clone());
             *self = match admit(message) {
                 Ok(message) => Body::Admitted(message),
-                Err(rejection) => Body::Refused(rejection),
+                Err(rejection) => Body::Refused(kept, rejection),
             };
         }
     }
@@ -87,6 +97,9 @@ struct InFlight<P: Protocol> {
     envelope: Envelope<P>,
     copies: u32,
     at_ns: u64,
+    /// The ordinal of the first copy, for messages and replies; those of the other
+    /// recipients follow it in ascending order of their ids.
+    first_copy: u64,
 }
 
 struct Node<P: Protocol> {
@@ -98,19 +111,6 @@ struct Node<P: Protocol> {
     /// When it was started last; what was sent to it before is lost.
     up_since_ns: u64,
 }
-
-/// Something that an observer is notified of.
-#[derive(Clone, Copy, Debug)]
-pub enum Seen<'a> {
-    /// A replica left a mark.
-    Mark(&'a Mark),
-    /// A replica refused a message, or admission did so for it.
-    Rejection(&'a Rejection),
-}
-
-/// Called with everything that replicas report: the time in virtual nanoseconds,
-/// who, and what.
-pub type Observer = Box<dyn FnMut(u64, ReplicaId, Seen<'_>)>;
 
 /// A cluster under virtual time.
 pub struct World<P: Protocol> {
@@ -132,7 +132,7 @@ pub struct World<P: Protocol> {
     paths: BTreeMap<Path, u64>,
     trace: Trace,
     digest: RunDigest,
-    observer: Option<Observer>,
+    observation: Observing<P::Message>,
     record: bool,
     costs: Costs,
     bundle_max: usize,
@@ -186,11 +186,11 @@ impl<P: Protocol> World<P> {
             choose: SeededChoice::new(seed),
             clients: Clients::new(cluster.n, setup.replies_needed),
             counts: Counts::new(cluster.n),
-            roles: Roles { commander: cluster.commander(kernel::View(0)), communication_node: None },
+            roles: Roles::default(),
             paths: BTreeMap::new(),
             trace: Trace::new(cluster.clone()),
             digest: RunDigest::new(),
-            observer: None,
+            observation: Observing::default(),
             record: setup.record,
             costs: setup.costs,
             bundle_max: setup.bundle_max.max(1),
@@ -223,6 +223,9 @@ impl<P: Protocol> World<P> {
                 up_since_ns: 0,
             });
         }
+        // Until the first proposal tells more.
+        let views = self.nodes.first().and_then(|node| node.replica.status(&self.cluster).views);
+        self.roles.commander = views.map(|views| views.commander);
         for id in self.cluster.replicas() {
             self.start(id);
         }
@@ -376,14 +379,10 @@ impl<P: Protocol> World<P> {
     pub fn inject(&mut self, from: ReplicaId, to: ReplicaId, message: P::Message) {
         let counted = CountedMessage { kind: message.kind(), agreement: false, bytes: 0 };
         let tag = self.digest.tag(&message).0;
-        let envelope = Envelope::Message { from, body: Body::Raw(message), counted, tag };
-        let key = self.envelopes.insert(InFlight { envelope, copies: 1, at_ns: self.now_ns });
+        let envelope = Envelope::Message { from, is_to_all: false, body: Body::Raw(message), counted, tag };
+        let first_copy = self.observation.number_copies(1);
+        let key = self.envelopes.insert(InFlight { envelope, copies: 1, at_ns: self.now_ns, first_copy });
         self.arrive(to, key);
-    }
-
-    /// Notifies `observer` of all marks and rejections from now on.
-    pub fn observe(&mut self, observer: Observer) {
-        self.observer = Some(observer);
     }
 
     // ---- Handling events ----
@@ -419,14 +418,27 @@ impl<P: Protocol> World<P> {
             {
                 self.drop_copy(key);
             }
+            Envelope::Message { .. } | Envelope::Reply { .. } => {
+                if self.observation.includes_messages() {
+                    self.observe_arrival(to, key);
+                }
+                self.process(to, key);
+            }
+            Envelope::Intervene(_) => self.handle_envelope(to, key),
             // These are its clients', who are elsewhere.
             Envelope::Due | Envelope::GiveUp { .. } => self.handle_envelope(to, key),
             Envelope::Remind(_) if node.down => self.handle_envelope(to, key),
-            _ if self.costs.is_free() => self.handle_envelope(to, key),
-            _ => {
-                self.servers.queue(to, key);
-                self.run_ready_nodes();
-            }
+            _ => self.process(to, key),
+        }
+    }
+
+    /// A node handles an envelope, at once or when it has time.
+    fn process(&mut self, to: ReplicaId, key: u32) {
+        if self.costs.is_free() {
+            self.handle_envelope(to, key);
+        } else {
+            self.servers.queue(to, key);
+            self.run_ready_nodes();
         }
     }
 
@@ -479,6 +491,7 @@ impl<P: Protocol> World<P> {
                     self.step(to, Input::Expire(timer));
                 }
             }
+            Envelope::Intervene(intervention) => self.intervene(*intervention),
             Envelope::Due => self.next_request(to),
             Envelope::GiveUp { session, counter } => self.give_up(session, counter),
         }
@@ -487,15 +500,16 @@ impl<P: Protocol> World<P> {
     /// Lets a message in, or not.
     fn admit(&mut self, to: ReplicaId, key: u32) -> Option<Verified<P::Message>> {
         let rejection = if !self.metered {
+            let keep = self.observation.includes_messages();
             let shared = &mut self.admissions[0];
             let sent = self.envelopes.get_mut(key);
             let Envelope::Message { from, body, .. } = &mut sent.envelope else {
                 unreachable!("only messages are admitted");
             };
-            body.admit_once(|message| shared.admit(*from, message));
+            body.admit_once(keep, |message| shared.admit(*from, message));
             match self.take_copy(key) {
                 Body::Admitted(message) => return Some(message),
-                Body::Refused(rejection) => rejection,
+                Body::Refused(_, rejection) => rejection,
                 Body::Raw(_) | Body::BeingAdmitted => unreachable!("admitted above"),
             }
         } else {
@@ -517,7 +531,7 @@ impl<P: Protocol> World<P> {
         };
         self.counts.by_node[usize::from(to.0)].rejected += 1;
         self.trace.caught.insert(rejection.from);
-        self.notify(to, Seen::Rejection(&rejection));
+        self.notify(to, Observation::Rejection(&rejection));
         None
     }
 
@@ -578,15 +592,9 @@ impl<P: Protocol> World<P> {
                 if rejection.reason.is_offence() {
                     self.trace.caught.insert(rejection.from);
                 }
-                self.notify(id, Seen::Rejection(&rejection));
+                self.notify(id, Observation::Rejection(&rejection));
             }
             Effect::Mark(mark) => self.record_mark(id, mark),
-        }
-    }
-
-    fn notify(&mut self, id: ReplicaId, seen: Seen<'_>) {
-        if let Some(observer) = &mut self.observer {
-            observer(self.now_ns, id, seen);
         }
     }
 
@@ -605,11 +613,11 @@ impl<P: Protocol> World<P> {
                 self.trace.caught.insert(author);
             }
             Mark::Proposed { communication_node, .. } => {
-                self.roles = Roles { commander: id, communication_node };
+                self.roles = Roles { commander: Some(id), communication_node };
             }
             _ => {}
         }
-        self.notify(id, Seen::Mark(&mark));
+        self.notify(id, Observation::Mark(&mark));
         if self.record {
             self.trace.marks.push(Stamped { at_us: self.now_ns / 1000, replica: id, mark });
         }

@@ -5,7 +5,7 @@
 use kernel::wire::{Forgery, Subject};
 use kernel::{
     Bundle, Choose, Claim, Class, Cluster, ClusterId, Context, Digest, Effect, Falsify, Input, Mark, Micros,
-    Operation, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signer, Status, View, Wire,
+    Output, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signer, Status, View, ViewMark, Wire,
 };
 use serde::{Deserialize, Serialize};
 use sim::{Costs, Delay, IterationCosts, LinkRule, Load, Memory, Network, Pace, Partition, Setup, World};
@@ -78,7 +78,7 @@ impl Protocol for Pinger {
             Input::Deliver { from, message } => {
                 self.heard += 1;
                 // A mark at the moment at which it is heard.
-                cx.mark(Mark::Stable { seq: Seq(u64::from(from.0)) });
+                cx.mark(Mark::View(ViewMark::Stable { seq: Seq(u64::from(from.0)) }));
                 if !message.get().pong {
                     cx.send(from, Message { pong: true, filling: [0; 4] });
                 }
@@ -88,12 +88,12 @@ impl Protocol for Pinger {
     }
 
     fn status(&self, _: &Cluster) -> Status {
-        unreachable!("nobody asks")
+        Status::default()
     }
 }
 
 fn answer(cx: &mut Context<'_, Pinger>, bundle: &Arc<Bundle>) {
-    let result = Operation::new(b"1");
+    let result = Output::new(b"1");
     let of = |r: &kernel::Request| Reply { session: r.session, counter: r.counter, result: result.clone() };
     let replies = bundle.requests().iter().map(of).collect();
     let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), Seq(1), cx.id(), replies);
@@ -116,7 +116,7 @@ fn world(n: u16, network: Network) -> World<Pinger> {
 /// Who heard whom and when, microseconds.
 fn heard(world: &World<Pinger>) -> Vec<(u64, u16, u64)> {
     let of = |stamped: &sim::Stamped| match stamped.mark {
-        Mark::Stable { seq } => Some((stamped.at_us, stamped.replica.0, seq.0)),
+        Mark::View(ViewMark::Stable { seq }) => Some((stamped.at_us, stamped.replica.0, seq.0)),
         _ => None,
     };
     world.trace().marks.iter().filter_map(of).collect()

@@ -65,8 +65,10 @@ impl<P: Protocol> Adversary<P> {
         }
         let messages = match behaviour.act {
             Act::ViewChangeSpam(_) => {
-                let view = self.inner().status(cx.cluster).view;
-                P::Message::needless_view_changes(view, cx.cluster, cx.signer)
+                let views = self.inner().status(cx.cluster).views;
+                views.map_or_else(Vec::new, |views| {
+                    P::Message::needless_view_changes(views.view, cx.cluster, cx.signer)
+                })
             }
             Act::Flood(rate) => self.flood(cx, rate),
             _ => vec![],

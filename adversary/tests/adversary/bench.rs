@@ -4,7 +4,8 @@ use adversary::{Adversary, Timer};
 use kernel::keys::{Keyring, symbolic};
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation,
-    Phase, Protocol, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, Status, To, View,
+    Phase, Protocol, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, Status, To, View, ViewMark,
+    ViewStatus,
 };
 use pbft::{Message, Vote};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ impl Protocol for Crier {
             }
             Input::Deliver { message, .. } => {
                 self.received += 1;
-                cx.mark(Mark::Stable { seq: Seq(self.received as u64) });
+                cx.mark(Mark::View(ViewMark::Stable { seq: Seq(self.received as u64) }));
                 cx.send_all(message.into_inner());
             }
             Input::Expire(_) => self.rang += 1,
@@ -43,16 +44,15 @@ impl Protocol for Crier {
 
     fn status(&self, _cluster: &Cluster) -> Status {
         Status {
-            view: self.view,
-            changing_view: false,
-            recovering: false,
-            commander: ReplicaId(0),
-            communication_node: None,
-            last_executed: Seq(0),
-            stable_checkpoint: Seq(0),
-            slots_in_flight: 0,
-            requests_waiting: 0,
-            trust_milli: vec![],
+            views: Some(ViewStatus {
+                view: self.view,
+                changing_view: false,
+                commander: ReplicaId(0),
+                communication_node: None,
+                stable_checkpoint: Seq(0),
+                trust_milli: vec![],
+            }),
+            ..Status::default()
         }
     }
 }

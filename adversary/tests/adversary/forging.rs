@@ -139,7 +139,7 @@ fn replies_are_forged_too() {
     use kernel::Falsify as _;
     let bench = bench(1, &[]);
     let session = SessionId { gateway: ReplicaId(0), number: 1 };
-    let reply = Reply { session, counter: 1, result: kernel::Operation::new(b"ok") };
+    let reply = Reply { session, counter: 1, result: kernel::Output::new(b"ok") };
     let bundle =
         ReplyBundle::sign(&bench.cluster, &bench.signers[1], View(0), Seq(1), ReplicaId(0), vec![reply]);
     assert!(bench.keyring.verify(&bundle.claim(&bench.cluster)));

@@ -75,7 +75,7 @@ impl Falsify for Message {
 
     fn subject(&self) -> Option<Subject> {
         let header = self.header()?;
-        Some(Subject { view: view(header.attempt), seq: header.seq, digest: header.digest })
+        Some(Subject { view: Some(view(header.attempt)), seq: header.seq, digest: header.digest })
     }
 
     fn with_value(

@@ -8,7 +8,7 @@
 //! commander, the next is communication node; among equals the lowest id comes
 //! first, so at the start, when all have trust 5, these are replicas 0 and 1. Each
 //! STORE publishes the trust of all nodes, and the roles of the next round are a
-//! pure function of it. `GET /status` shows it, and [`kernel::Mark::Trusted`] marks
+//! pure function of it. `GET /status` shows it, and [`kernel::ViewMark::Trusted`] marks
 //! it in every round.
 //!
 //! # Messages

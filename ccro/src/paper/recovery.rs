@@ -7,6 +7,7 @@ use super::stores::{PER_FETCH, Stores};
 use crate::trust::TrustTable;
 use kernel::{
     Application, Bundle, Context, Effect, Mark, Micros, Reason, ReplicaId, ReplyBundle, Seq, Snapshot,
+    ViewMark,
 };
 use pbft::Execution;
 use std::sync::Arc;
@@ -101,11 +102,11 @@ impl<A: Application> Replica<A> {
             let attempt = round.attempt.replaced();
             round.enter(attempt);
             let (from, to) = (before.communication_node, round.roles().communication_node);
-            cx.mark(Mark::Rotated { from, to });
+            cx.mark(Mark::View(ViewMark::Rotated { from, to }));
         } else {
             let attempt = round.attempt.taken_over();
             round.enter(attempt);
-            cx.mark(Mark::LeftFor { view: view(attempt) });
+            cx.mark(Mark::View(ViewMark::LeftFor { view: view(attempt) }));
             // It may be that only its STORE was lost.
             cx.send(before.commander, Message::Fetch { next });
             self.hand_over(cx);

@@ -7,8 +7,8 @@ use super::stores::Stores;
 use super::waiting::Waiting;
 use crate::trust::{Answer, TrustTable};
 use kernel::{
-    Application, Batch, Cluster, Context, Digest, Effect, Input, Mark, Micros, Path, Phase, Protocol, Reason,
-    ReplicaId, Seq, Status, Tallied, View,
+    Application, Batch, Cluster, Context, Digest, Effect, Input, Mark, Micros, Operation, Path, Phase,
+    Protocol, Reading, Reason, ReplicaId, Seq, Status, Tallied, View, ViewMark, ViewStatus,
 };
 use pbft::Execution;
 use std::collections::BTreeMap;
@@ -138,7 +138,7 @@ impl<A: Application> Replica<A> {
         round.requested = Some(digest);
         round.replies.begun = cx.now;
         cx.mark(Mark::Proposed {
-            view: view(attempt),
+            view: Some(view(attempt)),
             seq,
             digest,
             requests: batch.requests(),
@@ -235,7 +235,7 @@ impl<A: Application> Replica<A> {
         if round.requested == Some(asked) && roles.is_consensus_node(cx.id()) {
             let attempt = round.attempt;
             let vote = Statement::sign(cx.cluster, cx.signer, Step::Prepare, (seq, attempt), asked);
-            cx.mark(Mark::Voted { phase: Phase::Prepare, view: view(attempt), seq, digest: asked });
+            cx.mark(Mark::Voted { phase: Phase::Prepare, view: Some(view(attempt)), seq, digest: asked });
             cx.send(roles.communication_node, Message::Step(vote));
         }
     }
@@ -261,7 +261,7 @@ impl<A: Application> Replica<A> {
         let counts = round.ranking.counts(vote.author, attempt, needed);
         if counts && counting == needed {
             round.announced = Some(digest);
-            cx.mark(Mark::Certified { seq, kind: "announcement" });
+            cx.mark(Mark::View(ViewMark::Certified { seq, kind: "announcement" }));
             let roles = round.roles();
             let announcement = Statement::sign(cx.cluster, cx.signer, Step::Commit, (seq, attempt), digest);
             send_to_consensus_nodes(cx, roles, &Message::Step(announcement));
@@ -283,7 +283,7 @@ impl<A: Application> Replica<A> {
             return;
         }
         let (attempt, was_asked) = (round.attempt, round.requested == Some(digest));
-        cx.mark(Mark::Committed { view: view(attempt), seq, digest, path: Path::Direct });
+        cx.mark(Mark::Committed { view: Some(view(attempt)), seq, digest, path: Path::Direct });
         let results = self.execution.execute(cx, view(attempt), seq, digest, &batch);
         self.waiting.remove(&batch);
         let round = self.round(cx.cluster);
@@ -448,12 +448,12 @@ impl<A: Application> Replica<A> {
 
     pub(super) fn mark_roles(&mut self, cx: &mut Context<'_, Self>) -> Roles {
         let roles = self.roles(cx.cluster);
-        cx.mark(Mark::Trusted {
+        cx.mark(Mark::View(ViewMark::Trusted {
             seq: self.current,
             commander: roles.commander,
             communication_node: roles.communication_node,
             trust_milli: self.trust.all(cx.cluster),
-        });
+        }));
         roles
     }
 
@@ -553,20 +553,26 @@ impl<A: Application> Protocol for Replica<A> {
         let fresh = || (Attempt::default(), Ranking::new(&self.trust, cluster).roles(Attempt::default()));
         let (attempt, roles) = round.map_or_else(fresh, |round| (round.attempt, round.roles()));
         Status {
-            view: view(attempt),
-            changing_view: false,
             recovering: false,
-            commander: roles.commander,
-            communication_node: Some(roles.communication_node),
             last_executed: self.execution.last(),
-            stable_checkpoint: Seq(0),
             slots_in_flight: usize::from(round.is_some_and(|r| r.block.is_some() && r.executed.is_none())),
             requests_waiting: self.waiting.requests(),
-            trust_milli: self.trust.all(cluster),
+            views: Some(ViewStatus {
+                view: view(attempt),
+                changing_view: false,
+                commander: roles.commander,
+                communication_node: Some(roles.communication_node),
+                stable_checkpoint: Seq(0),
+                trust_milli: self.trust.all(cluster),
+            }),
         }
     }
 
     fn corrupt_state(&mut self) {
         self.execution.corrupt();
+    }
+
+    fn query(&self, operation: &Operation) -> Option<Reading> {
+        self.execution.query(operation)
     }
 }

@@ -3,7 +3,9 @@
 use crate::by_hand::{Hand, Published};
 use ccro::TrustTable;
 use ccro::paper::{Attempt, Message, Statement, Step, Timer};
-use kernel::{Batch, Digest, Effect, Mark, Micros, Path, Phase, Reason, Rejection, ReplicaId, Seq, To, View};
+use kernel::{
+    Batch, Digest, Effect, Mark, Micros, Path, Phase, Reason, Rejection, ReplicaId, Seq, To, View, ViewMark,
+};
 use std::sync::Arc;
 
 const FIRST: Attempt = Attempt { takeovers: 0, replacements: 0 };
@@ -64,13 +66,13 @@ fn a_consensus_node_s_round() {
         run.deliver_one(1, 3, Message::Step(ask)),
         [
             received(1, Phase::Prepare, d),
-            Effect::Mark(Mark::Voted { phase: Phase::Prepare, view: View(0), seq: Seq(1), digest: d }),
+            Effect::Mark(Mark::Voted { phase: Phase::Prepare, view: Some(View(0)), seq: Seq(1), digest: d }),
             send(1, Message::Step(vote)),
         ]
     );
     let announcement = statement(&run, 1, Step::Commit, FIRST, d);
     let effects = run.deliver_one(1, 3, Message::Step(announcement));
-    let committed = Mark::Committed { view: View(0), seq: Seq(1), digest: d, path: Path::Direct };
+    let committed = Mark::Committed { view: Some(View(0)), seq: Seq(1), digest: d, path: Path::Direct };
     assert_eq!(effects[..2], [received(1, Phase::Commit, d), Effect::Mark(committed)]);
     let reply = effects.last().unwrap();
     let to_commander = To::One(ReplicaId(0));
@@ -89,12 +91,12 @@ fn a_consensus_node_s_round() {
     assert_eq!(
         run.deliver_one(0, 3, store),
         [
-            Effect::Mark(Mark::Trusted {
+            Effect::Mark(Mark::View(ViewMark::Trusted {
                 seq: Seq(2),
                 commander: ReplicaId(0),
                 communication_node: ReplicaId(1),
                 trust_milli: vec![5_000; 4],
-            }),
+            })),
             Effect::CancelTimer(Timer::Round),
         ]
     );
@@ -128,14 +130,14 @@ fn a_commander_whose_round_is_late_runs_it_again_with_the_next_in_trust() {
     let batch = Arc::new(Batch { bundles: vec![run.bundle(0, b"a")] });
     let rerun = |commander_gives_up: Vec<Effect<Published>>, run: &Hand, from, to, attempt, doublings| {
         let proposed = Mark::Proposed {
-            view: View(0),
+            view: Some(View(0)),
             seq: Seq(1),
             digest: batch.digest(),
             requests: 1,
             communication_node: Some(ReplicaId(to)),
         };
         let expected = [
-            Effect::Mark(Mark::Rotated { from: ReplicaId(from), to: ReplicaId(to) }),
+            Effect::Mark(Mark::View(ViewMark::Rotated { from: ReplicaId(from), to: ReplicaId(to) })),
             Effect::Mark(proposed),
             Effect::Send { to: To::All, message: request(run, 0, attempt, &batch) },
             wait(doublings),
@@ -146,7 +148,7 @@ fn a_commander_whose_round_is_late_runs_it_again_with_the_next_in_trust() {
     rerun(late, &run, 1, 2, SECOND, 2);
     // With f = 0, two failed communication nodes are enough: it steps aside.
     let aside = [
-        Effect::Mark(Mark::LeftFor { view: View(1) }),
+        Effect::Mark(Mark::View(ViewMark::LeftFor { view: View(1) })),
         send(1, Message::Requests(run.bundle(0, b"a"))),
         watch(2),
     ];
@@ -160,7 +162,7 @@ fn a_node_whose_commander_is_silent_turns_to_the_next_in_trust() {
     let forwarded = Message::Requests(run.bundle(3, b"a"));
     assert_eq!(submitted, [send(0, forwarded.clone()), watch(1)]);
     let suspected = [
-        Effect::Mark(Mark::LeftFor { view: View(1) }),
+        Effect::Mark(Mark::View(ViewMark::LeftFor { view: View(1) })),
         send(0, Message::Fetch { next: Seq(1) }),
         send(1, forwarded.clone()),
         watch(2),

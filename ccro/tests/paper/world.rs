@@ -50,7 +50,7 @@ fn status(world: &Published, n: u16, id: u16) -> Status {
 
 fn roles(world: &Published, n: u16, id: u16) -> (u16, u16) {
     let status = status(world, n, id);
-    (status.commander.0, status.communication_node.unwrap().0)
+    (status.views.as_ref().unwrap().commander.0, status.views.as_ref().unwrap().communication_node.unwrap().0)
 }
 
 fn round_timeout(n: u16) -> u64 {
@@ -90,9 +90,20 @@ fn without_faults_roles_stay_and_trust_rises() {
         assert_eq!(world.accepted().len(), 40);
         assert_eq!(world.agreement_messages(), 40 * (5 * 7 - 9));
         let status = world.replica(3).status(&cluster(7, seed));
-        assert_eq!((status.commander, status.communication_node), (ReplicaId(0), Some(ReplicaId(1))));
-        assert!(status.trust_milli[0] > 9_900, "{:?}", status.trust_milli);
-        assert!(status.trust_milli.iter().all(|trust| *trust > 7_000), "{:?}", status.trust_milli);
+        assert_eq!(
+            (status.views.as_ref().unwrap().commander, status.views.as_ref().unwrap().communication_node),
+            (ReplicaId(0), Some(ReplicaId(1)))
+        );
+        assert!(
+            status.views.as_ref().unwrap().trust_milli[0] > 9_900,
+            "{:?}",
+            status.views.as_ref().unwrap().trust_milli
+        );
+        assert!(
+            status.views.as_ref().unwrap().trust_milli.iter().all(|trust| *trust > 7_000),
+            "{:?}",
+            status.views.as_ref().unwrap().trust_milli
+        );
     }
 }
 
@@ -106,7 +117,7 @@ fn a_communication_node_that_is_down_is_replaced_and_the_round_run_again() {
             assert!(took[0] > round_timeout(n) && took[0] < 2 * round_timeout(n), "{took:?}");
             assert!(took[1..].iter().all(|took| *took < 2_000), "n = {n}, {behaviour}: {took:?}");
             assert_eq!(roles(&world, n, 3), (0, 2), "n = {n}, {behaviour}");
-            assert!(status(&world, n, 3).trust_milli[1] < 4_000);
+            assert!(status(&world, n, 3).views.as_ref().unwrap().trust_milli[1] < 4_000);
             for id in 2..n {
                 assert_eq!(world.log(id), world.log(0), "n = {n}, {behaviour}");
             }
@@ -284,7 +295,7 @@ fn more_silent_nodes_than_it_can_have_stop_it_until_they_are_back() {
 fn trust_finds_those_who_lie_and_forgets_in_time() {
     let mut world = world(7, &faulty(&[4], "malicious"));
     assert_eq!(drive(&mut world, 0, 20), 20);
-    let trust = |world: &Published| status(world, 7, 2).trust_milli[4];
+    let trust = |world: &Published| status(world, 7, 2).views.as_ref().unwrap().trust_milli[4];
     assert!(trust(&world) < 4_000, "{}", trust(&world));
     switch(&mut world, 4, &[]);
     drive(&mut world, 0, 20);

@@ -62,14 +62,15 @@ pub struct NodeState {
     /// The node's role by its own word.
     pub role: String,
     /// Who commands its view.
-    pub commander: u16,
+    pub commander: Option<u16>,
     /// What it counted since it began.
     pub counters: CounterReport,
 }
 
 impl From<StatusReport> for NodeState {
     fn from(status: StatusReport) -> NodeState {
-        NodeState { role: status.role, commander: status.replica.commander.0, counters: status.counters }
+        let commander = status.replica.views.map(|views| views.commander.0);
+        NodeState { role: status.role, commander, counters: status.counters }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::Result;
-use kernel::{ReplicaId, Status, View};
+use kernel::{ReplicaId, View, ViewStatus};
 
 use super::limits;
 use super::observe;
@@ -64,17 +64,17 @@ pub async fn run(spec: &ClusterSpec) -> Result<u8> {
 
 /// What an honest node that answers says of the cluster. Usually
 /// the first does.
-async fn current_view(spec: &ClusterSpec, cluster: &Cluster) -> Option<Status> {
+async fn current_view(spec: &ClusterSpec, cluster: &Cluster) -> Option<ViewStatus> {
     for id in spec.faults.honest() {
         let address = cluster.addresses()[usize::from(id)];
         if let Some(Some(status)) = observe::statuses(&[address]).await.pop() {
-            return Some(status.replica);
+            return status.replica.views;
         }
     }
     None
 }
 
-fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&Status>) -> String {
+fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> String {
     let f = spec.protocol.tolerates(spec.nodes);
     let addresses = cluster.addresses();
     let mut text = format!("{} with {} nodes, {}\n", spec.protocol, spec.nodes, tolerance(f));

@@ -113,7 +113,7 @@ struct Slot {
 fn slots(cell: &Cell, measured: &Measured) -> HashMap<u64, Slot> {
     let honest = cell.faults.honest();
     let state = |id: u16| measured.after.get(usize::from(id)).and_then(Option::as_ref);
-    let commander = honest.first().and_then(|id| state(*id)).map(|state| state.commander);
+    let commander = honest.first().and_then(|id| state(*id)).and_then(|state| state.commander);
     let mut slots: HashMap<u64, Slot> = HashMap::new();
     for id in &honest {
         let Some(log) = &measured.logs[usize::from(*id)] else { continue };

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use apps::OpaqueLog;
-use kernel::{Cluster, ClusterId, Digest, Mark, Path, Protocol, ReplicaId, Status};
+use kernel::{Cluster, ClusterId, Digest, Mark, Observation, Path, Protocol, ReplicaId, Status, ViewMark};
 use node::api::SlotRow;
 use node::{SLOTS_KEPT, SlotLog, Tally};
 use sim::{
-    Costs, Load, Network, Outcome, Pace, Role, RoleTraffic, Seen, Setup, Signatures, Submitted, Traffic,
-    Volume, World,
+    Costs, Load, Network, Outcome, Pace, Role, RoleTraffic, Setup, Signatures, Submitted, Traffic, Volume,
+    World,
 };
 
 use super::simulation::Simulation;
@@ -257,25 +257,26 @@ impl Notes {
         Notes { logs, last_view: 0, view_changes: 0, fallbacks: 0 }
     }
 
-    fn take(&mut self, now_ns: u64, id: ReplicaId, seen: Seen<'_>) {
+    fn take<M>(&mut self, now_ns: u64, id: ReplicaId, seen: Observation<'_, M>) {
         let log = &mut self.logs[usize::from(id.0)];
         match seen {
-            Seen::Rejection(rejection) => {
+            Observation::Rejection(rejection) => {
                 if let Some(seq) = rejection.seq.filter(|_| rejection.corrupt_vote) {
                     log.note_refused(seq, rejection.from, rejection.reason);
                 }
             }
-            Seen::Mark(mark) => {
+            Observation::Mark(mark) => {
                 log.note(mark, now_ns);
                 match mark {
-                    Mark::ViewBegan { view } if view.0 > self.last_view => {
+                    Mark::View(ViewMark::ViewBegan { view }) if view.0 > self.last_view => {
                         self.last_view = view.0;
                         self.view_changes += 1;
                     }
-                    Mark::FellBack { .. } => self.fallbacks += 1,
+                    Mark::View(ViewMark::FellBack { .. }) => self.fallbacks += 1,
                     _ => {}
                 }
             }
+            Observation::Departed { .. } | Observation::Arrived { .. } => {}
         }
     }
 }

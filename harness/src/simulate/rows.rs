@@ -85,7 +85,7 @@ fn state(id: u16, node: &NodeRun) -> NodeState {
     let by_kind = traffic.out_by_kind.iter();
     NodeState {
         role: node::role(ReplicaId(id), &node.status).to_owned(),
-        commander: node.status.commander.0,
+        commander: node.status.views.as_ref().map(|views| views.commander.0),
         counters: CounterReport {
             messages_out: by_kind.map(|(kind, v)| ((*kind).to_string(), v.messages)).collect(),
             bytes_out: traffic.agreement_out.bytes + traffic.other_out.bytes,

@@ -5,7 +5,9 @@
 //! replies come after all: using it for another request would make the replicas
 //! skip the one that they may still execute.
 
-use kernel::{Bundle, Operation, ReplicaId, ReplyBundle, ReplyCollector, Request, Seq, SessionId, View};
+use kernel::{
+    Bundle, Operation, Output, ReplicaId, ReplyBundle, ReplyCollector, Request, Seq, SessionId, View,
+};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -42,7 +44,7 @@ pub(crate) struct Decided {
     /// From the receipt of the request to the reply that completed the quorum.
     pub(crate) consensus_ns: u64,
     pub(crate) replies: usize,
-    pub(crate) result: Operation,
+    pub(crate) result: Output,
 }
 
 impl Decided {
@@ -370,7 +372,7 @@ mod tests {
         let reply = |request: &Request| Reply {
             session: request.session,
             counter: request.counter,
-            result: operation(result),
+            result: Output::new(result.as_bytes()),
         };
         ReplyBundle {
             view: View(2),
@@ -408,7 +410,7 @@ mod tests {
             received_ns: 50,
             consensus_ns: 30,
             replies: 2,
-            result: operation("ok"),
+            result: Output::new("ok".as_bytes()),
         };
         assert_eq!(outcome.try_recv().unwrap(), Outcome::Decided(decided));
         let late = reply(0, &requests, "ok");

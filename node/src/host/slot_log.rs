@@ -110,14 +110,7 @@ impl SlotLog {
             }
             Mark::Voted { .. }
             | Mark::Applied { .. }
-            | Mark::Certified { .. }
-            | Mark::FellBack { .. }
-            | Mark::Rotated { .. }
-            | Mark::Trusted { .. }
-            | Mark::Stable { .. }
-            | Mark::LeftFor { .. }
-            | Mark::Reported { .. }
-            | Mark::ViewBegan { .. }
+            | Mark::View(_)
             | Mark::Diverged { .. }
             | Mark::Recovered { .. } => {}
         }
@@ -261,7 +254,7 @@ mod tests {
     }
 
     fn committed(seq: u64, digest: Digest) -> Mark {
-        Mark::Committed { view: View(0), seq: Seq(seq), digest, path: Path::Fast }
+        Mark::Committed { view: Some(View(0)), seq: Seq(seq), digest, path: Path::Fast }
     }
 
     fn executed(seq: u64, digest: Digest) -> Mark {
@@ -297,8 +290,13 @@ mod tests {
     #[test]
     fn a_row_holds_the_first_time_of_each_event() {
         let mut log = SlotLog::new(10);
-        let proposed =
-            Mark::Proposed { view: View(0), seq: Seq(1), digest: A, requests: 5, communication_node: None };
+        let proposed = Mark::Proposed {
+            view: Some(View(0)),
+            seq: Seq(1),
+            digest: A,
+            requests: 5,
+            communication_node: None,
+        };
         log.note(&proposed, 10);
         log.note(&committed(1, A), 20);
         log.note(&committed(1, A), 21);

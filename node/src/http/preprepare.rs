@@ -11,7 +11,7 @@ use crate::host::node::Node;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::ACCEPT;
 use hyper::{Request, StatusCode};
-use kernel::{Operation, Protocol, Seq};
+use kernel::{Operation, Output, Protocol, Seq};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -189,7 +189,7 @@ fn answer_undecided<P: Protocol>(
 }
 
 /// A result as text; what is not text, as `hex:…`, as an operation writes itself.
-fn readable(result: &Operation) -> Cow<'_, str> {
+fn readable(result: &Output) -> Cow<'_, str> {
     match std::str::from_utf8(&result.0) {
         Ok(text) => text.into(),
         Err(_) => serde_json::to_value(result)
@@ -202,16 +202,17 @@ fn readable(result: &Operation) -> Cow<'_, str> {
 
 fn timeout_error<P: Protocol>(node: &Node<P>, replies: usize) -> String {
     let report = status::report(node);
+    let view = report.replica.views.map_or(String::new(), |views| {
+        format!("is in view {} under commander {}, ", views.view, views.commander)
+    });
     format!(
-        "not decided within {:?}: {replies} of {} matching replies. Node {} has executed up to slot {}, is in \
-         view {} under commander {} and reaches {} of {} peers. Look at GET /status of the commander and of the \
+        "not decided within {:?}: {replies} of {} matching replies. Node {} has executed up to slot {}, \
+         {view}and reaches {} of {} peers. Look at GET /status of the commander and of the \
          faulty nodes; a longer timeout or fewer faults (at most {} are tolerated) may help",
         node.config.timeout(),
         report.f + 1,
         report.id,
         report.replica.last_executed,
-        report.replica.view,
-        report.replica.commander,
         report.peers_reachable,
         report.peers_expected,
         report.f,

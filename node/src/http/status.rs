@@ -47,7 +47,10 @@ pub(super) fn report<P: Protocol>(node: &Node<P>) -> StatusReport {
 
 /// The role of a node, by its own word: see [`StatusReport::role`].
 pub fn role(id: ReplicaId, status: &Status) -> &'static str {
-    match (status.commander == id, status.communication_node == Some(id)) {
+    let Some(views) = &status.views else {
+        return "replica";
+    };
+    match (views.commander == id, views.communication_node == Some(id)) {
         (true, true) => "commander+communication_node",
         (true, false) => "commander",
         (false, true) => "communication_node",
@@ -63,21 +66,20 @@ fn quorum(cluster: &Cluster, f: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::{ClusterId, Seq, View};
+    use kernel::{ClusterId, Seq, View, ViewStatus};
 
     #[test]
     fn a_node_can_have_two_roles() {
         let status = |commander, communication_node: Option<u16>| Status {
-            changing_view: false,
-            recovering: false,
-            view: View(0),
-            commander: ReplicaId(commander),
-            communication_node: communication_node.map(ReplicaId),
-            last_executed: Seq(0),
-            stable_checkpoint: Seq(0),
-            slots_in_flight: 0,
-            requests_waiting: 0,
-            trust_milli: vec![],
+            views: Some(ViewStatus {
+                view: View(0),
+                changing_view: false,
+                commander: ReplicaId(commander),
+                communication_node: communication_node.map(ReplicaId),
+                stable_checkpoint: Seq(0),
+                trust_milli: vec![],
+            }),
+            ..Status::default()
         };
         let role = |status: Status| role(ReplicaId(1), &status);
         assert_eq!(role(status(1, Some(1))), "commander+communication_node");

@@ -41,7 +41,7 @@ fn lines(tallies: &Tallies) -> String {
 mod tests {
     use super::*;
     use crate::api::NodeTally;
-    use kernel::{Operation, ReplicaId, Seq, View};
+    use kernel::{Output, ReplicaId, Seq, View};
 
     fn tallies() -> Tallies {
         Tallies {
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn a_decision_has_its_time_to_the_microsecond() {
         let text = |consensus_ns| {
-            let result = Operation::new(b"");
+            let result = Output::new(b"");
             let (seq, view, received_ns) = (Seq(7), View(1), 5);
             decided(
                 "ccro-paper",

@@ -4,7 +4,8 @@ use crate::support::http::{Answer, ask, send};
 use crate::support::relay::{Message, vote};
 use crate::support::{Setup, TestCluster, run};
 use kernel::{
-    Bundle, Digest, Operation, ReplicaId, Reply, ReplyBundle, Request, Seq, SessionId, Signature, View,
+    Bundle, Digest, Operation, Output, ReplicaId, Reply, ReplyBundle, Request, Seq, SessionId, Signature,
+    View,
 };
 use node::{Encoding, Frame, MAX_FRAME_BYTES, Tally, encode};
 use serde_json::json;
@@ -108,7 +109,7 @@ fn forged_replies_decide_nothing() {
     run(async {
         let cluster = TestCluster::start(4, Setup::default()).await;
         let session = SessionId { gateway: ReplicaId(0), number: 1 };
-        let reply = Reply { session, counter: 1, result: Operation::new(b"lie") };
+        let reply = Reply { session, counter: 1, result: Output::new(b"lie") };
         let sign = |gateway| {
             ReplyBundle::sign(
                 &cluster.cluster,

@@ -146,7 +146,7 @@ impl Falsify for Message {
             Message::Stuck { votes, .. } => votes.first().map(version::of_vote),
             Message::Certificate(certificate) => {
                 let Certificate { view, seq, digest, .. } = **certificate;
-                Some(Subject { view, seq, digest })
+                Some(Subject { view: Some(view), seq, digest })
             }
             _ => None,
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) fn of_vote(vote: &Vote) -> Subject {
-    Subject { view: vote.view, seq: vote.seq, digest: vote.digest }
+    Subject { view: Some(vote.view), seq: vote.seq, digest: vote.digest }
 }
 
 pub(super) fn with_value(

@@ -3,7 +3,7 @@
 use super::model::{Action, Cut, World};
 use super::scope::{Checkable, Names};
 use super::table::{Event, Table};
-use kernel::{Mark, ReplicaId};
+use kernel::{Mark, ReplicaId, ViewMark};
 use stateright::Path;
 use std::fmt::Write as _;
 
@@ -108,15 +108,16 @@ fn note(names: &Names, mark: &Mark) -> Option<String> {
     let name = |digest| names.of(digest);
     Some(match mark {
         Mark::Voted { phase, view, seq, digest } => {
-            format!("votes {phase:?} for {} (view {view}, slot {seq})", name(digest))
+            let view = view.map_or(String::new(), |view| format!("view {view}, "));
+            format!("votes {phase:?} for {} ({view}slot {seq})", name(digest))
         }
         Mark::Committed { seq, digest, .. } => format!("decides slot {seq}: {}", name(digest)),
         Mark::Executed { seq, digest, requests, .. } => {
             format!("executes slot {seq}: {} ({requests} requests)", name(digest))
         }
-        Mark::LeftFor { view } => format!("leaves for view {view}"),
-        Mark::ViewBegan { view } => format!("begins view {view}"),
-        Mark::FellBack { seq, .. } => format!("falls back on slot {seq}"),
+        Mark::View(ViewMark::LeftFor { view }) => format!("leaves for view {view}"),
+        Mark::View(ViewMark::ViewBegan { view }) => format!("begins view {view}"),
+        Mark::View(ViewMark::FellBack { seq, .. }) => format!("falls back on slot {seq}"),
         _ => return None,
     })
 }

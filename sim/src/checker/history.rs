@@ -26,7 +26,9 @@ impl History {
             Mark::Executed { seq, chain, .. } | Mark::StateAdopted { seq, chain } => {
                 self.executed.insert((*seq, *chain));
             }
-            Mark::Applied { seq, session, counter } => self.applied.push((*seq, *session, *counter)),
+            Mark::Applied { seq: Some(seq), session, counter } => {
+                self.applied.push((*seq, *session, *counter))
+            }
             _ => {}
         }
     }

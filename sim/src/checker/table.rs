@@ -236,7 +236,8 @@ impl<P: Checkable> Table<P> {
         self.seen_as.push((observable, history));
         if honest {
             let last = |set: &BTreeSet<(Seq, _)>| set.last().map_or(Seq(0), |(seq, _)| *seq);
-            self.reach.view = self.reach.view.max(local.replica.status(&self.scope.cluster).view);
+            let views = local.replica.status(&self.scope.cluster).views;
+            self.reach.view = self.reach.view.max(views.map_or(View(0), |views| views.view));
             self.reach.decided = self.reach.decided.max(last(&local.history.decided));
             self.reach.executed = self.reach.executed.max(last(&local.history.executed));
         }

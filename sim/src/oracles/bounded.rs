@@ -3,7 +3,7 @@
 
 use super::moments::Moment;
 use crate::trace::Trace;
-use kernel::{Mark, ReplicaId, Seq};
+use kernel::{Mark, ReplicaId, Seq, ViewMark};
 use std::collections::BTreeMap;
 
 /// How much a replica keeps at some moment.
@@ -53,12 +53,12 @@ fn check_watermarks(trace: &Trace, interval: u64) -> Result<(), String> {
         };
         let low = stable.entry(replica).or_default();
         match *mark {
-            Mark::Stable { seq } if seq < *low => {
+            Mark::View(ViewMark::Stable { seq }) if seq < *low => {
                 return Err(format!(
                     "replica {replica}: the stable checkpoint went from {low} back to {seq}"
                 ));
             }
-            Mark::Stable { seq } => *low = seq,
+            Mark::View(ViewMark::Stable { seq }) => *low = seq,
             Mark::Voted { seq, .. } | Mark::Proposed { seq, .. } if seq.0 > low.0 + 2 * interval => {
                 return Err(format!("replica {replica} voted for slot {seq}, its low watermark being {low}"));
             }

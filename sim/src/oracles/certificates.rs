@@ -5,11 +5,12 @@
 //! voted for everything. Not for the published flow, whose announcements carry
 //! no proof.
 
+use super::in_view;
 use crate::trace::Trace;
 use kernel::{Digest, Mark, Path, Phase, ReplicaId, Seq, View};
 use std::collections::{HashMap, HashSet};
 
-type About = (View, Seq, Digest);
+type About = (Option<View>, Seq, Digest);
 type Voters = HashMap<About, HashSet<ReplicaId>>;
 
 /// Judges a run. The error names the first breach.
@@ -68,7 +69,8 @@ fn backed(
         return Ok(());
     }
     Err(format!(
-        "{what} in view {view} for slot {seq}, {digest:?}, rests on {most} votes at most, not {needed}"
+        "{what}{} for slot {seq}, {digest:?}, rests on {most} votes at most, not {needed}",
+        in_view(view)
     ))
 }
 

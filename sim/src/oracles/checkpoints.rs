@@ -2,7 +2,7 @@
 //! it, and a state that a replica adopts is one that an honest replica had.
 
 use crate::trace::Trace;
-use kernel::{Digest, Mark, ReplicaId};
+use kernel::{Digest, Mark, ReplicaId, ViewMark};
 use std::collections::{HashMap, HashSet};
 
 /// Judges a run. The error names the first breach.
@@ -18,7 +18,7 @@ pub fn check(trace: &Trace) -> Result<(), String> {
                 replicas.insert(replica);
                 chains.insert(chain);
             }
-            Mark::Stable { seq } => {
+            Mark::View(ViewMark::Stable { seq }) => {
                 let honest = reached.get(&seq.0).map_or(0, |(replicas, _)| replicas.len());
                 let most = honest + trace.faulty.len();
                 if most < needed {

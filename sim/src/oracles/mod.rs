@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`agreement`] | one digest and one history per slot |
 //! | [`total_order`] | slots without a gap, the same requests in each |
+//! | [`source_order`] | without slots: the requests of each session in its order, at most once |
 //! | [`validity`] | only what was asked for, at most once; answers to what was applied |
 //! | [`certificates`] | enough votes behind every decision and every COMMIT |
 //! | [`votes`] | an honest replica votes once, and never below a view that it left for |
@@ -28,6 +29,7 @@ pub mod messages;
 mod moments;
 pub mod reports;
 pub mod service;
+pub mod source_order;
 pub mod states;
 #[cfg(test)]
 mod testing;
@@ -36,6 +38,11 @@ pub mod validity;
 pub mod votes;
 
 pub use moments::Moment;
+
+/// For a breach: the view, in a protocol with views.
+fn in_view(view: Option<kernel::View>) -> String {
+    view.map_or(String::new(), |view| format!(" in view {view}"))
+}
 
 use crate::trace::Trace;
 use std::fmt;
@@ -47,6 +54,8 @@ pub enum Property {
     Agreement,
     /// [`total_order`].
     TotalOrder,
+    /// [`source_order`].
+    SourceOrder,
     /// [`validity`].
     Validity,
     /// [`certificates`].
@@ -101,6 +110,7 @@ impl fmt::Display for Property {
         f.write_str(match self {
             Property::Agreement => "agreement",
             Property::TotalOrder => "total order",
+            Property::SourceOrder => "source order",
             Property::Validity => "validity",
             Property::Certificates => "certificate soundness",
             Property::Votes => "one vote",
@@ -129,6 +139,12 @@ pub fn check_results(trace: &Trace) -> Result<(), Violation> {
     Property::Agreement.judge(agreement::check(trace))?;
     Property::TotalOrder.judge(total_order::check(trace))?;
     Property::Validity.judge(validity::check(trace))
+}
+
+/// What must hold of every run of a protocol that orders no slots, but only the
+/// requests of each session.
+pub fn check_unordered_results(trace: &Trace) -> Result<(), Violation> {
+    Property::SourceOrder.judge(source_order::check(trace))
 }
 
 /// What must hold, beyond that, of the flows that are made of PBFT's votes.

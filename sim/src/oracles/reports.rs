@@ -6,7 +6,7 @@
 
 use super::moments::Moment;
 use crate::trace::Trace;
-use kernel::{Digest, Mark, Phase, ReplicaId, Seq, View};
+use kernel::{Digest, Mark, Phase, ReplicaId, Seq, View, ViewMark};
 use std::collections::HashMap;
 
 /// By slot, what was said last.
@@ -32,13 +32,14 @@ pub fn check(trace: &Trace) -> Result<(), String> {
         };
         let owed = owed.entry(replica).or_default();
         match mark {
-            Mark::Voted { phase: Phase::Commit, view, seq, digest } => {
+            Mark::Voted { phase: Phase::Commit, view: Some(view), seq, digest } => {
                 owed.committed.insert(*seq, (*view, *digest));
             }
-            Mark::Voted { view, seq, digest, .. } | Mark::Proposed { view, seq, digest, .. } => {
+            Mark::Voted { view: Some(view), seq, digest, .. }
+            | Mark::Proposed { view: Some(view), seq, digest, .. } => {
                 owed.accepted.insert(*seq, (*view, *digest));
             }
-            Mark::Reported { stable, prepared, voted } => {
+            Mark::View(ViewMark::Reported { stable, prepared, voted }) => {
                 is_reported(&owed.committed, *stable, prepared).map_err(|(seq, view)| {
                     format!("replica {replica} sent COMMIT for slot {seq} in view {view} and reports no certificate")
                 })?;
@@ -71,13 +72,20 @@ mod tests {
     use super::check;
     use crate::oracles::testing::{digest, trace};
     use crate::trace::Trace;
-    use kernel::{Mark, Phase, Seq, View};
+    use kernel::{Mark, Phase, Seq, View, ViewMark};
 
     type Said<'a> = &'a [(u64, u64, &'a str)];
 
     fn report(run: Trace, stable: u64, prepared: Said<'_>, voted: Said<'_>) -> Trace {
         let list = |said: Said<'_>| said.iter().map(|(s, v, d)| (Seq(*s), View(*v), digest(d))).collect();
-        run.mark(1, Mark::Reported { stable: Seq(stable), prepared: list(prepared), voted: list(voted) })
+        run.mark(
+            1,
+            Mark::View(ViewMark::Reported {
+                stable: Seq(stable),
+                prepared: list(prepared),
+                voted: list(voted),
+            }),
+        )
     }
 
     fn committed() -> Trace {

@@ -24,7 +24,7 @@ pub fn check(trace: &Trace) -> Result<(), String> {
             Moment::Marked(replica, Mark::StateAdopted { .. }) | Moment::Restarted(replica) => {
                 diverged.remove(&replica);
             }
-            Moment::Marked(replica, Mark::Executed { seq, .. } | Mark::Applied { seq, .. }) => {
+            Moment::Marked(replica, Mark::Executed { seq, .. } | Mark::Applied { seq: Some(seq), .. }) => {
                 if diverged.contains(&replica) {
                     return Err(format!(
                         "replica {replica} executed slot {seq} on a state known to be wrong"

@@ -1,7 +1,7 @@
 //! Traces made by hand, for the oracles' own tests.
 
 use crate::trace::{Change, Lifecycle, Outcome, Stamped, Submitted, Trace};
-use kernel::{Cluster, ClusterId, Digest, Mark, Path, Phase, ReplicaId, Seq, SessionId, View};
+use kernel::{Cluster, ClusterId, Digest, Mark, Path, Phase, ReplicaId, Seq, SessionId, View, ViewMark};
 
 pub(crate) fn digest(name: &str) -> Digest {
     Digest::of(name.as_bytes())
@@ -55,21 +55,26 @@ impl Trace {
 
     pub(crate) fn propose(self, replica: u16, view: u64, seq: u64, name: &str) -> Trace {
         let (view, seq, digest) = (View(view), Seq(seq), digest(name));
-        self.mark(replica, Mark::Proposed { view, seq, digest, requests: 1, communication_node: None })
+        self.mark(
+            replica,
+            Mark::Proposed { view: Some(view), seq, digest, requests: 1, communication_node: None },
+        )
     }
 
     pub(crate) fn vote(self, phase: Phase, voters: &[u16], view: u64, seq: u64, name: &str) -> Trace {
         let (view, seq, digest) = (View(view), Seq(seq), digest(name));
-        voters.iter().fold(self, |trace, id| trace.mark(*id, Mark::Voted { phase, view, seq, digest }))
+        voters
+            .iter()
+            .fold(self, |trace, id| trace.mark(*id, Mark::Voted { phase, view: Some(view), seq, digest }))
     }
 
     pub(crate) fn commit(self, replica: u16, path: Path, view: u64, seq: u64, name: &str) -> Trace {
         let (view, seq, digest) = (View(view), Seq(seq), digest(name));
-        self.mark(replica, Mark::Committed { view, seq, digest, path })
+        self.mark(replica, Mark::Committed { view: Some(view), seq, digest, path })
     }
 
     pub(crate) fn apply(self, replica: u16, seq: u64, number: u64, counter: u64) -> Trace {
-        self.mark(replica, Mark::Applied { seq: Seq(seq), session: session(number), counter })
+        self.mark(replica, Mark::Applied { seq: Some(Seq(seq)), session: session(number), counter })
     }
 
     /// Executes a slot; the chain is named after all that went into it.
@@ -93,6 +98,6 @@ impl Trace {
     }
 
     pub(crate) fn stable(self, replica: u16, seq: u64) -> Trace {
-        self.mark(replica, Mark::Stable { seq: Seq(seq) })
+        self.mark(replica, Mark::View(ViewMark::Stable { seq: Seq(seq) }))
     }
 }

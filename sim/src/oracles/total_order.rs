@@ -34,7 +34,7 @@ pub fn check(trace: &Trace) -> Result<(), String> {
         };
         let Position { last, applied, has_diverged } = replicas.entry(replica).or_default();
         match mark {
-            Mark::Applied { seq, session, counter } => {
+            Mark::Applied { seq: Some(seq), session, counter } => {
                 if seq.0 != *last + 1 {
                     return Err(format!(
                         "replica {replica} applied a request of slot {seq} after slot {last}"

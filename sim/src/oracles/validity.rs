@@ -31,6 +31,9 @@ fn check_applied(
         if trace.is_honest(session.gateway) && !submitted.contains(&request) {
             return Err(format!("replica {replica} applied {request:?}, which nobody asked for"));
         }
+        let Some(seq) = seq else {
+            continue;
+        };
         let slot = *slots.entry(request).or_insert(seq.0);
         if slot != seq.0 {
             return Err(format!("{request:?} was applied in slots {slot} and {seq} (replica {replica})"));

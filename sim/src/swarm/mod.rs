@@ -18,7 +18,7 @@ pub mod shrink;
 
 pub use draw::draw;
 pub use hunt::{Finding, Hunt};
-pub use play::{Verdict, play, record};
+pub use play::{Verdict, inspect, play, record};
 pub use schedule::{BadSchedule, Schedule, Settings};
 pub use shrink::shrink;
 

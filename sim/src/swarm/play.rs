@@ -53,6 +53,21 @@ pub fn record<P: Protocol + 'static>(flow: &Flow<P>, schedule: &Schedule) -> Tra
     player.world.trace().clone()
 }
 
+/// Plays a schedule and shows every replica as it was when its time was over: at the
+/// end of the run, or when its node was started again after a crash.
+pub fn inspect<P: Protocol + 'static>(
+    flow: &Flow<P>,
+    schedule: &Schedule,
+    show: impl FnMut(&Cluster, ReplicaId, &P),
+) -> Verdict {
+    let mut player = Player::new(flow, schedule);
+    player.inspector = Some(Box::new(show));
+    player.play()
+}
+
+/// Called with a replica whose time is over.
+type Inspector<'a, P> = Box<dyn FnMut(&Cluster, ReplicaId, &P) + 'a>;
+
 /// Something that happens at a given time.
 #[derive(Clone, Copy, Debug)]
 enum Action {
@@ -83,6 +98,7 @@ struct Player<'a, P: Protocol> {
     behind: Vec<Behind>,
     /// From when on everything was at rest before each request.
     settled_us: Option<u64>,
+    inspector: Option<Inspector<'a, P>>,
 }
 
 impl<'a, P: Protocol + 'static> Player<'a, P> {
@@ -114,11 +130,13 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             kept: Vec::new(),
             behind: Vec::new(),
             settled_us: None,
+            inspector: None,
         }
     }
 
     fn play(mut self) -> Verdict {
         let deadline_us = self.run();
+        (0..self.schedule.nodes).for_each(|node| self.inspect(node));
         let violation = self.judge(deadline_us).err();
         Verdict {
             violation,
@@ -304,9 +322,20 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             Action::Crash(_) => {}
             Action::Restart(node) => {
                 if self.down.remove(&node) {
-                    self.world.restart(ReplicaId(node));
+                    self.restart(node);
                 }
             }
+        }
+    }
+
+    fn restart(&mut self, node: u16) {
+        self.inspect(node);
+        self.world.restart(ReplicaId(node));
+    }
+
+    fn inspect(&mut self, node: u16) {
+        if let Some(show) = &mut self.inspector {
+            show(&self.world.trace().cluster, ReplicaId(node), self.world.replica(node));
         }
     }
 
@@ -330,7 +359,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
     fn heal(&mut self) {
         self.world.set_network(&Network::constant(100));
         for node in std::mem::take(&mut self.down) {
-            self.world.restart(ReplicaId(node));
+            self.restart(node);
         }
         if self.schedule.reform {
             for node in self.schedule.faulty() {
@@ -358,8 +387,8 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let (slots, votes) = (self.flow.kept)(inner);
             self.kept.push(Kept { replica, at_us, slots, votes });
             let status = inner.status(cluster);
-            let is_behind =
-                !self.down.contains(&replica.0) && status.stable_checkpoint > status.last_executed;
+            let is_behind = !self.down.contains(&replica.0)
+                && status.views.is_some_and(|views| views.stable_checkpoint > status.last_executed);
             let received_bytes = (self.flow.transferred)(inner);
             self.behind.push(Behind { replica, at_us, is_behind, received_bytes });
         }

@@ -2,13 +2,14 @@
 
 use super::iteration::Outgoing;
 use super::{Body, CountedMessage, Envelope, InFlight, World};
+use crate::links::Arrivals;
 use crate::queue::{EVERYONE, Event};
 use kernel::{Protocol, ReplicaId, ReplyBundle, To, Wire as _};
 
 impl<P: Protocol> World<P> {
     pub(super) fn schedule(&mut self, after_ns: u64, to: ReplicaId, envelope: Envelope<P>) {
         let at_ns = self.now_ns + self.spent_ns + after_ns;
-        let key = self.envelopes.insert(InFlight { envelope, copies: 1, at_ns: self.now_ns });
+        let key = self.envelopes.insert(InFlight { envelope, copies: 1, at_ns: self.now_ns, first_copy: 0 });
         self.queue.push(Event { at_ns, to: to.0, envelope: key });
     }
 
@@ -27,17 +28,25 @@ impl<P: Protocol> World<P> {
             return;
         }
         self.counts.sent(self.roles.of(from), from, u64::from(copies), counted);
-        let envelope = Envelope::Message { from, body: Body::Raw(message), counted, tag };
-        let key = self.envelopes.insert(InFlight { envelope, copies, at_ns: self.now_ns });
+        let envelope =
+            Envelope::Message { from, is_to_all: to == To::All, body: Body::Raw(message), counted, tag };
+        let first_copy = self.observation.number_copies(copies);
+        let key = self.envelopes.insert(InFlight { envelope, copies, at_ns: self.now_ns, first_copy });
         let cost_ns = self.costs.message_ns(bytes);
         match to {
             To::One(to) => self.dispatch(from, to, bytes, cost_ns, key),
             To::All => {
                 if cost_ns == 0
                     && !self.iteration.is_on
+                    && !self.observation.loses_any(first_copy, copies)
                     && let Some(delay_ns) = self.links.same_for_all(self.now_ns + self.spent_ns)
                 {
-                    let at_ns = self.now_ns + self.spent_ns + delay_ns;
+                    let depart_ns = self.now_ns + self.spent_ns;
+                    let at_ns = depart_ns + delay_ns;
+                    if self.observation.includes_messages() {
+                        let others = self.cluster.replicas().filter(|to| *to != from);
+                        others.for_each(|to| self.observe_departure(depart_ns, (from, to), key, &[at_ns]));
+                    }
                     self.queue.push(Event { at_ns, to: EVERYONE, envelope: key });
                     return;
                 }
@@ -62,8 +71,7 @@ impl<P: Protocol> World<P> {
 
     /// A copy leaves its sender: it may be lost, or arrive twice.
     pub(super) fn depart(&mut self, from: ReplicaId, to: ReplicaId, bytes: usize, key: u32) {
-        let arrivals = self.links.carry(from.0, to.0, self.now_ns + self.spent_ns, bytes);
-        match arrivals {
+        match self.carry(from, to, bytes, key) {
             [None, _] => self.drop_copy(key),
             [Some(at_ns), second] => {
                 self.queue.push(Event { at_ns, to: to.0, envelope: key });
@@ -73,6 +81,29 @@ impl<P: Protocol> World<P> {
                 }
             }
         }
+    }
+
+    /// When a copy that leaves now arrives. One that is to be lost is lost after all
+    /// draws for it, so that nothing else changes by that.
+    fn carry(&mut self, from: ReplicaId, to: ReplicaId, bytes: usize, key: u32) -> Arrivals {
+        let depart_ns = self.now_ns + self.spent_ns;
+        let mut arrivals = self.links.carry(from.0, to.0, depart_ns, bytes);
+        if arrivals[1].is_some() && matches!(self.envelopes.get_mut(key).envelope, Envelope::Reply { .. }) {
+            // A second copy of a reply would count for nothing.
+            arrivals[1] = None;
+        }
+        if self.observation.is_plain() {
+            return arrivals;
+        }
+        let copy = self.copy_to(key, to);
+        if self.observation.loses(copy) {
+            arrivals = [None, None];
+        }
+        if self.observation.includes_messages() {
+            let times: Vec<u64> = arrivals.into_iter().flatten().collect();
+            self.observe_departure(depart_ns, (from, to), key, &times);
+        }
+        arrivals
     }
 
     pub(super) fn reply(&mut self, from: ReplicaId, to: ReplicaId, bundle: ReplyBundle) {
@@ -90,17 +121,9 @@ impl<P: Protocol> World<P> {
         let counted = CountedMessage { kind: "reply", agreement: false, bytes };
         self.counts.sent(self.roles.of(from), from, 1, counted);
         let envelope = Envelope::Reply { from, bundle, counted };
-        let key = self.envelopes.insert(InFlight { envelope, copies: 1, at_ns: self.now_ns });
+        let first_copy = self.observation.number_copies(1);
+        let key = self.envelopes.insert(InFlight { envelope, copies: 1, at_ns: self.now_ns, first_copy });
         let cost_ns = self.costs.message_ns(bytes);
-        if self.iteration.is_on {
-            self.dispatch(from, to, bytes, cost_ns, key);
-            return;
-        }
-        self.spent_ns += cost_ns;
-        // A second copy of a reply would count for nothing.
-        match self.links.carry(from.0, to.0, self.now_ns + self.spent_ns, bytes) {
-            [Some(at_ns), _] => self.queue.push(Event { at_ns, to: to.0, envelope: key }),
-            [None, _] => self.drop_copy(key),
-        }
+        self.dispatch(from, to, bytes, cost_ns, key);
     }
 }

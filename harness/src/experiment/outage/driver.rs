@@ -274,10 +274,11 @@ pub async fn find(victim: Victim, honest: &[u16], addresses: &[SocketAddr]) -> R
     }
     let statuses = observe::statuses(addresses).await;
     let honest = honest.iter().filter_map(|id| statuses[usize::from(*id)].as_ref());
-    let latest = honest.max_by_key(|status| status.replica.view).context("no honest node answers")?;
+    let views = honest.filter_map(|status| status.replica.views.as_ref());
+    let latest = views.max_by_key(|views| views.view).context("no honest node answers")?;
     let found = match victim {
-        Victim::CommunicationNode => latest.replica.communication_node,
-        _ => Some(latest.replica.commander),
+        Victim::CommunicationNode => latest.communication_node,
+        _ => Some(latest.commander),
     };
     Ok(found.context("there is no communication node yet to kill")?.0)
 }

@@ -4,8 +4,8 @@
 
 use kernel::{
     Batch, Bundle, Choose, Claim, Class, Cluster, Context, Digest, Effect, Falsify, Forgery, Input, Mark,
-    Micros, Path, Phase, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signature, Signer, Status,
-    Subject, View, Wire,
+    Micros, Output, Path, Phase, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signature, Signer,
+    Status, Subject, View, ViewStatus, Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -143,7 +143,7 @@ impl Relay {
         let (seq, digest) = (Seq(self.last + 1), digest_of(&bundle));
         let signature = cx.signer.sign(&statement(cx.cluster, "order", seq, &digest));
         cx.mark(Mark::Proposed {
-            view: View(0),
+            view: Some(View(0)),
             seq,
             digest,
             requests: bundle.requests().len(),
@@ -157,12 +157,12 @@ impl Relay {
         let digest = digest_of(bundle);
         let chain = self.chain.unwrap_or(Digest::ZERO).chain(&digest);
         (self.last, self.chain) = (seq.0, Some(chain));
-        cx.mark(Mark::Committed { view: View(0), seq, digest, path: Path::Direct });
+        cx.mark(Mark::Committed { view: Some(View(0)), seq, digest, path: Path::Direct });
         cx.mark(Mark::Executed { seq, digest, requests: bundle.requests().len(), chain });
         let reply = |request: &kernel::Request| Reply {
             session: request.session,
             counter: request.counter,
-            result: request.operation.clone(),
+            result: Output(request.operation.0.clone()),
         };
         let replies = bundle.requests().iter().map(reply).collect();
         let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), seq, bundle.gateway(), replies);
@@ -207,16 +207,17 @@ impl Protocol for Relay {
 
     fn status(&self, _cluster: &Cluster) -> Status {
         Status {
-            changing_view: false,
-            recovering: false,
-            view: View(0),
-            commander: COMMANDER,
-            communication_node: None,
             last_executed: Seq(self.last),
-            stable_checkpoint: Seq(0),
-            slots_in_flight: 0,
             requests_waiting: self.slow.len(),
-            trust_milli: vec![],
+            views: Some(ViewStatus {
+                changing_view: false,
+                view: View(0),
+                commander: COMMANDER,
+                communication_node: None,
+                stable_checkpoint: Seq(0),
+                trust_milli: vec![],
+            }),
+            ..Status::default()
         }
     }
 }

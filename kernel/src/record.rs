@@ -1,0 +1,197 @@
+//! A replica is a function of its inputs: from what it was given it can be built
+//! again. [`Recorder`] notes that for any protocol; [`rebuild`] does it.
+//!
+//! What is noted of a step is the input, the time lent with it and the choices
+//! drawn in it. Signatures need not be: they are deterministic. Journals and replays
+//! rest on this.
+
+use crate::choose::Choose;
+use crate::cluster::Cluster;
+use crate::ids::Micros;
+use crate::keys::Signer;
+use crate::protocol::{Context, Effect, Input, Protocol, Reading, Status};
+use crate::request::Operation;
+use std::hash::{Hash, Hasher};
+
+/// One step of a replica: all that it depends on, and a hash of what came of it.
+#[derive(Clone, Debug)]
+pub struct Step<P: Protocol> {
+    /// The input.
+    pub input: Input<P>,
+    /// The time that was lent with it.
+    pub now: Micros,
+    /// The choices drawn, in order: for each the bound and the number chosen.
+    pub choices: Vec<(u64, u64)>,
+    /// See [`hash_of`].
+    pub effects: u64,
+}
+
+/// A hash of a step's effects, in order: enough to notice that a rebuilt replica
+/// did something else. Comparable on one platform and one version of Rust only.
+pub fn hash_of<P: Protocol>(effects: &[Effect<P>]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    effects.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A replica that could not be rebuilt as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Divergence {
+    /// It drew another choice, or more or fewer, than were noted.
+    #[error("step {step}: the replica drew choices that are not those recorded")]
+    Choices {
+        /// The step, from 0.
+        step: usize,
+    },
+    /// Other effects came of a step.
+    #[error("step {step}: the replica has other effects than those recorded")]
+    Effects {
+        /// The step, from 0.
+        step: usize,
+    },
+}
+
+/// Notes every choice that passes through it.
+pub struct RecordingChoice<'a> {
+    inner: &'a mut dyn Choose,
+    drawn: Vec<(u64, u64)>,
+}
+
+impl<'a> RecordingChoice<'a> {
+    /// Draws from `inner`.
+    pub fn new(inner: &'a mut dyn Choose) -> RecordingChoice<'a> {
+        RecordingChoice { inner, drawn: Vec::new() }
+    }
+
+    /// What was drawn.
+    pub fn into_drawn(self) -> Vec<(u64, u64)> {
+        self.drawn
+    }
+}
+
+impl Choose for RecordingChoice<'_> {
+    fn below(&mut self, bound: u64) -> u64 {
+        let chosen = self.inner.below(bound);
+        self.drawn.push((bound, chosen));
+        chosen
+    }
+}
+
+/// Gives recorded choices again, and notices when others are asked for.
+struct RecordedChoice<'a> {
+    left: std::slice::Iter<'a, (u64, u64)>,
+    diverged: bool,
+}
+
+impl Choose for RecordedChoice<'_> {
+    fn below(&mut self, bound: u64) -> u64 {
+        match self.left.next() {
+            Some((recorded, chosen)) if *recorded == bound => *chosen,
+            _ => {
+                self.diverged = true;
+                0
+            }
+        }
+    }
+}
+
+/// Gives a replica that has seen nothing yet the inputs of `steps`, with the times
+/// and choices that belong to them. `each` is called after every step with the
+/// replica and its effects. An error if the replica does not do what was recorded.
+pub fn rebuild<P: Protocol>(
+    mut replica: P,
+    cluster: &Cluster,
+    signer: &Signer,
+    steps: &[Step<P>],
+    mut each: impl FnMut(usize, &P, &[Effect<P>]),
+) -> Result<P, Divergence> {
+    let mut effects = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        effects.clear();
+        let mut choose = RecordedChoice { left: step.choices.iter(), diverged: false };
+        let mut cx = Context::new(cluster, signer, &mut choose, &mut effects).at(step.now);
+        replica.step(&mut cx, step.input.clone());
+        if choose.diverged || choose.left.len() > 0 {
+            return Err(Divergence::Choices { step: number });
+        }
+        if hash_of(&effects) != step.effects {
+            return Err(Divergence::Effects { step: number });
+        }
+        each(number, &replica, &effects);
+    }
+    Ok(replica)
+}
+
+/// A protocol around any protocol, with the same messages and timers, that notes
+/// what the replica inside is given. It adds nothing else: two recorders are equal
+/// if their replicas are.
+#[derive(Clone, Debug)]
+pub struct Recorder<P: Protocol> {
+    initial: P,
+    replica: P,
+    steps: Vec<Step<P>>,
+}
+
+impl<P: Protocol> Recorder<P> {
+    /// Around a replica that has seen nothing yet.
+    pub fn new(replica: P) -> Recorder<P> {
+        Recorder { initial: replica.clone(), replica, steps: Vec::new() }
+    }
+
+    /// The replica.
+    pub fn inner(&self) -> &P {
+        &self.replica
+    }
+
+    /// All that the replica was given, in order.
+    pub fn steps(&self) -> &[Step<P>] {
+        &self.steps
+    }
+
+    /// The replica, built again from what it was given.
+    pub fn rebuilt(&self, cluster: &Cluster, signer: &Signer) -> Result<P, Divergence> {
+        rebuild(self.initial.clone(), cluster, signer, &self.steps, |_, _, _| {})
+    }
+}
+
+impl<P: Protocol> PartialEq for Recorder<P> {
+    fn eq(&self, other: &Recorder<P>) -> bool {
+        self.replica == other.replica
+    }
+}
+
+impl<P: Protocol> Eq for Recorder<P> {}
+
+impl<P: Protocol> Hash for Recorder<P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.replica.hash(state);
+    }
+}
+
+impl<P: Protocol> Protocol for Recorder<P> {
+    type Message = P::Message;
+    type Timer = P::Timer;
+
+    fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
+        let (input, now) = (input.of(), cx.now);
+        let mut effects = Vec::new();
+        let mut choose = RecordingChoice::new(&mut *cx.choose);
+        let mut inner = Context::new(cx.cluster, cx.signer, &mut choose, &mut effects).at(now);
+        self.replica.step(&mut inner, input.clone());
+        let choices = choose.into_drawn();
+        self.steps.push(Step { input, now, choices, effects: hash_of(&effects) });
+        effects.into_iter().for_each(|effect| cx.push(effect.of()));
+    }
+
+    fn status(&self, cluster: &Cluster) -> Status {
+        self.replica.status(cluster)
+    }
+
+    fn corrupt_state(&mut self) {
+        self.replica.corrupt_state();
+    }
+
+    fn query(&self, operation: &Operation) -> Option<Reading> {
+        self.replica.query(operation)
+    }
+}

@@ -1,0 +1,92 @@
+//! Source order, for protocols without a total order: every honest replica applies
+//! the requests of each session in the order of their counters, without a gap, each
+//! once; only what was asked for is applied, and only what was applied is answered.
+
+use super::Moment;
+use crate::trace::Trace;
+use kernel::{Mark, ReplicaId, SessionId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Judges a run. The error names the first breach.
+pub fn check(trace: &Trace) -> Result<(), String> {
+    let submitted: BTreeSet<(SessionId, u64)> =
+        trace.submitted.iter().map(|request| (request.session, request.counter)).collect();
+    let mut anywhere: BTreeSet<(SessionId, u64)> = BTreeSet::new();
+    let mut applied: BTreeMap<(ReplicaId, SessionId), u64> = BTreeMap::new();
+    for moment in trace.honest_moments() {
+        match moment {
+            Moment::Restarted(replica) => applied.retain(|(other, _), _| *other != replica),
+            Moment::Marked(replica, Mark::Applied { seq: None, session, counter }) => {
+                let last = applied.entry((replica, *session)).or_default();
+                if *counter != *last + 1 {
+                    return Err(format!(
+                        "replica {replica} applied request {counter} of {session:?} after request {last}"
+                    ));
+                }
+                *last = *counter;
+                let request = (*session, *counter);
+                if trace.is_honest(session.gateway) && !submitted.contains(&request) {
+                    return Err(format!("replica {replica} applied {request:?}, which nobody asked for"));
+                }
+                anywhere.insert(request);
+            }
+            Moment::Marked(replica, Mark::Applied { seq: Some(seq), .. } | Mark::Executed { seq, .. }) => {
+                return Err(format!("replica {replica} reports slot {seq} in a protocol without slots"));
+            }
+            Moment::Marked(..) => {}
+        }
+    }
+    let of = |answer: &crate::trace::Outcome| &trace.submitted[answer.request];
+    let invented =
+        trace.accepted.iter().map(of).find(|asked| !anywhere.contains(&(asked.session, asked.counter)));
+    invented.map_or(Ok(()), |asked| Err(format!("request {} was answered and never applied", asked.request)))
+}
+
+/// After healing: all honest replicas have applied the same requests of every session.
+pub fn converged(trace: &Trace) -> Result<(), String> {
+    let mut applied: BTreeMap<ReplicaId, BTreeMap<SessionId, u64>> =
+        trace.honest().into_iter().map(|id| (id, BTreeMap::new())).collect();
+    for stamped in trace.honest_marks() {
+        if let Mark::Applied { session, counter, .. } = stamped.mark {
+            applied.entry(stamped.replica).or_default().insert(session, counter);
+        }
+    }
+    let mut replicas = applied.into_iter();
+    let Some((first, expected)) = replicas.next() else {
+        return Ok(());
+    };
+    match replicas.find(|(_, sessions)| *sessions != expected) {
+        Some((other, _)) => Err(format!("replicas {first} and {other} did not apply the same requests")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracles::testing::{session, trace};
+
+    fn applied(run: Trace, replica: u16, number: u64, counter: u64) -> Trace {
+        run.mark(replica, Mark::Applied { seq: None, session: session(number), counter })
+    }
+
+    #[test]
+    fn sessions_are_independent_and_each_is_in_order() {
+        let run = trace(4).submit(1, 1).submit(2, 1).submit(1, 2);
+        let run = applied(applied(applied(run, 0, 1, 1), 0, 2, 1), 0, 1, 2);
+        assert_eq!(check(&run), Ok(()));
+        assert!(check(&applied(run.clone(), 0, 1, 2)).unwrap_err().contains("after request 2"), "twice");
+        assert!(check(&applied(run.clone(), 0, 1, 4)).unwrap_err().contains("after request 2"), "a gap");
+        assert!(check(&run.clone().apply(1, 1, 1, 1)).unwrap_err().contains("without slots"));
+        assert!(check(&applied(run.clone(), 1, 3, 1)).unwrap_err().contains("nobody asked"));
+        assert_eq!(check(&run.clone().accept(2, "done")), Ok(()));
+        assert!(check(&run.submit(4, 1).accept(3, "done")).unwrap_err().contains("never applied"));
+    }
+
+    #[test]
+    fn what_one_replica_lacks_is_found() {
+        let all = (0..4).fold(trace(4), |run, id| applied(run, id, 1, 1));
+        assert_eq!(converged(&all), Ok(()));
+        assert!(converged(&applied(all, 2, 1, 2)).is_err());
+    }
+}
