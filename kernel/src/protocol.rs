@@ -223,6 +223,11 @@ pub struct Reading {
 pub struct Status {
     /// It lost its memory and does not vote yet.
     pub recovering: bool,
+    /// Its state is known to be wrong: it answers nothing from it until it has taken over
+    /// the proven one.
+    pub diverged: bool,
+    /// How often its state was found to be wrong since it began.
+    pub divergences: u64,
     /// The highest slot executed, 0 if none; in a protocol without slots, how many
     /// requests were executed.
     pub last_executed: Seq,

@@ -710,6 +710,8 @@ impl<A: Application> Core<A> {
         let begun = self.slots.range(self.last_executed().next()..).count();
         Status {
             recovering: self.recovery.is_pending(),
+            diverged: self.has_diverged(),
+            divergences: self.divergences(),
             last_executed: self.last_executed(),
             slots_in_flight: begun,
             requests_waiting: self.requests.waiting(),

@@ -290,6 +290,8 @@ fn a_replica_whose_state_is_damaged_notices_and_is_whole_again() {
         "{turns:?}"
     );
     assert_eq!(world.replica(3).core().state_digest(), world.replica(1).core().state_digest());
+    assert_eq!((status(&world, 3).diverged, status(&world, 3).divergences), (false, 1));
+    assert_eq!((status(&world, 1).diverged, status(&world, 1).divergences), (false, 0));
     // It is a full member again: without another one, it is needed.
     world.crash(ReplicaId(2));
     submit(&mut world, 1, 3);

@@ -554,6 +554,8 @@ impl<A: Application> Protocol for Replica<A> {
         let (attempt, roles) = round.map_or_else(fresh, |round| (round.attempt, round.roles()));
         Status {
             recovering: false,
+            diverged: false,
+            divergences: 0,
             last_executed: self.execution.last(),
             slots_in_flight: usize::from(round.is_some_and(|r| r.block.is_some() && r.executed.is_none())),
             requests_waiting: self.waiting.requests(),
