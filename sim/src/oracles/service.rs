@@ -52,19 +52,19 @@ const MESSAGES_US: u64 = 5_000;
 impl Terms {
     /// The bound for a request that is submitted when no timer has grown.
     pub fn when_settled_us(&self) -> u64 {
-        self.from_timer_us(self.request_timer_us) + MESSAGES_US
+        self.grown_from_us(self.request_timer_us) + MESSAGES_US
     }
 
     /// The bound for a request that waits when the network heals, counted from then,
     /// or is submitted soon after.
     pub fn when_healed_us(&self) -> u64 {
         let grown = |base: u64, doublings: u32| (base << doublings).min(self.healed_us + base);
-        let timer = self.from_timer_us(grown(self.request_timer_us, DOUBLINGS.0));
+        let timer = self.grown_from_us(grown(self.request_timer_us, DOUBLINGS.0));
         let resends = 2 * grown(self.resend_after_us, DOUBLINGS.1);
         self.bundles.max(1) * (timer + resends) + self.reminder_us + MESSAGES_US
     }
 
-    fn from_timer_us(&self, timer_us: u64) -> u64 {
+    fn grown_from_us(&self, timer_us: u64) -> u64 {
         let longest = self.request_timer_us << DOUBLINGS.0;
         let failing = (0..self.failing_views).map(|i| 2 * (timer_us << i.min(DOUBLINGS.0)).min(longest));
         timer_us * 5 / 2 + failing.sum::<u64>()
