@@ -38,5 +38,5 @@ pub use http::status::role;
 pub use link_latency::{LinkCostPlan, LinkCostReport, LinkCosts, measure_posts, measure_streaming};
 pub use links::frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode};
 pub use process::{process_cpu_us, process_memory_bytes};
-pub use run::run;
+pub use run::{run, run_observed};
 pub use tally::Tally;

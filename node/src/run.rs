@@ -6,24 +6,41 @@ use crate::host::node::Node;
 use crate::http;
 use adversary::Adversary;
 use anyhow::Context as _;
-use kernel::{Protocol, ReplicaId};
+use kernel::{Observer, Protocol, ReplicaId};
 use std::future::Future;
 use std::rc::Rc;
 use tokio::task::JoinSet;
 
+/// Runs one node that nobody observes; see [`run_observed`].
+///
+/// # Errors
+///
+/// As [`run_observed`].
+pub async fn run<P: Protocol + 'static>(
+    config: NodeConfig,
+    replica: Adversary<P>,
+    listener: std::net::TcpListener,
+    ready: impl FnOnce(),
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    run_observed(config, replica, listener, None, ready, shutdown).await
+}
+
 /// Runs one node until `shutdown` completes. `listener` is bound already;
 /// `ready` is called once requests are being served. Must run inside a tokio
 /// `LocalSet` on a runtime with I/O and time enabled. All of the node's tasks
-/// end with the returned future.
+/// end with the returned future. An observer is called from the event loop with every
+/// mark, rejection, departure and arrival, and must be quick: the node waits for it.
 ///
 /// # Errors
 ///
 /// If the configuration does not fit together, or the operating system refuses
 /// a socket or a timer.
-pub async fn run<P: Protocol + 'static>(
+pub async fn run_observed<P: Protocol + 'static>(
     config: NodeConfig,
     replica: Adversary<P>,
     listener: std::net::TcpListener,
+    observer: Option<Observer<P::Message>>,
     ready: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -34,7 +51,7 @@ pub async fn run<P: Protocol + 'static>(
     let node = Rc::new(Node::new(config, keyring, replica));
     let mut tasks = JoinSet::new();
     start_links(&node, &mut tasks)?;
-    let event_loop = EventLoop::new(Rc::clone(&node)).context("cannot create the node's alarm")?;
+    let event_loop = EventLoop::new(Rc::clone(&node), observer).context("cannot create the node's alarm")?;
     ready();
     tokio::select! {
         stopped = event_loop.run() => stopped.context("the node's alarm failed"),

@@ -11,8 +11,8 @@ use crate::tally::Tally;
 use adversary::{Adversary, Timer};
 use bytes::Bytes;
 use kernel::{
-    Bundle, Choose as _, Context, Effect, Input, Mark, Protocol, Reason, Rejection, ReplicaId, ReplyBundle,
-    SeededChoice, To, Verified, Wire,
+    Bundle, Choose as _, Content, Context, Effect, Input, Mark, Observation, Observer, Protocol, Reason,
+    Rejection, ReplicaId, ReplyBundle, SeededChoice, To, Verified, Wire,
 };
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -40,10 +40,16 @@ pub(crate) struct EventLoop<P: Protocol> {
     /// In the order of time: the delay is the same for all.
     delayed: VecDeque<Delayed>,
     effects: Vec<Effect<Adversary<P>>>,
+    observer: Option<Observer<P::Message>>,
+    /// Copies of messages that have left this node.
+    copies_sent: u64,
 }
 
 impl<P: Protocol> EventLoop<P> {
-    pub(crate) fn new(node: Rc<Node<P>>) -> std::io::Result<EventLoop<P>> {
+    pub(crate) fn new(
+        node: Rc<Node<P>>,
+        observer: Option<Observer<P::Message>>,
+    ) -> std::io::Result<EventLoop<P>> {
         let seed = node.config.seed;
         Ok(EventLoop {
             timers: Timers::new(),
@@ -52,6 +58,8 @@ impl<P: Protocol> EventLoop<P> {
             loss: SeededChoice::new(seed ^ 0x6c6f_7373),
             delayed: VecDeque::new(),
             effects: Vec::new(),
+            observer,
+            copies_sent: 0,
             node,
         })
     }
@@ -124,7 +132,27 @@ impl<P: Protocol> EventLoop<P> {
         self.node.controls.behaviours_set.notify_waiters();
     }
 
+    /// Tells the observer, if there is one.
+    fn observe(&mut self, observation: Observation<'_, P::Message>) {
+        if let Some(observer) = &mut self.observer {
+            observer(now_ns(), self.node.config.id, observation);
+        }
+    }
+
+    fn observe_arrivals(&mut self, incoming: &[Incoming<P::Message>]) {
+        for Incoming { from, frame, .. } in incoming {
+            let content = match frame {
+                Frame::Protocol(message) => Content::Message(message),
+                Frame::Reply { bundle, .. } => Content::Reply(bundle),
+            };
+            self.observe(Observation::Arrived { copy: None, from: *from, content });
+        }
+    }
+
     fn receive(&mut self, incoming: Vec<Incoming<P::Message>>) {
+        if self.observer.is_some() {
+            self.observe_arrivals(&incoming);
+        }
         let mut messages = Vec::with_capacity(incoming.len());
         let mut replies = Vec::new();
         {
@@ -238,7 +266,8 @@ impl<P: Protocol> EventLoop<P> {
         }
     }
 
-    fn note(&self, mark: &Mark) {
+    fn note(&mut self, mark: &Mark) {
+        self.observe(Observation::Mark(mark));
         log_damage(mark);
         if matches!(mark, Mark::Committed { .. }) {
             self.node.engine.counters.borrow_mut().decided_slots += 1;
@@ -246,7 +275,8 @@ impl<P: Protocol> EventLoop<P> {
         self.node.engine.slot_log.borrow_mut().note(mark, now_ns());
     }
 
-    fn refuse(&self, rejection: &Rejection) {
+    fn refuse(&mut self, rejection: &Rejection) {
+        self.observe(Observation::Rejection(rejection));
         self.node.engine.counters.borrow_mut().refused(rejection.reason);
         if let (true, Some(seq)) = (rejection.corrupt_vote, rejection.seq) {
             self.node.engine.slot_log.borrow_mut().note_refused(seq, rejection.from, rejection.reason);
@@ -274,11 +304,15 @@ impl<P: Protocol> EventLoop<P> {
                 return Amount::default();
             }
         };
+        let content = match *frame {
+            Frame::Protocol(message) => Content::Message(message),
+            Frame::Reply { bundle, .. } => Content::Reply(bundle),
+        };
         let mut copies: u64 = 0;
         let mut hand_over = |id: ReplicaId| {
             if let Some(Some(link)) = node.links.get(usize::from(id.0)) {
                 copies += 1;
-                self.transmit(link, id, bytes.clone());
+                self.transmit(link, id, bytes.clone(), content);
             }
         };
         match to {
@@ -291,18 +325,23 @@ impl<P: Protocol> EventLoop<P> {
     }
 
     /// One message to one peer, under the injected conditions.
-    fn transmit(&mut self, link: &Link, to: ReplicaId, frame: Bytes) {
-        let conditions = self.node.controls.link_conditions.borrow();
-        if conditions.cut.contains(&to) {
+    fn transmit(&mut self, link: &Link, to: ReplicaId, frame: Bytes, content: Content<'_, P::Message>) {
+        let (is_cut, loss, delay_us) = {
+            let conditions = self.node.controls.link_conditions.borrow();
+            (conditions.cut.contains(&to), conditions.loss, conditions.delay_us)
+        };
+        let is_lost = is_cut || (loss > 0.0 && self.loss.chance(loss));
+        // On a real network nobody knows when it arrives, only that it never does.
+        let arrivals_ns = is_lost.then_some([].as_slice());
+        self.observe(Observation::Departed { copy: self.copies_sent, to, content, arrivals_ns });
+        self.copies_sent += 1;
+        if is_lost {
             return;
         }
-        if conditions.loss > 0.0 && self.loss.chance(conditions.loss) {
-            return;
-        }
-        if conditions.delay_us == 0 {
+        if delay_us == 0 {
             link.push(frame);
         } else {
-            let due_ns = now_ns().saturating_add(conditions.delay_us.saturating_mul(1000));
+            let due_ns = now_ns().saturating_add(delay_us.saturating_mul(1000));
             self.delayed.push_back(Delayed { due_ns, to, frame });
         }
     }

@@ -1,6 +1,6 @@
 //! What peers can and cannot do to a node.
 
-use crate::support::http::{Answer, ask, send};
+use crate::support::http::{Answer, ask, post, send};
 use crate::support::relay::{Message, vote};
 use crate::support::{Setup, TestCluster, run};
 use kernel::{
@@ -216,6 +216,35 @@ fn a_large_frame_that_is_arriving_lets_timers_run_on_but_not_for_ever() {
             () = trickle(&cluster) => panic!("no timer has taken note of half a frame"),
         }
         assert_eq!(ask(cluster.addresses[0], "slow").await.status, 200);
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn an_observer_sees_every_departure_and_arrival_and_nobody_else_notices() {
+    run(async {
+        let cluster = TestCluster::start(4, Setup { is_observed: true, ..Setup::default() }).await;
+        for data in ["a", "b", "c"] {
+            assert_eq!(ask(cluster.addresses[1], data).await.status, 200);
+        }
+        cluster.until(1, |status| status["counters"]["messages_in"]["reply"] == 9).await;
+        for id in 0..4 {
+            cluster.until(id, |status| status["counters"]["votes_correct"] == 9).await;
+        }
+        // Nothing is under way any more.
+        for id in 0..4 {
+            let status = cluster.status(id).await;
+            for (counter, name) in [("messages_out", "out"), ("messages_in", "in")] {
+                for (kind, count) in status["counters"][counter].as_object().unwrap() {
+                    let key = (id as u16, format!("{name} {kind}"));
+                    let observed = cluster.observations.borrow().get(&key).copied();
+                    assert_eq!(observed, count.as_u64(), "node {id}: {name} {kind}");
+                }
+            }
+        }
+        post(cluster.addresses[0], "/links", "{\"cut\": [3]}").await;
+        assert_eq!(ask(cluster.addresses[0], "d").await.status, 200);
+        assert_eq!(cluster.observations.borrow().get(&(0, "lost order".to_owned())), Some(&1));
         cluster.assert_unharmed();
     });
 }

@@ -4,13 +4,16 @@ pub(crate) mod http;
 pub(crate) mod relay;
 
 use self::http::get_json;
-use self::relay::Relay;
+use self::relay::{Message, Relay};
 use adversary::{Adversary, Behaviour};
 use kernel::keys::{key_pairs, seeded};
-use kernel::{Cluster, ClusterId, ReplicaId, Signer};
+use kernel::{Cluster, ClusterId, Observation, Observer, ReplicaId, Signer};
 use node::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::{JoinHandle, LocalSet};
 
@@ -27,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) read_limit_ms: Option<u64>,
     /// Behaviours by node, at the start.
     pub(crate) faults: Vec<(usize, &'static str)>,
+    /// Whether departures and arrivals are counted.
+    pub(crate) is_observed: bool,
     /// Nodes that `start` is called for later.
     pub(crate) late: Vec<usize>,
 }
@@ -36,6 +41,8 @@ pub(crate) struct TestCluster {
     pub(crate) addresses: Vec<SocketAddr>,
     listeners: Vec<Option<TcpListener>>,
     setup: Setup,
+    /// How often each was observed, by node.
+    pub(crate) observations: Rc<RefCell<BTreeMap<(u16, String), u64>>>,
     tasks: Vec<JoinHandle<anyhow::Result<()>>>,
 }
 
@@ -46,6 +53,7 @@ impl TestCluster {
             cluster: Cluster::new(ClusterId::derive("test", SEED), "relay", n),
             addresses: listeners.iter().map(|l| l.local_addr().unwrap()).collect(),
             listeners: listeners.into_iter().map(Some).collect(),
+            observations: Rc::default(),
             tasks: Vec::new(),
             setup,
         };
@@ -95,7 +103,19 @@ impl TestCluster {
         let replica = Adversary::new(Relay::default(), faults);
         let listener = self.listeners[id].take();
         let listener = listener.unwrap_or_else(|| TcpListener::bind(self.addresses[id]).unwrap());
-        let node = node::run(self.config(id), replica, listener, || {}, std::future::pending());
+        let observations = Rc::clone(&self.observations);
+        let note = move |_at: u64, node: ReplicaId, observation: Observation<'_, Message>| {
+            let what = match observation {
+                Observation::Departed { content, arrivals_ns: None, .. } => format!("out {}", content.kind()),
+                Observation::Departed { content, .. } => format!("lost {}", content.kind()),
+                Observation::Arrived { content, .. } => format!("in {}", content.kind()),
+                Observation::Mark(_) | Observation::Rejection(_) => return,
+            };
+            *observations.borrow_mut().entry((node.0, what)).or_default() += 1;
+        };
+        let observer: Option<Observer<Message>> = self.setup.is_observed.then(|| Box::new(note) as _);
+        let node =
+            node::run_observed(self.config(id), replica, listener, observer, || {}, std::future::pending());
         self.tasks.push(tokio::task::spawn_local(node));
     }
 
