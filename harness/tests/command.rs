@@ -51,7 +51,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 /// Starts `harness up` on free ports and waits for its banner.
 fn up() -> (Child, Vec<u32>) {
     let port = harness::cluster::ports::bind_free(1).unwrap()[0].local_addr().unwrap().port();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+    let mut child = with_default_hangup()
         .args(["up", "--nodes", "4", "--port", &port.to_string()])
         .stdout(Stdio::piped())
         .spawn()
@@ -179,6 +179,14 @@ fn a_killed_process_and_tasks_work_too() {
     assert_eq!(samples.iter().filter(|sample| sample.outcome == Outcome::Decided).count(), 10);
 }
 
+/// The harness with SIGHUP as a terminal leaves it, however the tests were started
+/// (`nohup` ignores it, and children inherit that).
+fn with_default_hangup() -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_harness")]);
+    command
+}
+
 #[test]
 fn no_node_outlives_the_harness_however_it_ends() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL] {
@@ -199,7 +207,7 @@ fn an_interrupted_sweep_is_resumed_without_loss_or_repetition() {
     fs::write(&plan, text).unwrap();
     let out = folder.path().join("out");
     let (plan, out) = (plan.to_str().unwrap(), out.to_str().unwrap());
-    let child = Command::new(env!("CARGO_BIN_EXE_harness"))
+    let child = with_default_hangup()
         .args(["sweep", plan, "--out", out])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -201,8 +201,10 @@ impl Plan {
             .link_delay_us
             .iter()
             .flat_map(|delay_us| self.link_loss.iter().map(|loss| Links::uniform(*delay_us, *loss)));
+        // A cluster of no nodes is refused later, with its reason.
+        let sizes = || self.nodes.iter().filter(|n| **n > 0);
         let timeouts = links.flat_map(|links| {
-            self.nodes.iter().flat_map(move |n| [self.waits(*n, &links), Waits::suiting(*n, &links)])
+            sizes().flat_map(move |n| [self.waits(*n, &links), Waits::suiting(*n, &links)])
         });
         timeouts.map(|waits| waits.request_timeout().as_secs_f64()).fold(0.0, f64::max)
     }
