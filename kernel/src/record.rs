@@ -16,6 +16,9 @@ use std::hash::{Hash, Hasher};
 /// One step of a replica: all that it depends on, and a hash of what came of it.
 #[derive(Clone, Debug)]
 pub struct Step<P: Protocol> {
+    /// How often the replica's state was damaged before it ([`Protocol::corrupt_state`]):
+    /// no input, but what a simulated fault does to a replica.
+    pub damaged: u32,
     /// The input.
     pub input: Input<P>,
     /// The time that was lent with it.
@@ -108,6 +111,7 @@ pub fn rebuild<P: Protocol>(
     let mut effects = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         effects.clear();
+        (0..step.damaged).for_each(|_| replica.corrupt_state());
         let mut choose = RecordedChoice { left: step.choices.iter(), diverged: false };
         let mut cx = Context::new(cluster, signer, &mut choose, &mut effects).at(step.now);
         replica.step(&mut cx, step.input.clone());
@@ -130,12 +134,14 @@ pub struct Recorder<P: Protocol> {
     initial: P,
     replica: P,
     steps: Vec<Step<P>>,
+    /// How often the replica's state was damaged since the last step.
+    damaged: u32,
 }
 
 impl<P: Protocol> Recorder<P> {
     /// Around a replica that has seen nothing yet.
     pub fn new(replica: P) -> Recorder<P> {
-        Recorder { initial: replica.clone(), replica, steps: Vec::new() }
+        Recorder { initial: replica.clone(), replica, steps: Vec::new(), damaged: 0 }
     }
 
     /// The replica.
@@ -150,7 +156,9 @@ impl<P: Protocol> Recorder<P> {
 
     /// The replica, built again from what it was given.
     pub fn rebuilt(&self, cluster: &Cluster, signer: &Signer) -> Result<P, Divergence> {
-        rebuild(self.initial.clone(), cluster, signer, &self.steps, |_, _, _| {})
+        let mut replica = rebuild(self.initial.clone(), cluster, signer, &self.steps, |_, _, _| {})?;
+        (0..self.damaged).for_each(|_| replica.corrupt_state());
+        Ok(replica)
     }
 }
 
@@ -179,7 +187,8 @@ impl<P: Protocol> Protocol for Recorder<P> {
         let mut inner = Context::new(cx.cluster, cx.signer, &mut choose, &mut effects).at(now);
         self.replica.step(&mut inner, input.clone());
         let choices = choose.into_drawn();
-        self.steps.push(Step { input, now, choices, effects: hash_of(&effects) });
+        let damaged = std::mem::take(&mut self.damaged);
+        self.steps.push(Step { damaged, input, now, choices, effects: hash_of(&effects) });
         effects.into_iter().for_each(|effect| cx.push(effect.of()));
     }
 
@@ -188,6 +197,7 @@ impl<P: Protocol> Protocol for Recorder<P> {
     }
 
     fn corrupt_state(&mut self) {
+        self.damaged += 1;
         self.replica.corrupt_state();
     }
 

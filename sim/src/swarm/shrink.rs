@@ -54,6 +54,7 @@ fn step(change: impl Fn(&mut Schedule) + 'static) -> Step {
 /// that remove by place go from the back, so that places stay right.
 fn candidates(schedule: &Schedule) -> Vec<Step> {
     let mut steps = vec![
+        step(|s| s.probes = 0),
         step(|s| s.crashes.clear()),
         step(|s| s.network = Network::default()),
         step(|s| s.network.partitions.clear()),
