@@ -396,7 +396,6 @@ mod tests {
         assert_eq!(rows.samples[0].outcome, Outcome::Violation);
         assert_eq!((rows.samples[0].consensus_us, rows.samples[0].response_us), (None, None));
         assert_eq!((rows.cell.violations, rows.cell.decided), (1, 0));
-        let other = format!("node 2 decided {}", Digest::of(b"b"));
-        assert!(rows.samples[0].error.contains(&other), "{}", rows.samples[0].error);
+        assert!(rows.samples[0].error.contains(&format!("node 2 decided {}", Digest::of(b"b"))));
     }
 }

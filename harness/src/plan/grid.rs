@@ -201,12 +201,12 @@ impl Plan {
             .link_delay_us
             .iter()
             .flat_map(|delay_us| self.link_loss.iter().map(|loss| Links::uniform(*delay_us, *loss)));
-        // A cluster of no nodes is refused later, with its reason.
-        let sizes = || self.nodes.iter().filter(|n| **n > 0);
         let timeouts = links.flat_map(|links| {
-            sizes().flat_map(move |n| [self.waits(*n, &links), Waits::suiting(*n, &links)])
+            let sizes = self.nodes.iter().filter(|n| **n > 0);
+            sizes.flat_map(move |n| [self.waits(*n, &links), Waits::suiting(*n, &links)])
         });
-        timeouts.map(|waits| waits.request_timeout().as_secs_f64()).fold(0.0, f64::max)
+        // Absurd links are refused when the plan is checked, under their own name.
+        timeouts.map(|waits| waits.request_timeout().as_secs_f64()).fold(0.0, f64::max).min(LONGEST_S)
     }
 
     /// The request timeout in microseconds.
@@ -355,12 +355,11 @@ impl Plan {
         if let Some((key, _)) = lists.iter().find(|(_, length)| *length == 0) {
             bail!("{key} is empty; give at least one value");
         }
-        let longest_s = 86_400.0;
-        within("timeout_s, the request timeout,", self.timeout_s, 0.001, longest_s)?;
-        within("fast_wait_ms", self.fast_wait_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
-        within("request_timer_ms", self.request_timer_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
-        within("resend_after_ms", self.resend_after_ms.unwrap_or(1.0), 1.0, longest_s * 1e3)?;
-        within("fallback_after_ms", self.fallback_after_ms.unwrap_or(0.0), 0.0, longest_s * 1e3)?;
+        within("timeout_s, the request timeout,", self.timeout_s, 0.001, LONGEST_S)?;
+        within("fast_wait_ms", self.fast_wait_ms.unwrap_or(0.0), 0.0, LONGEST_S * 1e3)?;
+        within("request_timer_ms", self.request_timer_ms.unwrap_or(1.0), 1.0, LONGEST_S * 1e3)?;
+        within("resend_after_ms", self.resend_after_ms.unwrap_or(1.0), 1.0, LONGEST_S * 1e3)?;
+        within("fallback_after_ms", self.fallback_after_ms.unwrap_or(0.0), 0.0, LONGEST_S * 1e3)?;
         for &rate in &self.rate {
             within("rate (per second)", rate, 0.001, 1e6)?;
         }
@@ -442,6 +441,9 @@ impl Plan {
 /// Longest name of a plan, and of the folder that is named after it.
 const MAX_NAME_BYTES: usize = 80;
 
+/// The longest timeout and wait, seconds: a day.
+const LONGEST_S: f64 = 86_400.0;
+
 fn within(what: &str, value: f64, low: f64, high: f64) -> Result<()> {
     if (low..=high).contains(&value) {
         return Ok(());
@@ -470,6 +472,7 @@ mod tests {
         for (text, expected) in [
             ("nodes = [2]\nprotocols = [\"ccro-paper\"]", "at least 3"),
             ("nodes = [0]", "at least 1"),
+            ("link_delay_us = [9223372036854775807]", "link_delay_us"),
             ("faults = [\"offline:5\"]", "more faulty nodes"),
             ("faults = [\"offline@4\"]", "ids 0 to 3"),
             ("communication = \"fixed:4\"", "communication node 4 is out of range"),

@@ -83,20 +83,23 @@ impl Waits {
     pub fn suiting(n: u16, links: &Links) -> Waits {
         let alone = ccro::Config::for_cluster(n);
         let (delay_us, sending_us) = (links.delay_us, links.sending_us);
-        let resend_after_us = alone.pbft.resend_after.0 + 8 * delay_us + 2 * sending_us;
+        // A plan that was not checked yet may hold any number.
+        let sum = |alone_us: u64, delays: u64, sendings: u64| {
+            let travelling_us = delay_us.saturating_mul(delays);
+            alone_us.saturating_add(travelling_us).saturating_add(sending_us.saturating_mul(sendings))
+        };
+        let resend_after_us = sum(alone.pbft.resend_after.0, 8, 2);
+        let again_us = resend_after_us.saturating_mul(links.repeats(n));
         Waits {
             // The slowest vote is at most a round trip behind the fastest.
-            fast_wait_us: alone.fast_wait.0 + 2 * delay_us + sending_us,
+            fast_wait_us: sum(alone.fast_wait.0, 2, 1),
             // A slot takes five delays through a communication node …
-            fallback_after_us: alone.fallback_after.0 + 6 * delay_us + sending_us,
+            fallback_after_us: sum(alone.fallback_after.0, 6, 1),
             // … and what is sent again should not overtake what is under way.
             resend_after_us,
             // Longer than the fallback and all that follows it, and than what has to
             // be sent again.
-            request_after_us: alone.pbft.request_after.0
-                + 16 * delay_us
-                + 2 * sending_us
-                + links.repeats(n) * resend_after_us,
+            request_after_us: sum(alone.pbft.request_after.0, 16, 2).saturating_add(again_us),
         }
     }
 
@@ -104,7 +107,7 @@ impl Waits {
     /// commander, whose successor serves within two request timers; not longer, because
     /// every undecided request costs as much time.
     pub fn request_timeout(&self) -> Duration {
-        Duration::from_micros(3 * self.request_after_us)
+        Duration::from_micros(self.request_after_us.saturating_mul(3))
     }
 }
 
