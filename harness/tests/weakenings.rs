@@ -193,7 +193,7 @@ fn cases() -> Vec<Case> {
         case(FallbackNeverTriggered, Ccro, Bias::FixedSilence, 0),
         case(NothingSentAgain, Pbft, Bias::Hostile, 4),
         case(ChunkNotChecked, Pbft, Bias::LeftBehind, 2),
-        case(ServerKeepsItsTurn, Pbft, Bias::LeftBehind, 10_000_004),
+        case(ServerKeepsItsTurn, Pbft, Bias::LeftBehind, 7),
         case(DivergenceNotNoticed, Ccro, Bias::LeftBehind, 0),
     ]
 }
