@@ -48,7 +48,7 @@ pub use mark::{Mark, Path, Phase, ViewMark};
 pub use observe::{Content, Observation, Observer};
 pub use protocol::{Context, Effect, Input, Protocol, Reading, Status, To, ViewStatus};
 pub use record::Recorder;
-pub use reply::{Reply, ReplyBundle, ReplyCollector};
+pub use reply::{Reply, ReplyBundle};
 pub use request::{Batch, Bundle, Operation, Output, Request};
 pub use snapshot::{Chunk, Extent, ProvenChunk, Snapshot};
 pub use votes::{Tallied, VoteSet};

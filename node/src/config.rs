@@ -33,6 +33,9 @@ pub struct NodeConfig {
     pub batch_max: usize,
     /// How long the gateway waits for a decision, in microseconds.
     pub timeout_us: u64,
+    /// After how long without an answer the gateway hands a request to its replica again,
+    /// in microseconds; each further time after twice as long.
+    pub remind_after_us: u64,
     /// What the network does to this node's messages, at the start.
     pub link: LinkConditions,
     /// How messages are written on the peer links.
@@ -134,6 +137,10 @@ impl NodeConfig {
         ensure!(self.max_clients > 0, "max_clients is 0; nobody could ask this node for anything");
         ensure!(self.read_limit_us > 0, "read_limit_us is 0; no request could come in time");
         ensure!(self.timeout_us > 0, "timeout_us is 0; no request could ever be decided in time");
+        ensure!(
+            self.remind_after_us > 0,
+            "remind_after_us is 0; every request would be handed over without end"
+        );
         self.link.check(&self.cluster)?;
         let keyring = Keyring::new(&self.public_keys).context("cannot read the cluster's public keys")?;
         let proof = b"this key is this node's";

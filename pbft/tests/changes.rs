@@ -74,7 +74,7 @@ fn service_is_back_within_two_request_timers() {
 fn a_commander_that_serves_only_some_costs_request_timers() {
     for served in ["partial=2", "partial=3", "partial=2;3"] {
         let mut world = world(4, 1, &[(0, served)], Network::default());
-        world.set_reminder_us(1000 * SECOND);
+        world.set_remind_after_us(1000 * SECOND);
         let timer = Config::for_cluster(4).request_after.0;
         for request in 0..5 {
             world.submit(ReplicaId(1), &[request]);

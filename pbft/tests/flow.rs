@@ -2,9 +2,11 @@
 
 use adversary::Behaviour;
 use apps::OpaqueLog;
-use kernel::{Cluster, ClusterId, Path, ReplicaId, View};
+use kernel::{Cluster, ClusterId, Content, Observation, Path, ReplicaId, View};
 use pbft::{Config, Replica};
 use sim::{Network, Setup, World};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 const SECOND: u64 = 1_000_000;
 
@@ -46,6 +48,39 @@ fn a_decision_takes_three_delays_and_the_reply_one() {
     drive(&mut world, 0, 1);
     // PRE-PREPARE, PREPARE, COMMIT; the commander's own reply and one more.
     assert_eq!(world.accepted()[0].at_us, 400);
+}
+
+#[test]
+fn lost_replies_come_again_with_the_reminders() {
+    const REMIND_AFTER: u64 = SECOND / 2;
+    // Loses the first replies to node 0, and those to its first reminders.
+    let run = |lost: &[u64]| {
+        let mut world = world(4, 1, Network::default(), &[]);
+        world.set_remind_after_us(REMIND_AFTER);
+        lost.iter().for_each(|copy| world.lose_copy(*copy));
+        let replies = Rc::new(RefCell::new(Vec::new()));
+        let notes = Rc::clone(&replies);
+        world.observe_all(Box::new(move |_, _, observation| {
+            if let Observation::Departed { copy, content: Content::Reply(_), .. } = observation {
+                notes.borrow_mut().push(copy);
+            }
+        }));
+        world.submit(ReplicaId(0), b"a");
+        world.run(20 * SECOND);
+        world.judge().unwrap();
+        let accepted_us = world.accepted()[0].at_us;
+        (accepted_us, replies.take())
+    };
+    let mut lost = Vec::new();
+    let mut due_us = 0;
+    for wait in [1, 2, 4, 8, 8] {
+        // What else is sent until then is the same, as are the ordinals of its copies.
+        let (_, replies) = run(&lost);
+        lost.extend(&replies[lost.len()..lost.len() + 3]);
+        due_us += wait * REMIND_AFTER;
+        let (accepted_us, _) = run(&lost);
+        assert!((due_us..due_us + 1_000).contains(&accepted_us), "{accepted_us} us, due at {due_us} us");
+    }
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Clients of the cluster: requests, sessions, and results accepted.
 
-use crate::trace::Outcome;
-use kernel::{Operation, ReplicaId, ReplyBundle, ReplyCollector, Request, SessionId};
-use std::collections::HashMap;
+use client::{Sessions, Submissions};
+use kernel::{Cluster, Operation, ReplicaId};
 
 /// Clients that ask by themselves, in virtual time.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,32 +33,28 @@ pub enum Pace {
     },
 }
 
-/// A request that waits for its result.
-#[derive(Clone, Debug)]
-struct Waiting {
-    request: usize,
-    collector: ReplyCollector,
-    of_load: bool,
+/// What the simulation keeps of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Its number.
+    pub(crate) request: usize,
+    pub(crate) of_load: bool,
+}
+
+/// The clients' side of a node.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) sessions: Sessions<Asked>,
+    pub(crate) submissions: Submissions,
+    /// For when an alarm is set.
+    pub(crate) alarm_ns: Option<u64>,
 }
 
 /// The clients of all gateways.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    replies_needed: usize,
-    // Never iterated over, so its order does not matter.
-    waiting: HashMap<(SessionId, u64), Waiting>,
-    next_session: u64,
     gateways: Vec<Gateway>,
     pub(crate) load: Option<LoadRun>,
-}
-
-/// A node's clients' side.
-#[derive(Clone, Debug, Default)]
-struct Gateway {
-    /// Sessions without a request in flight, and the counter of their next.
-    free: Vec<(SessionId, u64)>,
-    /// Requests that came since the last bundle.
-    unbundled: Vec<Request>,
 }
 
 /// How far a load has got.
@@ -71,95 +66,25 @@ pub(crate) struct LoadRun {
     pub(crate) over: u64,
 }
 
-/// A result that was just accepted.
-pub(crate) struct Accepted {
-    pub(crate) outcome: Outcome,
-    pub(crate) gateway: ReplicaId,
-    pub(crate) of_load: bool,
-}
-
 impl Clients {
-    pub(crate) fn new(n: u16, replies_needed: usize) -> Clients {
-        Clients {
-            replies_needed,
-            waiting: HashMap::new(),
-            next_session: 0,
-            gateways: vec![Gateway::default(); usize::from(n)],
-            load: None,
+    pub(crate) fn new(cluster: &Cluster, replies_needed: usize, remind_after_ns: u64) -> Clients {
+        let gateway = |id| Gateway {
+            sessions: Sessions::new(id, replies_needed, 0, remind_after_ns),
+            submissions: Submissions::default(),
+            alarm_ns: None,
+        };
+        Clients { gateways: cluster.replicas().map(gateway).collect(), load: None }
+    }
+
+    pub(crate) fn at(&mut self, gateway: ReplicaId) -> &mut Gateway {
+        &mut self.gateways[usize::from(gateway.0)]
+    }
+
+    /// Another wait for a reminder, from now on.
+    pub(crate) fn set_remind_after(&mut self, remind_after_ns: u64) {
+        for gateway in &mut self.gateways {
+            gateway.sessions.set_remind_after(remind_after_ns);
         }
-    }
-
-    /// A session that was never used before.
-    pub(crate) fn new_session(&mut self, gateway: ReplicaId) -> SessionId {
-        self.next_session += 1;
-        SessionId { gateway, number: self.next_session - 1 }
-    }
-
-    /// A session of the gateway that has no request in flight, and its counter.
-    pub(crate) fn free_session(&mut self, gateway: ReplicaId) -> (SessionId, u64) {
-        match self.gateways[usize::from(gateway.0)].free.pop() {
-            Some(free) => free,
-            None => (self.new_session(gateway), 1),
-        }
-    }
-
-    /// Waits for the result of a request.
-    pub(crate) fn expect(&mut self, request: usize, session: SessionId, counter: u64, of_load: bool) {
-        let collector = ReplyCollector::new(self.replies_needed);
-        self.waiting.insert((session, counter), Waiting { request, collector, of_load });
-    }
-
-    pub(crate) fn awaits(&self, session: SessionId, counter: u64) -> bool {
-        self.waiting.contains_key(&(session, counter))
-    }
-
-    /// The number of a request that is not answered yet.
-    pub(crate) fn number(&self, session: SessionId, counter: u64) -> Option<usize> {
-        self.waiting.get(&(session, counter)).map(|waiting| waiting.request)
-    }
-
-    /// Keeps a request for the gateway's next bundle. True if it is the first.
-    pub(crate) fn hold(&mut self, request: Request) -> bool {
-        let unbundled = &mut self.gateways[usize::from(request.session.gateway.0)].unbundled;
-        unbundled.push(request);
-        unbundled.len() == 1
-    }
-
-    /// The requests for the gateway's next bundle.
-    pub(crate) fn take_held(&mut self, gateway: ReplicaId) -> Vec<Request> {
-        std::mem::take(&mut self.gateways[usize::from(gateway.0)].unbundled)
-    }
-
-    /// Counts the replies of a bundle whose signature holds.
-    pub(crate) fn count(&mut self, bundle: &ReplyBundle, at_us: u64) -> Vec<Accepted> {
-        let mut accepted = Vec::new();
-        for reply in &bundle.replies {
-            let key = (reply.session, reply.counter);
-            let Some(waiting) =
-                self.waiting.get_mut(&key).filter(|_| reply.session.gateway == bundle.gateway)
-            else {
-                continue;
-            };
-            let Some(result) = waiting.collector.add(bundle.replica, &reply.result) else {
-                continue;
-            };
-            let result = String::from_utf8_lossy(&result.0).into_owned();
-            let (seq, view) = (bundle.seq, bundle.view);
-            let outcome = Outcome { request: waiting.request, result, seq, view, at_us };
-            accepted.push(Accepted { outcome, gateway: bundle.gateway, of_load: waiting.of_load });
-            self.waiting.remove(&key);
-            let (session, counter) = key;
-            self.gateways[usize::from(session.gateway.0)].free.push((session, counter + 1));
-        }
-        accepted
-    }
-
-    /// A client of the load gives up on a request, unless it has its answer. Its
-    /// session stays aside: the request may still be executed.
-    pub(crate) fn give_up(&mut self, session: SessionId, counter: u64) -> Option<usize> {
-        let waiting = self.waiting.get_mut(&(session, counter)).filter(|waiting| waiting.of_load)?;
-        waiting.of_load = false;
-        Some(waiting.request)
     }
 }
 

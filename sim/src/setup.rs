@@ -27,9 +27,9 @@ pub struct Setup {
     /// Most requests that a gateway puts into one bundle, of those that its clients
     /// asked for while it was busy.
     pub bundle_max: usize,
-    /// How long clients wait before their gateway submits their requests once
-    /// more, in microseconds.
-    pub reminder_us: u64,
+    /// After how long without an answer a gateway hands a request to its replica again,
+    /// in microseconds; each further time after twice as long.
+    pub remind_after_us: u64,
 }
 
 /// What signatures are made of.
@@ -66,7 +66,7 @@ impl Setup {
             costs: Costs::default(),
             record: false,
             bundle_max: 256,
-            reminder_us: 1_000_000,
+            remind_after_us: 1_000_000,
         }
     }
 }

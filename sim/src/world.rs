@@ -18,15 +18,15 @@ use crate::server::Servers;
 use crate::setup::{Memory, Setup, Signatures};
 use crate::trace::{Change, Executed, Lifecycle, Stamped, Trace};
 use adversary::{Adversary, Behaviour};
+use gateways::Session;
 pub use interventions::Intervention;
 use iteration::Iteration;
 use kernel::{
-    Admission, Bundle, Cluster, Context, Effect, Input, Keyring, Mark, Micros, Observation, Operation, Path,
-    Protocol, Rejection, ReplicaId, ReplyBundle, SeededChoice, SessionId, Signer, Verified, Wire as _,
+    Admission, Cluster, Context, Effect, Input, Keyring, Mark, Micros, Observation, Operation, Path,
+    Protocol, Rejection, ReplicaId, ReplyBundle, SeededChoice, Signer, Verified, Wire as _,
 };
 use observing::Observing;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 type Timer<P> = <Adversary<P> as Protocol>::Timer;
 
@@ -47,18 +47,14 @@ pub(crate) enum Envelope<P: Protocol> {
     },
     /// A gateway hands over what its clients asked since the last time.
     Bundle,
-    /// A gateway hands a bundle over once more, if it is not answered.
-    Remind(Arc<Bundle>),
+    /// A gateway looks which requests wait for too long.
+    Alarm,
     Expire {
         timer: Timer<P>,
         generation: u64,
     },
     /// The next request of the load is due at this gateway.
     Due,
-    GiveUp {
-        session: SessionId,
-        counter: u64,
-    },
     /// The node has done its work.
     Done,
     /// The user of the world intervenes.
@@ -136,7 +132,6 @@ pub struct World<P: Protocol> {
     record: bool,
     costs: Costs,
     bundle_max: usize,
-    reminder_ns: u64,
     now_ns: u64,
     load_began_ns: u64,
     generations: u64,
@@ -184,7 +179,7 @@ impl<P: Protocol> World<P> {
             servers: Servers::new(cluster.n, setup.costs.cores),
             links,
             choose: SeededChoice::new(seed),
-            clients: Clients::new(cluster.n, setup.replies_needed),
+            clients: Clients::new(&cluster, setup.replies_needed, setup.remind_after_us.saturating_mul(1000)),
             counts: Counts::new(cluster.n),
             roles: Roles::default(),
             paths: BTreeMap::new(),
@@ -194,7 +189,6 @@ impl<P: Protocol> World<P> {
             record: setup.record,
             costs: setup.costs,
             bundle_max: setup.bundle_max.max(1),
-            reminder_ns: setup.reminder_us * 1000,
             now_ns: 0,
             load_began_ns: 0,
             generations: 0,
@@ -248,24 +242,19 @@ impl<P: Protocol> World<P> {
     /// Clients of `gateway` ask for operations that travel in one bundle, each
     /// in a session of its own. Returns the first request's number.
     pub fn submit_all(&mut self, gateway: ReplicaId, operations: &[&[u8]]) -> usize {
-        let sessions = operations.iter().map(|_| (self.clients.new_session(gateway), 1)).collect();
-        self.ask(gateway, sessions, operations)
+        self.ask(gateway, Session::New, operations)
     }
 
     /// The same, in sessions that were used before where the gateway has such
     /// without a request in flight: their counters go on.
     pub fn submit_again(&mut self, gateway: ReplicaId, operations: &[&[u8]]) -> usize {
-        let sessions = operations.iter().map(|_| self.clients.free_session(gateway)).collect();
-        self.ask(gateway, sessions, operations)
+        self.ask(gateway, Session::Free, operations)
     }
 
-    fn ask(&mut self, gateway: ReplicaId, sessions: Vec<(SessionId, u64)>, operations: &[&[u8]]) -> usize {
+    fn ask(&mut self, gateway: ReplicaId, session: Session, operations: &[&[u8]]) -> usize {
         let first = self.trace.submitted.len();
-        let at_us = self.now_us();
-        let asked = sessions.into_iter().zip(operations);
-        let requests = asked
-            .map(|(session, bytes)| self.request(session, Operation::new(bytes), at_us, false))
-            .collect();
+        let open = |bytes: &&[u8]| self.open(gateway, session, Operation::new(bytes), None);
+        let requests = operations.iter().map(open).collect();
         self.take_in(gateway, requests);
         first
     }
@@ -290,10 +279,9 @@ impl<P: Protocol> World<P> {
         self.now_ns = end_ns;
     }
 
-    /// After how long gateways hand requests over once more, of those that come from now
-    /// on.
-    pub fn set_reminder_us(&mut self, reminder_us: u64) {
-        self.reminder_ns = reminder_us * 1000;
+    /// After how long gateways hand requests over again, of those that come from now on.
+    pub fn set_remind_after_us(&mut self, remind_after_us: u64) {
+        self.clients.set_remind_after(remind_after_us.saturating_mul(1000));
     }
 
     /// Runs until `done` says so, and at most so long. Says whether it did.
@@ -324,7 +312,7 @@ impl<P: Protocol> World<P> {
         for envelope in self.servers.clear(id) {
             self.drop_copy(envelope);
         }
-        self.clients.take_held(id);
+        self.clients.at(id).submissions.clear();
     }
 
     /// Starts a replica again, without what it knew. Its behaviours stay.
@@ -425,9 +413,9 @@ impl<P: Protocol> World<P> {
                 self.process(to, key);
             }
             Envelope::Intervene(_) => self.handle_envelope(to, key),
-            // These are its clients', who are elsewhere.
-            Envelope::Due | Envelope::GiveUp { .. } => self.handle_envelope(to, key),
-            Envelope::Remind(_) if node.down => self.handle_envelope(to, key),
+            // Its clients are elsewhere.
+            Envelope::Due => self.handle_envelope(to, key),
+            Envelope::Alarm if node.down => self.handle_envelope(to, key),
             _ => self.process(to, key),
         }
     }
@@ -478,12 +466,8 @@ impl<P: Protocol> World<P> {
                 }
                 self.take_reply(to, from, &bundle);
             }
-            Envelope::Bundle => {
-                for requests in self.clients.take_held(to).chunks(self.bundle_max) {
-                    self.hand_over(to, requests.to_vec());
-                }
-            }
-            Envelope::Remind(bundle) => self.remind(to, bundle),
+            Envelope::Bundle => self.bundle(to),
+            Envelope::Alarm => self.ring(to),
             Envelope::Expire { timer, generation } => {
                 let node = &mut self.nodes[usize::from(to.0)];
                 if node.timers.get(&timer) == Some(&generation) {
@@ -493,7 +477,6 @@ impl<P: Protocol> World<P> {
             }
             Envelope::Intervene(intervention) => self.intervene(*intervention),
             Envelope::Due => self.next_request(to),
-            Envelope::GiveUp { session, counter } => self.give_up(session, counter),
         }
     }
 

@@ -186,17 +186,18 @@ fn work_occupies_a_node_and_what_comes_meanwhile_waits() {
 }
 
 #[test]
-fn what_a_node_handles_in_one_turn_is_read_and_sent_together() {
+fn what_a_node_handles_in_one_iteration_is_read_and_sent_together() {
     let iteration = IterationCosts { per_iteration_us: 2.0, per_chunk_us: 5.0, ..IterationCosts::default() };
     let costs = Costs { sign_us: 50.0, per_message_us: 10.0, iteration: Some(iteration), ..Costs::default() };
     let mut world = world_of(Setup { costs, ..setup(3, Network::constant(100)) });
     world.submit(ReplicaId(0), b"a");
     world.run(10_000);
-    // Every turn 2 us. Two signatures (100), both PINGs (20), and only then the links
+    // Every iteration 2 us; the second one brings no more requests and bundles those of
+    // the first. Two signatures (100), both PINGs (20), and only then the links
     // are written to, 5 us each. A PONG leaves after 15 us of reading and 15 of
     // writing. While node 0 reads the first one the second one comes.
-    assert_eq!(heard(&world), [(227, 1, 0), (232, 2, 0), (359, 0, 1), (376, 0, 2)]);
-    assert_eq!(world.worked_us(), 132 + 2 * 32 + 2 * 17);
+    assert_eq!(heard(&world), [(229, 1, 0), (234, 2, 0), (361, 0, 1), (378, 0, 2)]);
+    assert_eq!(world.worked_us(), 134 + 2 * 32 + 2 * 17);
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl ClusterSpec {
                 max_data_bytes: MAX_PAYLOAD_BYTES,
                 max_clients: limits::max_clients(self.placement, self.nodes, limits::descriptor_limit()),
                 read_limit_us: node::DEFAULT_READ_LIMIT_US,
+                remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
                 settle_us: self.options.pbft(self.nodes).resend_after.0,
                 shares_process: self.placement == Placement::Tasks,
             },

@@ -109,6 +109,13 @@ impl Waits {
     pub fn request_timeout(&self) -> Duration {
         Duration::from_micros(self.request_after_us.saturating_mul(3))
     }
+
+    /// After how long without an answer a gateway hands a request to its replica again: a
+    /// commander that is dead is replaced by then. At most half of what its client
+    /// waits, so that there is time for an answer.
+    pub fn remind_after_us(&self, timeout_us: u64) -> u64 {
+        (self.request_after_us.saturating_mul(3) / 2).min(timeout_us / 2).max(1)
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +139,13 @@ mod tests {
         assert_eq!(waits(4, Links::uniform(200_000, 0.0)), [406_000, 1_260_000, 1_780_000, 3_600_000]);
         let timeout = Waits::suiting(4, &Links::uniform(200_000, 0.0)).request_timeout();
         assert_eq!(timeout, Duration::from_millis(10_800));
+    }
+
+    #[test]
+    fn reminders_follow_the_request_timer_and_not_the_patience_of_clients() {
+        let waits = Waits::suiting(4, &Links::default());
+        let [short, usual, long] = [300_000, 1_200_000, 60_000_000].map(|us| waits.remind_after_us(us));
+        assert_eq!([short, usual, long], [150_000, 600_000, 600_000]);
     }
 
     #[test]

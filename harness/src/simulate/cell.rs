@@ -136,8 +136,7 @@ impl Job {
             signatures: self.signatures,
             costs: self.costs,
             bundle_max: self.cell.batch,
-            // As a real gateway: once more at half the timeout.
-            reminder_us: (self.timeout_us / 2).max(1),
+            remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
             ..Setup::new(cluster, self.seed)
         }
     }

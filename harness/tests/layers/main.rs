@@ -11,14 +11,15 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use graph::{arrows, circle};
 
 /// Each crate and what it may depend on; everything else is a wrong arrow.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("kernel", &[]),
     ("pbft", &["kernel"]),
     ("ccro", &["kernel", "pbft"]),
     ("apps", &["kernel"]),
+    ("client", &["kernel"]),
     ("adversary", &["kernel"]),
-    ("sim", &["kernel", "adversary"]),
-    ("node", &["kernel", "adversary"]),
+    ("sim", &["kernel", "client", "adversary"]),
+    ("node", &["kernel", "client", "adversary"]),
     ("harness", &["kernel", "pbft", "ccro", "apps", "adversary", "sim", "node"]),
 ];
 

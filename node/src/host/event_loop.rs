@@ -231,7 +231,8 @@ impl<P: Protocol> EventLoop<P> {
         let now = now_ns();
         let node = Rc::clone(&self.node);
         let extension = |wait_ns, before| node.extension_ns(wait_ns, before);
-        while let Some(bundle) = { node.gateway.borrow_mut().overdue(now, extension) } {
+        let overdue = || node.gateway.borrow_mut().overdue(now, node.carried(), extension);
+        while let Some(bundle) = overdue() {
             self.step(Input::Submit(bundle));
         }
     }

@@ -1,7 +1,7 @@
 //! What the tasks of one node share, grouped by who writes it.
 
 use super::counters::{ArrivalCounters, CounterReport, Counters};
-use super::gateway::{Busy, Gateway, Outcome, first_session_now};
+use super::gateway::{Gateway, Outcome, first_session_now};
 use super::inbox::{Inbox, Incoming};
 use super::reported_tallies::ReportedTallies;
 use super::slot_log::{LogReport, SLOTS_KEPT, SlotLog};
@@ -12,6 +12,7 @@ use crate::links::outgoing::Link;
 use crate::process::{process_cpu_us, process_memory_bytes};
 use crate::tally::Tally;
 use adversary::{Adversary, Behaviour};
+use client::Busy;
 use kernel::{Admission, Keyring, Micros, Operation, Path, Protocol, ReplicaId, Seq, Signer, Status};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -67,8 +68,13 @@ impl<P: Protocol> Node<P> {
         let carried = Rc::<Carried>::default();
         let link = |id| (id != config.id).then(|| Rc::new(Link::new(Rc::clone(&carried))));
         let links = config.cluster.replicas().map(link).collect();
-        let timeout_ns = config.timeout_us.saturating_mul(1000);
-        let replies_needed = config.faulty_tolerated + 1;
+        let gateway = Gateway::new(
+            config.id,
+            config.faulty_tolerated + 1,
+            config.timeout_us.saturating_mul(1000),
+            config.remind_after_us.saturating_mul(1000),
+            first_session_now(),
+        );
         Node {
             signer: Signer::new(config.id, &config.secret),
             links,
@@ -86,7 +92,7 @@ impl<P: Protocol> Node<P> {
                 new_behaviours: RefCell::default(),
                 behaviours_set: Notify::new(),
             },
-            gateway: RefCell::new(Gateway::new(config.id, replies_needed, timeout_ns, first_session_now())),
+            gateway: RefCell::new(gateway),
             wake: Notify::new(),
             started_ns: now_ns(),
             config,

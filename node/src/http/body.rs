@@ -3,8 +3,8 @@
 use super::interface::Interface;
 use super::response::Refusal;
 use super::unfinished::Unfinished;
-use crate::host::gateway::MAX_IN_FLIGHT_BYTES;
 use bytes::Bytes;
+use client::MAX_IN_FLIGHT_BYTES;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Incoming;

@@ -36,7 +36,7 @@ pub struct Terms {
     /// Requests that may be on their way at once.
     pub bundles: u64,
     /// After how long gateways hand requests over again, as long as anything may be lost.
-    pub reminder_us: u64,
+    pub remind_after_us: u64,
     /// When the network was well again.
     pub healed_us: u64,
     /// From when on no timer was any longer than at the start; none if that was not
@@ -46,6 +46,8 @@ pub struct Terms {
 
 /// Timers double at most so often: the request timer and the resend timer.
 const DOUBLINGS: (u32, u32) = (6, 5);
+/// A gateway's reminders likewise.
+const REMINDER_DOUBLINGS: u32 = 3;
 /// For the messages themselves, which take 100 µs each in a network that is well.
 const MESSAGES_US: u64 = 5_000;
 
@@ -61,7 +63,8 @@ impl Terms {
         let grown = |base: u64, doublings: u32| (base << doublings).min(self.healed_us + base);
         let timer = self.grown_from_us(grown(self.request_timer_us, DOUBLINGS.0));
         let resends = 2 * grown(self.resend_after_us, DOUBLINGS.1);
-        self.bundles.max(1) * (timer + resends) + self.reminder_us + MESSAGES_US
+        let reminder = grown(self.remind_after_us, REMINDER_DOUBLINGS);
+        self.bundles.max(1) * (timer + resends) + reminder + MESSAGES_US
     }
 
     fn grown_from_us(&self, timer_us: u64) -> u64 {
@@ -103,7 +106,7 @@ mod tests {
         resend_after_us: 40_000,
         failing_views: 1,
         bundles: 1,
-        reminder_us: 0,
+        remind_after_us: 0,
         healed_us: 0,
         settled_us: Some(0),
     };

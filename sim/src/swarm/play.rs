@@ -33,7 +33,7 @@ const MOST_PERIODS_BEHIND: u64 = 200;
 const SLICE_US: u64 = 20_000;
 /// After how long gateways hand requests over once more until the network has healed:
 /// replies that were lost come only then.
-const REMINDER_US: u64 = 1_000_000;
+const REMIND_AFTER_US: u64 = 1_000_000;
 
 /// Plays a schedule. An assertion of the replicas' own that fails is a violation,
 /// too.
@@ -109,7 +109,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         setup.network = schedule.network.clone();
         setup.replies_needed = (flow.tolerates)(n) + 1;
         setup.record = true;
-        setup.reminder_us = REMINDER_US;
+        setup.remind_after_us = REMIND_AFTER_US;
         let at_once = schedule.faults.iter().filter(|fault| fault.from_us == 0);
         setup.faults = at_once.map(|fault| (fault.node, fault.behaviours.clone())).collect();
         let clients = schedule.clients.iter().map(|client| Progress {
@@ -208,7 +208,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             if number == 1 {
                 self.settled_us = Some(self.world.now_us());
                 // From here on nothing may depend on it.
-                self.world.set_reminder_us(u64::from(u32::MAX));
+                self.world.set_remind_after_us(u64::from(u32::MAX));
             }
             let terms = self.terms();
             let bound_us = if number == 0 { terms.when_healed_us() } else { terms.when_settled_us() };
@@ -231,7 +231,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             resend_after_us: schedule.settings.resend_after_us,
             failing_views: (self.flow.tolerates)(schedule.nodes) as u32 + without_memory,
             bundles: schedule.clients.len() as u64,
-            reminder_us: REMINDER_US,
+            remind_after_us: REMIND_AFTER_US,
             healed_us: schedule.heal_us,
             settled_us: self.settled_us,
         }

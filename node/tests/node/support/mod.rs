@@ -87,6 +87,7 @@ impl TestCluster {
             max_data_bytes: self.setup.max_data_bytes.unwrap_or(DEFAULT_MAX_DATA_BYTES),
             max_clients: self.setup.max_clients.unwrap_or(1_000),
             read_limit_us: self.setup.read_limit_ms.map_or(DEFAULT_READ_LIMIT_US, |ms| ms * 1000),
+            remind_after_us: self.setup.timeout_ms.unwrap_or(20_000) * 500,
             settle_us: 100_000,
             shares_process: true,
         }
