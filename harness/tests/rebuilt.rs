@@ -2,7 +2,7 @@
 //! and restarts, every replica is built again from what it was given, and is equal.
 
 use adversary::{Adversary, Behaviour};
-use harness::simulate::flows::{self, Ccro, CcroPaper, Pbft};
+use flows::{Ccro, CcroPaper, Pbft};
 use kernel::record::Divergence;
 use kernel::{Cluster, ClusterId, Protocol, Recorder, ReplicaId, keys};
 use sim::swarm::{Flow, Settings, draw, inspect};

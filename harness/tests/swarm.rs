@@ -1,6 +1,6 @@
 //! The swarm, short: what `harness simulate --swarm` does for hours.
 
-use harness::simulate::flows::{self, Ccro, CcroPaper, Pbft};
+use flows::{Ccro, CcroPaper, Pbft};
 use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId};
 use sim::oracles::messages;
 use sim::swarm::schedule::Client;

@@ -7,7 +7,6 @@
 //! rows of that table. The other test replays known seeds.
 
 use adversary::Behaviour;
-use harness::simulate::flows;
 use kernel::weakening::weaken;
 use kernel::{Protocol, Weakening};
 use sim::oracles::{Property, Violation};

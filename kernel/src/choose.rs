@@ -1,7 +1,7 @@
 //! The only source of randomness.
 
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A source of decisions: seeded in a node or a simulation, enumerated in a
 /// checker.

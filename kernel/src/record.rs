@@ -30,11 +30,35 @@ pub struct Step<P: Protocol> {
 }
 
 /// A hash of a step's effects, in order: enough to notice that a rebuilt replica
-/// did something else. Comparable on one platform and one version of Rust only.
+/// did something else. The same on every platform, but not promised from one version
+/// of Rust to the next, which may change what the standard types hash.
 pub fn hash_of<P: Protocol>(effects: &[Effect<P>]) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
+    let mut hasher = PortableHasher(blake3::Hasher::new());
     effects.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Hashes lengths and other numbers of a pointer's width as 64 bits. (Bytes come in the
+/// order of the machine: little-endian wherever this runs.)
+struct PortableHasher(blake3::Hasher);
+
+impl Hasher for PortableHasher {
+    fn finish(&self) -> u64 {
+        let hash = self.0.finalize();
+        u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight of 32 bytes"))
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as i64 as u64);
+    }
 }
 
 /// A replica that could not be rebuilt as it was.

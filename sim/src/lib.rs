@@ -13,9 +13,10 @@
 //! | `clients` | requests, sessions and results; clients that ask by themselves |
 //! | `trace`, `counts`, `digest` | what happened: for judges, in numbers, in one hash |
 //! | [`oracles`] | one property each, judged from a trace |
-//! | [`checker`] | every interleaving of small scopes |
+//! | `checker` | every interleaving of small scopes; not in WebAssembly, which has no threads |
 //! | [`swarm`] | worlds drawn from seeds, and what is left of those that break a property |
 
+#[cfg(not(target_family = "wasm"))]
 pub mod checker;
 mod clients;
 mod costs;

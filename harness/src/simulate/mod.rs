@@ -3,7 +3,6 @@
 
 pub mod all;
 pub mod cell;
-pub mod flows;
 pub mod memory;
 mod print;
 pub mod rows;

@@ -10,7 +10,6 @@ use kernel::Protocol;
 use sim::oracles::{Property, Violation};
 use sim::swarm::{Finding, Flow, Hunt, Schedule, draw, play, shrink};
 
-use super::flows;
 use crate::base::console;
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, UNSAFE};
 use crate::base::progress::ProgressLine;

@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use graph::{arrows, circle};
 
 /// Each crate and what it may depend on; everything else is a wrong arrow.
-const CRATES: [(&str, &[&str]); 9] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("kernel", &[]),
     ("pbft", &["kernel"]),
     ("ccro", &["kernel", "pbft"]),
@@ -19,8 +19,10 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("client", &["kernel"]),
     ("adversary", &["kernel"]),
     ("sim", &["kernel", "client", "adversary"]),
+    ("flows", &["kernel", "pbft", "ccro", "apps", "sim"]),
+    ("digests", &["kernel", "sim", "flows"]),
     ("node", &["kernel", "client", "adversary"]),
-    ("harness", &["kernel", "pbft", "ccro", "apps", "adversary", "sim", "node"]),
+    ("harness", &["kernel", "pbft", "ccro", "apps", "adversary", "sim", "flows", "node"]),
 ];
 
 /// Each folder of `harness` and what it may use, from the top to the bottom.

@@ -1,4 +1,5 @@
-//! The flows as the swarm plays them.
+//! The flows that can be compared, as the simulator and its swarm play them: each protocol
+//! with the application that it replicates.
 
 use apps::OpaqueLog;
 use kernel::{Application, Micros, Seq};
