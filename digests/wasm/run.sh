@@ -43,7 +43,7 @@ add_target() {
 # Installs packages without removing any: rustc-web conflicts with Debian's rustc.
 add_packages() {
     command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && apt-get update -qq &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove "$@"
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove "$@" >/dev/null
 }
 
 find_compiler() {
@@ -74,6 +74,6 @@ export CARGO_TARGET_DIR=target/wasm
 cargo build -p digests --target "$target" --locked "${build_std[@]}" \
     --config profile.dev.debug=0 --config 'profile.dev.package."*".opt-level=1'
 
-command -v node >/dev/null || { "$install" && add_packages nodejs; } ||
+command -v node >/dev/null || { "$install" && add_packages nodejs && command -v node >/dev/null; } ||
     skip "the digests are not compared in WebAssembly: node.js is not installed; apt-get install nodejs"
 node digests/wasm/check.mjs "$CARGO_TARGET_DIR/$target/debug/digests.wasm"
