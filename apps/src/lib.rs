@@ -1,5 +1,23 @@
 //! What consensus replicates.
+//!
+//! | application | operations | state |
+//! | --- | --- | --- |
+//! | [`OpaqueLog`] | any bytes | length and hash chain of a log |
+//! | [`KvStore`] | [`KvOperation`]: get, put, delete, compare-and-swap, list by prefix | keys and values |
+//! | [`Bank`] | [`BankOperation`]: open, deposit, withdraw, transfer, balance | accounts with whole amounts |
+//!
+//! [`Service`] is any of them, chosen by [`AppName`]. Operations and results have one
+//! canonical encoding (postcard): bytes that are not what the encoder writes are refused,
+//! by an answer that all replicas give alike.
 
+mod bank;
+mod codec;
+mod kv;
 mod opaque;
+mod service;
+mod table;
 
+pub use bank::{Bank, BankOperation, BankOutput, BankRefusal, MAX_ACCOUNT_BYTES};
+pub use kv::{KvOperation, KvOutput, KvRefusal, KvStore, MAX_KEY_BYTES, MAX_LISTED, MAX_VALUE_BYTES};
 pub use opaque::OpaqueLog;
+pub use service::{AppName, Service, UnknownApp};

@@ -49,6 +49,35 @@ impl Chunk {
     }
 }
 
+/// The chunks of a part of a state, as long as it does not change. They follow from that
+/// part, so they make no difference between two states.
+#[derive(Clone, Debug, Default)]
+pub struct CachedChunks(Option<Vec<Chunk>>);
+
+impl CachedChunks {
+    /// The part has changed.
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// The chunks, written anew by `write` if the part has changed since they were.
+    pub fn get_or_write(&mut self, write: impl FnOnce() -> Vec<Chunk>) -> &[Chunk] {
+        self.0.get_or_insert_with(write)
+    }
+}
+
+impl PartialEq for CachedChunks {
+    fn eq(&self, _: &CachedChunks) -> bool {
+        true
+    }
+}
+
+impl Eq for CachedChunks {}
+
+impl Hash for CachedChunks {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 /// How much there is of a state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Extent {

@@ -1,10 +1,9 @@
 //! The session table: the last request of every client session, and what became of it.
 //! It is part of the state that replicas agree on.
 
-use kernel::{Chunk, Output, ReplicaId, Seq};
+use kernel::{CachedChunks, Chunk, Output, ReplicaId, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
 
 /// A gateway has at most so many sessions; beyond, its oldest is forgotten, on
 /// all replicas alike.
@@ -38,24 +37,7 @@ struct Gateway {
 struct Page {
     /// By session number.
     answers: BTreeMap<u64, Answer>,
-    chunks: Cache,
-}
-
-/// The chunks of a page, as long as it does not change. They follow from the page, so
-/// they make no difference between two.
-#[derive(Clone, Debug, Default)]
-struct Cache(Option<Vec<Chunk>>);
-
-impl PartialEq for Cache {
-    fn eq(&self, _: &Cache) -> bool {
-        true
-    }
-}
-
-impl Eq for Cache {}
-
-impl Hash for Cache {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
+    chunks: CachedChunks,
 }
 
 fn page_of(session: u64) -> u64 {
@@ -72,7 +54,7 @@ impl Sessions {
     pub(crate) fn insert(&mut self, gateway: ReplicaId, session: u64, answer: Answer) {
         let gateway = self.gateways.entry(gateway).or_default();
         let page = gateway.pages.entry(page_of(session)).or_default();
-        page.chunks = Cache(None);
+        page.chunks.clear();
         if page.answers.insert(session, answer).is_none() {
             gateway.sessions += 1;
         }
@@ -87,7 +69,7 @@ impl Sessions {
             && let Some(mut oldest) = gateway.pages.first_entry()
         {
             let page = oldest.get_mut();
-            page.chunks = Cache(None);
+            page.chunks.clear();
             page.answers.pop_first();
             gateway.sessions -= 1;
             if page.answers.is_empty() {
@@ -106,7 +88,7 @@ impl Sessions {
         let mut chunks = Vec::new();
         for (gateway, of_gateway) in &mut self.gateways {
             for page in of_gateway.pages.values_mut() {
-                let written = page.chunks.0.get_or_insert_with(|| {
+                let written = page.chunks.get_or_write(|| {
                     let fields = (gateway, &page.answers);
                     Chunk::cut(&postcard::to_stdvec(&fields).expect("sessions are plain data"))
                 });
