@@ -1,5 +1,6 @@
 //! What a node is told at start.
 
+use ::apps::AppName;
 use anyhow::{Context as _, bail, ensure};
 use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Claim, Cluster, Keyring, ReplicaId, Signer};
@@ -27,6 +28,8 @@ pub struct NodeConfig {
     pub public_keys: Vec<PublicKey>,
     /// Everyone's listen address, by id.
     pub addresses: Vec<SocketAddr>,
+    /// What is replicated.
+    pub app: AppName,
     /// The flow's `f`: the gateway accepts a result on `f+1` matching replies.
     pub faulty_tolerated: usize,
     /// A gateway's bundle never holds more requests than this.

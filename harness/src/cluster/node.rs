@@ -6,7 +6,7 @@ use std::io::{BufRead, Read, Write, stdin, stdout};
 
 use adversary::{Adversary, Behaviour};
 use anyhow::{Context, Result};
-use apps::OpaqueLog;
+use apps::Service;
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
 
@@ -53,17 +53,17 @@ pub async fn run_node(
     match protocol {
         ProtocolName::Pbft => {
             let new = if lost { pbft::Replica::recovering } else { pbft::Replica::new };
-            let replica = new(options.pbft(n), OpaqueLog::default());
+            let replica = new(options.pbft(n), Service::new(config.app));
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::Ccro => {
             let new = if lost { ccro::Replica::recovering } else { ccro::Replica::new };
-            let replica = new(options.ccro(n), OpaqueLog::default());
+            let replica = new(options.ccro(n), Service::new(config.app));
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
         ProtocolName::CcroPaper => {
             let new = if lost { ccro::paper::Replica::recovering } else { ccro::paper::Replica::new };
-            let replica = new(&options.pbft(n), OpaqueLog::default());
+            let replica = new(&options.pbft(n), Service::new(config.app));
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
     }

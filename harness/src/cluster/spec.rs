@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use apps::AppName;
 use kernel::{Cluster as Identity, ClusterId, ReplicaId};
 use node::{Encoding, LinkConditions, NodeConfig};
 
@@ -20,6 +21,8 @@ pub struct ClusterSpec {
     pub protocol: ProtocolName,
     /// Number of nodes.
     pub nodes: u16,
+    /// What is replicated.
+    pub app: AppName,
     /// Who is faulty, and how.
     pub faults: Assignment,
     /// The replicas' settings.
@@ -48,6 +51,7 @@ impl ClusterSpec {
         ClusterSpec {
             protocol: cell.protocol,
             nodes: cell.nodes,
+            app: plan.app,
             faults: cell.faults.clone(),
             options: plan.options(cell, &Links::uniform(cell.link_delay_us, cell.link_loss)),
             timeout_us: plan.timeout_us(),
@@ -84,6 +88,7 @@ impl ClusterSpec {
                 secret: *secret,
                 public_keys: public_keys.clone(),
                 addresses: addresses.to_vec(),
+                app: self.app,
                 faulty_tolerated: self.protocol.tolerates(self.nodes),
                 batch_max: self.options.batch_max,
                 timeout_us: self.timeout_us,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use apps::AppName;
 use kernel::{Choose, SeededChoice};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub name: String,
     /// `pbft`, `ccro`, `ccro-paper`.
     pub protocols: Vec<ProtocolName>,
+    /// What is replicated: `opaque`, `kv` or `bank`.
+    pub app: AppName,
     /// Cluster sizes.
     pub nodes: Vec<u16>,
     /// Scenarios such as `none`, `offline:1`, `offline:f`, `malicious:1+delay=5ms@2`.
@@ -105,6 +108,7 @@ impl Default for Plan {
         Plan {
             name: "sweep".into(),
             protocols: vec![ProtocolName::Pbft, ProtocolName::Ccro],
+            app: AppName::Opaque,
             nodes: vec![4],
             faults: vec!["none".into()],
             payload_bytes: vec![100],

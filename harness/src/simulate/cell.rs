@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use apps::OpaqueLog;
+use apps::Service;
 use kernel::{Cluster, ClusterId, Digest, Mark, Observation, Path, Protocol, ReplicaId, Status, ViewMark};
 use node::api::SlotRow;
 use node::{SLOTS_KEPT, SlotLog, Tally};
@@ -157,7 +157,7 @@ impl Job {
 
 /// Plays a job until its end, or until `stopped` says so.
 pub fn play(job: Job, stopped: &AtomicBool) -> Run {
-    let (n, app) = (job.cell.nodes, OpaqueLog::default);
+    let (n, app) = (job.cell.nodes, || Service::new(job.app));
     let (pbft, ccro) = (job.options.pbft(n), job.options.ccro(n));
     match job.cell.protocol {
         ProtocolName::Pbft => play_flow(&job, stopped, move || pbft::Replica::new(pbft.clone(), app())),

@@ -21,7 +21,7 @@ const CRATES: [(&str, &[&str]); 11] = [
     ("sim", &["kernel", "client", "adversary"]),
     ("flows", &["kernel", "pbft", "ccro", "apps", "sim"]),
     ("digests", &["kernel", "sim", "flows"]),
-    ("node", &["kernel", "client", "adversary"]),
+    ("node", &["kernel", "apps", "client", "adversary"]),
     ("harness", &["kernel", "pbft", "ccro", "apps", "adversary", "sim", "flows", "node"]),
 ];
 

@@ -13,7 +13,9 @@ use crate::process::{process_cpu_us, process_memory_bytes};
 use crate::tally::Tally;
 use adversary::{Adversary, Behaviour};
 use client::Busy;
-use kernel::{Admission, Keyring, Micros, Operation, Path, Protocol, ReplicaId, Seq, Signer, Status};
+use kernel::{
+    Admission, Keyring, Micros, Operation, Path, Protocol, Reading, ReplicaId, Seq, Signer, Status,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::sync::{Notify, oneshot};
@@ -202,6 +204,11 @@ impl<P: Protocol> Node<P> {
     /// What the replica says of itself.
     pub(crate) fn replica_status(&self) -> Status {
         self.engine.replica.borrow().status(&self.config.cluster)
+    }
+
+    /// What the replica's own state answers to an operation that only reads.
+    pub(crate) fn query(&self, operation: &Operation) -> Option<Reading> {
+        self.engine.replica.borrow().query(operation)
     }
 
     /// How a slot was committed here.

@@ -1,6 +1,7 @@
 //! The HTTP interface of a node: one module for each resource, and what they share.
 //! It reads the node and queues work for its event loop.
 
+mod apps;
 mod body;
 mod connections;
 mod faults;
@@ -8,12 +9,14 @@ mod interface;
 mod links;
 pub(crate) mod local_tasks;
 mod log;
+mod ordering;
 mod own_hosts;
 mod peer;
 mod preprepare;
 mod response;
 mod router;
 mod server;
+mod state;
 pub(crate) mod status;
 mod tallies;
 mod text;

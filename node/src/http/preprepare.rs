@@ -1,15 +1,16 @@
 //! `/preprepare`: a client's request, to be decided.
 
-use super::body::{MAX_DISCARDED_BYTES, read_body, too_large};
+use super::apps::only_with;
 use super::interface::Interface;
+use super::ordering::{self, order, stuck_slot, timeout_error, undecided_at};
 use super::response::{Answer, Refusal, json, offline, with_type};
 use super::tallies::{self, Tallies};
-use super::{status, text};
+use super::text;
 use crate::api::{self, OutcomeName};
 use crate::host::gateway::{Decided, Outcome};
 use crate::host::node::Node;
-use client::{Busy, MAX_IN_FLIGHT};
-use hyper::body::{Body as _, Incoming};
+use apps::AppName;
+use hyper::body::Incoming;
 use hyper::header::ACCEPT;
 use hyper::{Request, StatusCode};
 use kernel::{Operation, Output, Protocol, Seq};
@@ -80,33 +81,23 @@ pub(super) async fn post<P: Protocol>(
     if node.is_offline() {
         return Err(offline());
     }
+    only_with(node, AppName::Opaque)?;
     let wanted = wanted(node, &request)?;
     let max_data_bytes = node.config.max_data_bytes;
-    let limit = max_data_bytes + BODY_ALLOWANCE_BYTES;
-    // What is announced as far too large is not even waited for.
-    if request.body().size_hint().lower() > MAX_DISCARDED_BYTES as u64 {
-        return Err(too_large(limit));
-    }
-    let body = read_body(interface, request.into_body(), limit).await?;
-    let operation = parse_data(&body, max_data_bytes)?;
-    let outcome = node.submit(operation).map_err(|Busy| {
-        Refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("too many requests are in flight (at most {MAX_IN_FLIGHT}); try again later"),
-        )
-    })?;
-    // The gateway answers every request, at the latest when its time is up.
-    match outcome.await.unwrap_or(Outcome::TimedOut { replies: 0 }) {
+    let body = ordering::body(interface, request, max_data_bytes + BODY_ALLOWANCE_BYTES).await?;
+    match order(node, parse_data(&body, max_data_bytes)?).await? {
         Outcome::Decided(decided) => {
             let took = Duration::from_nanos(decided.consensus_ns);
             let tallies = tallies_of(node, decided.seq, took, wanted.settle).await;
             Ok(answer_decided(node, decided, tallies, wanted.is_text))
         }
         Outcome::TimedOut { replies } => {
-            // The slot that the cluster is stuck at is the one to look into.
-            let slot = node.replica_status().last_executed.next();
+            let slot = stuck_slot(node);
             let tallies = tallies_of(node, slot, Duration::ZERO, wanted.settle).await;
-            Ok(answer_undecided(node, slot, replies, tallies, wanted.is_text))
+            Ok(match wanted.is_text {
+                true => undecided_text(node, replies, &tallies),
+                false => undecided_at(node, slot, replies, tallies),
+            })
         }
     }
 }
@@ -166,27 +157,10 @@ fn answer_decided<P: Protocol>(node: &Node<P>, decided: Decided, tallies: Tallie
     json(StatusCode::OK, &answer)
 }
 
-fn answer_undecided<P: Protocol>(
-    node: &Node<P>,
-    slot: Seq,
-    replies: usize,
-    tallies: Tallies,
-    is_text: bool,
-) -> Answer {
-    let error = timeout_error(node, replies);
-    if is_text {
-        let text = text::undecided(&node.config.cluster.protocol, &error, &tallies);
-        return with_type(StatusCode::GATEWAY_TIMEOUT, TEXT, text);
-    }
-    let answer = api::Undecided {
-        outcome: OutcomeName::Timeout,
-        error: error.into(),
-        replies,
-        undecided_slot: slot,
-        nodes: tallies.nodes,
-        not_answered: tallies.not_answered,
-    };
-    json(StatusCode::GATEWAY_TIMEOUT, &answer)
+/// The classic text about a request that was not decided in time.
+fn undecided_text<P: Protocol>(node: &Node<P>, replies: usize, tallies: &Tallies) -> Answer {
+    let text = text::undecided(&node.config.cluster.protocol, &timeout_error(node, replies), tallies);
+    with_type(StatusCode::GATEWAY_TIMEOUT, TEXT, text)
 }
 
 /// A result as text; what is not text, as `hex:…`, as an operation writes itself.
@@ -199,23 +173,4 @@ fn readable(result: &Output) -> Cow<'_, str> {
             .unwrap_or_default()
             .into(),
     }
-}
-
-fn timeout_error<P: Protocol>(node: &Node<P>, replies: usize) -> String {
-    let report = status::report(node);
-    let view = report.replica.views.map_or(String::new(), |views| {
-        format!("is in view {} under commander {}, ", views.view, views.commander)
-    });
-    format!(
-        "not decided within {:?}: {replies} of {} matching replies. Node {} has executed up to slot {}, \
-         {view}and reaches {} of {} peers. Look at GET /status of the commander and of the \
-         faulty nodes; a longer timeout or fewer faults (at most {} are tolerated) may help",
-        node.config.timeout(),
-        report.f + 1,
-        report.id,
-        report.replica.last_executed,
-        report.peers_reachable,
-        report.peers_expected,
-        report.f,
-    )
 }

@@ -1,9 +1,11 @@
 //! Which resource answers a request.
 
+use super::apps::bank::Direction;
+use super::apps::{bank, kv};
 use super::connections::Permit;
 use super::interface::Interface;
 use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS, error, options, without_body, wrong_method};
-use super::{faults, links, log, peer, preprepare, status};
+use super::{faults, links, log, peer, preprepare, state, status};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, StatusCode};
@@ -11,14 +13,24 @@ use kernel::Protocol;
 
 /// What this node has.
 const PATHS: &str = "GET /status, POST /preprepare?settle=MS, GET /log?from=A&to=B, GET or POST /faults, \
-                     GET or POST /links, POST /peer";
+                     GET or POST /links, POST /peer, GET /health, GET /ready, GET /api/v1/state, \
+                     GET, POST or DELETE /api/v1/kv, POST /api/v1/kv/cas, GET /api/v1/kv/local, \
+                     GET or POST /api/v1/bank/accounts, POST /api/v1/bank/deposit, \
+                     POST /api/v1/bank/withdraw, POST /api/v1/bank/transfer, GET /api/v1/bank/local";
 
 /// The methods that a path takes; none if there is no such path.
 fn methods(path: &str) -> Option<&'static str> {
     match path {
-        "/status" | "/log" => Some("GET, HEAD, OPTIONS"),
-        "/faults" | "/links" => Some("GET, HEAD, POST, OPTIONS"),
-        "/preprepare" | "/peer" => Some("POST, OPTIONS"),
+        "/status" | "/log" | "/health" | "/ready" | "/api/v1/state" | "/api/v1/pbft/state"
+        | "/api/v1/kv/local" | "/api/v1/bank/local" => Some("GET, HEAD, OPTIONS"),
+        "/faults" | "/links" | "/api/v1/bank/accounts" => Some("GET, HEAD, POST, OPTIONS"),
+        "/api/v1/kv" => Some("GET, HEAD, POST, DELETE, OPTIONS"),
+        "/preprepare"
+        | "/peer"
+        | "/api/v1/kv/cas"
+        | "/api/v1/bank/deposit"
+        | "/api/v1/bank/withdraw"
+        | "/api/v1/bank/transfer" => Some("POST, OPTIONS"),
         _ => None,
     }
 }
@@ -61,6 +73,23 @@ async fn answer<P: Protocol>(
         ("/faults", &Method::POST) => Box::pin(faults::post(interface, request)).await,
         ("/links", &Method::GET) => Ok(links::get(&interface.node)),
         ("/links", &Method::POST) => Box::pin(links::post(interface, request)).await,
+        ("/health", &Method::GET) => Ok(state::health()),
+        ("/ready", &Method::GET) => Ok(state::ready(&interface.node)),
+        ("/api/v1/state", &Method::GET) => Ok(state::get(&interface.node)),
+        ("/api/v1/pbft/state", &Method::GET) => state::get_pbft(&interface.node),
+        ("/api/v1/kv", &Method::POST) => kv::put(interface, request).await,
+        ("/api/v1/kv", &Method::GET) => kv::get(interface, request).await,
+        ("/api/v1/kv", &Method::DELETE) => kv::delete(interface, request).await,
+        ("/api/v1/kv/cas", &Method::POST) => kv::compare_and_swap(interface, request).await,
+        ("/api/v1/kv/local", &Method::GET) => kv::local(&interface.node, &request),
+        ("/api/v1/bank/accounts", &Method::POST) => bank::open(interface, request).await,
+        ("/api/v1/bank/accounts", &Method::GET) => bank::balance(interface, request).await,
+        ("/api/v1/bank/deposit", &Method::POST) => bank::pay(interface, request, Direction::Deposit).await,
+        ("/api/v1/bank/withdraw", &Method::POST) => {
+            bank::pay(interface, request, Direction::Withdrawal).await
+        }
+        ("/api/v1/bank/transfer", &Method::POST) => bank::transfer(interface, request).await,
+        ("/api/v1/bank/local", &Method::GET) => bank::local(&interface.node, &request),
         (path, method) => match methods(path) {
             Some(allowed) if *method == Method::OPTIONS => Ok(options(allowed)),
             Some(allowed) => Ok(wrong_method(&request, allowed)),

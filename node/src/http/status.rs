@@ -31,6 +31,7 @@ pub(super) fn report<P: Protocol>(node: &Node<P>) -> StatusReport {
         id: config.id,
         pid: std::process::id(),
         protocol: config.cluster.protocol.clone(),
+        app: config.app,
         role: role(config.id, &status).to_owned(),
         nodes: config.cluster.n,
         f: config.faulty_tolerated,

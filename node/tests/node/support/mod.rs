@@ -24,6 +24,7 @@ pub(crate) const SEED: u64 = 11;
 pub(crate) struct Setup {
     pub(crate) encoding: Encoding,
     pub(crate) link: LinkConditions,
+    pub(crate) app: apps::AppName,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) max_data_bytes: Option<usize>,
     pub(crate) max_clients: Option<usize>,
@@ -78,6 +79,7 @@ impl TestCluster {
             secret: pairs[id].0,
             public_keys: pairs.iter().map(|(_, public)| *public).collect(),
             addresses: self.addresses.clone(),
+            app: self.setup.app,
             faulty_tolerated: self.cluster.f(),
             batch_max: 16,
             timeout_us: self.setup.timeout_ms.unwrap_or(20_000) * 1000,

@@ -1,6 +1,14 @@
 //! What a node answers over HTTP: the types that it writes and that its users read.
 //! Times are microseconds unless the name says otherwise.
 
+pub mod bank;
+mod decision;
+pub mod kv;
+mod state;
+
+pub use decision::Decision;
+pub use state::{Readiness, StateReport};
+
 use adversary::Behaviour;
 use kernel::{Path, ReplicaId, Seq, Status, View};
 use serde::{Deserialize, Serialize};
@@ -115,6 +123,8 @@ pub struct StatusReport {
     pub pid: u32,
     /// The flow.
     pub protocol: String,
+    /// The application.
+    pub app: apps::AppName,
     /// `commander`, `communication_node`, `commander+communication_node` or
     /// `replica`.
     pub role: String,

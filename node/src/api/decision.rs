@@ -1,0 +1,21 @@
+//! How a decision came about: part of every answer that needed one.
+
+use kernel::{ReplicaId, Seq, View};
+use serde::{Deserialize, Serialize};
+
+/// How a request was decided.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub struct Decision {
+    /// The node that was asked.
+    pub node: ReplicaId,
+    /// The slot that ordered the request.
+    pub seq: Seq,
+    /// The view in which a replica executed it.
+    pub view: View,
+    /// From the receipt of the request to the `f+1`st matching reply, in microseconds.
+    pub consensus_us: f64,
+    /// When the request was received, nanoseconds on the machine's monotonic clock.
+    pub received_ns: u64,
+    /// Matching replies.
+    pub replies: usize,
+}

@@ -1,0 +1,105 @@
+//! What all resources do whose answer needs a decision.
+
+use super::body::{MAX_DISCARDED_BYTES, read_body, too_large};
+use super::interface::Interface;
+use super::response::{Answer, Refusal, json, offline};
+use super::status;
+use super::tallies::{self, Tallies};
+use crate::api::{self, Decision, OutcomeName};
+use crate::host::gateway::{Decided, Outcome};
+use crate::host::node::Node;
+use bytes::Bytes;
+use client::{Busy, MAX_IN_FLIGHT};
+use hyper::body::{Body as _, Incoming};
+use hyper::{Request, StatusCode};
+use kernel::{Operation, Protocol, Seq};
+
+/// The body of a request for a decision, of `limit` bytes at most.
+pub(super) async fn body<P: Protocol>(
+    interface: &Interface<P>,
+    request: Request<Incoming>,
+    limit: usize,
+) -> Result<Bytes, Refusal> {
+    // What is announced as far too large is not even waited for.
+    if request.body().size_hint().lower() > MAX_DISCARDED_BYTES as u64 {
+        return Err(too_large(limit));
+    }
+    read_body(interface, request.into_body(), limit).await
+}
+
+/// Has an operation ordered. Returns once it is decided or its time is up.
+pub(super) async fn order<P: Protocol>(node: &Node<P>, operation: Operation) -> Result<Outcome, Refusal> {
+    if node.is_offline() {
+        return Err(offline());
+    }
+    let outcome = node.submit(operation).map_err(|Busy| {
+        Refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("too many requests are in flight (at most {MAX_IN_FLIGHT}); try again later"),
+        )
+    })?;
+    // The gateway answers every request, at the latest when its time is up.
+    Ok(outcome.await.unwrap_or(Outcome::TimedOut { replies: 0 }))
+}
+
+/// How a decision came about, as an answer says it.
+pub(super) fn decision<P: Protocol>(node: &Node<P>, decided: &Decided) -> Decision {
+    Decision {
+        node: node.config.id,
+        seq: decided.seq,
+        view: decided.view,
+        consensus_us: decided.consensus_ns as f64 / 1e3,
+        received_ns: decided.received_ns,
+        replies: decided.replies,
+    }
+}
+
+/// The slot that the cluster is stuck at: the one to look into when something is not
+/// decided in time.
+pub(super) fn stuck_slot<P: Protocol>(node: &Node<P>) -> Seq {
+    node.replica_status().last_executed.next()
+}
+
+/// The answer to a request that was not decided in time.
+pub(super) fn undecided<P: Protocol>(node: &Node<P>, replies: usize) -> Answer {
+    let slot = stuck_slot(node);
+    undecided_at(node, slot, replies, tallies::known(node, slot))
+}
+
+/// Likewise, with tallies of the slot that the cluster is stuck at.
+pub(super) fn undecided_at<P: Protocol>(
+    node: &Node<P>,
+    slot: Seq,
+    replies: usize,
+    tallies: Tallies,
+) -> Answer {
+    let answer = api::Undecided {
+        outcome: OutcomeName::Timeout,
+        error: timeout_error(node, replies).into(),
+        replies,
+        undecided_slot: slot,
+        nodes: tallies.nodes,
+        not_answered: tallies.not_answered,
+    };
+    json(StatusCode::GATEWAY_TIMEOUT, &answer)
+}
+
+/// What is known of a request that was not decided in time.
+pub(super) fn timeout_error<P: Protocol>(node: &Node<P>, replies: usize) -> String {
+    let report = status::report(node);
+    let view = report.replica.views.map_or(String::new(), |views| {
+        format!("is in view {} under commander {}, ", views.view, views.commander)
+    });
+    format!(
+        "not decided within {:?}: {replies} of {} matching replies. Node {} has executed up to slot {}, \
+         {view}and reaches {} of {} peers. Look at GET /status of the commander and of the \
+         faulty nodes; a longer timeout or fewer faults (at most {} are tolerated) may help",
+        node.config.timeout(),
+        report.f + 1,
+        report.id,
+        report.replica.last_executed,
+        report.peers_reachable,
+        report.peers_expected,
+        report.f,
+    )
+}
