@@ -16,6 +16,7 @@ mod kv;
 mod opaque;
 mod service;
 mod table;
+pub mod workload;
 
 pub use bank::{Bank, BankOperation, BankOutput, BankRefusal, MAX_ACCOUNT_BYTES};
 pub use kv::{KvOperation, KvOutput, KvRefusal, KvStore, MAX_KEY_BYTES, MAX_LISTED, MAX_VALUE_BYTES};

@@ -91,6 +91,7 @@ fn spec(address: SocketAddr, load: Load, requests: u64) -> LoadSpec {
         max_in_flight: 4096,
         connections: 4,
         requests,
+        app: apps::AppName::Opaque,
         payload_bytes: 100,
         seed: 1,
         timeout: Duration::from_secs(30),

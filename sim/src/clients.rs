@@ -4,7 +4,7 @@ use client::{Sessions, Submissions};
 use kernel::{Cluster, Operation, ReplicaId};
 
 /// Clients that ask by themselves, in virtual time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Load {
     /// The nodes that take their requests, by turns.
     pub gateways: Vec<u16>,
@@ -12,8 +12,10 @@ pub struct Load {
     pub pace: Pace,
     /// How many in all.
     pub requests: u64,
-    /// Bytes of each operation, at least 8: they begin with the request's number.
+    /// Bytes that each operation carries.
     pub payload_bytes: usize,
+    /// What a request asks for: its number and its bytes give its operation.
+    pub operation: fn(u64, usize) -> Operation,
     /// How long a client waits for an answer before it goes on without one.
     pub timeout_us: u64,
 }
@@ -88,21 +90,21 @@ impl Clients {
     }
 }
 
-impl Load {
-    /// The operation of a request: its number, and filling that no two requests
-    /// share.
-    pub(crate) fn operation(&self, request: u64) -> Operation {
-        let mut bytes = request.to_le_bytes().to_vec();
-        let mut word = request;
-        while bytes.len() < self.payload_bytes {
-            // Knuth's multiplier: anything that differs from request to request.
-            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(request | 1);
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
-        bytes.truncate(self.payload_bytes.max(8));
-        Operation::new(&bytes)
+/// An operation for an application that does not interpret it: the request's number, and
+/// filling that no two requests share, up to so many bytes.
+pub fn numbered_operation(request: u64, payload_bytes: usize) -> Operation {
+    let mut bytes = request.to_le_bytes().to_vec();
+    let mut word = request;
+    while bytes.len() < payload_bytes {
+        // Knuth's multiplier: anything that differs from request to request.
+        word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(request | 1);
+        bytes.extend_from_slice(&word.to_le_bytes());
     }
+    bytes.truncate(payload_bytes.max(8));
+    Operation::new(&bytes)
+}
 
+impl Load {
     /// When a request is due, counted from the beginning of the load, if that
     /// does not depend on earlier ones.
     pub(crate) fn due_ns(&self, request: u64) -> Option<u64> {

@@ -33,7 +33,7 @@ pub mod swarm;
 mod trace;
 mod world;
 
-pub use clients::{Load, Pace};
+pub use clients::{Load, Pace, numbered_operation};
 pub use costs::{BadCosts, Costs, IterationCosts};
 pub use counts::{Role, RoleTraffic, Traffic, Volume};
 pub use network::{BadNetwork, Delay, LinkRule, Network, Partition};

@@ -270,7 +270,14 @@ fn what_is_on_its_way_to_a_crashed_node_is_lost() {
 
 #[test]
 fn clients_ask_again_when_they_have_an_answer_or_at_their_rate() {
-    let load = |pace| Load { gateways: vec![0, 1], pace, requests: 10, payload_bytes: 16, timeout_us: 1_000 };
+    let load = |pace| Load {
+        gateways: vec![0, 1],
+        pace,
+        requests: 10,
+        payload_bytes: 16,
+        operation: sim::numbered_operation,
+        timeout_us: 1_000,
+    };
     let mut open = world(2, Network::constant(100));
     open.offer(load(Pace::Open { rate_per_s: 1_000.0 }));
     assert!(open.run_until(World::load_is_over, 1_000_000));
@@ -302,6 +309,7 @@ fn clients_give_up_when_their_patience_is_over() {
         pace: Pace::Closed { clients: 1 },
         requests: 3,
         payload_bytes: 8,
+        operation: sim::numbered_operation,
         timeout_us: 1_000,
     });
     assert!(world.run_until(World::load_is_over, 1_000_000));

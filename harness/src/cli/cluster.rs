@@ -27,9 +27,9 @@ messages), each in brackets of its own; all given must hold: drop=0.5[seq=10..20
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
-    /// What is replicated: opaque (a log of any data), kv (a key-value store) or bank
-    #[arg(long, value_name = "APP")]
-    pub app: Option<AppName>,
+    /// What is replicated: opaque (a log of any data), kv (a key-value store), bank; comma-separated to compare
+    #[arg(long, value_name = "APPS", value_delimiter = ',')]
+    pub app: Vec<AppName>,
     /// Faults on the cluster
     #[arg(long, value_name = "FAULT", help = FAULT_HELP, long_help = FAULT_LONG_HELP)]
     pub fault: Vec<String>,
@@ -77,7 +77,9 @@ pub struct ClusterArgs {
 impl ClusterArgs {
     /// Puts the flags about clusters, faults apart, into a plan.
     pub(super) fn put_into(&self, plan: &mut Plan) {
-        plan.app = self.app.unwrap_or(plan.app);
+        if !self.app.is_empty() {
+            plan.apps.clone_from(&self.app);
+        }
         plan.seed = self.seed.unwrap_or(plan.seed);
         plan.timeout_s = self.timeout.unwrap_or(plan.timeout_s);
         plan.placement = self.placement.unwrap_or(plan.placement);

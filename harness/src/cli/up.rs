@@ -82,6 +82,9 @@ impl UpRest {
             );
         }
         plan.faults = vec![scenario.to_string()];
+        if plan.apps.len() > 1 {
+            bail!("one cluster runs one application, and --app names {}; give one of them", plan.apps.len());
+        }
         Ok(plan)
     }
 }

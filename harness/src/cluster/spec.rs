@@ -51,7 +51,7 @@ impl ClusterSpec {
         ClusterSpec {
             protocol: cell.protocol,
             nodes: cell.nodes,
-            app: plan.app,
+            app: cell.app,
             faults: cell.faults.clone(),
             options: plan.options(cell, &Links::uniform(cell.link_delay_us, cell.link_loss)),
             timeout_us: plan.timeout_us(),

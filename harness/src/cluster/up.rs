@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::Result;
+use apps::AppName;
 use kernel::{ReplicaId, View, ViewStatus};
 
 use super::limits;
@@ -98,18 +99,42 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
     let gateway = addresses[usize::from(spec.faults.honest().first().copied().unwrap_or(0))];
     let last = addresses[addresses.len() - 1];
     let curl = curl(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let _ = writeln!(text, "\nTry:\n  {curl} http://{gateway}/status");
+    for line in to_try(spec.app) {
+        let _ = writeln!(text, "  {curl} {}", line.replace("NODE", &gateway.to_string()));
+    }
     let _ = write!(
         text,
-        "\nTry:\n  \
-         {curl} http://{gateway}/status\n  \
-         {curl} -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
-         {curl} -d '{{\"data\": \"hello\"}}' 'http://{gateway}/preprepare?settle=1000'\n  \
-         {curl} -H 'Accept: text/plain' -d '{{\"data\": \"hello\"}}' http://{gateway}/preprepare\n  \
-         {curl} -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  \
-         {curl} http://{gateway}/log\n\n\
+        "  {curl} -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  {curl} http://{gateway}/log\n\n\
          Ctrl-C stops all nodes."
     );
     text
+}
+
+/// What curl may be asked for, of an application on NODE.
+fn to_try(app: AppName) -> &'static [&'static str] {
+    match app {
+        AppName::Opaque => &[
+            r#"-d '{"data": "hello"}' http://NODE/preprepare"#,
+            r#"-d '{"data": "hello"}' 'http://NODE/preprepare?settle=1000'"#,
+            r#"-H 'Accept: text/plain' -d '{"data": "hello"}' http://NODE/preprepare"#,
+        ],
+        AppName::Kv => &[
+            r#"-d '{"key": "color", "value": "blue"}' http://NODE/api/v1/kv"#,
+            r#"'http://NODE/api/v1/kv?key=color'"#,
+            r#"'http://NODE/api/v1/kv/local?key=color'"#,
+            r#"-d '{"key": "color", "expected": "blue", "new": "red"}' http://NODE/api/v1/kv/cas"#,
+            r#"'http://NODE/api/v1/kv?prefix=c&limit=10'"#,
+            r#"-X DELETE 'http://NODE/api/v1/kv?key=color'"#,
+        ],
+        AppName::Bank => &[
+            r#"-d '{"account": "alice"}' http://NODE/api/v1/bank/accounts"#,
+            r#"-d '{"account": "bob"}' http://NODE/api/v1/bank/accounts"#,
+            r#"-d '{"account": "alice", "amount": 100}' http://NODE/api/v1/bank/deposit"#,
+            r#"-d '{"from": "alice", "to": "bob", "amount": 30}' http://NODE/api/v1/bank/transfer"#,
+            r#"'http://NODE/api/v1/bank/accounts?account=bob'"#,
+        ],
+    }
 }
 
 /// How curl reaches a node from a shell with these variables: not by way of the

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use apps::AppName;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -77,6 +78,7 @@ pub async fn measure(
         max_in_flight: clients,
         connections: Plan::default().connections.min(clients),
         requests,
+        app: AppName::Opaque,
         payload_bytes,
         seed: 1,
         timeout: Duration::from_secs(10),

@@ -64,6 +64,9 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> 
         notes.push(format!("not all nodes were connected after {CONNECT_LIMIT:?}"));
     }
     let mut load_spec = load_spec(plan, cell, &addresses);
+    if let Err(error) = load::prepare(&load_spec).await {
+        notes.push(format!("the application could not be prepared: {error:#}"));
+    }
     load_spec.seed = plan.seed ^ u64::from(repetition).rotate_left(40);
     if !warm_up(plan, &load_spec).await {
         // It counts as the first of those in a row.
@@ -178,6 +181,7 @@ fn load_spec(plan: &Plan, cell: &Cell, addresses: &[SocketAddr]) -> LoadSpec {
         max_in_flight: OPEN_LOOP_IN_FLIGHT,
         connections: plan.connections,
         requests: plan.requests,
+        app: cell.app,
         payload_bytes: cell.payload_bytes,
         seed: plan.seed,
         timeout: Duration::from_micros(plan.timeout_us()),

@@ -2,13 +2,94 @@
 
 use std::sync::Arc;
 
+use apps::{AppName, BankOperation, KvOperation, workload};
 use bytes::Bytes;
 use kernel::{Choose, SeededChoice};
+use node::api::bank::{Open, Payment, Transfer};
+use node::api::kv::Put;
+use serde::Serialize;
 
-/// Request bodies: the same random printable text, stamped with the request's
+/// The bodies of requests to one application.
+#[derive(Clone, Debug)]
+pub enum Bodies {
+    /// For `/preprepare`.
+    Data(DataBodies),
+    /// For `/api/v1/kv`: a value of so many bytes.
+    Kv {
+        /// Bytes of the value.
+        value_bytes: usize,
+    },
+    /// For `/api/v1/bank/transfer`.
+    Bank,
+}
+
+impl Bodies {
+    /// Bodies that carry exactly `payload_bytes` bytes, where the application takes data.
+    pub fn new(app: AppName, payload_bytes: usize, seed: u64) -> Bodies {
+        match app {
+            AppName::Opaque => Bodies::Data(DataBodies::new(payload_bytes, seed)),
+            AppName::Kv => Bodies::Kv { value_bytes: payload_bytes },
+            AppName::Bank => Bodies::Bank,
+        }
+    }
+
+    /// Where they are posted to.
+    pub fn path(&self) -> &'static str {
+        match self {
+            Bodies::Data(_) => "/preprepare",
+            Bodies::Kv { .. } => "/api/v1/kv",
+            Bodies::Bank => "/api/v1/bank/transfer",
+        }
+    }
+
+    /// The body of one request.
+    pub fn body(&self, request: u64) -> Bytes {
+        match self {
+            Bodies::Data(bodies) => bodies.body(request),
+            Bodies::Kv { value_bytes } => match workload::put(request, *value_bytes) {
+                KvOperation::Put { key, value } => json(&Put { key: key.into(), value: value.into() }),
+                other => unreachable!("{other:?} is no put"),
+            },
+            Bodies::Bank => match workload::transfer(request) {
+                BankOperation::Transfer { from, to, amount } => {
+                    json(&Transfer { from: from.into(), to: to.into(), amount })
+                }
+                other => unreachable!("{other:?} is no transfer"),
+            },
+        }
+    }
+}
+
+/// Where something is posted to, and what.
+pub(super) type Post = (&'static str, Bytes);
+
+impl Bodies {
+    /// What must be posted before the requests, in stages that follow each other.
+    pub(super) fn preparation(&self) -> Vec<Vec<Post>> {
+        if !matches!(self, Bodies::Bank) {
+            return vec![];
+        }
+        let post = |operation| match operation {
+            BankOperation::Open { account } => {
+                ("/api/v1/bank/accounts", json(&Open { account: account.into() }))
+            }
+            BankOperation::Deposit { account, amount } => {
+                ("/api/v1/bank/deposit", json(&Payment { account: account.into(), amount }))
+            }
+            other => unreachable!("{other:?} prepares nothing"),
+        };
+        workload::preparation().into_iter().map(|stage| stage.into_iter().map(post).collect()).collect()
+    }
+}
+
+fn json(body: &impl Serialize) -> Bytes {
+    serde_json::to_vec(body).expect("a body is plain data").into()
+}
+
+/// Bodies of data: the same random printable text, stamped with the request's
 /// number as far as there is room, so that requests differ.
 #[derive(Clone, Debug)]
-pub struct Bodies {
+pub struct DataBodies {
     template: Arc<[u8]>,
     stamp_bytes: usize,
 }
@@ -18,19 +99,17 @@ const BODY_END: &[u8] = b"\"}";
 /// 64 characters that JSON takes as they are.
 const STAMP: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
 
-impl Bodies {
-    /// Bodies whose data has exactly `payload_bytes` bytes.
-    pub fn new(payload_bytes: usize, seed: u64) -> Bodies {
+impl DataBodies {
+    fn new(payload_bytes: usize, seed: u64) -> DataBodies {
         let printable: Vec<u8> = (b' '..=b'~').filter(|c| !b"\"\\".contains(c)).collect();
         let mut choice = SeededChoice::new(seed);
         let mut template = BODY_START.to_vec();
         template.extend((0..payload_bytes).map(|_| printable[choice.below(printable.len() as u64) as usize]));
         template.extend_from_slice(BODY_END);
-        Bodies { template: template.into(), stamp_bytes: payload_bytes.min(6) }
+        DataBodies { template: template.into(), stamp_bytes: payload_bytes.min(6) }
     }
 
-    /// The body of one request.
-    pub fn body(&self, request: u64) -> Bytes {
+    fn body(&self, request: u64) -> Bytes {
         let mut body = self.template.to_vec();
         let mut rest = request;
         for byte in &mut body[BODY_START.len()..BODY_START.len() + self.stamp_bytes] {
@@ -48,7 +127,7 @@ mod tests {
     #[test]
     fn bodies_have_exactly_the_payload_and_differ() {
         for payload in [1, 5, 6, 100, 1_000_000] {
-            let bodies = Bodies::new(payload, 7);
+            let bodies = Bodies::new(AppName::Opaque, payload, 7);
             let data = |request| -> String {
                 let json: serde_json::Value = serde_json::from_slice(&bodies.body(request)).unwrap();
                 json["data"].as_str().unwrap().to_string()
@@ -57,6 +136,9 @@ mod tests {
             assert_ne!(data(0), data(1));
             assert_eq!(data(3), data(3));
         }
-        assert_ne!(Bodies::new(100, 1).body(0), Bodies::new(100, 2).body(0));
+        assert_ne!(
+            Bodies::new(AppName::Opaque, 100, 1).body(0),
+            Bodies::new(AppName::Opaque, 100, 2).body(0)
+        );
     }
 }

@@ -22,6 +22,6 @@ mod spec;
 
 pub use bodies::Bodies;
 pub use progress::{GiveUpRule, Progress};
-pub use run::run;
+pub use run::{prepare, run};
 pub use samples::{Answer, Decision, LoadResult, Sample};
 pub use spec::LoadSpec;

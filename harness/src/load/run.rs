@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -20,6 +21,15 @@ pub async fn run(spec: &LoadSpec, progress: &Rc<Progress>) {
         Load::Closed { clients } => closed(spec, clients, sender, progress).await,
         Load::Open { rate_per_s } => open(spec, rate_per_s, sender, progress).await,
     }
+}
+
+/// Does what must be done before the requests of this load can be. Must run in a `LocalSet`.
+///
+/// # Errors
+///
+/// If it cannot be sent or was not decided in time.
+pub async fn prepare(spec: &LoadSpec) -> Result<()> {
+    Rc::new(Sender::new(spec)).prepare().await
 }
 
 async fn closed(spec: &LoadSpec, clients: usize, sender: Rc<Sender>, progress: &Rc<Progress>) {

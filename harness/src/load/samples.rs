@@ -50,6 +50,20 @@ impl From<Decided<'_>> for Decision {
     }
 }
 
+impl From<node::api::Decision> for Decision {
+    /// Without what the application answered, which nobody compares.
+    fn from(answer: node::api::Decision) -> Decision {
+        Decision {
+            seq: answer.seq.0,
+            consensus_us: answer.consensus_us,
+            received_ns: answer.received_ns,
+            replies: answer.replies as u64,
+            view: answer.view.0,
+            result: String::new(),
+        }
+    }
+}
+
 /// One request, times in microseconds since the load began.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {

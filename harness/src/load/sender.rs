@@ -1,20 +1,24 @@
 //! Requests over HTTP/2, and their answers.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use apps::AppName;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use node::LocalTasks;
 use node::api::{Decided, Undecided};
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
-use tokio::task::spawn_local;
+use tokio::task::{JoinSet, spawn_local};
 
 use super::bodies::Bodies;
 use super::progress::Progress;
@@ -27,6 +31,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Makes requests and reads answers.
 pub(super) struct Sender {
     bodies: Bodies,
+    app: AppName,
     gateways: Vec<Target>,
     limit: Duration,
 }
@@ -41,16 +46,14 @@ struct Target {
 
 impl Sender {
     pub(super) fn new(spec: &LoadSpec) -> Sender {
+        let bodies = Bodies::new(spec.app, spec.payload_bytes, spec.seed);
         let target = |address: SocketAddr| Target {
             address,
-            uri: format!("http://{address}/preprepare").parse().expect("an address makes a valid URI"),
+            uri: format!("http://{address}{}", bodies.path()).parse().expect("an address makes a valid URI"),
             connections: (0..spec.connections.max(1)).map(|_| Mutex::default()).collect(),
         };
-        Sender {
-            bodies: Bodies::new(spec.payload_bytes, spec.seed),
-            gateways: spec.gateways.iter().map(|(_, address)| target(*address)).collect(),
-            limit: spec.timeout + GRACE,
-        }
+        let gateways = spec.gateways.iter().map(|(_, address)| target(*address)).collect();
+        Sender { bodies, app: spec.app, gateways, limit: spec.timeout + GRACE }
     }
 
     /// One request and its answer. Connections are used round robin, by this number.
@@ -77,14 +80,35 @@ impl Sender {
         progress: &Progress,
     ) -> Result<Answer> {
         let mut connection = gateway.connection(number).await?;
-        let message = Request::post(gateway.uri.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(Full::new(self.bodies.body(request as u64)))?;
+        let message = post(gateway.uri.clone(), self.bodies.body(request as u64))?;
         progress.sent(request);
-        let response = connection.send_request(message).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        read_answer(status, &body)
+        let (status, body) = answered(connection.send_request(message).await?).await?;
+        read_answer(self.app, status, &body)
+    }
+
+    /// Does what must be done before the requests: posts each stage's bodies to the first
+    /// gateway, all at once, and waits for the answers.
+    pub(super) async fn prepare(self: &Rc<Sender>) -> Result<()> {
+        for stage in self.bodies.preparation() {
+            let mut running = JoinSet::new();
+            for (number, (path, body)) in stage.into_iter().enumerate() {
+                let sender = Rc::clone(self);
+                running.spawn_local(async move {
+                    let gateway = &sender.gateways[0];
+                    let mut connection = gateway.connection(number).await?;
+                    let uri = format!("http://{}{path}", gateway.address).parse()?;
+                    let answer = connection.send_request(post(uri, body)?);
+                    let (status, body) = answered(tokio::time::timeout(sender.limit, answer).await??).await?;
+                    read_answer(sender.app, status, &body)
+                });
+            }
+            while let Some(answer) = running.join_next().await {
+                if let Answer::Timeout { .. } = answer?? {
+                    bail!("not all that the requests need was decided in time");
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -96,6 +120,16 @@ impl Target {
         }
         Ok(connection.insert(connect(self.address).await?).clone())
     }
+}
+
+fn post(uri: Uri, body: Bytes) -> Result<Request<Full<Bytes>>> {
+    let json = HeaderValue::from_static("application/json");
+    Ok(Request::post(uri).header(CONTENT_TYPE, json).body(Full::new(body))?)
+}
+
+async fn answered(response: Response<Incoming>) -> Result<(StatusCode, Bytes)> {
+    let status = response.status();
+    Ok((status, response.into_body().collect().await?.to_bytes()))
 }
 
 async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
@@ -113,8 +147,21 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-fn read_answer(status: StatusCode, body: &[u8]) -> Result<Answer> {
+/// The part of an application's answer that is kept.
+#[derive(Deserialize)]
+struct WithDecision {
+    decision: node::api::Decision,
+}
+
+fn read_answer(app: AppName, status: StatusCode, body: &[u8]) -> Result<Answer> {
     match status {
+        // An application's refusals are decided like everything else.
+        StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::CONFLICT
+            if app != AppName::Opaque
+                && let Ok(answer) = serde_json::from_slice::<WithDecision>(body) =>
+        {
+            Ok(Answer::Decided(answer.decision.into()))
+        }
         StatusCode::OK => Ok(Answer::Decided(serde_json::from_slice::<Decided<'_>>(body)?.into())),
         StatusCode::GATEWAY_TIMEOUT => {
             let replies = serde_json::from_slice::<Undecided<'_>>(body)?.replies;
@@ -135,10 +182,23 @@ mod tests {
     fn an_undecided_answer_never_has_a_time() {
         let body = br#"{"outcome":"timeout","error":"x","replies":1,"undecided_slot":1,"nodes":[],
             "not_answered":[0,1],"consensus_us":5.0}"#;
-        let answer = read_answer(StatusCode::GATEWAY_TIMEOUT, body).unwrap();
+        let answer = read_answer(AppName::Opaque, StatusCode::GATEWAY_TIMEOUT, body).unwrap();
         assert_eq!(answer, Answer::Timeout { replies: Some(1) });
-        assert!(read_answer(StatusCode::OK, b"{}").is_err());
-        let busy = read_answer(StatusCode::SERVICE_UNAVAILABLE, b"{\"error\":\"offline\"}").unwrap_err();
+        assert!(read_answer(AppName::Opaque, StatusCode::OK, b"{}").is_err());
+        let busy = read_answer(AppName::Opaque, StatusCode::SERVICE_UNAVAILABLE, b"{\"error\":\"offline\"}")
+            .unwrap_err();
         assert!(busy.to_string().contains("503") && busy.to_string().contains("offline"));
+    }
+
+    #[test]
+    fn what_an_application_refuses_is_decided_and_what_is_not_ordered_is_an_error() {
+        let body = br#"{"error":"there is only 3 in the account","decision":{"node":0,"seq":7,"view":1,
+            "consensus_us":600.5,"received_ns":9,"replies":2}}"#;
+        let answer = read_answer(AppName::Bank, StatusCode::CONFLICT, body).unwrap();
+        let Answer::Decided(decision) = answer else { panic!("{answer:?}") };
+        assert_eq!((decision.seq, decision.view, decision.consensus_us), (7, 1, 600.5));
+        let wrong_app = br#"{"error":"this cluster runs the application kv"}"#;
+        assert!(read_answer(AppName::Bank, StatusCode::NOT_FOUND, wrong_app).is_err());
+        assert!(read_answer(AppName::Opaque, StatusCode::CONFLICT, body).is_err());
     }
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use apps::AppName;
+
 use crate::plan::Load;
 
 /// What to send, where and how.
@@ -18,6 +20,8 @@ pub struct LoadSpec {
     pub connections: usize,
     /// How many requests.
     pub requests: u64,
+    /// What is asked.
+    pub app: AppName,
     /// Bytes of data in each.
     pub payload_bytes: usize,
     /// Seed of the data.

@@ -1,5 +1,7 @@
 //! One combination of a plan's grid: what one cluster is and what it is asked.
 
+use apps::AppName;
+
 use super::faults::Assignment;
 use super::protocols::ProtocolName;
 
@@ -36,6 +38,8 @@ pub struct Cell {
     pub nodes: u16,
     /// Who is faulty, and how.
     pub faults: Assignment,
+    /// What is replicated.
+    pub app: AppName,
     /// Bytes of data in each request.
     pub payload_bytes: usize,
     /// Most requests that one slot orders.

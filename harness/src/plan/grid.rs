@@ -24,8 +24,8 @@ pub struct Plan {
     pub name: String,
     /// `pbft`, `ccro`, `ccro-paper`.
     pub protocols: Vec<ProtocolName>,
-    /// What is replicated: `opaque`, `kv` or `bank`.
-    pub app: AppName,
+    /// What is replicated: `opaque`, `kv`, `bank`.
+    pub apps: Vec<AppName>,
     /// Cluster sizes.
     pub nodes: Vec<u16>,
     /// Scenarios such as `none`, `offline:1`, `offline:f`, `malicious:1+delay=5ms@2`.
@@ -108,7 +108,7 @@ impl Default for Plan {
         Plan {
             name: "sweep".into(),
             protocols: vec![ProtocolName::Pbft, ProtocolName::Ccro],
-            app: AppName::Opaque,
+            apps: vec![AppName::Opaque],
             nodes: vec![4],
             faults: vec!["none".into()],
             payload_bytes: vec![100],
@@ -260,26 +260,32 @@ impl Plan {
     }
 
     fn add_cells(&self, protocol: ProtocolName, nodes: u16, faults: &Assignment, cells: &mut Vec<Cell>) {
-        for &payload_bytes in &self.payload_bytes {
-            for &batch in &self.batch {
-                for load in self.loads() {
-                    for &link_delay_us in &self.link_delay_us {
-                        for &link_loss in &self.link_loss {
-                            let mut cell = Cell {
-                                name: String::new(),
-                                protocol,
-                                nodes,
-                                faults: faults.clone(),
-                                payload_bytes,
-                                batch,
-                                load,
-                                link_delay_us,
-                                link_loss,
-                            };
-                            cell.name = self.name_of(&cell);
-                            cells.push(cell);
-                        }
-                    }
+        let mut combinations = Vec::new();
+        for &app in &self.apps {
+            for &payload_bytes in &self.payload_bytes {
+                for &batch in &self.batch {
+                    combinations
+                        .extend(self.loads().into_iter().map(|load| (app, payload_bytes, batch, load)));
+                }
+            }
+        }
+        for (app, payload_bytes, batch, load) in combinations {
+            for &link_delay_us in &self.link_delay_us {
+                for &link_loss in &self.link_loss {
+                    let mut cell = Cell {
+                        name: String::new(),
+                        protocol,
+                        nodes,
+                        faults: faults.clone(),
+                        app,
+                        payload_bytes,
+                        batch,
+                        load,
+                        link_delay_us,
+                        link_loss,
+                    };
+                    cell.name = self.name_of(&cell);
+                    cells.push(cell);
                 }
             }
         }
@@ -297,6 +303,9 @@ impl Plan {
     /// one value in this plan.
     fn name_of(&self, cell: &Cell) -> String {
         let mut name = format!("{}-n{}-{}", cell.protocol, cell.nodes, cell.faults.text);
+        if self.apps.len() > 1 {
+            name += &format!("-{}", cell.app);
+        }
         if self.payload_bytes.len() > 1 {
             name += &format!("-p{}", cell.payload_bytes);
         }
@@ -350,6 +359,7 @@ impl Plan {
             ("protocols", self.protocols.len()),
             ("nodes", self.nodes.len()),
             ("faults", self.faults.len()),
+            ("apps", self.apps.len()),
             ("payload_bytes", self.payload_bytes.len()),
             ("batch", self.batch.len()),
             ("clients", self.clients.len()),

@@ -59,6 +59,10 @@ pub trait Row: Serialize + DeserializeOwned {
     const COLUMNS: &'static [&'static str];
 }
 
+fn opaque() -> String {
+    "opaque".to_owned()
+}
+
 /// One request: a row of `samples.csv`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct SampleRow {
@@ -76,6 +80,10 @@ pub struct SampleRow {
     pub fault: String,
     /// Ids of the faulty nodes, separated by `;`.
     pub faulty: String,
+    /// What is replicated: `opaque`, `kv` or `bank`. Files of before there were several
+    /// do not have it.
+    #[serde(default = "opaque")]
+    pub app: String,
     /// Bytes of `data` in each request.
     pub payload_bytes: u64,
     /// Most requests that one slot orders.
@@ -126,6 +134,7 @@ impl Row for SampleRow {
         "f",
         "fault",
         "faulty",
+        "app",
         "payload_bytes",
         "batch_max",
         "clients",
@@ -272,6 +281,10 @@ pub struct CellRow {
     pub fault: String,
     /// Ids of the faulty nodes, separated by `;`.
     pub faulty: String,
+    /// What is replicated: `opaque`, `kv` or `bank`. Files of before there were several
+    /// do not have it.
+    #[serde(default = "opaque")]
+    pub app: String,
     /// Bytes of `data` in each request.
     pub payload_bytes: u64,
     /// Most requests that one slot orders.
@@ -326,6 +339,7 @@ impl Row for CellRow {
         "f",
         "fault",
         "faulty",
+        "app",
         "payload_bytes",
         "batch_max",
         "clients",
@@ -446,6 +460,10 @@ pub struct SummaryRow {
     pub fault: String,
     /// Ids of the faulty nodes, separated by `;`.
     pub faulty: String,
+    /// What is replicated: `opaque`, `kv` or `bank`. Files of before there were several
+    /// do not have it.
+    #[serde(default = "opaque")]
+    pub app: String,
     /// Bytes of `data` in each request.
     pub payload_bytes: u64,
     /// Most requests that one slot orders.
@@ -537,6 +555,7 @@ impl Row for SummaryRow {
         "f",
         "fault",
         "faulty",
+        "app",
         "payload_bytes",
         "batch_max",
         "clients",

@@ -19,6 +19,8 @@ pub struct Setting {
 /// Load, placement and links of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Variant {
+    /// What is replicated.
+    pub app: String,
     /// Bytes of `data` in each request.
     pub payload_bytes: u64,
     /// Most requests that one slot orders.
@@ -39,6 +41,7 @@ impl Setting {
             nodes: row.nodes,
             fault: row.fault.clone(),
             variant: Variant {
+                app: row.app.clone(),
                 payload_bytes: row.payload_bytes,
                 batch_max: row.batch_max,
                 clients: row.clients,
@@ -62,8 +65,9 @@ impl Variant {
         self.link_delay_us > 0 || f64::from_bits(self.link_loss_bits) > 0.0
     }
 
-    fn parts(&self) -> [String; 7] {
+    fn parts(&self) -> [String; 8] {
         [
+            self.app.clone(),
             format!("payload {} B", self.payload_bytes),
             format!("batch {}", self.batch_max),
             format!("clients {}", self.clients),

@@ -205,6 +205,7 @@ fn summary_of(cell: &Cell) -> SummaryRow {
         f: first.f,
         fault: first.fault.clone(),
         faulty: faulty_of(cell),
+        app: first.app.clone(),
         payload_bytes: first.payload_bytes,
         batch_max: first.batch_max,
         clients: first.clients,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use apps::Service;
+use apps::{AppName, workload};
 use kernel::{Cluster, ClusterId, Digest, Mark, Observation, Path, Protocol, ReplicaId, Status, ViewMark};
 use node::api::SlotRow;
 use node::{SLOTS_KEPT, SlotLog, Tally};
@@ -150,6 +150,11 @@ impl Job {
             },
             requests: self.requests,
             payload_bytes: self.cell.payload_bytes,
+            operation: match self.cell.app {
+                AppName::Opaque => sim::numbered_operation,
+                AppName::Kv => |request, bytes| workload::put(request, bytes).encode(),
+                AppName::Bank => |request, _| workload::transfer(request).encode(),
+            },
             timeout_us: self.timeout_us,
         }
     }
@@ -157,7 +162,8 @@ impl Job {
 
 /// Plays a job until its end, or until `stopped` says so.
 pub fn play(job: Job, stopped: &AtomicBool) -> Run {
-    let (n, app) = (job.cell.nodes, || Service::new(job.app));
+    let (n, name) = (job.cell.nodes, job.cell.app);
+    let app = move || workload::prepared(name);
     let (pbft, ccro) = (job.options.pbft(n), job.options.ccro(n));
     match job.cell.protocol {
         ProtocolName::Pbft => play_flow(&job, stopped, move || pbft::Replica::new(pbft.clone(), app())),

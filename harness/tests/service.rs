@@ -1,0 +1,218 @@
+//! The applications as they are used: `harness up --app` and plain HTTP.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use harness::results::files::read_rows;
+use harness::results::schema::{Outcome, SampleRow, SummaryRow};
+use serde_json::Value;
+
+/// A cluster of five nodes that is stopped with its end.
+struct Cluster {
+    harness: Child,
+    first_port: u16,
+}
+
+impl Cluster {
+    fn start(arguments: &[&str]) -> Cluster {
+        let first_port = harness::cluster::ports::bind_free(1).unwrap()[0].local_addr().unwrap().port();
+        let mut harness = Command::new(env!("CARGO_BIN_EXE_harness"))
+            .args(["up", "--nodes", "5", "--port", &first_port.to_string()])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(harness.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("Ctrl-C stops all nodes")));
+        // Whoever writes to a pipe that nobody reads is ended by it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Cluster { harness, first_port }
+    }
+
+    /// Status and body of an answer of one node.
+    fn ask(&self, node: u16, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let address = ("127.0.0.1", self.first_port + node);
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            address.1,
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer[9..12].parse().unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
+    }
+
+    fn get(&self, node: u16, path: &str) -> (u16, Value) {
+        self.ask(node, "GET", path, "")
+    }
+
+    fn post(&self, node: u16, path: &str, body: &str) -> (u16, Value) {
+        self.ask(node, "POST", path, body)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = self.harness.kill();
+        let _ = self.harness.wait();
+    }
+}
+
+#[test]
+fn a_value_is_read_through_any_node_and_survives_the_commander() {
+    let cluster = Cluster::start(&["--app", "kv"]);
+    let (status, stored) = cluster.post(0, "/api/v1/kv", r#"{"key": "test_key", "value": "test_value"}"#);
+    assert_eq!((status, &stored["created"]), (200, &true.into()));
+    assert_eq!((&stored["decision"]["seq"], &stored["decision"]["replies"]), (&1.into(), &2.into()));
+    for node in 0..5 {
+        let (status, read) = cluster.get(node, "/api/v1/kv?key=test_key");
+        assert_eq!((status, &read["value"]), (200, &"test_value".into()), "through node {node}");
+    }
+    let (status, local) = cluster.get(0, "/api/v1/kv/local?key=test_key");
+    assert_eq!((status, &local["value"], &local["may_be_stale"]), (200, &"test_value".into(), &true.into()));
+    assert!(local["as_of"].as_u64() >= Some(1));
+
+    let (_, before) = cluster.get(0, "/api/v1/pbft/state");
+    assert_eq!((&before["role"], &before["view"]), (&"commander".into(), &0.into()));
+    let (_, status) = cluster.get(0, "/status");
+    let pid = nix::unistd::Pid::from_raw(status["pid"].as_i64().unwrap() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let (status, read) = cluster.get(1, "/api/v1/kv?key=test_key");
+    assert_eq!((status, &read["value"]), (200, &"test_value".into()));
+    let (_, after) = cluster.get(1, "/api/v1/state");
+    assert_eq!((&after["role"], &after["view"]), (&"commander".into(), &1.into()));
+    assert_eq!(after, cluster.get(1, "/api/v1/pbft/state").1);
+    assert_eq!(cluster.get(1, "/ready"), (200, serde_json::json!({"ok": true, "problems": []})));
+}
+
+#[test]
+fn keys_are_listed_swapped_and_deleted() {
+    let cluster = Cluster::start(&["--app", "kv", "--protocol", "ccro"]);
+    for key in ["b/1", "b/2", "c", "%&? ü"] {
+        let body = serde_json::json!({"key": key, "value": key}).to_string();
+        assert_eq!(cluster.post(1, "/api/v1/kv", &body).0, 200);
+    }
+    for path in ["/api/v1/kv", "/api/v1/kv/local"] {
+        let keys = |query: &str| {
+            let (status, list) = cluster.get(2, &format!("{path}{query}"));
+            assert_eq!(status, 200, "{list}");
+            let keys = list["entries"].as_array().unwrap().iter().map(|e| e["key"].as_str().unwrap());
+            (keys.collect::<Vec<_>>().join(" "), list["more"].as_bool().unwrap())
+        };
+        // What node 2 itself has may be less; one read through consensus later it is not.
+        cluster.get(2, "/api/v1/kv?key=c");
+        assert_eq!(keys("?prefix=b/"), ("b/1 b/2".into(), false));
+        assert_eq!(keys("?prefix=b%2F&limit=1"), ("b/1".into(), true));
+        assert_eq!(keys("?prefix=&after=b/1"), ("b/2 c".into(), false));
+        let (status, value) = cluster.get(2, &format!("{path}?key=%25%26%3F+%C3%BC"));
+        assert_eq!((status, &value["value"]), (200, &"%&? ü".into()));
+    }
+    let swap = |body| cluster.post(3, "/api/v1/kv/cas", body);
+    let (status, answer) = swap(r#"{"key": "c", "expected": "x", "new": "y"}"#);
+    assert_eq!((status, &answer["swapped"], &answer["current"]), (409, &false.into(), &"c".into()));
+    let (status, answer) = swap(r#"{"key": "c", "expected": "c", "new": "y"}"#);
+    assert_eq!((status, &answer["swapped"], &answer["current"]), (200, &true.into(), &"y".into()));
+    let (status, answer) = swap(r#"{"key": "new", "expected": null, "new": "1"}"#);
+    assert_eq!((status, &answer["current"]), (200, &"1".into()));
+    assert_eq!(cluster.ask(4, "DELETE", "/api/v1/kv?key=c", "").0, 200);
+    let (status, gone) = cluster.ask(4, "DELETE", "/api/v1/kv?key=c", "");
+    assert_eq!((status, &gone["existed"]), (404, &false.into()));
+    let (status, gone) = cluster.get(0, "/api/v1/kv?key=c");
+    assert_eq!((status, &gone["value"]), (404, &Value::Null));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_its_reason_and_not_ordered() {
+    let cluster = Cluster::start(&["--app", "kv"]);
+    let long_key = format!(r#"{{"key": "{}", "value": ""}}"#, "k".repeat(1025));
+    let long_value = format!(r#"{{"key": "k", "value": "{}"}}"#, "v".repeat((1 << 20) + 1));
+    let far_too_long = "x".repeat(20 << 20);
+    for (method, path, body, status, reason) in [
+        ("POST", "/api/v1/kv", "", 400, "send JSON such as"),
+        ("POST", "/api/v1/kv", "{", 400, "EOF"),
+        ("POST", "/api/v1/kv", r#"{"key": "k"}"#, 400, "missing field `value`"),
+        ("POST", "/api/v1/kv", r#"{"key": "k", "value": 1}"#, 400, "expected a string"),
+        ("POST", "/api/v1/kv", r#"{"key": "k", "value": "v", "ttl": 1}"#, 400, "unknown field `ttl`"),
+        ("POST", "/api/v1/kv", r#"{"key": "", "value": "v"}"#, 400, "key is empty"),
+        ("POST", "/api/v1/kv", &long_key, 413, "longer than 1024 bytes"),
+        ("POST", "/api/v1/kv", &long_value, 413, "longer than 1048576 bytes"),
+        ("POST", "/api/v1/kv", &far_too_long, 413, "too large"),
+        ("GET", "/api/v1/kv", "", 400, "neither a key nor a prefix"),
+        ("GET", "/api/v1/kv?key=a&prefix=b", "", 400, "neither a key nor a prefix"),
+        ("GET", "/api/v1/kv?key=a&limit=2", "", 400, "neither a key nor a prefix"),
+        ("GET", "/api/v1/kv?kee=a", "", 400, "unknown field `kee`"),
+        ("GET", "/api/v1/kv?prefix=a&limit=x", "", 400, "invalid digit"),
+        ("GET", "/api/v1/kv?key=", "", 400, "key is empty"),
+        ("DELETE", "/api/v1/kv", "", 400, "missing field `key`"),
+        ("PUT", "/api/v1/kv", "", 405, "takes GET"),
+        ("GET", "/api/v1/vk", "", 404, "this node has"),
+        ("POST", "/api/v1/bank/accounts", r#"{"account": "a"}"#, 404, "runs the application kv"),
+        ("POST", "/preprepare", r#"{"data": "hello"}"#, 404, "asked at /api/v1/kv"),
+    ] {
+        let (answered, answer) = cluster.ask(0, method, path, body);
+        let error = answer["error"].as_str().unwrap();
+        assert!(answered == status && error.contains(reason), "{method} {path}: {answered} {error}");
+    }
+    assert_eq!(cluster.get(0, "/api/v1/state").1["last_applied"], 0);
+}
+
+#[test]
+fn a_bank_s_refusals_are_answers() {
+    let cluster = Cluster::start(&["--app", "bank"]);
+    let post = |path: &str, body: &str| {
+        let (status, answer) = cluster.post(1, &format!("/api/v1/bank/{path}"), body);
+        (status, answer["balance"].as_u64(), answer["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let done = |balance| (200, Some(balance), String::new());
+    let refused = |status, error: &str| (status, None, error.to_owned());
+    assert_eq!(post("accounts", r#"{"account": "alice"}"#), done(0));
+    assert_eq!(post("accounts", r#"{"account": "bob"}"#), done(0));
+    let exists = refused(409, "there is already an account of this name");
+    assert_eq!(post("accounts", r#"{"account": "bob"}"#), exists);
+    assert_eq!(post("deposit", r#"{"account": "alice", "amount": 100}"#), done(100));
+    assert_eq!(post("transfer", r#"{"from": "alice", "to": "bob", "amount": 30}"#), done(70));
+    let overdraft = refused(409, "there is only 70 in the account");
+    assert_eq!(post("transfer", r#"{"from": "alice", "to": "bob", "amount": 71}"#), overdraft);
+    assert_eq!(post("withdraw", r#"{"account": "alice", "amount": 71}"#), overdraft);
+    let same = refused(409, "both accounts are the same");
+    assert_eq!(post("transfer", r#"{"from": "bob", "to": "bob", "amount": 1}"#), same);
+    let unknown = refused(404, "there is no account to pay to; open it first");
+    assert_eq!(post("transfer", r#"{"from": "bob", "to": "carol", "amount": 1}"#), unknown);
+    let (status, _, error) = post("deposit", r#"{"account": "bob", "amount": -1}"#);
+    assert!(status == 400 && error.contains("-1"), "{error}");
+    let (status, answer) = cluster.get(3, "/api/v1/bank/accounts?account=bob");
+    assert_eq!((status, &answer["balance"]), (200, &30.into()));
+    let (status, answer) = cluster.get(3, "/api/v1/bank/local?account=bob");
+    assert_eq!((status, &answer["balance"], &answer["may_be_stale"]), (200, &30.into(), &true.into()));
+    assert_eq!(cluster.get(3, "/api/v1/bank/local?account=carol").0, 404);
+}
+
+#[test]
+fn applications_are_compared_on_real_nodes_and_simulated() {
+    for command in ["compare", "simulate"] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+            .args([command, "--app", "opaque,kv,bank", "--protocol", "pbft", "--nodes", "4"])
+            .args(["--requests", "30", "--clients", "4", "--fault", "none", "--out"])
+            .arg(&out)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let rows: Vec<SummaryRow> = read_rows(&out).unwrap();
+        let mut apps: Vec<(&str, &str)> = rows.iter().map(|row| (&*row.app, &*row.cell)).collect();
+        let expected =
+            [("opaque", "pbft-n4-none-opaque"), ("kv", "pbft-n4-none-kv"), ("bank", "pbft-n4-none-bank")];
+        apps.sort_unstable();
+        assert_eq!(apps, expected);
+        let samples: Vec<SampleRow> = read_rows(&out).unwrap();
+        assert!(samples.iter().all(|sample| sample.outcome == Outcome::Decided), "{command}");
+        assert!(samples.iter().all(|sample| sample.consensus_us.is_some()), "{command}");
+    }
+}
