@@ -208,7 +208,7 @@ fn applications_are_compared_on_real_nodes_and_simulated() {
         let rows: Vec<SummaryRow> = read_rows(&out).unwrap();
         let mut apps: Vec<(&str, &str)> = rows.iter().map(|row| (&*row.app, &*row.cell)).collect();
         let expected =
-            [("opaque", "pbft-n4-none-opaque"), ("kv", "pbft-n4-none-kv"), ("bank", "pbft-n4-none-bank")];
+            [("bank", "pbft-n4-none-bank"), ("kv", "pbft-n4-none-kv"), ("opaque", "pbft-n4-none-opaque")];
         apps.sort_unstable();
         assert_eq!(apps, expected);
         let samples: Vec<SampleRow> = read_rows(&out).unwrap();
