@@ -27,6 +27,9 @@ pub struct Setup {
     /// Most requests that a gateway puts into one bundle, of those that its clients
     /// asked for while it was busy.
     pub bundle_max: usize,
+    /// Whether every result begins with the request's place in the log, as those of
+    /// `apps::OpaqueLog` do: no two are equal then, which is judged.
+    pub results_are_places: bool,
     /// After how long without an answer a gateway hands a request to its replica again,
     /// in microseconds; each further time after twice as long.
     pub remind_after_us: u64,
@@ -66,6 +69,7 @@ impl Setup {
             costs: Costs::default(),
             record: false,
             bundle_max: 256,
+            results_are_places: true,
             remind_after_us: 1_000_000,
         }
     }

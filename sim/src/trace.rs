@@ -10,6 +10,8 @@ pub struct Trace {
     pub cluster: Cluster,
     /// Every request that clients submitted, in the order of submission.
     pub submitted: Vec<Submitted>,
+    /// See [`crate::Setup::results_are_places`].
+    pub results_are_places: bool,
     /// Results that clients accepted, in the order of acceptance.
     pub accepted: Vec<Outcome>,
     /// Requests that were not answered within their client's time limit, in the
@@ -107,10 +109,11 @@ pub struct Executed {
 
 impl Trace {
     /// A trace without anything in it.
-    pub fn new(cluster: Cluster) -> Trace {
+    pub fn new(cluster: Cluster, results_are_places: bool) -> Trace {
         Trace {
             cluster,
             submitted: Vec::new(),
+            results_are_places,
             accepted: Vec::new(),
             timed_out: Vec::new(),
             marks: Vec::new(),

@@ -183,7 +183,7 @@ impl<P: Protocol> World<P> {
             counts: Counts::new(cluster.n),
             roles: Roles::default(),
             paths: BTreeMap::new(),
-            trace: Trace::new(cluster.clone()),
+            trace: Trace::new(cluster.clone(), setup.results_are_places),
             digest: RunDigest::new(),
             observation: Observing::default(),
             record: setup.record,

@@ -136,6 +136,7 @@ impl Job {
             signatures: self.signatures,
             costs: self.costs,
             bundle_max: self.cell.batch,
+            results_are_places: self.cell.app == AppName::Opaque,
             remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
             ..Setup::new(cluster, self.seed)
         }

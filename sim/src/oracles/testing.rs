@@ -13,7 +13,7 @@ pub(crate) fn session(number: u64) -> SessionId {
 
 /// A trace of `n` replicas without anything in it.
 pub(crate) fn trace(n: u16) -> Trace {
-    Trace::new(Cluster::new(ClusterId([0; 16]), "pbft", n))
+    Trace::new(Cluster::new(ClusterId([0; 16]), "pbft", n), true)
 }
 
 impl Trace {
