@@ -32,6 +32,11 @@ impl Cluster {
 
     /// Status and body of an answer of one node.
     fn ask(&self, node: u16, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let (status, body) = self.text(node, method, path, body);
+        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+    }
+
+    fn text(&self, node: u16, method: &str, path: &str, body: &str) -> (u16, String) {
         let address = ("127.0.0.1", self.first_port + node);
         let mut stream = TcpStream::connect(address).unwrap();
         write!(
@@ -44,8 +49,7 @@ impl Cluster {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let status = answer[9..12].parse().unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
     fn get(&self, node: u16, path: &str) -> (u16, Value) {
@@ -89,6 +93,32 @@ fn a_value_is_read_through_any_node_and_survives_the_commander() {
     assert_eq!((&after["role"], &after["view"]), (&"commander".into(), &1.into()));
     assert_eq!(after, cluster.get(1, "/api/v1/pbft/state").1);
     assert_eq!(cluster.get(1, "/ready"), (200, serde_json::json!({"ok": true, "problems": []})));
+}
+
+#[test]
+fn metrics_count_what_happens() {
+    let cluster = Cluster::start(&["--app", "kv"]);
+    for number in 0..7 {
+        let body = format!(r#"{{"key": "k", "value": "{number}"}}"#);
+        assert_eq!(cluster.post(1, "/api/v1/kv", &body).0, 200);
+    }
+    let (status, text) = cluster.text(1, "GET", "/metrics", "");
+    assert_eq!(status, 200);
+    let value = |name: &str| -> f64 {
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        values.next().unwrap_or_else(|| panic!("{name} is not in {text}"))
+    };
+    assert_eq!(value("consensus_last_executed "), 7.0);
+    assert_eq!(value("consensus_commits_total{path=\"direct\"} "), 7.0);
+    assert_eq!(value("consensus_request_seconds_count "), 7.0);
+    assert_eq!(value("consensus_request_seconds_bucket{le=\"+Inf\"} "), 7.0);
+    assert!(value("consensus_request_seconds_sum ") > 0.0);
+    assert_eq!(value("consensus_requests_timed_out_total "), 0.0);
+    assert_eq!((value("consensus_commander "), value("consensus_view ")), (0.0, 0.0));
+    assert_eq!(value("consensus_messages_sent_total{kind=\"request\"} "), 7.0);
+    assert!(text.ends_with("# EOF\n"));
+    let metric = |line: &&str| !line.starts_with('#');
+    assert!(text.lines().filter(metric).all(|line| line.starts_with("consensus_")));
 }
 
 #[test]

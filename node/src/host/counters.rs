@@ -1,7 +1,7 @@
 //! What a node counts: the event loop its messages, the readers of peer links what
 //! comes in on them.
 
-use kernel::{Class, Reason};
+use kernel::{Class, Mark, Path, Reason, ViewMark};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,7 +16,11 @@ pub(crate) struct Counters {
     pub(crate) received: Traffic,
     refused: BTreeMap<Reason, u64>,
     pub(crate) dropped_messages: u64,
-    pub(crate) decided_slots: u64,
+    decided_slots: u64,
+    commits: BTreeMap<Path, u64>,
+    view_changes: u64,
+    fallbacks: u64,
+    stable_checkpoints: u64,
     pub(crate) corrupt_replies: u64,
     pub(crate) timers_extended: u64,
 }
@@ -86,6 +90,20 @@ impl Counters {
         *self.refused.entry(reason).or_default() += 1;
     }
 
+    /// Counts what happened inside the replica.
+    pub(crate) fn note(&mut self, mark: &Mark) {
+        match mark {
+            Mark::Committed { path, .. } => {
+                self.decided_slots += 1;
+                *self.commits.entry(*path).or_default() += 1;
+            }
+            Mark::View(ViewMark::ViewBegan { .. }) => self.view_changes += 1,
+            Mark::View(ViewMark::FellBack { .. }) => self.fallbacks += 1,
+            Mark::View(ViewMark::Stable { .. }) => self.stable_checkpoints += 1,
+            _ => {}
+        }
+    }
+
     /// The counts as they are reported; those kept elsewhere are zero.
     pub(crate) fn report(&self, arrivals: &ArrivalCounters) -> CounterReport {
         let refused = self.refused.iter().map(|(reason, count)| (reason.to_string(), *count));
@@ -104,6 +122,10 @@ impl Counters {
             rejected: refused.chain(unreadable).collect(),
             dropped_messages: self.dropped_messages,
             decided_slots: self.decided_slots,
+            commits_by_path: self.commits.iter().map(|(path, count)| (path.to_string(), *count)).collect(),
+            view_changes: self.view_changes,
+            fallbacks: self.fallbacks,
+            stable_checkpoints: self.stable_checkpoints,
             corrupt_replies: self.corrupt_replies,
             timers_extended: self.timers_extended,
             ..CounterReport::default()
@@ -149,6 +171,18 @@ pub struct CounterReport {
     pub dropped_messages: u64,
     /// Slots decided here.
     pub decided_slots: u64,
+    /// The same by how they were committed.
+    #[serde(default)]
+    pub commits_by_path: BTreeMap<String, u64>,
+    /// Views that began here after the first.
+    #[serde(default)]
+    pub view_changes: u64,
+    /// Slots in which this replica gave up on the communication node.
+    #[serde(default)]
+    pub fallbacks: u64,
+    /// Checkpoints that a quorum proved.
+    #[serde(default)]
+    pub stable_checkpoints: u64,
     /// Replies whose result differs from the accepted one.
     pub corrupt_replies: u64,
     /// How often a timer of the replica was due and ran on because the links were

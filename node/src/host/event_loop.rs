@@ -12,7 +12,7 @@ use adversary::{Adversary, Timer};
 use bytes::Bytes;
 use kernel::{
     Bundle, Choose as _, Content, Context, Effect, Input, Mark, Observation, Observer, Protocol, Reason,
-    Rejection, ReplicaId, ReplyBundle, SeededChoice, To, Verified, Wire,
+    Rejection, ReplicaId, ReplyBundle, SeededChoice, To, Verified, ViewMark, Wire,
 };
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -269,10 +269,8 @@ impl<P: Protocol> EventLoop<P> {
 
     fn note(&mut self, mark: &Mark) {
         self.observe(Observation::Mark(mark));
-        log_damage(mark);
-        if matches!(mark, Mark::Committed { .. }) {
-            self.node.engine.counters.borrow_mut().decided_slots += 1;
-        }
+        log(mark);
+        self.node.engine.counters.borrow_mut().note(mark);
         self.node.engine.slot_log.borrow_mut().note(mark, now_ns());
     }
 
@@ -362,9 +360,17 @@ impl<P: Protocol> EventLoop<P> {
     }
 }
 
-/// What an operator must hear of, or wants to.
-fn log_damage(mark: &Mark) {
+/// Tells an operator what seldom happens and matters.
+fn log(mark: &Mark) {
     match mark {
+        Mark::View(ViewMark::LeftFor { view }) => {
+            tracing::warn!(%view, "leaves its view and asks for this one")
+        }
+        Mark::View(ViewMark::ViewBegan { view }) => tracing::warn!(%view, "a view begins"),
+        Mark::View(ViewMark::FellBack { seq, communication_node }) => {
+            tracing::warn!(%seq, %communication_node, "gives up on the slot's communication node");
+        }
+        Mark::View(ViewMark::Stable { seq }) => tracing::debug!(%seq, "a checkpoint is stable"),
         Mark::Diverged { seq, own, proven } => tracing::error!(
             "this replica's state after slot {seq} is not the one that a quorum vouched for: it has digest {own}, \
              theirs has {proven}; it answers nothing from its state until it has taken theirs over. Its memory or \

@@ -2,6 +2,7 @@
 
 use client::{Accepted, Busy, Sessions, Submissions};
 use kernel::{Bundle, Operation, Output, ReplicaId, ReplyBundle, Request, Seq, View};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
@@ -51,6 +52,14 @@ pub(crate) struct Gateway {
     sessions: Sessions<Asked>,
     submissions: Submissions,
     timeout_ns: u64,
+    /// Consensus times, seconds.
+    latencies: Histogram,
+    timed_out: u64,
+}
+
+/// The upper ends of the buckets of consensus times: 100 µs, doubled up to 13 s.
+fn buckets() -> impl Iterator<Item = f64> {
+    exponential_buckets(1e-4, 2.0, 18)
 }
 
 impl Gateway {
@@ -65,6 +74,8 @@ impl Gateway {
             sessions: Sessions::new(id, replies_needed, first_session, remind_after_ns),
             submissions: Submissions::default(),
             timeout_ns,
+            latencies: Histogram::new(buckets()),
+            timed_out: 0,
         }
     }
 
@@ -119,6 +130,9 @@ impl Gateway {
         let differing = accepted.iter().map(|accepted| accepted.differing).sum();
         for Accepted { of: Asked { received_ns, client }, seq, view, result, replies, .. } in accepted {
             let consensus_ns = now_ns.saturating_sub(received_ns);
+            if client.is_some() {
+                self.latencies.observe(consensus_ns as f64 / 1e9);
+            }
             let decided = Decided { seq, view, received_ns, consensus_ns, replies, result };
             // A client that went away does not matter: the request is decided.
             let _ = client.map(|client| client.send(Outcome::Decided(decided)));
@@ -128,8 +142,10 @@ impl Gateway {
 
     /// Answers the requests whose time is up.
     pub(crate) fn expire(&mut self, now_ns: u64) {
+        let timed_out = &mut self.timed_out;
         self.sessions.expire(now_ns, |asked, replies| {
             let client = asked.client.take();
+            *timed_out += 1;
             let _ = client.map(|client| client.send(Outcome::TimedOut { replies }));
         });
     }
@@ -138,6 +154,16 @@ impl Gateway {
     /// nanoseconds.
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
         self.sessions.next_deadline()
+    }
+
+    /// Consensus times of the requests that were decided in time, seconds.
+    pub(crate) fn latencies(&self) -> Histogram {
+        self.latencies.clone()
+    }
+
+    /// Requests that were not decided in time.
+    pub(crate) fn timed_out(&self) -> u64 {
+        self.timed_out
     }
 
     /// Requests whose clients wait.

@@ -16,6 +16,7 @@ use client::Busy;
 use kernel::{
     Admission, Keyring, Micros, Operation, Path, Protocol, Reading, ReplicaId, Seq, Signer, Status,
 };
+use prometheus_client::metrics::histogram::Histogram;
 use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::sync::{Notify, oneshot};
@@ -121,6 +122,13 @@ impl<P: Protocol> Node<P> {
     /// Requests whose clients wait.
     pub(crate) fn requests_in_flight(&self) -> usize {
         self.gateway.borrow().in_flight()
+    }
+
+    /// Consensus times of this node's clients, seconds, and how many of their requests were
+    /// not decided in time.
+    pub(crate) fn latencies(&self) -> (Histogram, u64) {
+        let gateway = self.gateway.borrow();
+        (gateway.latencies(), gateway.timed_out())
     }
 
     /// Bytes that came in from a peer.

@@ -9,6 +9,7 @@ mod interface;
 mod links;
 pub(crate) mod local_tasks;
 mod log;
+mod metrics;
 mod ordering;
 mod own_hosts;
 mod peer;

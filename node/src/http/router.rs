@@ -5,7 +5,7 @@ use super::apps::{bank, kv};
 use super::connections::Permit;
 use super::interface::Interface;
 use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS, error, options, without_body, wrong_method};
-use super::{faults, links, log, peer, preprepare, state, status};
+use super::{faults, links, log, metrics, peer, preprepare, state, status};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, StatusCode};
@@ -13,7 +13,7 @@ use kernel::Protocol;
 
 /// What this node has.
 const PATHS: &str = "GET /status, POST /preprepare?settle=MS, GET /log?from=A&to=B, GET or POST /faults, \
-                     GET or POST /links, POST /peer, GET /health, GET /ready, GET /api/v1/state, \
+                     GET or POST /links, POST /peer, GET /metrics, GET /health, GET /ready, GET /api/v1/state, \
                      GET, POST or DELETE /api/v1/kv, POST /api/v1/kv/cas, GET /api/v1/kv/local, \
                      GET or POST /api/v1/bank/accounts, POST /api/v1/bank/deposit, \
                      POST /api/v1/bank/withdraw, POST /api/v1/bank/transfer, GET /api/v1/bank/local";
@@ -21,7 +21,7 @@ const PATHS: &str = "GET /status, POST /preprepare?settle=MS, GET /log?from=A&to
 /// The methods that a path takes; none if there is no such path.
 fn methods(path: &str) -> Option<&'static str> {
     match path {
-        "/status" | "/log" | "/health" | "/ready" | "/api/v1/state" | "/api/v1/pbft/state"
+        "/status" | "/log" | "/metrics" | "/health" | "/ready" | "/api/v1/state" | "/api/v1/pbft/state"
         | "/api/v1/kv/local" | "/api/v1/bank/local" => Some("GET, HEAD, OPTIONS"),
         "/faults" | "/links" | "/api/v1/bank/accounts" => Some("GET, HEAD, POST, OPTIONS"),
         "/api/v1/kv" => Some("GET, HEAD, POST, DELETE, OPTIONS"),
@@ -73,6 +73,7 @@ async fn answer<P: Protocol>(
         ("/faults", &Method::POST) => Box::pin(faults::post(interface, request)).await,
         ("/links", &Method::GET) => Ok(links::get(&interface.node)),
         ("/links", &Method::POST) => Box::pin(links::post(interface, request)).await,
+        ("/metrics", &Method::GET) => Ok(metrics::get(&interface.node)),
         ("/health", &Method::GET) => Ok(state::health()),
         ("/ready", &Method::GET) => Ok(state::ready(&interface.node)),
         ("/api/v1/state", &Method::GET) => Ok(state::get(&interface.node)),
