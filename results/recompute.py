@@ -138,7 +138,8 @@ class Cell:
     def setting(self):
         names = ["nodes", "fault", "payload_bytes", "batch_max", "clients", "rate_per_s"]
         names += ["placement", "link_delay_us", "link_loss"]
-        return tuple(self.first[name] for name in names)
+        # Results of before there were several applications have no column for it.
+        return (self.first.get("app", "opaque"), *(self.first[name] for name in names))
 
     def outcomes(self, outcome):
         return sum(sample["outcome"] == outcome for sample in self.samples)

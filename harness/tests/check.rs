@@ -1,7 +1,7 @@
 //! Small scopes: what the checker finds, what it does not, and that it can.
 
 use harness::check::named::{Finds, NAMED, Named, named};
-use harness::check::paper::{Liars, paper};
+use harness::check::paper::{FaultyRoles, paper};
 use harness::check::scopes;
 use kernel::Weakening;
 use kernel::weakening::weaken;
@@ -25,8 +25,13 @@ fn explore(named: &Named, rule: Option<Weakening>) -> Report {
 }
 
 /// Scopes that a test can afford to see the end of.
-const EXHAUSTED: [&str; 5] =
-    ["pbft-lying-backup", "pbft-equivocating", "pbft-twins", "ccro-equivocating", "paper-communication-node"];
+const EXHAUSTED: [&str; 5] = [
+    "pbft-faulty-backup",
+    "pbft-equivocating",
+    "pbft-twins",
+    "ccro-equivocating",
+    "paper-communication-node",
+];
 
 #[test]
 fn small_scopes_are_exhausted_without_a_finding() {
@@ -49,19 +54,19 @@ fn larger_scopes_find_nothing_as_far_as_a_test_goes() {
 #[test]
 fn the_published_flow_disagrees() {
     for named in NAMED.iter().filter(|named| named.finds == Finds::Disagreement) {
-        let (property, chart) = explore(named, None).violation.expect(named.name);
+        let (property, diagram) = explore(named, None).violation.expect(named.name);
         assert_eq!(property, "agreement");
-        assert!(chart.text().contains(": A (1 requests)") && chart.text().contains(": B (1 requests)"));
+        assert!(diagram.text().contains(": A (1 requests)") && diagram.text().contains(": B (1 requests)"));
     }
 }
 
 #[test]
 fn the_example_in_the_documentation_is_what_the_checker_finds() {
-    let (_, chart) = explore(scope("paper-colluding"), None).violation.expect("a disagreement");
+    let (_, diagram) = explore(scope("paper-colluding"), None).violation.expect("a disagreement");
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ccro-paper-disagreement.md");
     let written = std::fs::read_to_string(file).expect("the example");
     assert!(
-        written.contains(&chart.mermaid()),
+        written.contains(&diagram.mermaid()),
         "run harness check --scope paper-colluding --example docs/ccro-paper-disagreement.md"
     );
 }
@@ -86,13 +91,13 @@ fn rules_switched_off_are_missed() {
 #[test]
 fn what_is_left_out_cannot_be_told_from_outside() {
     let seen = |search| {
-        let all = check(paper(4, Liars::CommunicationNode), search, |_| None);
+        let all = check(paper(4, FaultyRoles::CommunicationNode), search, |_| None);
         assert!(all.is_exhausted());
         (all.reach.observable_states, all.reach.outcomes)
     };
     assert_eq!(seen(Search::Lazy), seen(Search::EveryDelivery));
     let votes = |search| {
-        let all = check(scopes::pbft_lying_backup(4, 1), search, |_| None);
+        let all = check(scopes::pbft_faulty_backup(4, 1), search, |_| None);
         assert!(all.is_exhausted());
         (all.reach.observable_states, all.reach.outcomes)
     };

@@ -1,4 +1,4 @@
-//! Liars with one plan on real nodes: beyond `f` a violation is a result, within
+//! Faulty nodes with one plan on real nodes: beyond `f` a violation is a result, within
 //! `f` it is exit code 1.
 
 use std::process::Command;

@@ -21,8 +21,9 @@ fn stderr(output: &Output) -> String {
 /// Runs a small comparison and returns the output and the samples.
 fn compare(dir: &Path, arguments: &[&str]) -> (Output, Vec<SampleRow>) {
     let dir_text = dir.to_str().unwrap();
-    let common = ["compare", "--out", dir_text, "--requests", "10", "--warmup", "2", "--repetitions", "1"];
-    let output = harness(&[&common, arguments].concat());
+    let common = ["compare", "--out", dir_text, "--warmup", "2", "--repetitions", "1"];
+    let few: &[&str] = if arguments.contains(&"--requests") { &[] } else { &["--requests", "10"] };
+    let output = harness(&[&common, few, arguments].concat());
     (output, read_rows(dir).unwrap_or_default())
 }
 
@@ -177,6 +178,31 @@ fn a_killed_process_and_tasks_work_too() {
     let (output, samples) = compare(&folder.path().join("tasks"), &tasks);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(samples.iter().filter(|sample| sample.outcome == Outcome::Decided).count(), 10);
+}
+
+#[test]
+fn a_node_whose_state_diverges_says_so_and_takes_over_the_proven_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("out");
+    // The first checkpoint is due within these requests, and posted to the node itself
+    // they show that its wrong answers reach no client.
+    let arguments = ["--protocol", "pbft,ccro", "--nodes", "4", "--fault", "diverge@3", "--gateway", "3"];
+    let (output, samples) = compare(&dir, &[&arguments[..], &["--requests", "200"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(samples.iter().filter(|sample| sample.outcome == Outcome::Decided).count(), 2 * 200);
+    let cells: Vec<CellRow> = read_rows(&dir).unwrap();
+    for cell in &cells {
+        let expected =
+            "node 3 found that its state was not the one that a quorum vouched for, and took over theirs";
+        assert_eq!(cell.note, expected, "{}", cell.cell);
+    }
+    let nodes: Vec<NodeRow> = read_rows(&dir).unwrap();
+    let fetched: Vec<u32> = nodes
+        .iter()
+        .filter(|row| row.messages_out_by_kind.contains("fetch-state="))
+        .map(|row| row.node)
+        .collect();
+    assert_eq!(fetched, [3, 3]);
 }
 
 /// The harness with SIGHUP as a terminal leaves it, however the tests were started

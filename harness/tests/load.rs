@@ -1,4 +1,4 @@
-//! The load generator against a made-up gateway that answers as it is told.
+//! The load generator against a made-up gateway that follows a script.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

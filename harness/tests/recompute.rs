@@ -1,6 +1,6 @@
 //! The reference result's `summary.csv`, computed again from the raw files by code that
 //! shares nothing with the one that wrote it: once here, by what a percentile and a mean
-//! are and not by how they are found, and once by the script for readers without Rust.
+//! are and not by how they are found, and once by the script and the lines for readers without Rust.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,23 @@ fn the_summary_is_what_the_raw_files_say() {
         compared += 1;
     }
     assert!(compared >= 20, "the reference has all protocols, sizes and faults");
+}
+
+/// The lines for pandas in `results/README.md`.
+#[test]
+fn the_lines_for_pandas_compute_the_same() {
+    let has_pandas = Command::new("python3").args(["-c", "import pandas"]).output();
+    if !has_pandas.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: there is no pandas here");
+        return;
+    }
+    let readme = std::fs::read_to_string(reference().join("../README.md")).expect("results/README.md");
+    let lines = readme.split("```python").nth(1).and_then(|rest| rest.split("```").next());
+    let root = reference().join("../..");
+    let output = Command::new("python3").args(["-c", lines.expect("the lines")]).current_dir(root).output();
+    let output = output.expect("python3 has run before");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.ends_with(" cells, all equal\n"), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Every column, intervals included, to the digit.

@@ -4,21 +4,21 @@ use flows::{Ccro, CcroPaper, Pbft};
 use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId};
 use sim::oracles::messages;
 use sim::swarm::schedule::Client;
-use sim::swarm::{BadSchedule, Flow, Hunt, Schedule, draw, play, shrink};
+use sim::swarm::{BadSchedule, Flow, Schedule, Search, draw, play, shrink};
 use sim::{Network, Setup, World};
 
 /// Seeds of each flow.
 const SEEDS: u64 = 5_000;
 
 fn all_hold<P: Protocol + 'static>(flow: &Flow<P>, seeds: u64) {
-    let hunt = Hunt::new(0..seeds);
+    let search = Search::new(0..seeds);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| hunt.work(flow));
+            scope.spawn(|| search.work(flow));
         }
     });
-    assert_eq!(hunt.done(), seeds);
-    if let Some(finding) = hunt.findings().into_iter().find(|finding| finding.is_breach) {
+    assert_eq!(search.done(), seeds);
+    if let Some(finding) = search.findings().into_iter().find(|finding| finding.is_breach) {
         let schedule = draw(flow.name, finding.seed, flow.tolerates);
         let smallest = shrink(flow, &schedule, finding.violation.property);
         panic!("{} seed {} violates {}\n{smallest}", flow.name, finding.seed, finding.violation);
@@ -100,8 +100,8 @@ fn senseless_schedules_say_what_is_wrong() {
     assert!(refused(|s| s.nodes = 0).contains("at least one replica"));
     assert!(refused(|s| s.settings.window = 0).contains("at least 1"));
     assert!(refused(|s| s.network.loss = 2.0).contains("loss"));
-    let stranger = refused(|s| s.clients = vec![Client { gateway: 99, ..s.clients[0] }]);
-    assert!(stranger.contains("node 99"), "{stranger}");
+    let refusal = refused(|s| s.clients = vec![Client { gateway: 99, ..s.clients[0] }]);
+    assert!(refusal.contains("node 99"), "{refusal}");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_failing_schedule_is_cut_down_to_what_makes_it_fail() {
     // Three of four nodes offline: no answer, whatever else is in the schedule.
     let mut schedule = draw("pbft", 4, flows::PBFT.tolerates);
     schedule.nodes = 4;
-    schedule.patience_us = 2_000_000;
+    schedule.limit_us = 2_000_000;
     schedule.reform = false;
     schedule.crashes.clear();
     schedule.network = Network { loss: 0.1, ..Network::default() };

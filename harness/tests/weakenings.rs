@@ -54,7 +54,7 @@ enum Bias {
     Hasty,
     /// One communication node for ever, and it is silent.
     FixedSilence,
-    /// Replica 3 hears all and is heard by nobody, and replica 1 forgets what it
+    /// Replica 3 receives all and reaches nobody, and replica 1 forgets what it
     /// voted for, so that 3 alone commits; then replica 1 behaves like this.
     CommitsAlone(&'static str),
     /// The first commander tells two stories; the communication node commits one of
@@ -106,13 +106,13 @@ impl Bias {
             Bias::Hasty => {
                 let mut schedule = with_liar(hostile(), 0, "offline");
                 schedule.settings.request_timer_us = 150 + seed % 100;
-                schedule.patience_us = 5_000_000;
+                schedule.limit_us = 5_000_000;
                 schedule
             }
             Bias::CommitsAlone(later) => {
                 let mut schedule = with_liar(duel(hostile()), 1, &format!("amnesia[view=0] {later}"));
-                let mute = LinkRule { from: vec![3], loss: Some(1.0), ..LinkRule::default() };
-                schedule.network.links = vec![mute];
+                let silent = LinkRule { from: vec![3], loss: Some(1.0), ..LinkRule::default() };
+                schedule.network.links = vec![silent];
                 schedule.settings.resend_after_us = 60_000;
                 schedule
             }
@@ -125,7 +125,7 @@ impl Bias {
                 let mut schedule = with_liar(hostile(), 1, "withhold");
                 schedule.settings.communication = "fixed:1".into();
                 schedule.reform = false;
-                schedule.patience_us = 5_000_000;
+                schedule.limit_us = 5_000_000;
                 schedule
             }
         }
@@ -138,7 +138,7 @@ fn duel(mut schedule: Schedule) -> Schedule {
     let seed = schedule.seed;
     schedule.nodes = 4;
     schedule.heal_us = 400_000;
-    schedule.patience_us = 20_000_000;
+    schedule.limit_us = 20_000_000;
     schedule.network = Network::default();
     schedule.crashes.clear();
     schedule.settings.batch_max = 1;

@@ -80,8 +80,8 @@ impl LinkConditions {
     pub(crate) fn check(&self, cluster: &Cluster) -> anyhow::Result<()> {
         let LinkConditions { loss, cut, .. } = self;
         ensure!((0.0..=1.0).contains(loss), "link loss {loss} is not a probability; it goes from 0 to 1");
-        if let Some(stranger) = cut.iter().find(|id| !cluster.contains(**id)) {
-            bail!("the link to node {stranger} cannot be cut: ids run from 0 to {}", cluster.n - 1);
+        if let Some(unknown) = cut.iter().find(|id| !cluster.contains(**id)) {
+            bail!("the link to node {unknown} cannot be cut: ids run from 0 to {}", cluster.n - 1);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@
 //! reordering = 0.01                    # held back by up to reordering_us more
 //! reordering_us = 5000
 //! bandwidth_mbit_s = 1000              # of each node's line to the outside
-//! regions = ["us-east-1", "eu-west-1"] # nodes by turns; delays from the region table
+//! regions = ["us-east-1", "eu-west-1"] # nodes round robin; delays from the region table
 //! jitter = 0.05                        # sigma of what is added to a region's delay
 //!
 //! [[link]]                             # what differs on single links, later rules first
@@ -47,7 +47,7 @@ pub struct Network {
     /// What a node can send in all, in megabits per second; messages queue for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth_mbit_s: Option<f64>,
-    /// Where nodes are, by turns; then delays come from the region table.
+    /// Where nodes are, round robin; then delays come from the region table.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<String>,
     /// Sigma of the log-normal factor that spreads the delays between regions.

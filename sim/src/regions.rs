@@ -60,7 +60,7 @@ impl Network {
     /// * `lan`: log-normal around 150 microseconds, lines of 10 Gbit/s.
     /// * `wan`: log-normal around 20 milliseconds, lines of 1 Gbit/s.
     /// * `lossy`: a LAN that loses 5 % of all messages, doubles and holds back 2 %.
-    /// * `five-continents`: nodes by turns in Dallas, São Paulo, Frankfurt, Tokyo
+    /// * `five-continents`: nodes round robin in Dallas, São Paulo, Frankfurt, Tokyo
     ///   and Sydney, lines of 1 Gbit/s, 2 % jitter.
     /// * `world`: the same with all ten regions of the table.
     pub fn named(name: &str) -> Option<Network> {

@@ -60,7 +60,7 @@ impl Falsify for Message {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pinger {
-    heard: u64,
+    received: u64,
     reborn: bool,
 }
 
@@ -76,8 +76,8 @@ impl Protocol for Pinger {
                 answer(cx, &bundle);
             }
             Input::Deliver { from, message } => {
-                self.heard += 1;
-                // A mark at the moment at which it is heard.
+                self.received += 1;
+                // A mark at the moment at which it is received.
                 cx.mark(Mark::View(ViewMark::Stable { seq: Seq(u64::from(from.0)) }));
                 if !message.get().pong {
                     cx.send(from, Message { pong: true, filling: [0; 4] });
@@ -106,15 +106,15 @@ fn setup(n: u16, network: Network) -> Setup {
 }
 
 fn world_of(setup: Setup) -> World<Pinger> {
-    World::new(setup, |_, memory| Pinger { heard: 0, reborn: memory == Memory::Lost })
+    World::new(setup, |_, memory| Pinger { received: 0, reborn: memory == Memory::Lost })
 }
 
 fn world(n: u16, network: Network) -> World<Pinger> {
     world_of(setup(n, network))
 }
 
-/// Who heard whom and when, microseconds.
-fn heard(world: &World<Pinger>) -> Vec<(u64, u16, u64)> {
+/// Who received whom and when, microseconds.
+fn received(world: &World<Pinger>) -> Vec<(u64, u16, u64)> {
     let of = |stamped: &sim::Stamped| match stamped.mark {
         Mark::View(ViewMark::Stable { seq }) => Some((stamped.at_us, stamped.replica.0, seq.0)),
         _ => None,
@@ -127,7 +127,7 @@ fn a_constant_delay_is_what_it_says() {
     let mut world = world(3, Network::constant(250));
     world.submit(ReplicaId(0), b"a");
     world.run(10_000);
-    assert_eq!(heard(&world), [(250, 1, 0), (250, 2, 0), (500, 0, 1), (500, 0, 2)]);
+    assert_eq!(received(&world), [(250, 1, 0), (250, 2, 0), (500, 0, 1), (500, 0, 2)]);
     assert_eq!(world.messages(), [("ping", 2), ("pong", 2)].into());
     assert_eq!((world.delivered(), world.traffic(0).agreement_in.messages), (4, 2));
 }
@@ -139,7 +139,7 @@ fn a_link_may_be_slower_one_way() {
     let mut world = world(3, Network { links: vec![slow], ..Network::constant(100) });
     world.submit(ReplicaId(0), b"a");
     world.run(10_000);
-    assert_eq!(heard(&world), [(100, 1, 0), (100, 2, 0), (200, 0, 2), (1000, 0, 1)]);
+    assert_eq!(received(&world), [(100, 1, 0), (100, 2, 0), (200, 0, 2), (1000, 0, 1)]);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn bandwidth_makes_messages_queue_for_the_line() {
     narrow.run(10_000);
     let first = 100 + bytes;
     assert_eq!(
-        heard(&narrow),
+        received(&narrow),
         [(first, 1, 0), (first + bytes, 2, 0), (2 * first, 0, 1), (2 * first + bytes, 0, 2),]
     );
     // A limit of one link leaves the other alone.
@@ -162,7 +162,7 @@ fn bandwidth_makes_messages_queue_for_the_line() {
     let mut one = world(3, Network { links: vec![link], ..Network::constant(100) });
     one.submit(ReplicaId(0), b"a");
     one.run(10_000);
-    assert_eq!(heard(&one)[..2], [(100, 2, 0), (first, 1, 0)]);
+    assert_eq!(received(&one)[..2], [(100, 2, 0), (first, 1, 0)]);
 }
 
 #[test]
@@ -173,16 +173,16 @@ fn work_occupies_a_node_and_what_comes_meanwhile_waits() {
     let mut world = world_of(Setup { costs, ..setup(3, Network::constant(100)) });
     world.submit(ReplicaId(0), b"a");
     world.run(10_000);
-    // Two signatures (100), then a PING each 10 us; a PING is heard when the node
+    // Two signatures (100), then a PING each 10 us; a PING is received when the node
     // begins to read it, and its PONG leaves 10 us for reading and 10 for writing
     // later. Node 0 has just read the first PONG when the second one comes.
-    assert_eq!(heard(&world), [(210, 1, 0), (220, 2, 0), (330, 0, 1), (340, 0, 2)]);
+    assert_eq!(received(&world), [(210, 1, 0), (220, 2, 0), (330, 0, 1), (340, 0, 2)]);
     // On one core for all, the nodes wait for each other.
     let costs = Costs { cores: Some(1), ..costs };
     let mut shared = world_of(Setup { costs, ..setup(3, Network::constant(100)) });
     shared.submit(ReplicaId(0), b"a");
     shared.run(10_000);
-    assert_eq!(heard(&shared), [(210, 1, 0), (230, 2, 0), (330, 0, 1), (350, 0, 2)]);
+    assert_eq!(received(&shared), [(210, 1, 0), (230, 2, 0), (330, 0, 1), (350, 0, 2)]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn what_a_node_handles_in_one_iteration_is_read_and_sent_together() {
     // the first. Two signatures (100), both PINGs (20), and only then the links
     // are written to, 5 us each. A PONG leaves after 15 us of reading and 15 of
     // writing. While node 0 reads the first one the second one comes.
-    assert_eq!(heard(&world), [(229, 1, 0), (234, 2, 0), (361, 0, 1), (378, 0, 2)]);
+    assert_eq!(received(&world), [(229, 1, 0), (234, 2, 0), (361, 0, 1), (378, 0, 2)]);
     assert_eq!(world.worked_us(), 134 + 2 * 32 + 2 * 17);
 }
 
@@ -209,7 +209,7 @@ fn a_partition_separates_groups_and_heals() {
         world.run(1_000);
     }
     let pings: Vec<(u64, u16)> =
-        heard(&world).iter().filter(|(_, at, _)| *at != 0).map(|(when, at, _)| (*when, *at)).collect();
+        received(&world).iter().filter(|(_, at, _)| *at != 0).map(|(when, at, _)| (*when, *at)).collect();
     assert_eq!(pings, [(100, 1), (100, 2), (100, 3), (1_100, 1), (2_100, 1), (2_100, 2), (2_100, 3)]);
 }
 
@@ -221,10 +221,10 @@ fn loss_and_duplication_have_their_probabilities() {
         world.submit(ReplicaId(0), b"a");
         world.run(1_000);
     }
-    let pings = heard(&world).iter().filter(|(_, at, _)| *at == 1).count();
+    let pings = received(&world).iter().filter(|(_, at, _)| *at == 1).count();
     // 2,000 · 0.75 · 1.5 = 2,250.
     assert!((2_150..2_350).contains(&pings), "{pings}");
-    let pongs = heard(&world).len() - pings;
+    let pongs = received(&world).len() - pings;
     assert!((0.9..1.3).contains(&(pongs as f64 / (pings as f64 * 1.125))), "{pongs} of {pings}");
 }
 
@@ -236,7 +236,7 @@ fn delays_follow_their_distribution() {
             world.submit(ReplicaId(0), b"a");
             world.run(100_000);
         }
-        let pings = heard(&world).into_iter().filter(|(_, at, _)| *at == 1);
+        let pings = received(&world).into_iter().filter(|(_, at, _)| *at == 1);
         let mut delays: Vec<u64> = pings.map(|(when, ..)| when % 100_000).collect();
         delays.sort_unstable();
         delays
@@ -259,11 +259,11 @@ fn what_is_on_its_way_to_a_crashed_node_is_lost() {
     world.run(20);
     world.restart(ReplicaId(1));
     world.run(1_000);
-    assert_eq!(heard(&world), [(100, 2, 0), (200, 0, 2)]);
+    assert_eq!(received(&world), [(100, 2, 0), (200, 0, 2)]);
     assert!(world.replica(1).reborn && !world.replica(0).reborn);
     world.submit(ReplicaId(0), b"b");
     world.run(1_000);
-    assert_eq!(world.replica(1).heard, 1);
+    assert_eq!(world.replica(1).received, 1);
     let changes: Vec<(u64, u16)> = world.trace().lifecycle.iter().map(|l| (l.at_us, l.replica.0)).collect();
     assert_eq!(changes, [(50, 1), (70, 1)]);
 }

@@ -1,5 +1,5 @@
 //! What a faulty replica of PBFT and CCRO may say: everything that its key can
-//! sign over a small alphabet, and everything that can be made of what it heard.
+//! sign over a small alphabet, and everything that can be made of what it received.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use pbft::new_view::Outline;
 use pbft::{Certificate, CertificateKind, Message, NewView, ViewChange, Vote};
 use sim::checker::{Forged, signers};
 
-/// The alphabet of a liar.
+/// What a faulty replica may put into its messages.
 #[derive(Clone, Debug)]
 pub struct Alphabet {
     /// Batches that it proposes and votes for.
     pub batches: Vec<Arc<Batch>>,
-    /// Slots that it lies about.
+    /// Slots that it forges messages about.
     pub slots: Vec<Seq>,
-    /// Views that it lies in.
+    /// Views that it forges messages in.
     pub views: Vec<View>,
     /// Communication nodes that its proposals name.
     pub names: Vec<Option<ReplicaId>>,
@@ -26,7 +26,7 @@ pub struct Alphabet {
     pub new_views: Vec<View>,
 }
 
-/// Makes a liar's messages.
+/// Makes a faulty replica's messages.
 pub struct Forger {
     cluster: Cluster,
     signer: Signer,
@@ -37,7 +37,7 @@ pub struct Forger {
 /// What votes are for.
 type About = (View, Seq, Digest);
 
-/// Votes that a liar knows: for each phase and content, by author. PREPAREs and
+/// Votes that a faulty replica knows: for each phase and content, by author. PREPAREs and
 /// the proposal that they stand for are in one.
 #[derive(Default)]
 struct Known {
@@ -47,9 +47,9 @@ struct Known {
 }
 
 impl Forger {
-    /// The forger of `liar`.
-    pub fn new(cluster: &Cluster, liar: ReplicaId, alphabet: Alphabet) -> Forger {
-        let signer = signers(cluster).remove(usize::from(liar.0));
+    /// The forger of the replica `faulty`.
+    pub fn new(cluster: &Cluster, faulty: ReplicaId, alphabet: Alphabet) -> Forger {
+        let signer = signers(cluster).remove(usize::from(faulty.0));
         let mut forger = Forger { cluster: cluster.clone(), signer, alphabet, own: Vec::new() };
         forger.own = forger.proposals_and_votes();
         let rest = forger.rest();
@@ -58,17 +58,17 @@ impl Forger {
     }
 
     /// All that it may say now.
-    pub fn forge(&self, heard: &[&Message]) -> Vec<Forged<Message>> {
+    pub fn forge(&self, received: &[&Message]) -> Vec<Forged<Message>> {
         let mut said = self.own.clone();
         let mut known = Known::default();
-        heard.iter().copied().chain(&self.own).for_each(|message| known.learn(message));
+        received.iter().copied().chain(&self.own).for_each(|message| known.learn(message));
         if self.alphabet.certificates {
-            said.extend(self.relays(heard));
+            said.extend(self.relays(received));
             said.extend(self.certificates(&known));
         }
         for view in &self.alphabet.new_views {
             let changes = self.view_changes(&known, *view);
-            said.extend(self.new_views(heard, &changes, *view));
+            said.extend(self.new_views(received, &changes, *view));
             said.extend(changes.into_iter().map(Message::ViewChange));
         }
         let from = self.signer.id();
@@ -172,11 +172,11 @@ impl Forger {
 
     /// As commander of `view`: NEW-VIEWs of every quorum of VIEW-CHANGEs, with what
     /// they demand and with every batch for the first slot instead.
-    fn new_views(&self, heard: &[&Message], own: &[Arc<ViewChange>], view: View) -> Vec<Message> {
+    fn new_views(&self, received: &[&Message], own: &[Arc<ViewChange>], view: View) -> Vec<Message> {
         if self.cluster.commander(view) != self.signer.id() {
             return vec![];
         }
-        let others = heard.iter().filter_map(|message| match message {
+        let others = received.iter().filter_map(|message| match message {
             Message::ViewChange(change) if change.view == view => Some(Arc::clone(change)),
             _ => None,
         });
@@ -207,9 +207,9 @@ impl Forger {
     }
 
     /// Votes that were sent to it alone go to whomever it likes.
-    fn relays(&self, heard: &[&Message]) -> Vec<Message> {
+    fn relays(&self, received: &[&Message]) -> Vec<Message> {
         let mut votes: Vec<Message> = Vec::new();
-        for message in heard {
+        for message in received {
             match message {
                 Message::Vote(_) | Message::PrePrepare { .. } | Message::Certificate(_) => {
                     votes.push((*message).clone());

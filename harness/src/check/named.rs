@@ -2,7 +2,7 @@
 
 use sim::checker::{Around, Checkable, Progress, Report, Scope, Search, check};
 
-use super::paper::{Liars, paper};
+use super::paper::{FaultyRoles, paper};
 use super::scopes;
 
 /// What a scope must find.
@@ -64,9 +64,9 @@ macro_rules! named {
 
 /// All of them; n = 4 and one slot where nothing else is said.
 pub const NAMED: &[Named] = named! {
-    "pbft-lying-backup" Nothing Lazy scopes::pbft_lying_backup(4, 1),
+    "pbft-faulty-backup" Nothing Lazy scopes::pbft_faulty_backup(4, 1),
         "view 0, one request, honest commander, a backup that votes for anything";
-    "pbft-lying-backup-2" Nothing OneQuorum scopes::pbft_lying_backup(4, 2),
+    "pbft-faulty-backup-2" Nothing OneQuorum scopes::pbft_faulty_backup(4, 2),
         "view 0, two requests in two slots, honest commander, a backup that votes for anything";
     "pbft-equivocating" Nothing Lazy scopes::pbft_equivocating(4, &[1]),
         "view 0, a commander that proposes two batches for a slot and votes for both";
@@ -80,7 +80,7 @@ pub const NAMED: &[Named] = named! {
         "the same from where two replicas have accepted and none is prepared; one view change";
     "pbft-view-change-2" Nothing OneQuorum scopes::pbft_view_change(4, 2, 2),
         "an equivocating commander, up to two view changes, up to two expirations";
-    "ccro-lying-communication-node" Nothing OneQuorum scopes::ccro_lying_communication_node(4, 1),
+    "ccro-faulty-communication-node" Nothing OneQuorum scopes::ccro_faulty_communication_node(4, 1),
         "view 0, one request, a communication node that sends any certificate it can make; one expiration";
     "ccro-equivocating" Nothing OneQuorum scopes::ccro_equivocating(4, &[0], 0),
         "view 0, a commander that equivocates and is its own communication node";
@@ -98,16 +98,16 @@ pub const NAMED: &[Named] = named! {
         "an equivocating commander that is its own communication node; one view change";
     "ccro-view-change-2" Nothing OneQuorum scopes::ccro_view_change(4, 2, 2),
         "an equivocating commander, up to two view changes, up to two expirations";
-    "paper-communication-node" Nothing Lazy paper(4, Liars::CommunicationNode),
+    "paper-communication-node" Nothing Lazy paper(4, FaultyRoles::CommunicationNode),
         "the published flow, one round, a communication node that announces anything, alone";
-    "paper-taking-over" Disagreement Lazy paper(4, Liars::TakingOver),
-        "the published flow, one round, a communication node that lies alone and then takes over as commander";
-    "paper-taking-over-6" Disagreement Lazy paper(6, Liars::TakingOver),
+    "paper-taking-over" Disagreement Lazy paper(4, FaultyRoles::TakingOver),
+        "the published flow, one round, a communication node that is faulty alone and then takes over as commander";
+    "paper-taking-over-6" Disagreement Lazy paper(6, FaultyRoles::TakingOver),
         "the same with n = 6, the least that the flow itself counts f = 1 for";
-    "paper-commander" Disagreement Lazy paper(4, Liars::Commander),
+    "paper-commander" Disagreement Lazy paper(4, FaultyRoles::Commander),
         "the published flow, one round, a commander that hands out and stores two blocks, alone";
-    "paper-colluding" Disagreement Lazy paper(4, Liars::Both),
+    "paper-colluding" Disagreement Lazy paper(4, FaultyRoles::Both),
         "the published flow, one round, a commander and a communication node that collude";
-    "paper-colluding-6" Disagreement Lazy paper(6, Liars::Both),
+    "paper-colluding-6" Disagreement Lazy paper(6, FaultyRoles::Both),
         "the same with n = 6";
 };

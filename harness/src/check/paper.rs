@@ -16,9 +16,9 @@ pub type Paper = paper::Replica<OpaqueLog>;
 const COMMANDER: ReplicaId = ReplicaId(0);
 const COMMUNICATION_NODE: ReplicaId = ReplicaId(1);
 
-/// What the liars of the published flow do.
+/// Who is faulty in the published flow, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liars {
+pub enum FaultyRoles {
     /// The communication node announces whatever it likes.
     CommunicationNode,
     /// The same, and then it says that it took over as commander of a rerun.
@@ -31,41 +31,45 @@ pub enum Liars {
 }
 
 /// One round of the published flow.
-pub fn paper(n: u16, liars: Liars) -> Scope<Paper> {
+pub fn paper(n: u16, roles: FaultyRoles) -> Scope<Paper> {
     let cluster = cluster("ccro-paper", n);
-    let lying: BTreeSet<ReplicaId> = match liars {
-        Liars::CommunicationNode | Liars::TakingOver => [COMMUNICATION_NODE].into(),
-        Liars::Commander => [COMMANDER].into(),
-        Liars::Both => [COMMANDER, COMMUNICATION_NODE].into(),
+    let faulty: BTreeSet<ReplicaId> = match roles {
+        FaultyRoles::CommunicationNode | FaultyRoles::TakingOver => [COMMUNICATION_NODE].into(),
+        FaultyRoles::Commander => [COMMANDER].into(),
+        FaultyRoles::Both => [COMMANDER, COMMUNICATION_NODE].into(),
     };
     let replica = paper::Replica::new(&pbft::Config::for_cluster(n), OpaqueLog::default());
     let mut nodes: Vec<Node<Paper>> = honest(0..n, &replica);
-    nodes.retain(|node| !lying.contains(&node.id));
+    nodes.retain(|node| !faulty.contains(&node.id));
     let two = two(&cluster);
     if let Some(commander) = nodes.iter_mut().find(|node| node.id == COMMANDER) {
         commander.submits = two.bundles.to_vec();
     }
-    let forged = forged_messages(&cluster, liars, &two.batches);
+    let forged = forged_messages(&cluster, roles, &two.batches);
     let mut scope = Scope::new(cluster, nodes);
     scope.asked = two.bundles.iter().flat_map(|bundle| requests_of(bundle)).collect();
     scope.names = two.names;
     scope.describe = describe;
     scope.lost =
         |message| matches!(message, Message::Requests(_) | Message::Fetch { .. } | Message::State { .. });
-    scope.faulty = lying;
+    scope.faulty = faulty;
     scope.forge = Box::new(move |_| {
-        let lie = |(from, message): &(ReplicaId, Message)| Forged {
+        let forged_message = |(from, message): &(ReplicaId, Message)| Forged {
             from: *from,
             to: None,
             message: message.clone(),
         };
-        forged.iter().map(lie).collect()
+        forged.iter().map(forged_message).collect()
     });
     scope
 }
 
 /// No forged message of this flow needs anything that others said.
-fn forged_messages(cluster: &Cluster, liars: Liars, batches: &[Arc<Batch>]) -> Vec<(ReplicaId, Message)> {
+fn forged_messages(
+    cluster: &Cluster,
+    roles: FaultyRoles,
+    batches: &[Arc<Batch>],
+) -> Vec<(ReplicaId, Message)> {
     let signers = signers(cluster);
     let signer = |author: ReplicaId| &signers[usize::from(author.0)];
     let first = (Seq(1), Attempt::default());
@@ -81,18 +85,18 @@ fn forged_messages(cluster: &Cluster, liars: Liars, batches: &[Arc<Batch>]) -> V
         let store =
             |author, round| Message::store(cluster, signer(author), round, Arc::clone(batch), Arc::default());
         let step = |step| (COMMUNICATION_NODE, Message::Step(sign(COMMUNICATION_NODE, step, first)));
-        match liars {
-            Liars::Commander => {
+        match roles {
+            FaultyRoles::Commander => {
                 forged.extend([(COMMANDER, block(COMMANDER, first)), (COMMANDER, store(COMMANDER, first))]);
             }
-            Liars::Both => {
+            FaultyRoles::Both => {
                 forged.push((COMMANDER, block(COMMANDER, first)));
                 forged.extend([step(Step::PrePrepare), step(Step::Commit)]);
             }
-            Liars::CommunicationNode => forged.extend([step(Step::PrePrepare), step(Step::Commit)]),
+            FaultyRoles::CommunicationNode => forged.extend([step(Step::PrePrepare), step(Step::Commit)]),
             // The commander's block is the first; the other is for the rerun.
-            Liars::TakingOver if batch == &batches[0] => forged.push(step(Step::Commit)),
-            Liars::TakingOver => {
+            FaultyRoles::TakingOver if batch == &batches[0] => forged.push(step(Step::Commit)),
+            FaultyRoles::TakingOver => {
                 forged.push((COMMUNICATION_NODE, block(COMMUNICATION_NODE, rerun)));
                 forged.push((COMMUNICATION_NODE, store(COMMUNICATION_NODE, rerun)));
             }

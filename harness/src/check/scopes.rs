@@ -66,7 +66,7 @@ pub fn two(cluster: &Cluster) -> Two {
 }
 
 /// What every scope's network loses: upkeep, and questions. Their answers are
-/// among the lies where they matter.
+/// among the forged messages where they matter.
 fn is_upkeep(message: &Message) -> bool {
     match message {
         Message::Requests(_) | Message::Progress { .. } | Message::Checkpoint(_) | Message::Fetch { .. } => {
@@ -87,13 +87,13 @@ struct Cast<P> {
     protocol: &'static str,
     n: u16,
     replica: P,
-    /// Communication nodes that a lying commander names.
+    /// Communication nodes that a faulty commander names.
     names: Vec<Option<ReplicaId>>,
     certificates: bool,
 }
 
 impl<P: Checkable<Message = Message>> Cast<P> {
-    /// These replicas, two requests, and nobody who lies.
+    /// These replicas, two requests, and nobody who is faulty.
     fn scope(&self, running: impl IntoIterator<Item = u16>) -> Scope<P> {
         let cluster = cluster(self.protocol, self.n);
         let two = two(&cluster);
@@ -107,12 +107,12 @@ impl<P: Checkable<Message = Message>> Cast<P> {
         scope
     }
 
-    /// All but `liar` are honest. It lies about these slots up to view `views`. An
+    /// All but `faulty` are honest. It forges messages about these slots up to view `views`. An
     /// honest commander is given `requests` requests.
-    fn liar(&self, liar: u16, slots: &[u64], views: u64, requests: usize) -> Scope<P> {
-        let mut scope = self.scope((0..self.n).filter(|id| *id != liar));
+    fn with_faulty(&self, faulty: u16, slots: &[u64], views: u64, requests: usize) -> Scope<P> {
+        let mut scope = self.scope((0..self.n).filter(|id| *id != faulty));
         let two = two(&scope.cluster);
-        if liar != 0 {
+        if faulty != 0 {
             scope.nodes[0].submits = two.bundles[..requests].to_vec();
         }
         let alphabet = Alphabet {
@@ -123,9 +123,9 @@ impl<P: Checkable<Message = Message>> Cast<P> {
             certificates: self.certificates,
             new_views: (1..=views).map(View).collect(),
         };
-        let forger = Forger::new(&scope.cluster, ReplicaId(liar), alphabet);
-        scope.faulty = BTreeSet::from([ReplicaId(liar)]);
-        scope.forge = Box::new(move |heard| forger.forge(heard));
+        let forger = Forger::new(&scope.cluster, ReplicaId(faulty), alphabet);
+        scope.faulty = BTreeSet::from([ReplicaId(faulty)]);
+        scope.forge = Box::new(move |received| forger.forge(received));
         if views == 0 {
             scope.lost = is_upkeep_or_view_change;
         }
@@ -158,14 +158,14 @@ fn ccro(n: u16, names: &[u16], policy: CommunicationPolicy) -> Cast<Ccro> {
 
 // ---- PBFT ----
 
-/// View 0 with an honest commander and a liar among the backups.
-pub fn pbft_lying_backup(n: u16, requests: usize) -> Scope<Pbft> {
-    pbft(n).liar(n - 1, &[1, 2][..requests], 0, requests)
+/// View 0 with an honest commander and a faulty backup.
+pub fn pbft_faulty_backup(n: u16, requests: usize) -> Scope<Pbft> {
+    pbft(n).with_faulty(n - 1, &[1, 2][..requests], 0, requests)
 }
 
 /// View 0 with a commander that proposes two batches for each slot.
 pub fn pbft_equivocating(n: u16, slots: &[u64]) -> Scope<Pbft> {
-    pbft(n).liar(0, slots, 0, 0)
+    pbft(n).with_faulty(0, slots, 0, 0)
 }
 
 /// View 0 with a commander that runs twice.
@@ -176,7 +176,7 @@ pub fn pbft_twins(n: u16) -> Scope<Pbft> {
 /// A commander that equivocates and can be proved to, at any moment, so that
 /// anybody leaves at any moment; with `expirations`, on to view 2.
 pub fn pbft_view_change(n: u16, views: u64, expirations: u8) -> Scope<Pbft> {
-    let mut scope = pbft(n).liar(0, &[1], views, 0);
+    let mut scope = pbft(n).with_faulty(0, &[1], views, 0);
     // The next commander has something to propose where a slot is left open.
     scope.nodes[0].submits = vec![two(&scope.cluster).bundles[1].clone()];
     scope.max_expirations = |timer| u8::from(*timer == pbft::Timer::View) * 3;
@@ -212,24 +212,24 @@ pub fn pbft_unprepared() -> Scope<Pbft> {
 // ---- CCRO ----
 
 /// View 0 with a communication node that sends any certificate it can make.
-pub fn ccro_lying_communication_node(n: u16, expirations: u8) -> Scope<Ccro> {
-    impatient(ccro(n, &[], CommunicationPolicy::Separate).liar(1, &[1], 0, 1), expirations)
+pub fn ccro_faulty_communication_node(n: u16, expirations: u8) -> Scope<Ccro> {
+    with_expirations(ccro(n, &[], CommunicationPolicy::Separate).with_faulty(1, &[1], 0, 1), expirations)
 }
 
 /// View 0 with a commander that equivocates and names one of `names`; itself, and
 /// it plays both parts.
 pub fn ccro_equivocating(n: u16, names: &[u16], expirations: u8) -> Scope<Ccro> {
-    impatient(ccro(n, names, CommunicationPolicy::Separate).liar(0, &[1], 0, 0), expirations)
+    with_expirations(ccro(n, names, CommunicationPolicy::Separate).with_faulty(0, &[1], 0, 0), expirations)
 }
 
 /// View 0 with a commander that runs twice.
 pub fn ccro_twins(n: u16, expirations: u8) -> Scope<Ccro> {
-    impatient(ccro(n, &[], CommunicationPolicy::Separate).twins(), expirations)
+    with_expirations(ccro(n, &[], CommunicationPolicy::Separate).twins(), expirations)
 }
 
 /// A commander that equivocates, names itself, and can be proved to at any moment.
 pub fn ccro_view_change(n: u16, views: u64, expirations: u8) -> Scope<Ccro> {
-    impatient(ccro(n, &[0], CommunicationPolicy::Separate).liar(0, &[1], views, 0), expirations)
+    with_expirations(ccro(n, &[0], CommunicationPolicy::Separate).with_faulty(0, &[1], views, 0), expirations)
 }
 
 /// The same, after all have voted for `decided` and replica 3 alone has its
@@ -264,10 +264,10 @@ pub fn ccro_after_two_phases(decided: usize, expirations: u8) -> Scope<Ccro> {
 }
 
 /// An honest commander whose fast-committed batch only replica 3 knows of; the
-/// communication node, replica 2, lies.
+/// communication node, replica 2, is faulty.
 pub fn ccro_after_an_honest_fast_path(expirations: u8) -> Scope<Ccro> {
     let policy = CommunicationPolicy::Fixed(ReplicaId(2));
-    let mut scope = impatient(ccro(4, &[2], policy).liar(2, &[1], 1, 1), expirations);
+    let mut scope = with_expirations(ccro(4, &[2], policy).with_faulty(2, &[1], 1, 1), expirations);
     let a = two(&scope.cluster).batches[0].digest();
     scope.openings = vec![
         opening(1, move |m| proposes(m, a)),
@@ -277,7 +277,7 @@ pub fn ccro_after_an_honest_fast_path(expirations: u8) -> Scope<Ccro> {
     scope
 }
 
-fn impatient(mut scope: Scope<Ccro>, expirations: u8) -> Scope<Ccro> {
+fn with_expirations(mut scope: Scope<Ccro>, expirations: u8) -> Scope<Ccro> {
     scope.max_expirations = |timer| match timer {
         ccro::Timer::FastWait(_) | ccro::Timer::Fallback(_) => 1,
         ccro::Timer::Pbft(pbft::Timer::View) => 3,

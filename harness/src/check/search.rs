@@ -19,7 +19,7 @@ pub fn list() {
 }
 
 /// Searches through the scopes whose names begin like these, or all, within limits
-/// for each; writes a disagreement as a sequence chart into `example`. Returns the
+/// for each; writes a disagreement as a sequence diagram into `example`. Returns the
 /// exit code.
 pub async fn run(scopes: &[String], limits: Bounds, example: Option<&Path>) -> Result<u8> {
     let chosen = choose(scopes)?;
@@ -39,9 +39,10 @@ pub async fn run(scopes: &[String], limits: Bounds, example: Option<&Path>) -> R
         if !named.is_as_expected(&report) {
             code = UNSAFE;
         }
-        if let (Finds::Disagreement, Some(path), Some((_, chart))) = (named.finds, example, &report.violation)
+        if let (Finds::Disagreement, Some(path), Some((_, diagram))) =
+            (named.finds, example, &report.violation)
         {
-            write_example(path, named, &chart.mermaid())?;
+            write_example(path, named, &diagram.mermaid())?;
         }
         if interrupted.load(Ordering::Relaxed) {
             return Ok(INTERRUPTED);
@@ -137,21 +138,21 @@ fn summary(named: &Named, report: &Report, took: Duration) -> String {
         reach.executed,
         reach.outcomes,
     );
-    if let Some((_, chart)) = violation {
+    if let Some((_, diagram)) = violation {
         text.push('\n');
-        text.push_str(&chart.text());
+        text.push_str(&diagram.text());
     }
     text
 }
 
-fn write_example(path: &Path, named: &Named, chart: &str) -> Result<()> {
+fn write_example(path: &Path, named: &Named, diagram: &str) -> Result<()> {
     let text = format!(
         "# A disagreement in `ccro-paper`\n\n\
          Written by `harness check --scope {} --example {}`; do not edit. The scope: {}.\n\n\
          The run is a shortest one in moves of honest nodes. Each arrow is a delivery; what was sent and not delivered \
          is left out. Two honest nodes execute different blocks in one round, because COMMIT is one node's word and \
-         carries no proof: had it to carry `2f+1` votes, a lying communication node would have none to show.\n\n\
-         ```mermaid\n{chart}```\n",
+         carries no proof: had it to carry `2f+1` votes, a faulty communication node would have none to show.\n\n\
+         ```mermaid\n{diagram}```\n",
         named.name,
         path.display(),
         named.about,

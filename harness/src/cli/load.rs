@@ -46,13 +46,13 @@ pub struct LoadArgs {
     /// Cut a cell short after so many undecided requests in a row with none decided; 0 never
     #[arg(long, value_name = "N")]
     pub give_up_after: Option<u64>,
-    /// Measured requests in each cell and repetition
+    /// Measured requests in each cell and repetition [default: 150]
     #[arg(long, value_name = "N")]
     pub requests: Option<u64>,
-    /// Requests before those, which are not recorded
+    /// Requests before those, which are not recorded [default: 10]
     #[arg(long, value_name = "N")]
     pub warmup: Option<u64>,
-    /// How often every cell runs
+    /// How often every cell runs [default: 3]
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
     /// HTTP/2 connections to each gateway, which the clients share [default: 4]

@@ -109,11 +109,7 @@ Examples:
     /// Start a cluster that stays up until Ctrl-C
     ///
     /// Prints where the nodes are, what is wrong with which of them, and the curl lines to try.
-    #[command(after_help = "\
-Examples:
-  harness up --protocol pbft --nodes 4
-  harness up --protocol ccro --nodes 7 --fault malicious:2 --port 9000
-  harness up --protocol ccro --fault withhold@1 --fault delay=5ms@2 --encoding json")]
+    #[command(after_help = format!("{}\n\n{}", up::EXAMPLES, up::REQUESTS))]
     Up(UpArgs),
     /// Rebuild summary, histograms, plots and report of a result folder
     ///

@@ -6,6 +6,21 @@ use clap::{Args, Parser};
 use super::cluster::ClusterArgs;
 use crate::plan::{Plan, ProtocolName, faults};
 
+/// How the command is called.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  harness up --protocol pbft --nodes 4
+  harness up --protocol ccro --nodes 7 --fault malicious:2 --port 9000
+  harness up --protocol ccro --fault withhold@1 --fault delay=5ms@2 --encoding json";
+
+/// What can be asked of a cluster that is up.
+pub(super) const REQUESTS: &str = "\
+With the cluster up, any node takes requests:
+  curl -d '{\"data\": \"pay 5 to bob\"}' http://127.0.0.1:8080/preprepare
+      is answered as soon as f+1 nodes agree, with the votes that each of them had received
+  curl -d '{\"data\": \"pay 5 to bob\"}' 'http://127.0.0.1:8080/preprepare?settle=500'
+      waits for every node's final tally, at most 500 ms";
+
 /// Flags of `up`.
 #[derive(Clone, Debug, Args)]
 pub struct UpArgs {
@@ -44,7 +59,8 @@ pub struct UpRest {
 #[derive(Debug, Parser)]
 #[command(
     version,
-    about = "Starts a cluster that stays up until Ctrl-C; like `harness up` with the protocol fixed"
+    about = "Starts a cluster that stays up until Ctrl-C; like `harness up` with the protocol fixed",
+    after_help = REQUESTS
 )]
 pub struct FixedUp {
     /// All but the protocol.

@@ -67,14 +67,23 @@ pub struct NodeState {
     pub role: String,
     /// Who commands its view.
     pub commander: Option<u16>,
+    /// How often it found that its state was not the one that a quorum vouched for.
+    pub divergences: u64,
+    /// Whether its state is not that one now.
+    pub is_diverged: bool,
     /// What it counted since it began.
     pub counters: CounterReport,
 }
 
 impl From<StatusReport> for NodeState {
     fn from(status: StatusReport) -> NodeState {
-        let commander = status.replica.views.map(|views| views.commander.0);
-        NodeState { role: status.role, commander, counters: status.counters }
+        NodeState {
+            role: status.role,
+            commander: status.replica.views.map(|views| views.commander.0),
+            divergences: status.replica.divergences,
+            is_diverged: status.replica.diverged,
+            counters: status.counters,
+        }
     }
 }
 

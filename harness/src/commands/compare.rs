@@ -27,3 +27,18 @@ pub async fn run(args: CompareArgs) -> Result<u8> {
     }
     experiment.run(&stop).await
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::{Cli, Command};
+    use crate::results::warnings::is_bounded;
+
+    #[test]
+    fn the_default_comparison_has_requests_enough_for_what_it_shows() {
+        let Command::Compare(args) = Cli::parse_from(["harness", "compare"]).command else { panic!() };
+        let plan = args.plan().unwrap();
+        assert!(is_bounded(0.99, plan.requests * u64::from(plan.repetitions)));
+    }
+}

@@ -92,7 +92,7 @@ impl Experiment {
         self.store.drop_unfinished()?;
         let code = self.report();
         if interrupted {
-            // The way on is told even where the report cannot be built.
+            // How to go on is said even where the report cannot be built.
             say(format_args!(
                 "Interrupted. {} of {total} runs are in {}; the same command with --out {} --resume goes on.",
                 self.store.finished(),

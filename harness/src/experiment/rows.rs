@@ -95,9 +95,21 @@ pub fn rows(cell: &Cell, run: RunId, placement: Placement, clients: u64, measure
         placement: placement.to_string(),
         link_delay_us: cell.link_delay_us,
         link_loss: cell.link_loss,
-        note: measured.notes.join("; "),
+        note: measured.notes.iter().cloned().chain(divergences(measured)).collect::<Vec<_>>().join("; "),
     };
     CellRows { samples, nodes, cell: cell_row, events: measured.events.clone() }
+}
+
+/// A sentence on each node that found its state to be wrong.
+fn divergences(measured: &Measured) -> impl Iterator<Item = String> {
+    let both = measured.after.iter().zip(&measured.before).enumerate();
+    both.filter_map(|(id, (after, before))| {
+        let after = after.as_ref()?;
+        let found = after.divergences - before.as_ref().map_or(0, |before| before.divergences);
+        let now = if after.is_diverged { "has not taken over theirs yet" } else { "took over theirs" };
+        let said = format!("node {id} found {found} times that its state was not the one that a quorum vouched for, and {now}");
+        (found > 0).then(|| said.replace("found 1 times", "found"))
+    })
 }
 
 /// What all honest nodes' logs together say of a slot.

@@ -256,7 +256,7 @@ impl Scenario {
                 Kind::Behaviour(behaviour) => node.behaviours.push(behaviour),
             }
         }
-        conspire(&mut assigned);
+        share_plans(&mut assigned);
         Ok(Assignment { text, nodes: assigned })
     }
 
@@ -315,24 +315,24 @@ impl Scenario {
 }
 
 /// Nodes that are all to equivocate in the same way share one plan, unless the
-/// fault names the liars itself.
-fn conspire(nodes: &mut [NodeFaults]) {
+/// fault names them itself.
+fn share_plans(nodes: &mut [NodeFaults]) {
     let acts_alone = |behaviour: &Behaviour| match &behaviour.act {
         Act::Equivocate(plan) if plan.colluders.is_empty() => Some(behaviour.to_string()),
         _ => None,
     };
-    let mut conspirators: BTreeMap<String, Vec<ReplicaId>> = BTreeMap::new();
+    let mut alike: BTreeMap<String, Vec<ReplicaId>> = BTreeMap::new();
     for (id, node) in (0u16..).zip(nodes.iter()) {
         for text in node.behaviours.iter().filter_map(acts_alone) {
-            conspirators.entry(text).or_default().push(ReplicaId(id));
+            alike.entry(text).or_default().push(ReplicaId(id));
         }
     }
     for behaviour in nodes.iter_mut().flat_map(|node| &mut node.behaviours) {
-        let liars = acts_alone(behaviour).and_then(|text| conspirators.get(&text).cloned());
-        if let (Act::Equivocate(plan), Some(liars)) = (&mut behaviour.act, liars)
-            && liars.len() > 1
+        let colluders = acts_alone(behaviour).and_then(|text| alike.get(&text).cloned());
+        if let (Act::Equivocate(plan), Some(colluders)) = (&mut behaviour.act, colluders)
+            && colluders.len() > 1
         {
-            plan.colluders = liars;
+            plan.colluders = colluders;
         }
     }
 }

@@ -224,8 +224,8 @@ impl Partition {
         Ok(())
     }
 
-    /// Those that this node hears nothing of.
-    pub fn strangers(&self, id: u16) -> Vec<u16> {
+    /// Those that this node is cut off from.
+    pub fn cut_off_from(&self, id: u16) -> Vec<u16> {
         let groups = self.groups.iter().filter(|group| !group.contains(&id));
         groups.flatten().copied().collect()
     }
@@ -252,7 +252,7 @@ mod tests {
         let text = "kill = \"node:2\"\nat_s = 1.5\nrestart_after_s = 2.0\npartition = [\"0,1|2,3:2..5.5\"]\n";
         let outage: Outage = toml::from_str(text).unwrap();
         assert_eq!(outage.kill, Some(Victim::Node(2)));
-        assert_eq!(outage.partition[0].strangers(3), [0, 1]);
+        assert_eq!(outage.partition[0].cut_off_from(3), [0, 1]);
         assert_eq!(toml::from_str::<Outage>(&toml::to_string(&outage).unwrap()).unwrap(), outage);
         assert_eq!(plan(text).unwrap(), 1);
     }

@@ -92,7 +92,7 @@ impl Panel {
 }
 
 impl Figure {
-    /// Limits the panels to what a page bears.
+    /// Limits the panels to what fits a page.
     pub(super) fn limited(mut self) -> Self {
         self.omitted = self.panels.len().saturating_sub(MOST_PANELS);
         self.panels.truncate(MOST_PANELS);

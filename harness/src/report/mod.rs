@@ -47,7 +47,7 @@ pub struct Report {
     /// What is wrong with the result as a whole: unfinished repetitions, counts that
     /// contradict each other, files that could not be written.
     pub warnings: Vec<String>,
-    /// Why cells ended early, as `cells.csv` notes it.
+    /// What `cells.csv` notes of cells, such as why one ended early.
     pub notes: Vec<String>,
     /// What clients saw of kills, restarts and cuts.
     pub outages: Vec<outages::OutageSummary>,
@@ -190,8 +190,8 @@ fn write_figures(dir: &Path, figures: &[Figure]) -> Option<String> {
     let data: Vec<_> = figures.iter().map(|figure| file(figure, "csv", figure.data.csv())).collect();
     let mut problems = files::replace_folder(&folder, "svg", &pictures);
     problems.extend(files::replace_folder(&folder, "csv", &data));
-    let told = || format!("The figures are on the page only, not all in plots/: {}", problems.join("; "));
-    (!problems.is_empty()).then(told)
+    let warning = || format!("The figures are on the page only, not all in plots/: {}", problems.join("; "));
+    (!problems.is_empty()).then(warning)
 }
 
 /// What a warning is about: the cell that it names, or all.
@@ -205,20 +205,20 @@ fn doubt(text: &str, rows: &[SummaryRow]) -> Doubt {
 
 /// What stands in the table beside the numbers of a cell.
 fn doubts_of_cell(report: &Report, cell: &str) -> Vec<String> {
-    let told = report.warnings.iter().map(|text| doubt(text, &report.summary));
-    let told = told.filter(|doubt| doubt.cell.as_deref() == Some(cell)).map(|doubt| doubt.text);
+    let general = report.warnings.iter().map(|text| doubt(text, &report.summary));
+    let general = general.filter(|doubt| doubt.cell.as_deref() == Some(cell)).map(|doubt| doubt.text);
     let rows = report.summary.iter().zip(&report.doubts).filter(|(row, _)| row.cell == cell);
-    told.chain(rows.flat_map(|(_, found)| found).map(Warning::to_string)).collect()
+    general.chain(rows.flat_map(|(_, found)| found).map(Warning::to_string)).collect()
 }
 
 /// What stands beside the findings about a cell: what concerns every number of it.
 fn doubts_of_findings(report: &Report) -> Vec<Doubt> {
-    let told = report.warnings.iter().map(|text| doubt(text, &report.summary));
+    let general = report.warnings.iter().map(|text| doubt(text, &report.summary));
     let found = report.summary.iter().zip(&report.doubts).flat_map(|(row, found)| {
         let found = found.iter().filter(|warning| warning.concerns_every_number());
         found.map(|warning| Doubt { cell: Some(row.cell.clone()), text: warning.meaning().to_string() })
     });
-    told.chain(found).collect()
+    general.chain(found).collect()
 }
 
 /// What has to be known to read the table.
@@ -328,7 +328,7 @@ fn missing_nodes(cells: &[CellRow], nodes: &[NodeRow]) -> Vec<String> {
         .collect()
 }
 
-/// The notes of cells that ended early, alike ones together.
+/// The notes of cells, alike ones together.
 fn notes(cells: &[CellRow]) -> Vec<String> {
     let mut by_text: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
     for row in cells.iter().filter(|row| !row.note.trim().is_empty()) {

@@ -13,10 +13,12 @@
     title.remove();
   }
   const show = (event) => {
-    const marked = event.target.closest && event.target.closest("[data-tip]");
-    tip.hidden = !marked;
-    if (!marked) return;
-    tip.textContent = marked.dataset.tip;
+    // All that lies there: marks cover each other.
+    const under = document.elementsFromPoint(event.clientX, event.clientY);
+    const marked = new Set(under.map((element) => element.closest("[data-tip]")).filter(Boolean));
+    tip.hidden = marked.size === 0;
+    if (tip.hidden) return;
+    tip.textContent = [...marked].map((mark) => mark.dataset.tip).join("\n");
     const room = 14;
     const left = Math.min(event.clientX + room, innerWidth - tip.offsetWidth - 6);
     const below = event.clientY + room + tip.offsetHeight < innerHeight;
@@ -93,10 +95,12 @@
     const cell = row.cells[column], sort = cell.dataset.v;
     return sort === undefined ? cell.textContent.trim() : sort === "" ? NaN : Number(sort);
   };
-  const compare = (a, b) => {
-    if (typeof a === "string") return a.localeCompare(b, "en", { numeric: true });
+  // Cells without a number come last, whichever way the others go.
+  const compare = (a, b, falling) => {
+    const sign = falling ? -1 : 1;
+    if (typeof a === "string") return sign * a.localeCompare(b, "en", { numeric: true });
     if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
-    return a - b;
+    return sign * (a - b);
   };
   for (const table of document.querySelectorAll("table.sorts")) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
@@ -108,7 +112,7 @@
         for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", falling ? "descending" : "ascending");
         const rows = [...table.tBodies[0].rows];
-        rows.sort((a, b) => (falling ? -1 : 1) * compare(value(a, column), value(b, column)));
+        rows.sort((a, b) => compare(value(a, column), value(b, column), falling));
         rows.forEach((row) => row.classList.remove("first"));
         table.tBodies[0].append(...rows);
       });

@@ -87,6 +87,7 @@ fn adjective(kind: &str) -> Option<&'static str> {
         "malicious" => "malicious",
         "equivocate" => "equivocating",
         "withhold" => "silent",
+        "diverge" => "diverging",
         _ => return None,
     })
 }

@@ -127,7 +127,7 @@ mod tests {
     }
 
     /// In an open loop the table and the pictures show response times from the intended
-    /// start; a histogram of consensus times beside them would tell another story.
+    /// start; a histogram of consensus times beside them would contradict them.
     #[test]
     fn the_file_has_the_basis_of_the_summary_and_names_it() {
         let dir = tempfile::tempdir().unwrap();

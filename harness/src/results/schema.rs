@@ -325,7 +325,7 @@ pub struct CellRow {
     pub link_delay_us: u64,
     /// Loss injected on every peer link, a probability.
     pub link_loss: f64,
-    /// Why the cell ended early; else empty.
+    /// Why the cell ended early, or which node found its state to be wrong; else empty.
     pub note: String,
 }
 

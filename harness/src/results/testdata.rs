@@ -190,7 +190,7 @@ fn node_row(spec: &CellSpec, repetition: u32, node: u32) -> NodeRow {
     let faulty = spec.faulty();
     let is_faulty = faulty.split(';').any(|id| id == node.to_string());
     let decided_slots = if spec.decided { spec.requests } else { 0 };
-    let lying = if spec.fault.starts_with("malicious") { faulty.split(';').count() as u64 } else { 0 };
+    let malicious = if spec.fault.starts_with("malicious") { faulty.split(';').count() as u64 } else { 0 };
     let messages = match spec.protocol {
         "pbft" => 2 * n - 1,
         "ccro" => 3,
@@ -207,8 +207,8 @@ fn node_row(spec: &CellSpec, repetition: u32, node: u32) -> NodeRow {
         role: if node == 0 { "commander" } else { "replica" }.into(),
         faults: if is_faulty { spec.fault.split([':', '@']).next().unwrap_or("none") } else { "none" }.into(),
         decided_slots,
-        correct: decided_slots * (2 * n - lying),
-        corrupt: 2 * spec.requests * lying,
+        correct: decided_slots * (2 * n - malicious),
+        corrupt: 2 * spec.requests * malicious,
         agreement_messages_out: messages * spec.requests,
         agreement_messages_in: messages * spec.requests,
         other_messages_out: spec.requests,

@@ -254,7 +254,7 @@ fn count_of(list: &str, key: &str) -> u64 {
 
 /// Whether the 95 % interval of a percentile, as ranks of the values give it, ends
 /// before the largest of them: its upper rank `qm + 1.96 √(mq(1−q))` is at most `m`.
-fn is_bounded(level: f64, values: u64) -> bool {
+pub fn is_bounded(level: f64, values: u64) -> bool {
     const Z: f64 = 1.96;
     values as f64 * (1.0 - level) >= Z * Z * level
 }
@@ -402,12 +402,12 @@ mod tests {
         data.cells.iter_mut().for_each(|cell| cell.foreign_cpu_share = Some(0.8));
         let summary = summarise(&data.samples, &data.nodes, &data.cells, &[]);
         let found = find(&summary, &data.cells, &data.samples, &data.nodes, &[]);
-        let told = sentences(&summary, &found);
-        assert_eq!(told.len(), 1);
-        assert!(told[0].starts_with("foreign-cpu: other programs used the CPU"), "{told:?}");
-        assert!(told[0].ends_with("pbft-4-none (0.80), ccro-4-none (0.80)"), "{told:?}");
+        let lines = sentences(&summary, &found);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with("foreign-cpu: other programs used the CPU"), "{lines:?}");
+        assert!(lines[0].ends_with("pbft-4-none (0.80), ccro-4-none (0.80)"), "{lines:?}");
         let many = vec![summary[0].clone(); 5];
-        let told = sentences(&many, &vec![vec![Warning::NotSignificant]; 5]);
-        assert!(told[0].ends_with("pbft-4-none, pbft-4-none, pbft-4-none and 2 more cells"), "{told:?}");
+        let lines = sentences(&many, &vec![vec![Warning::NotSignificant]; 5]);
+        assert!(lines[0].ends_with("pbft-4-none, pbft-4-none, pbft-4-none and 2 more cells"), "{lines:?}");
     }
 }

@@ -86,6 +86,8 @@ fn state(id: u16, node: &NodeRun) -> NodeState {
     NodeState {
         role: node::role(ReplicaId(id), &node.status).to_owned(),
         commander: node.status.views.as_ref().map(|views| views.commander.0),
+        divergences: node.status.divergences,
+        is_diverged: node.status.diverged,
         counters: CounterReport {
             messages_out: by_kind.map(|(kind, v)| ((*kind).to_string(), v.messages)).collect(),
             bytes_out: traffic.agreement_out.bytes + traffic.other_out.bytes,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use ccro::CommunicationPolicy;
 use kernel::Protocol;
 use sim::oracles::{Property, Violation};
-use sim::swarm::{Finding, Flow, Hunt, Schedule, draw, play, shrink};
+use sim::swarm::{Finding, Flow, Schedule, Search, draw, play, shrink};
 
 use crate::base::console;
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, UNSAFE};
@@ -40,9 +40,9 @@ pub async fn run(protocols: &[ProtocolName], seeds: Range<u64>) -> Result<u8> {
     let (mut played, mut breaches, mut code) = (0, 0, 0);
     for protocol in protocols {
         let outcome = match protocol {
-            ProtocolName::Pbft => hunt(flows::PBFT, seeds.clone(), &stop).await?,
-            ProtocolName::Ccro => hunt(flows::CCRO, seeds.clone(), &stop).await?,
-            ProtocolName::CcroPaper => hunt(flows::CCRO_PAPER, seeds.clone(), &stop).await?,
+            ProtocolName::Pbft => search(flows::PBFT, seeds.clone(), &stop).await?,
+            ProtocolName::Ccro => search(flows::CCRO, seeds.clone(), &stop).await?,
+            ProtocolName::CcroPaper => search(flows::CCRO_PAPER, seeds.clone(), &stop).await?,
         };
         played += outcome.played;
         let of_flow: Vec<&Finding> = outcome.findings.iter().filter(|finding| finding.is_breach).collect();
@@ -65,9 +65,9 @@ fn worse(code: u8, violation: &Violation) -> u8 {
     }
 }
 
-async fn hunt<P: Protocol + 'static>(flow: Flow<P>, seeds: Range<u64>, stop: &Stop) -> Result<Outcome> {
+async fn search<P: Protocol + 'static>(flow: Flow<P>, seeds: Range<u64>, stop: &Stop) -> Result<Outcome> {
     let total = seeds.end - seeds.start;
-    let hunt = Hunt::new(seeds);
+    let search = Search::new(seeds);
     let mut progress = ProgressLine::new(total, "{msg:10} {bar:40} {pos}/{len} seeds {per_sec}")?;
     progress.describe(flow.name);
     let seeds_of = format!("{}, seeds", flow.name);
@@ -75,28 +75,28 @@ async fn hunt<P: Protocol + 'static>(flow: Flow<P>, seeds: Range<u64>, stop: &St
     let mut interrupted = false;
     // Scoped threads would have to be joined before anything can be awaited, so
     // the waiting is done by the threads' side: each tick looks at the counters.
-    let hunt = std::sync::Arc::new(hunt);
+    let search = std::sync::Arc::new(search);
     let workers: Vec<_> = (0..threads)
         .map(|_| {
-            let hunt = std::sync::Arc::clone(&hunt);
-            std::thread::spawn(move || hunt.work(&flow))
+            let search = std::sync::Arc::clone(&search);
+            std::thread::spawn(move || search.work(&flow))
         })
         .collect();
     while workers.iter().any(|worker| !worker.is_finished()) {
         tokio::select! {
             () = stop.wait(), if !interrupted => {
                 interrupted = true;
-                hunt.stop();
+                search.stop();
             }
             () = tokio::time::sleep(Duration::from_millis(100)) => {}
         }
-        progress.tell(hunt.done(), &seeds_of);
+        progress.tell(search.done(), &seeds_of);
     }
     progress.finish();
     for worker in workers {
         worker.join().ok().context("a worker thread panicked")?;
     }
-    let outcome = Outcome { played: hunt.done(), findings: hunt.findings(), interrupted };
+    let outcome = Outcome { played: search.done(), findings: search.findings(), interrupted };
     report(flow, &outcome, stop).await;
     Ok(outcome)
 }

@@ -123,7 +123,7 @@ fn identify<P: Protocol>(
     let cluster = &node.config.cluster;
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text(CLUSTER_HEADER) != cluster.id.to_string() {
-        // Which one that is, a stranger need not know.
+        // Which one that is, a client that is no peer need not know.
         let error = format!("header {CLUSTER_HEADER} must name the cluster that this node belongs to");
         return Err(("other cluster", error));
     }
@@ -134,7 +134,7 @@ fn identify<P: Protocol>(
             "header {FROM_HEADER} must be the id of another node of the cluster, 0 to {}",
             cluster.n - 1
         );
-        return Err(("stranger", error));
+        return Err(("no member", error));
     };
     let Some(encoding) = Encoding::of_content_type(text(CONTENT_TYPE.as_str())) else {
         let error = format!(

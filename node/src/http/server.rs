@@ -45,7 +45,7 @@ pub(crate) async fn serve<P: Protocol + 'static>(
             continue;
         }
         let Some(permit) = connections.admit() else {
-            // Not even listened to: it is told once, if it can be told at once.
+            // Not even listened to: it gets one answer, if that can be written at once.
             let _ = stream
                 .try_write(&connections::raw_answer(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_CONNECTIONS));
             continue;
@@ -93,7 +93,7 @@ async fn serve_http1<P: Protocol>(
     let Err(error) = (&mut connection).await else { return };
     tracing::debug!(%error, "connection ended");
     let parts = connection.into_parts();
-    // Whoever has begun a request is told; whoever was idle would take it for
+    // Whoever has begun a request gets an answer; whoever was idle would take it for
     // the answer to his next.
     let late = error.is_timeout() && !parts.read_buf.is_empty();
     let answer = late.then(|| {

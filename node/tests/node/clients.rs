@@ -227,7 +227,7 @@ fn bad_input_is_answered_with_what_is_wrong_and_harms_nobody() {
 }
 
 #[test]
-fn a_lying_node_is_outvoted_and_counted() {
+fn a_node_with_wrong_votes_is_outvoted_and_counted() {
     run(async {
         let setup = Setup { faults: vec![(2, "malicious")], ..Setup::default() };
         let cluster = TestCluster::start(4, setup).await;

@@ -25,7 +25,7 @@ fn frame(message: &Message) -> Vec<u8> {
 }
 
 #[test]
-fn strangers_are_turned_away() {
+fn who_is_no_member_is_refused() {
     run(async {
         let cluster = TestCluster::start(4, Setup::default()).await;
         let node = cluster.addresses[0];
@@ -44,7 +44,7 @@ fn strangers_are_turned_away() {
         let answer = stream(&cluster, "x-from: 1\r\ncontent-type: text/html\r\n", b"").await;
         assert!(answer.status == 400 && answer.body.contains("application/x-ndjson"));
         let rejected = cluster.status(0).await["counters"]["rejected"].clone();
-        assert_eq!(rejected, json!({ "other cluster": 2, "stranger": 5, "unknown encoding": 1 }));
+        assert_eq!(rejected, json!({ "other cluster": 2, "no member": 5, "unknown encoding": 1 }));
         assert_eq!(ask(node, "a").await.status, 200);
         cluster.assert_unharmed();
     });
@@ -156,8 +156,8 @@ fn a_configuration_that_does_not_fit_together_is_refused() {
     run(async {
         let cluster = TestCluster::start(1, Setup::default()).await;
         let good = cluster.config(0);
-        let mut stranger = good.clone();
-        stranger.id = ReplicaId(1);
+        let mut no_member = good.clone();
+        no_member.id = ReplicaId(1);
         let mut addresses = good.clone();
         addresses.addresses.clear();
         let mut key = good.clone();
@@ -165,7 +165,7 @@ fn a_configuration_that_does_not_fit_together_is_refused() {
         let mut loss = good;
         loss.link.loss = 1.5;
         for (config, says) in [
-            (stranger, "not in a cluster of 1"),
+            (no_member, "not in a cluster of 1"),
             (addresses, "1 addresses"),
             (key, "secret key is not that of node 0"),
             (loss, "not a probability"),

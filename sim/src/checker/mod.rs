@@ -74,7 +74,7 @@
 //! more slots, more expirations, other messages of faulty replicas than the forger knows, or
 //! messages that the scope loses ([`Scope::lost`]).
 
-mod chart;
+mod diagram;
 mod history;
 mod model;
 mod moves;
@@ -82,7 +82,7 @@ mod run;
 mod scope;
 mod table;
 
-pub use chart::Chart;
+pub use diagram::SequenceDiagram;
 pub use history::{History, agree, is_valid};
 pub use model::Search;
 pub use run::{Progress, Report, check};

@@ -1,6 +1,6 @@
 //! Running a check, and what comes out of it.
 
-use super::chart::{self, Chart};
+use super::diagram::{self, SequenceDiagram};
 use super::model::{AGREEMENT, Search, VALIDITY, World};
 use super::scope::{Checkable, Scope};
 use super::table::Reach;
@@ -30,7 +30,7 @@ pub struct Report {
     /// Why the search ended before all states were seen; none if it did not.
     pub stopped: Option<String>,
     /// The property violated, and a shortest run that violates it.
-    pub violation: Option<(&'static str, Chart)>,
+    pub violation: Option<(&'static str, SequenceDiagram)>,
 }
 
 impl Report {
@@ -75,7 +75,7 @@ pub fn check<P: Checkable>(
     let mut found = checker.discoveries();
     let violation = [AGREEMENT, VALIDITY].into_iter().find_map(|property| {
         let path = found.remove(property)?;
-        Some((property, chart::draw(checker.model(), path)))
+        Some((property, diagram::draw(checker.model(), path)))
     });
     let stopped = stopped.filter(|_| violation.is_none());
     Report { progress: progress_of(&checker), reach: checker.model().reach(), stopped, violation }

@@ -86,9 +86,9 @@ pub struct Scope<P: Checkable> {
     pub topic: fn(&P::Message) -> Option<Digest>,
     /// Requests that exist.
     pub asked: BTreeSet<(SessionId, u64)>,
-    /// What batches are called in a sequence chart.
+    /// What batches are called in a sequence diagram.
     pub names: Names,
-    /// How a message reads in a sequence chart.
+    /// How a message reads in a sequence diagram.
     pub describe: fn(&P::Message, &Names) -> String,
     /// What has happened before the search begins, in this order.
     pub openings: Vec<Opening<P::Message>>,

@@ -60,7 +60,7 @@ pub struct Reach {
     pub local_states: usize,
     /// Distinct messages to one receiver, forged ones included.
     pub messages: usize,
-    /// Lies that admission refused.
+    /// Forged messages that admission refused.
     pub refused: usize,
     /// The highest view that an honest replica was in.
     pub view: View,

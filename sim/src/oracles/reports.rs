@@ -61,7 +61,8 @@ fn is_reported(owed: &Said, stable: Seq, reported: &[(Seq, View, Digest)]) -> Re
     let mut owed: Vec<_> = owed.iter().filter(|(seq, _)| **seq > stable).collect();
     owed.sort_unstable_by_key(|(seq, _)| **seq);
     let missing = owed.into_iter().find(|(seq, (view, digest))| {
-        let enough = |(told, what): &(View, Digest)| told > view || (told == view && what == digest);
+        let enough =
+            |(reported, what): &(View, Digest)| reported > view || (reported == view && what == digest);
         !reported.get(seq).is_some_and(enough)
     });
     missing.map_or(Ok(()), |(seq, (view, _))| Err((*seq, *view)))

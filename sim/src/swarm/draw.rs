@@ -47,7 +47,7 @@ pub fn left_behind(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Sc
         nodes,
         heal_us,
         reform: dice.percent(25),
-        patience_us: 300_000_000,
+        limit_us: 300_000_000,
         probes: 0,
         settings,
         network,
@@ -82,7 +82,7 @@ fn varied(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
         nodes,
         heal_us,
         reform: dice.percent(25),
-        patience_us: 300_000_000,
+        limit_us: 300_000_000,
         probes: PROBES,
         settings: dice.settings(nodes),
         network: dice.network(nodes, heal_us),
@@ -121,7 +121,7 @@ pub fn hostile(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedu
         nodes,
         heal_us,
         reform: dice.percent(25),
-        patience_us: 300_000_000,
+        limit_us: 300_000_000,
         probes: PROBES,
         settings: Settings {
             window: dice.between(1, 4),
@@ -169,7 +169,7 @@ pub fn unfair(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedul
         nodes,
         heal_us,
         reform: false,
-        patience_us: 300_000_000,
+        limit_us: 300_000_000,
         probes: 2 * PROBES,
         network: Network { delay: Delay::Uniform(50.0, 200.0), ..Network::default() },
         faults: faults.collect(),
@@ -338,14 +338,14 @@ impl Dice {
     }
 
     fn act(&mut self, scene: &Scene) -> String {
-        let liars = scene.targets.iter().map(u16::to_string).collect::<Vec<_>>().join(";");
+        let ids = scene.targets.iter().map(u16::to_string).collect::<Vec<_>>().join(";");
         match self.between(0, 18) {
             0 => "offline".to_owned(),
             1 => "malicious".to_owned(),
             2 => "equivocate".to_owned(),
             3 => "equivocate=victim".to_owned(),
-            4 | 5 => format!("equivocate={liars}"),
-            6 => format!("equivocate=victim;{liars}"),
+            4 | 5 => format!("equivocate={ids}"),
+            6 => format!("equivocate=victim;{ids}"),
             7 => "withhold".to_owned(),
             8 => format!("partial={}", self.some(scene.nodes)),
             9 => format!("delay={}us", self.between(100, 60_000)),

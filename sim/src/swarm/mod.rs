@@ -8,18 +8,18 @@
 //! | [`mod@draw`] | a schedule from a seed |
 //! | [`mod@play`] | runs a schedule and judges it |
 //! | [`mod@shrink`] | a smaller schedule that breaks the same property |
-//! | [`hunt`] | many seeds on many threads |
+//! | [`search`] | many seeds on many threads |
 
 pub mod draw;
-pub mod hunt;
 pub mod play;
 pub mod schedule;
+pub mod search;
 pub mod shrink;
 
 pub use draw::draw;
-pub use hunt::{Finding, Hunt};
 pub use play::{Verdict, inspect, play, record};
 pub use schedule::{BadSchedule, Schedule, Settings};
+pub use search::{Finding, Search};
 pub use shrink::shrink;
 
 use crate::setup::Memory;

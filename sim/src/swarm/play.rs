@@ -27,7 +27,7 @@ pub struct Verdict {
 
 /// In a healed network, a replica lacks the state of a stable checkpoint for at most so
 /// many periods of the resend timer: 32 until it asks, as the timer has doubled, and as
-/// many again for each of several rounds whose patience has doubled, too.
+/// many again for each of several rounds whose waits have doubled, too.
 const MOST_PERIODS_BEHIND: u64 = 200;
 /// How often the end is looked for after healing, virtual microseconds.
 const SLICE_US: u64 = 20_000;
@@ -154,7 +154,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         }
         self.run_to(self.schedule.heal_us);
         self.heal();
-        let mut deadline_us = self.schedule.heal_us + self.schedule.patience_us;
+        let mut deadline_us = self.schedule.heal_us + self.schedule.limit_us;
         self.run_until_done(deadline_us);
         if !self.world.trace().damaged.is_empty() {
             self.bring_damage_to_light(deadline_us);
@@ -218,7 +218,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
                 break;
             }
             self.listen();
-            self.run_until_done(self.world.now_us() + self.schedule.patience_us);
+            self.run_until_done(self.world.now_us() + self.schedule.limit_us);
         }
         self.world.now_us()
     }

@@ -22,7 +22,7 @@ pub struct Schedule {
     /// Whether faulty nodes behave from then on. Else they stay as they are.
     pub reform: bool,
     /// How long after healing everything must be done, virtual microseconds.
-    pub patience_us: u64,
+    pub limit_us: u64,
     /// Requests that are made one at a time when everything is done and at rest, in turn
     /// at each honest gateway: each must be answered within a number of request timers.
     #[serde(default)]

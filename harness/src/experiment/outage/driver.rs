@@ -189,7 +189,7 @@ impl Driver {
         self.wait_until(partition.from_s).await;
         let cut_off = partition.cut_off();
         cut_off.iter().for_each(|id| self.progress.spare(*id, true));
-        self.set_links(|id| partition.strangers(id)).await?;
+        self.set_links(|id| partition.cut_off_from(id)).await?;
         self.note(EventKind::Cut, &cut_off);
         self.wait_until(partition.until_s).await;
         self.set_links(|_| Vec::new()).await?;

@@ -14,7 +14,7 @@ mod votes;
 
 pub(super) use load::{Course, courses};
 
-use super::figure::Figure;
+use super::figure::{Figure, field};
 use super::format::{digits, duration};
 use super::material::Material;
 use crate::results::schema::{SummaryRow, basis_words};
@@ -51,6 +51,29 @@ pub(super) fn all(material: &Material) -> Vec<Figure> {
         votes::figure(material),
     ];
     drawn.into_iter().flatten().filter(|figure| !figure.panels.is_empty()).map(Figure::limited).collect()
+}
+
+/// The first columns of figures that show medians.
+const MEDIAN_HEADER: [&str; 8] =
+    ["cell", "protocol", "nodes", "fault", "basis", "p50_us", "p50_low_us", "p50_high_us"];
+
+/// A row's values in those.
+fn median_fields(row: &SummaryRow) -> [String; 8] {
+    [
+        row.cell.clone(),
+        row.protocol.clone(),
+        row.nodes.to_string(),
+        row.fault.clone(),
+        row.latency_basis.clone(),
+        microseconds(row.p50_us),
+        microseconds(row.p50_low_us),
+        microseconds(row.p50_high_us),
+    ]
+}
+
+/// A time as a figure's data have it: empty where there is none.
+fn microseconds(us: Option<u64>) -> String {
+    field(us.map(|us| us as f64))
 }
 
 /// Microseconds as milliseconds.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::id;
-use crate::report::figure::{Data, Figure, PANEL_WIDTH, Panel, field};
+use super::{id, microseconds};
+use crate::report::figure::{Data, Figure, PANEL_WIDTH, Panel};
 use crate::report::format::duration;
 use crate::report::line_chart::{LineChart, Point, Series, Shape};
 use crate::report::material::Material;
@@ -56,15 +56,14 @@ pub(super) fn gaps(material: &Material) -> Option<Figure> {
         "undecided",
     ]);
     for event in material.rows.events {
-        let us = |value: Option<u64>| field(value.map(|us| us as f64));
         data.push(vec![
             event.cell.clone(),
             event.repetition.to_string(),
             event.event.name().into(),
             event.node.clone(),
             event.at_us.to_string(),
-            us(event.gap_us),
-            us(event.service_after_us),
+            microseconds(event.gap_us),
+            microseconds(event.service_after_us),
             event.late.to_string(),
             event.undecided.to_string(),
         ]);
@@ -262,16 +261,15 @@ impl Timeline {
     /// Adds its steps to the figure's data.
     fn push(&self, data: &mut Data, run: &EventRow) {
         for step in &self.steps {
-            let us = |part: Option<u64>| field(part.map(|us| us as f64));
             data.push(vec![
                 run.cell.clone(),
                 run.repetition.to_string(),
                 step.from_us.to_string(),
                 step.answered.to_string(),
                 step.undecided.to_string(),
-                us(step.spread.map(|s| s.0)),
-                us(step.spread.map(|s| s.1)),
-                us(step.spread.map(|s| s.2)),
+                microseconds(step.spread.map(|s| s.0)),
+                microseconds(step.spread.map(|s| s.1)),
+                microseconds(step.spread.map(|s| s.2)),
             ]);
         }
     }

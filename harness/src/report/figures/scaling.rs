@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{id, milliseconds};
+use super::{MEDIAN_HEADER, id, median_fields, milliseconds};
 use crate::report::figure::{Data, Figure, field};
 use crate::report::format::{duration, per_decision};
 use crate::report::line_chart::{LineChart, Point, Series, Shape};
@@ -152,21 +152,8 @@ pub(super) fn time(material: &Material) -> Option<Figure> {
     let (low, high) = bounds(ends.map(milliseconds).filter(|v| *v > 0.0))?;
     let everywhere = sizes(&all().collect::<Vec<_>>());
     let spread = everywhere.last()? / everywhere.first()?;
-    let mut data =
-        Data::new(&["cell", "protocol", "nodes", "fault", "basis", "p50_us", "p50_low_us", "p50_high_us"]);
-    for row in all() {
-        let us = |value: Option<u64>| field(value.map(|us| us as f64));
-        data.push(vec![
-            row.cell.clone(),
-            row.protocol.clone(),
-            row.nodes.to_string(),
-            row.fault.clone(),
-            row.latency_basis.clone(),
-            us(row.p50_us),
-            us(row.p50_low_us),
-            us(row.p50_high_us),
-        ]);
-    }
+    let mut data = Data::new(&MEDIAN_HEADER);
+    all().for_each(|row| data.push(median_fields(row).into()));
     let draw = |class: &Class| {
         let series = protocols(&class.rows).into_iter().map(|protocol| {
             let points = class.rows.iter().filter(|row| row.protocol == protocol).filter_map(|row| {

@@ -1,6 +1,6 @@
 //! How long a decision takes: median with its interval and the 99th percentile.
 
-use super::{about, basis, duration_interval, id, milliseconds};
+use super::{MEDIAN_HEADER, about, basis, duration_interval, id, median_fields, microseconds, milliseconds};
 use crate::report::figure::{Data, Figure, field};
 use crate::report::format::{duration, outcomes};
 use crate::report::material::Material;
@@ -83,37 +83,11 @@ fn chart_row(row: &SummaryRow, about: &str) -> Row {
 }
 
 fn data(rows: &[SummaryRow]) -> Data {
-    let header = [
-        "cell",
-        "protocol",
-        "nodes",
-        "fault",
-        "basis",
-        "p50_us",
-        "p50_low_us",
-        "p50_high_us",
-        "p99_us",
-        "p99_low_us",
-        "p99_high_us",
-        "floor_us",
-    ];
-    let mut data = Data::new(&header);
+    let more = ["p99_us", "p99_low_us", "p99_high_us", "floor_us"];
+    let mut data = Data::new(&[&MEDIAN_HEADER[..], &more].concat());
     for row in rows {
-        let us = |value: Option<u64>| field(value.map(|us| us as f64));
-        data.push(vec![
-            row.cell.clone(),
-            row.protocol.clone(),
-            row.nodes.to_string(),
-            row.fault.clone(),
-            row.latency_basis.clone(),
-            us(row.p50_us),
-            us(row.p50_low_us),
-            us(row.p50_high_us),
-            us(row.p99_us),
-            us(row.p99_low_us),
-            us(row.p99_high_us),
-            field(row.floor_us),
-        ]);
+        let p99 = [row.p99_us, row.p99_low_us, row.p99_high_us].map(microseconds);
+        data.push([&median_fields(row)[..], &p99, &[field(row.floor_us)]].concat());
     }
     data
 }

@@ -54,6 +54,11 @@ impl Pair<'_> {
         }
     }
 
+    /// What it is about: what makes either side doubtful makes the comparison so.
+    fn cells(&self) -> [String; 2] {
+        [&self.row, &self.baseline].map(|row| row.cell.clone())
+    }
+
     /// `17 messages instead of 84`.
     fn messages(&self) -> Option<String> {
         let (own, theirs) = (self.row.messages_per_decision?, self.baseline.messages_per_decision?);
@@ -108,7 +113,7 @@ fn pair<'a>(group: &Group<'a>, protocol: &str) -> Option<Pair<'a>> {
     Some(Pair { row, baseline: self::row(group, BASELINE)?, ratio: row.ratio_to_pbft? })
 }
 
-/// The smallest and the largest sizes, as many as one sentence bears.
+/// The smallest and the largest sizes, as many as fit one sentence.
 fn few<T: Copy>(all: &[T]) -> Vec<T> {
     match all {
         [first, .., last] if all.len() > SIZES => vec![*first, *last],
@@ -134,7 +139,7 @@ fn without_faults(protocol: &str, groups: &[&Group], label: &str) -> Option<Find
         _ => format!("Without faults ({label})"),
     };
     let text = format!("{condition}, {} {}.{}", name(protocol), clauses.join("; it "), warning(protocol));
-    let cells = pairs.iter().map(|pair| pair.row.cell.clone()).collect();
+    let cells = pairs.iter().flat_map(Pair::cells).collect();
     Some(Finding::new(Weight::Headline, id::RATIO, text, cells))
 }
 
@@ -171,7 +176,7 @@ fn with_faults(protocol: &str, groups: &[&Group], label: &str) -> Vec<Finding> {
         let was_faster = free.is_some_and(|free| free.verdict() == Verdict::Faster);
         let under = |pair: &Pair| under(pair, &fault_phrase(&pair.row.fault, nodes));
         let parts = verdicts(&pairs, was_faster, &under);
-        let cells = pairs.iter().map(|pair| pair.row.cell.clone()).collect();
+        let cells = pairs.iter().flat_map(Pair::cells).collect();
         let at = join(&[&format!("n = {nodes}"), label]);
         let text = format!("With faults at {at}, {} is {parts}.", name(protocol));
         (!parts.is_empty()).then(|| Finding::new(Weight::Detail, id::RATIO, text, cells))
@@ -201,7 +206,7 @@ fn under_loads(
         _ => String::new(),
     };
     let text = format!("Without faults{at}, {} is {parts}.{}", name(protocol), warning(protocol));
-    let cells = pairs.iter().map(|pair| pair.row.cell.clone()).collect();
+    let cells = pairs.iter().flat_map(Pair::cells).collect();
     (!parts.is_empty()).then(|| Finding::new(Weight::Headline, id::RATIO, text, cells))
 }
 
@@ -226,7 +231,7 @@ fn verdicts(pairs: &[Pair], was_faster: bool, condition: &dyn Fn(&Pair) -> Strin
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// What has to stand where numbers of `ccro-paper` are told.
+/// What has to stand beside numbers of `ccro-paper`.
 fn warning(protocol: &str) -> String {
     if is_marked(protocol) {
         format!(" But {protocol} is {PAPER_WARNING}: this is not the same service.")

@@ -114,6 +114,31 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_the_baseline_doubtful_stands_beside_each_comparison_with_it() {
+        let mut data = Data::default();
+        for fault in ["none", "offline:1"] {
+            for protocol in ["pbft", "ccro"] {
+                let spec = CellSpec { repetitions: 3, ..CellSpec::new(protocol, 4, fault) };
+                data.add(&spec);
+                data.set_latencies(&spec.name(), &[&[500; 20], &[500; 20], &[500; 20]]);
+            }
+            // PBFT's first repetition alone is far from the others.
+            data.set_latencies(&format!("pbft-4-{fault}"), &[&[2000; 20], &[1000; 20], &[1000; 20]]);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        data.write(dir.path());
+        build(dir.path()).unwrap();
+        let page = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+        for (sentence, cell) in
+            [("Without faults, CCRO", "pbft-4-none"), ("With faults at", "pbft-4-offline:1")]
+        {
+            let finding = page.split("<li").find(|item| item.contains(sentence)).unwrap();
+            let warning = finding.split("class=\"warning\"").nth(1).unwrap_or_default();
+            assert!(warning.starts_with(&format!(">{cell}: the median of one repetition")), "{finding}");
+        }
+    }
+
+    #[test]
     fn a_significant_difference_is_told_with_its_interval_and_the_messages() {
         let data = two(&[
             ("pbft", 4, "none", 1000, 1000),

@@ -23,7 +23,7 @@ pub struct Finding {
 
 /// A range of seeds, and how far it got.
 #[derive(Debug)]
-pub struct Hunt {
+pub struct Search {
     seeds: Range<u64>,
     next: AtomicU64,
     done: AtomicU64,
@@ -31,10 +31,10 @@ pub struct Hunt {
     findings: Mutex<Vec<Finding>>,
 }
 
-impl Hunt {
+impl Search {
     /// Will play every seed of the range.
-    pub fn new(seeds: Range<u64>) -> Hunt {
-        Hunt {
+    pub fn new(seeds: Range<u64>) -> Search {
+        Search {
             next: AtomicU64::new(seeds.start),
             seeds,
             done: AtomicU64::new(0),

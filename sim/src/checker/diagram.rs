@@ -1,4 +1,4 @@
-//! A run as a sequence chart that a person can follow.
+//! A run as a sequence diagram that a person can follow.
 
 use super::model::{Action, Cut, World};
 use super::scope::{Checkable, Names};
@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// What happens in a run, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chart {
+pub struct SequenceDiagram {
     participants: Vec<String>,
     lines: Vec<Line>,
 }
@@ -20,7 +20,7 @@ enum Line {
     Note { at: usize, what: String },
 }
 
-impl Chart {
+impl SequenceDiagram {
     /// In Mermaid's language.
     pub fn mermaid(&self) -> String {
         let mut text = String::from("sequenceDiagram\n");
@@ -57,8 +57,8 @@ impl Chart {
 }
 
 /// Draws a run.
-pub(crate) fn draw<P: Checkable>(world: &World<P>, path: Path<Cut, Action>) -> Chart {
-    let mut chart = Chart { participants: participants(&world.table()), lines: Vec::new() };
+pub(crate) fn draw<P: Checkable>(world: &World<P>, path: Path<Cut, Action>) -> SequenceDiagram {
+    let mut diagram = SequenceDiagram { participants: participants(&world.table()), lines: Vec::new() };
     for (cut, action) in path.into_vec() {
         let Some(action) = action else {
             continue;
@@ -72,17 +72,17 @@ pub(crate) fn draw<P: Checkable>(world: &World<P>, path: Path<Cut, Action>) -> C
                 let holds = |local: &u32| table.local(*local).sent.contains(&envelope);
                 let from = cut.iter().position(holds);
                 let from = from.unwrap_or_else(|| faulty_participant(table, delivered.from));
-                chart.lines.push(Line::Arrow { from, to: action.node, what });
+                diagram.lines.push(Line::Arrow { from, to: action.node, what });
             } else if let Event::Expire(timer) = event {
-                chart.lines.push(Line::Note { at: action.node, what: format!("timer {timer:?} expires") });
+                diagram.lines.push(Line::Note { at: action.node, what: format!("timer {timer:?} expires") });
             }
             let (_, marks) = table.play(here, event);
             let notes = marks.iter().filter_map(|mark| note(&table.scope.names, mark));
-            chart.lines.extend(notes.map(|what| Line::Note { at: action.node, what }));
+            diagram.lines.extend(notes.map(|what| Line::Note { at: action.node, what }));
             here = table.step(here, event);
         }
     }
-    chart
+    diagram
 }
 
 /// The nodes that run, then the faulty ones.
@@ -103,7 +103,7 @@ fn faulty_participant<P: Checkable>(table: &Table<P>, id: ReplicaId) -> usize {
     table.scope.nodes.len() + place.unwrap_or(0)
 }
 
-/// What a mark means to a reader of the chart; none for what the arrows tell.
+/// What a mark means to a reader of the diagram; none for what the arrows tell.
 fn note(names: &Names, mark: &Mark) -> Option<String> {
     let name = |digest| names.of(digest);
     Some(match mark {
