@@ -324,6 +324,25 @@ fn a_replica_takes_part_up_to_the_high_watermark_and_no_further_ahead_than_it_ca
 }
 
 #[test]
+fn batches_far_ahead_are_kept_up_to_a_number_of_bytes() {
+    let mut bench = bench(1);
+    let window = Config::for_cluster(4).window;
+    let batch = bench.batch(&vec![0; 20 << 20]);
+    // 256 MiB hold twelve of them.
+    for seq in window + 1..=window + 12 {
+        let message = bench.proposal(seq, &batch);
+        let effects = bench.deliver(0, message);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reject(_))), "slot {seq}");
+    }
+    let one_more = bench.proposal(window + 13, &batch);
+    assert_eq!(bench.deliver(0, one_more), rejected(0, window + 13, Reason::Overloaded));
+    // What is due soon is always taken.
+    let soon = bench.proposal(window, &batch);
+    let effects = bench.deliver(0, soon);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reject(_))));
+}
+
+#[test]
 fn only_a_single_bundle_may_be_larger_than_a_batch() {
     let most = Config::for_cluster(4).batch_max as u64;
     let refused = |sizes: &[u64]| {
