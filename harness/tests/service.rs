@@ -95,6 +95,80 @@ fn a_value_is_read_through_any_node_and_survives_the_commander() {
     assert_eq!(cluster.get(1, "/ready"), (200, serde_json::json!({"ok": true, "problems": []})));
 }
 
+/// Whether an answer is as `/openapi.json` describes it.
+fn is_as_described(description: &Value, (method, path): (&str, &str), status: u16, answer: &Value) -> bool {
+    let responses = &description["paths"][path][method.to_lowercase()]["responses"];
+    let schema = &responses[status.to_string()]["content"]["application/json"]["schema"];
+    assert!(schema.is_object(), "{method} {path} does not describe {status}: {responses}");
+    let whole = serde_json::json!({ "components": description["components"], "allOf": [schema] });
+    jsonschema::validator_for(&whole).unwrap().is_valid(answer)
+}
+
+#[test]
+fn answers_are_as_the_description_says() {
+    for (app, asked) in [
+        (
+            "kv",
+            &[
+                ("POST", "/api/v1/kv", "", r#"{"key": "k", "value": "v"}"#, 200),
+                ("POST", "/api/v1/kv", "", r#"{"key": "k"}"#, 400),
+                ("GET", "/api/v1/kv", "?key=k", "", 200),
+                ("GET", "/api/v1/kv", "?key=x", "", 404),
+                ("GET", "/api/v1/kv", "?prefix=k", "", 200),
+                ("GET", "/api/v1/kv/local", "?key=k", "", 200),
+                ("GET", "/api/v1/kv/local", "?prefix=", "", 200),
+                ("POST", "/api/v1/kv/cas", "", r#"{"key": "k", "expected": "x", "new": null}"#, 409),
+                ("POST", "/api/v1/kv/cas", "", r#"{"key": "k", "expected": "v", "new": "w"}"#, 200),
+                ("DELETE", "/api/v1/kv", "?key=k", "", 200),
+                ("DELETE", "/api/v1/kv", "?key=k", "", 404),
+                ("POST", "/api/v1/bank/accounts", "", r#"{"account": "a"}"#, 404),
+            ][..],
+        ),
+        (
+            "bank",
+            &[
+                ("POST", "/api/v1/bank/accounts", "", r#"{"account": "a"}"#, 200),
+                ("POST", "/api/v1/bank/deposit", "", r#"{"account": "a", "amount": 5}"#, 200),
+                ("POST", "/api/v1/bank/withdraw", "", r#"{"account": "a", "amount": 9}"#, 409),
+                ("POST", "/api/v1/bank/transfer", "", r#"{"from": "a", "to": "b", "amount": 1}"#, 404),
+                ("GET", "/api/v1/bank/accounts", "?account=a", "", 200),
+                ("GET", "/api/v1/bank/local", "?account=a", "", 200),
+                ("GET", "/api/v1/bank/local", "?account=b", "", 404),
+            ],
+        ),
+        (
+            "opaque",
+            &[
+                ("POST", "/preprepare", "", r#"{"data": "hello"}"#, 200),
+                ("POST", "/preprepare", "", r#"{"data": ""}"#, 400),
+                ("GET", "/status", "", "", 200),
+                ("GET", "/log", "", "", 200),
+                ("GET", "/faults", "", "", 200),
+                ("POST", "/faults", "", r#"{"faults": ["delay=1ms"]}"#, 200),
+                ("GET", "/links", "", "", 200),
+                ("POST", "/links", "", r#"{"delay_us": 5}"#, 200),
+                ("GET", "/api/v1/state", "", "", 200),
+                ("GET", "/api/v1/pbft/state", "", "", 200),
+                ("GET", "/health", "", "", 200),
+                ("GET", "/ready", "", "", 200),
+            ],
+        ),
+    ] {
+        let cluster = Cluster::start(&["--app", app]);
+        let (_, description) = cluster.get(0, "/openapi.json");
+        for (method, path, query, body, expected) in asked {
+            let (status, answer) = cluster.ask(0, method, &format!("{path}{query}"), body);
+            assert_eq!(status, *expected, "{method} {path}{query}: {answer}");
+            assert!(
+                is_as_described(&description, (method, path), status, &answer),
+                "{method} {path}: {answer}"
+            );
+            let other = serde_json::json!({ "something": "else" });
+            assert!(!is_as_described(&description, (method, path), status, &other), "{method} {path}");
+        }
+    }
+}
+
 #[test]
 fn metrics_count_what_happens() {
     let cluster = Cluster::start(&["--app", "kv"]);

@@ -4,6 +4,7 @@ use ::apps::AppName;
 use anyhow::{Context as _, bail, ensure};
 use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Claim, Cluster, Keyring, ReplicaId, Signer};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,7 +65,7 @@ pub struct NodeConfig {
 
 /// Faults of the network, injected on the peer links of one node. What is not
 /// named is not injected.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinkConditions {
     /// Delay of every message that leaves this node, in microseconds.
@@ -72,6 +73,7 @@ pub struct LinkConditions {
     /// Probability that a message that leaves this node is lost, 0 to 1.
     pub loss: f64,
     /// Every message to and from these peers is lost.
+    #[schemars(with = "Vec<u64>")]
     pub cut: Vec<ReplicaId>,
 }
 

@@ -2,11 +2,12 @@
 
 use super::decision::Decision;
 use kernel::Seq;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// `POST /api/v1/bank/accounts`: opens an account.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Open<'a> {
     /// Its name.
@@ -15,7 +16,7 @@ pub struct Open<'a> {
 }
 
 /// `POST /api/v1/bank/deposit` and `/api/v1/bank/withdraw`.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Payment<'a> {
     /// The account.
@@ -26,7 +27,7 @@ pub struct Payment<'a> {
 }
 
 /// `POST /api/v1/bank/transfer`.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer<'a> {
     /// Whose money it is.
@@ -40,7 +41,7 @@ pub struct Transfer<'a> {
 }
 
 /// What is in an account, after an operation on it or when asked for.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Balance<'a> {
     /// The account; after a transfer, the one that paid.
     #[serde(borrow)]
@@ -53,7 +54,7 @@ pub struct Balance<'a> {
 
 /// An operation was decided and not done: 404 if there is no such account, else 409.
 /// Nothing has changed.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Refused<'a> {
     /// Why.
     #[serde(borrow)]
@@ -64,7 +65,7 @@ pub struct Refused<'a> {
 
 /// `GET /api/v1/bank/local?account=`: what this node's own state says. Others may be
 /// further.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct LocalBalance<'a> {
     /// The account.
     #[serde(borrow)]
@@ -72,6 +73,7 @@ pub struct LocalBalance<'a> {
     /// What is in it; none if there is no such account.
     pub balance: Option<u64>,
     /// The last slot that this node had executed.
+    #[schemars(with = "u64")]
     pub as_of: Seq,
     /// Always true: no other node was asked.
     pub may_be_stale: bool,

@@ -1,16 +1,20 @@
 //! How a decision came about: part of every answer that needed one.
 
 use kernel::{ReplicaId, Seq, View};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a request was decided.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq)]
 pub struct Decision {
     /// The node that was asked.
+    #[schemars(with = "u64")]
     pub node: ReplicaId,
     /// The slot that ordered the request.
+    #[schemars(with = "u64")]
     pub seq: Seq,
     /// The view in which a replica executed it.
+    #[schemars(with = "u64")]
     pub view: View,
     /// From the receipt of the request to the `f+1`st matching reply, in microseconds.
     pub consensus_us: f64,

@@ -2,11 +2,12 @@
 
 use super::decision::Decision;
 use kernel::Seq;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// `POST /api/v1/kv`: sets a key's value.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Put<'a> {
     /// The key.
@@ -18,7 +19,7 @@ pub struct Put<'a> {
 }
 
 /// The answer to [`Put`].
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Stored<'a> {
     /// The key.
     #[serde(borrow)]
@@ -30,7 +31,7 @@ pub struct Stored<'a> {
 }
 
 /// `GET /api/v1/kv?key=`: 200, or 404 if the key has no value.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Value<'a> {
     /// The key.
     #[serde(borrow)]
@@ -43,7 +44,7 @@ pub struct Value<'a> {
 }
 
 /// `DELETE /api/v1/kv?key=`: 200, or 404 if the key had no value.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Deleted<'a> {
     /// The key.
     #[serde(borrow)]
@@ -55,7 +56,7 @@ pub struct Deleted<'a> {
 }
 
 /// `POST /api/v1/kv/cas`: sets a key's value if it has the expected one.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct CompareAndSwap<'a> {
     /// The key.
@@ -70,7 +71,7 @@ pub struct CompareAndSwap<'a> {
 }
 
 /// The answer to [`CompareAndSwap`]: 200, or 409 if the value is another one.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Compared<'a> {
     /// The key.
     #[serde(borrow)]
@@ -85,7 +86,7 @@ pub struct Compared<'a> {
 }
 
 /// A key and its value.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The key.
     pub key: String,
@@ -94,7 +95,7 @@ pub struct Entry {
 }
 
 /// `GET /api/v1/kv?prefix=&after=&limit=`: the entries whose keys begin so.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Listed {
     /// In the order of the keys.
     pub entries: Vec<Entry>,
@@ -105,7 +106,7 @@ pub struct Listed {
 }
 
 /// `GET /api/v1/kv/local?key=`: what this node's own state says. Others may be further.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct LocalValue<'a> {
     /// The key.
     #[serde(borrow)]
@@ -114,19 +115,21 @@ pub struct LocalValue<'a> {
     #[serde(borrow)]
     pub value: Option<Cow<'a, str>>,
     /// The last slot that this node had executed.
+    #[schemars(with = "u64")]
     pub as_of: Seq,
     /// Always true: no other node was asked.
     pub may_be_stale: bool,
 }
 
 /// `GET /api/v1/kv/local?prefix=&after=&limit=`: likewise.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct LocalList {
     /// In the order of the keys.
     pub entries: Vec<Entry>,
     /// Whether there are more: ask again with `after` the last key.
     pub more: bool,
     /// The last slot that this node had executed.
+    #[schemars(with = "u64")]
     pub as_of: Seq,
     /// Always true: no other node was asked.
     pub may_be_stale: bool,

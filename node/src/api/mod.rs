@@ -11,8 +11,10 @@ pub use state::{Readiness, StateReport};
 
 use adversary::Behaviour;
 use kernel::{Path, ReplicaId, Seq, Status, View};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 pub use crate::config::LinkConditions;
@@ -20,7 +22,7 @@ pub use crate::host::counters::CounterReport;
 pub use crate::host::slot_log::{LogReport, SlotRow};
 
 /// What became of a client's request.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum OutcomeName {
     /// `f+1` nodes agree on its result.
@@ -29,8 +31,16 @@ pub enum OutcomeName {
     Timeout,
 }
 
+/// `POST /preprepare`: what is to be decided.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct Data<'a> {
+    /// Any text; what is no string is taken as compact JSON.
+    #[serde(borrow)]
+    pub data: Cow<'a, str>,
+}
+
 /// `POST /preprepare`, 200: the request is decided.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Decided<'a> {
     /// Always [`OutcomeName::Decided`].
     pub outcome: OutcomeName,
@@ -38,13 +48,17 @@ pub struct Decided<'a> {
     #[serde(borrow)]
     pub protocol: Cow<'a, str>,
     /// The node that was asked.
+    #[schemars(with = "u64")]
     pub node: ReplicaId,
     /// The slot that ordered the request.
+    #[schemars(with = "u64")]
     pub seq: Seq,
     /// The view in which a replica executed it.
+    #[schemars(with = "u64")]
     pub view: View,
     /// How the slot was committed; none while it is not committed at this node, as
     /// the replies of others may be faster.
+    #[schemars(with = "Option<String>")]
     pub path: Option<Path>,
     /// From the receipt of the request to the `f+1`st matching reply, in seconds,
     /// rounded to microseconds.
@@ -62,11 +76,12 @@ pub struct Decided<'a> {
     /// node that was asked, by now.
     pub nodes: Vec<NodeTally>,
     /// The nodes that have not replied yet.
+    #[schemars(with = "Vec<u64>")]
     pub not_answered: Vec<ReplicaId>,
 }
 
 /// `POST /preprepare`, 504: the request was not decided in time. It has no time.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Undecided<'a> {
     /// Always [`OutcomeName::Timeout`].
     pub outcome: OutcomeName,
@@ -76,17 +91,20 @@ pub struct Undecided<'a> {
     /// Replies held that agree with each other.
     pub replies: usize,
     /// The slot that this node would execute next.
+    #[schemars(with = "u64")]
     pub undecided_slot: Seq,
     /// The votes for that slot, as in [`Decided::nodes`].
     pub nodes: Vec<NodeTally>,
     /// The nodes of which no reply for that slot is known.
+    #[schemars(with = "Vec<u64>")]
     pub not_answered: Vec<ReplicaId>,
 }
 
 /// One node's tally of a slot.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeTally {
     /// The node.
+    #[schemars(with = "u64")]
     pub node: ReplicaId,
     /// Votes for the decided digest.
     pub correct: u64,
@@ -95,7 +113,7 @@ pub struct NodeTally {
 }
 
 /// Any refusal.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct ErrorAnswer<'a> {
     /// What is wrong, and what to do.
     #[serde(borrow)]
@@ -103,27 +121,30 @@ pub struct ErrorAnswer<'a> {
 }
 
 /// `GET` and `POST /faults`: the behaviours of a node; also what is posted.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Faults {
     /// None if it is honest.
+    #[schemars(with = "Vec<String>")]
     pub faults: Vec<Behaviour>,
 }
 
 /// `POST /peer`, once the peer has ended its link in order.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct LinkEnded {}
 
 /// `GET /status`: what a node says of itself.
-#[derive(Serialize, Deserialize, Clone, Debug)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug)]
 pub struct StatusReport {
     /// The node.
+    #[schemars(with = "u64")]
     pub id: ReplicaId,
     /// Its process.
     pub pid: u32,
     /// The flow.
     pub protocol: String,
     /// The application.
+    #[schemars(with = "String")]
     pub app: apps::AppName,
     /// `commander`, `communication_node`, `commander+communication_node` or
     /// `replica`.
@@ -136,6 +157,7 @@ pub struct StatusReport {
     pub quorum: usize,
     /// The replica's view, commander, communication node, executed slots.
     #[serde(flatten)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub replica: Status,
     /// Peers that take messages now.
     pub peers_reachable: usize,
@@ -144,6 +166,7 @@ pub struct StatusReport {
     /// Each of them.
     pub peers: Vec<PeerReport>,
     /// The behaviours on this node; none if it is honest.
+    #[schemars(with = "Vec<String>")]
     pub faults: Vec<Behaviour>,
     /// Requests whose clients wait at this node.
     pub requests_in_flight: usize,
@@ -152,11 +175,13 @@ pub struct StatusReport {
 }
 
 /// One peer as a node sees it.
-#[derive(Serialize, Deserialize, Clone, Debug)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug)]
 pub struct PeerReport {
     /// The peer.
+    #[schemars(with = "u64")]
     pub id: ReplicaId,
     /// Where it listens.
+    #[schemars(with = "String")]
     pub address: SocketAddr,
     /// Whether the link to it is up.
     pub reachable: bool,

@@ -2,6 +2,7 @@
 //! comes in on them.
 
 use kernel::{Class, Mark, Path, Reason, ViewMark};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -134,7 +135,7 @@ impl Counters {
 }
 
 /// A node's counts, as `GET /status` gives them.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 pub struct CounterReport {
     /// Messages handed to the peer links, one per recipient, by kind.
     pub messages_out: BTreeMap<String, u64>,

@@ -2,6 +2,7 @@
 
 use crate::tally::Tally;
 use kernel::{Digest, Mark, Path, Phase, Reason, ReplicaId, Seq};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -229,7 +230,7 @@ pub struct SlotRow {
 }
 
 /// The answer to `GET /log`.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct LogReport {
     /// The node.
     pub id: u16,
@@ -238,6 +239,7 @@ pub struct LogReport {
     /// Older records were dropped.
     pub truncated: bool,
     /// In ascending order.
+    #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
     pub rows: Vec<SlotRow>,
 }
 

@@ -4,12 +4,14 @@
 mod apps;
 mod body;
 mod connections;
+mod endpoints;
 mod faults;
 mod interface;
 mod links;
 pub(crate) mod local_tasks;
 mod log;
 mod metrics;
+mod openapi;
 mod ordering;
 mod own_hosts;
 mod peer;

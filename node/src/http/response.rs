@@ -52,18 +52,22 @@ pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: im
     answer
 }
 
-pub(super) fn wrong_method(request: &Request<Incoming>, allowed: &'static str) -> Answer {
+pub(super) fn wrong_method(request: &Request<Incoming>, allowed: &str) -> Answer {
     let what = format!("{} takes {allowed}, not {}", request.uri().path(), request.method());
     let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, &what);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_str(allowed).expect("names of methods are plain text"));
     answer
 }
 
 /// What a path takes.
-pub(super) fn options(allowed: &'static str) -> Answer {
+pub(super) fn options(allowed: &str) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::NO_CONTENT;
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_str(allowed).expect("names of methods are plain text"));
     answer
 }
 

@@ -5,35 +5,12 @@ use super::apps::{bank, kv};
 use super::connections::Permit;
 use super::interface::Interface;
 use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS, error, options, without_body, wrong_method};
+use super::{endpoints, openapi};
 use super::{faults, links, log, metrics, peer, preprepare, state, status};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use kernel::Protocol;
-
-/// What this node has.
-const PATHS: &str = "GET /status, POST /preprepare?settle=MS, GET /log?from=A&to=B, GET or POST /faults, \
-                     GET or POST /links, POST /peer, GET /metrics, GET /health, GET /ready, GET /api/v1/state, \
-                     GET, POST or DELETE /api/v1/kv, POST /api/v1/kv/cas, GET /api/v1/kv/local, \
-                     GET or POST /api/v1/bank/accounts, POST /api/v1/bank/deposit, \
-                     POST /api/v1/bank/withdraw, POST /api/v1/bank/transfer, GET /api/v1/bank/local";
-
-/// The methods that a path takes; none if there is no such path.
-fn methods(path: &str) -> Option<&'static str> {
-    match path {
-        "/status" | "/log" | "/metrics" | "/health" | "/ready" | "/api/v1/state" | "/api/v1/pbft/state"
-        | "/api/v1/kv/local" | "/api/v1/bank/local" => Some("GET, HEAD, OPTIONS"),
-        "/faults" | "/links" | "/api/v1/bank/accounts" => Some("GET, HEAD, POST, OPTIONS"),
-        "/api/v1/kv" => Some("GET, HEAD, POST, DELETE, OPTIONS"),
-        "/preprepare"
-        | "/peer"
-        | "/api/v1/kv/cas"
-        | "/api/v1/bank/deposit"
-        | "/api/v1/bank/withdraw"
-        | "/api/v1/bank/transfer" => Some("POST, OPTIONS"),
-        _ => None,
-    }
-}
 
 /// Answers one request.
 pub(super) async fn route<P: Protocol>(
@@ -74,6 +51,7 @@ async fn answer<P: Protocol>(
         ("/links", &Method::GET) => Ok(links::get(&interface.node)),
         ("/links", &Method::POST) => Box::pin(links::post(interface, request)).await,
         ("/metrics", &Method::GET) => Ok(metrics::get(&interface.node)),
+        ("/openapi.json", &Method::GET) => Ok(openapi::get()),
         ("/health", &Method::GET) => Ok(state::health()),
         ("/ready", &Method::GET) => Ok(state::ready(&interface.node)),
         ("/api/v1/state", &Method::GET) => Ok(state::get(&interface.node)),
@@ -91,10 +69,13 @@ async fn answer<P: Protocol>(
         }
         ("/api/v1/bank/transfer", &Method::POST) => bank::transfer(interface, request).await,
         ("/api/v1/bank/local", &Method::GET) => bank::local(&interface.node, &request),
-        (path, method) => match methods(path) {
-            Some(allowed) if *method == Method::OPTIONS => Ok(options(allowed)),
-            Some(allowed) => Ok(wrong_method(&request, allowed)),
-            None => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no {path}; this node has {PATHS}"))),
+        (path, method) => match endpoints::methods(path) {
+            Some(allowed) if *method == Method::OPTIONS => Ok(options(&allowed)),
+            Some(allowed) => Ok(wrong_method(&request, &allowed)),
+            None => Err(Refusal(
+                StatusCode::NOT_FOUND,
+                format!("there is no {path}; this node has {}", endpoints::all()),
+            )),
         },
     }
 }
