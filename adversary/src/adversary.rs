@@ -3,17 +3,19 @@
 
 mod background;
 mod instances;
+mod requests;
 
+use self::requests::{Arrival, Fate};
 use crate::altering;
 use crate::behaviour::{Act, Behaviour};
 use crate::collusion::{Plan, SharedPlans};
 use crate::outgoing::{CarryContext, Content, Outgoing, carry};
 use crate::trigger::{MessageTraits, Moment};
 use kernel::{
-    Cluster, Context, Effect, Input, Micros, Operation, Protocol, Reading, ReplicaId, Status, To, Verified,
-    Wire as _,
+    Class, Cluster, Context, Effect, Input, Micros, Operation, Protocol, Reading, ReplicaId, Status, To,
+    Verified, Wire as _,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -29,6 +31,10 @@ pub struct Adversary<P: Protocol> {
     instances: u32,
     held: BTreeMap<u64, Outgoing<P::Message>>,
     next_held: u64,
+    /// `gateway-last`: requests that the replica gets later, numbered as those held.
+    delayed: BTreeMap<u64, Arrival<P::Message>>,
+    /// `small-batches`: requests that the replica gets one after the other.
+    queued: VecDeque<Arrival<P::Message>>,
     /// Behaviours, by place, whose timer runs or whose one moment is over.
     begun: BTreeSet<usize>,
     recorded: Vec<P::Message>,
@@ -97,6 +103,8 @@ impl<P: Protocol> Adversary<P> {
             instances: 1,
             held: BTreeMap::new(),
             next_held: 0,
+            delayed: BTreeMap::new(),
+            queued: VecDeque::new(),
             begun: BTreeSet::new(),
             recorded: Vec::new(),
             plans: SharedPlans::default(),
@@ -149,12 +157,7 @@ impl<P: Protocol> Adversary<P> {
             // timers.
             Input::Start => self.step_copy(cx, Which::First, Input::Start),
             Input::Submit(_) if self.is_cut_off(moment) => {}
-            Input::Submit(bundle) => {
-                self.step_copy(cx, Which::First, Input::Submit(Arc::clone(&bundle)));
-                if self.second.is_some() {
-                    self.step_copy(cx, Which::Second, Input::Submit(bundle));
-                }
-            }
+            Input::Submit(bundle) => self.take_arrival(cx, moment, Arrival::Submitted(bundle)),
             Input::Deliver { from, message } => self.receive(cx, moment, from, message),
             Input::Expire(Timer::Inner { instance, timer }) => {
                 // A timer of a copy that is gone means nothing.
@@ -165,10 +168,15 @@ impl<P: Protocol> Adversary<P> {
                 }
             }
             Input::Expire(Timer::Release(number)) => {
-                if let Some(outgoing) = self.held.remove(&number)
-                    && !self.is_cut_off(moment)
-                {
+                let (outgoing, arrival) = (self.held.remove(&number), self.delayed.remove(&number));
+                if self.is_cut_off(moment) {
+                    return;
+                }
+                if let Some(outgoing) = outgoing {
                     emit(cx, outgoing);
+                }
+                if let Some(arrival) = arrival {
+                    self.take_arrival(cx, moment, arrival);
                 }
             }
             Input::Expire(Timer::Tick(place)) => self.tick(cx, moment, place),
@@ -196,11 +204,15 @@ impl<P: Protocol> Adversary<P> {
         if !self.update_plans(cx, moment, from, message.get()) {
             return;
         }
-        let which = match &self.second {
-            Some(_) if self.belongs_to_second(from) => Which::Second,
-            _ => Which::First,
-        };
-        self.step_copy(cx, which, Input::Deliver { from, message });
+        let fate = self.fate(moment, from, message.get());
+        let is_request = message.get().class() == Class::Request;
+        let arrival = Arrival::Delivered { from, message };
+        match fate {
+            Fate::Ignored => {}
+            Fate::Held(after) => self.delay_arrival(cx, arrival, after),
+            Fate::Taken if is_request => self.take_arrival(cx, moment, arrival),
+            Fate::Taken => self.hand_over(cx, arrival),
+        }
     }
 
     /// Updates the plans of colluding nodes. False if the replica must not see
@@ -415,6 +427,7 @@ impl<P: Protocol> Protocol for Adversary<P> {
             self.keep_twin(cx, moment);
         }
         self.take(cx, input);
+        self.hand_over_queued(cx);
         if !self.behaviours.is_empty() {
             if is_start {
                 let moment = self.moment(cx.cluster, cx.now);

@@ -37,6 +37,20 @@ pub enum Act {
     /// `partial`, `partial=ID;ID`: as commander or communication node it serves
     /// only the odd nodes, or those given.
     Partial(Vec<ReplicaId>),
+    /// `ignore-gateway`, `ignore-gateway=ID;ID`: requests of the odd nodes' gateways, or of
+    /// those given, do not exist for it, whoever hands them over.
+    IgnoreGateway(Vec<ReplicaId>),
+    /// `gateway-last`, `gateway-last=300ms;ID;ID`: it takes notice of requests of the odd
+    /// nodes' gateways, or of those given, 300 ms or the time given after they came: as
+    /// commander it proposes all others first.
+    GatewayLast {
+        /// Whose; none: the odd nodes.
+        gateways: Vec<ReplicaId>,
+        /// How much later.
+        after: Micros,
+    },
+    /// `small-batches`: as commander it proposes one bundle at a time, whatever waits.
+    SmallBatches,
     /// `delay`, `delay=20ms`: every outgoing message is held back for 5 ms or for
     /// the time given.
     Delay(Micros),
@@ -126,12 +140,15 @@ pub enum ParseBehaviourError {
 
 /// All forms, for messages.
 pub const KNOWN: &str = "offline, malicious, equivocate[=halves|victim][;ID;ID], withhold, partial[=ID;ID], \
+     ignore-gateway[=ID;ID], gateway-last[=TIME][;ID;ID], small-batches, \
      delay[=TIME] (5ms, 300us, 1s), drop[=PROBABILITY] (0 to 1), duplicate[=PROBABILITY], reorder[=TIME], \
      replay[=PROBABILITY], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], \
      view-change-spam[=TIME], flood[=PER_SECOND], bad-state[=bit|extent|short|silence], diverge; \
      each with conditions in brackets behind it: [after=TIME], [until=TIME], [view=A..B], [seq=A..B], [to=ID;ID], [kind=NAME;NAME]";
 
 const DEFAULT_DELAY: Micros = Micros::from_millis(5);
+/// Less than the request timer of any cluster.
+const DEFAULT_LAST: Micros = Micros::from_millis(300);
 const DEFAULT_DROP: u32 = 100_000;
 const DEFAULT_REORDER: Micros = Micros::from_millis(10);
 const DEFAULT_SPAM: Micros = Micros::from_millis(50);
@@ -155,7 +172,8 @@ impl Behaviour {
     /// Every replica that the behaviour names.
     pub fn named(&self) -> impl Iterator<Item = ReplicaId> {
         let ids: &[ReplicaId] = match &self.act {
-            Act::Partial(ids) | Act::Twins(ids) => ids,
+            Act::Partial(ids) | Act::Twins(ids) | Act::IgnoreGateway(ids) => ids,
+            Act::GatewayLast { gateways, .. } => gateways,
             Act::Equivocate(plan) => &plan.colluders,
             _ => &[],
         };
@@ -215,6 +233,7 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         "offline" => none(Act::Offline),
         "malicious" => none(Act::Malicious),
         "withhold" => none(Act::Withhold),
+        "small-batches" => none(Act::SmallBatches),
         "amnesia" => none(Act::Amnesia),
         "diverge" => none(Act::Diverge),
         "bad-state" => parse_state_fault(argument)
@@ -224,6 +243,12 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
             bad("the argument is halves or victim, ids of nodes that act together, or both, such as victim;0;1")
         }),
         "partial" => ids("the argument is the ids that are served, such as partial=1;2").map(Act::Partial),
+        "ignore-gateway" => {
+            ids("the argument is the ids of the gateways, such as ignore-gateway=1;2").map(Act::IgnoreGateway)
+        }
+        "gateway-last" => parse_gateway_last(argument).ok_or_else(|| {
+            bad("the argument is a time, ids of gateways, or both, such as gateway-last=300ms;1;2")
+        }),
         "delay" => time("the argument is a time, such as delay=5ms, delay=300us or delay=1s")
             .map(|by| Act::Delay(by.unwrap_or(DEFAULT_DELAY))),
         "drop" => probability("the argument is a probability from 0 to 1, such as drop=0.1")
@@ -269,6 +294,20 @@ fn parse_equivocation(argument: Option<&str>) -> Option<Equivocation> {
     };
     let colluders = colluders.map_or(Some(vec![]), parse_ids)?;
     Some(Equivocation { split, colluders })
+}
+
+fn parse_gateway_last(argument: Option<&str>) -> Option<Act> {
+    let Some(argument) = argument else {
+        return Some(Act::GatewayLast { gateways: vec![], after: DEFAULT_LAST });
+    };
+    let (first, rest) =
+        argument.split_once(';').map_or((argument, None), |(first, rest)| (first, Some(rest)));
+    let (after, ids) = match parse_time(first) {
+        Some(after) => (after, rest),
+        None => (DEFAULT_LAST, Some(argument)),
+    };
+    let gateways = ids.map_or(Some(vec![]), parse_ids)?;
+    Some(Act::GatewayLast { gateways, after })
 }
 
 const FORGERIES: [(Forgery, &str); 5] = [
@@ -319,6 +358,14 @@ impl fmt::Display for Act {
             Act::Withhold => f.write_str("withhold"),
             Act::Partial(ids) if ids.is_empty() => f.write_str("partial"),
             Act::Partial(ids) => write!(f, "partial={}", display_ids(ids)),
+            Act::IgnoreGateway(ids) if ids.is_empty() => f.write_str("ignore-gateway"),
+            Act::IgnoreGateway(ids) => write!(f, "ignore-gateway={}", display_ids(ids)),
+            Act::GatewayLast { gateways, after } => {
+                let after = (*after != DEFAULT_LAST).then(|| display_time(*after));
+                let gateways = (!gateways.is_empty()).then(|| display_ids(gateways));
+                write_list(f, "gateway-last", after.into_iter().chain(gateways))
+            }
+            Act::SmallBatches => f.write_str("small-batches"),
             Act::Delay(by) => write!(f, "delay={}", display_time(*by)),
             Act::Drop(p) => write!(f, "drop={}", Probability(*p)),
             Act::Duplicate(CERTAIN) => f.write_str("duplicate"),
@@ -351,12 +398,20 @@ impl fmt::Display for Act {
 
 impl fmt::Display for Equivocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("equivocate")?;
         let victim = (self.split == Split::Victim).then(|| "victim".to_owned());
         let colluders = (!self.colluders.is_empty()).then(|| display_ids(&self.colluders));
-        let parts: Vec<String> = victim.into_iter().chain(colluders).collect();
-        if parts.is_empty() { Ok(()) } else { write!(f, "={}", parts.join(";")) }
+        write_list(f, "equivocate", victim.into_iter().chain(colluders))
     }
+}
+
+/// A kind and what stands behind it, if anything does.
+fn write_list(
+    f: &mut fmt::Formatter<'_>,
+    kind: &str,
+    arguments: impl Iterator<Item = String>,
+) -> fmt::Result {
+    let arguments: Vec<String> = arguments.collect();
+    if arguments.is_empty() { f.write_str(kind) } else { write!(f, "{kind}={}", arguments.join(";")) }
 }
 
 impl fmt::Display for Behaviour {

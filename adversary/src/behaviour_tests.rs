@@ -12,6 +12,14 @@ fn every_text_form_reads_back_as_itself() {
         "withhold",
         "partial",
         "partial=1;2",
+        "ignore-gateway",
+        "ignore-gateway=1;3",
+        "gateway-last",
+        "gateway-last=3",
+        "gateway-last=60ms",
+        "gateway-last=60ms;1;3",
+        "small-batches",
+        "small-batches[after=1000ms]",
         "delay=5ms",
         "delay=300us",
         "drop=0.1",
@@ -83,6 +91,10 @@ fn what_cannot_be_meant_is_refused_with_a_reason() {
         ("equivocate=victim;x", "halves or victim"),
         ("partial=", "partial=1;2"),
         ("partial=a", "partial=1;2"),
+        ("ignore-gateway=x", "ignore-gateway=1;2"),
+        ("gateway-last=", "gateway-last=300ms;1;2"),
+        ("gateway-last=3;60ms", "gateway-last=300ms;1;2"),
+        ("small-batches=1", "takes no argument"),
         ("delay=", "delay=5ms"),
         ("delay=-1ms", "delay=5ms"),
         ("delay=5", "delay=5ms"),
@@ -118,7 +130,9 @@ fn what_cannot_be_meant_is_refused_with_a_reason() {
 fn strangers_and_unknown_kinds_are_told() {
     let problem = |text: &str| text.parse::<Behaviour>().unwrap().problem(4, &["prepare", "commit"]);
     assert_eq!(problem("partial=1;3[to=0][kind=commit]"), None);
-    for text in ["partial=4", "twins=4", "equivocate=0;4", "offline[to=4]"] {
+    for text in
+        ["partial=4", "twins=4", "ignore-gateway=4", "gateway-last=1ms;4", "equivocate=0;4", "offline[to=4]"]
+    {
         assert!(problem(text).is_some_and(|says| says.contains("0 to 3")), "{text}");
     }
     assert!(problem("drop=1[kind=comit]").is_some_and(|says| says.contains("known: prepare, commit")));

@@ -13,6 +13,7 @@
 //! | malicious, equivocate, forge, bad-state | `altering.rs` |
 //! | equivocate by several nodes with one plan | `collusion.rs` |
 //! | amnesia, diverge, twins | `adversary/instances.rs` |
+//! | ignore-gateway, gateway-last, small-batches | `adversary/requests.rs` |
 //! | replay, flood, view-change-spam | `adversary/background.rs` |
 //!
 //! Everything is deterministic: chance goes through `Context::choose`, time

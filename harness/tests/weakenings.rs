@@ -42,6 +42,8 @@ enum Bias {
     Swarm,
     /// Only schedules with commanders that serve some, late, or not at all.
     Unfair,
+    /// Only schedules with a first commander that is slow, or serves one gateway last.
+    Slow,
     /// Only schedules with hostile networks.
     Hostile,
     /// Only schedules in which a replica is cut off for long or has a damaged state.
@@ -95,6 +97,7 @@ impl Bias {
         match self {
             Bias::Swarm => draw::draw(flow.name, seed, flow.tolerates),
             Bias::Unfair => draw::unfair(flow.name, seed, flow.tolerates),
+            Bias::Slow => draw::slow(flow.name, seed, flow.tolerates),
             Bias::Hostile => hostile(),
             Bias::LeftBehind => draw::left_behind(flow.name, seed, flow.tolerates),
             Bias::Commander(acts) => with_liar(hostile(), 0, acts),
@@ -189,6 +192,9 @@ fn cases() -> Vec<Case> {
         case(WatermarkIgnored, Pbft, Bias::Flood, 0),
         case(TimerNeverDoubled, Pbft, Bias::Hasty, 1),
         case(LoneSuspectRests, Pbft, Bias::Unfair, 26),
+        case(SlowCommanderKept, Pbft, Bias::Slow, 0),
+        case(UnfilledBatchesKept, Pbft, Bias::Slow, 0),
+        case(UnfairCommanderKept, Ccro, Bias::Slow, 0),
         case(FallbackNeverTriggered, Ccro, Bias::FixedSilence, 0),
         case(NothingSentAgain, Pbft, Bias::Hostile, 4),
         case(ChunkNotChecked, Pbft, Bias::LeftBehind, 2),

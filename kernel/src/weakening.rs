@@ -49,6 +49,10 @@ pub enum Weakening {
     LoneSuspectRests,
     /// A commander that is late with every proposal is kept.
     SlowCommanderKept,
+    /// A commander that leaves requests out of batches with room for them is kept.
+    UnfilledBatchesKept,
+    /// A commander that leaves a gateway out of one slot after the other is kept.
+    UnfairCommanderKept,
     /// Nobody falls back when a communication node does not deliver.
     FallbackNeverTriggered,
     /// A replica that lost its memory votes at once.
@@ -65,7 +69,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 27] = [
+    pub const ALL: [Weakening; 29] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -87,6 +91,8 @@ impl Weakening {
         Weakening::TimerNeverDoubled,
         Weakening::LoneSuspectRests,
         Weakening::SlowCommanderKept,
+        Weakening::UnfilledBatchesKept,
+        Weakening::UnfairCommanderKept,
         Weakening::FallbackNeverTriggered,
         Weakening::AmnesiacVotes,
         Weakening::ChunkNotChecked,

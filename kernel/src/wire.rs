@@ -93,6 +93,11 @@ pub trait Falsify: Wire {
         None
     }
 
+    /// The gateway whose requests the message hands over. None for every other message.
+    fn requests_of(&self) -> Option<ReplicaId> {
+        None
+    }
+
     /// Demands to leave `view` without any cause; asked for in protocols with views
     /// only.
     fn needless_view_changes(view: View, cluster: &Cluster, signer: &Signer) -> Vec<Self>;

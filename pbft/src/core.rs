@@ -6,18 +6,19 @@ use crate::checkpoint::{Checkpoints, States};
 use crate::config::Config;
 use crate::divergence::Divergence;
 use crate::execution::Execution;
+use crate::fairness::Fairness;
 use crate::message::{Certificate, CertificateKind, Message, Vote};
 use crate::pace::Pace;
 use crate::recovery::Recovery;
-use crate::requests::Requests;
+use crate::requests::{Full, Requests, Room};
 use crate::resend::Resend;
 use crate::slot::{Round, Slot};
 use crate::transfer::Transfer;
 use crate::view_change::Views;
 use kernel::{
-    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Operation, Path, Phase, Protocol,
-    Reading, Reason, ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, ViewStatus, Weakening,
-    weakened,
+    Application, Batch, Bundle, Cluster, Context, Digest, Effect, Mark, Micros, Operation, Path, Phase,
+    Protocol, Reading, Reason, ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, ViewStatus,
+    Weakening, weakened,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -77,6 +78,7 @@ pub struct Core<A> {
     pub(crate) states: States,
     pub(crate) resend: Resend,
     pub(crate) pace: Pace,
+    pub(crate) fairness: Fairness,
     pub(crate) transfer: Option<Transfer>,
     /// Peers that served a state badly: the next one is asked of others first.
     pub(crate) bad_servers: BTreeSet<ReplicaId>,
@@ -103,6 +105,7 @@ impl<A: Application> Core<A> {
             states: States::default(),
             resend: Resend::default(),
             pace: Pace::default(),
+            fairness: Fairness::default(),
             transfer: None,
             bad_servers: BTreeSet::new(),
             divergence: Divergence::default(),
@@ -180,10 +183,11 @@ impl<A: Application> Core<A> {
         let executed = self.replies_again(&bundle).is_some();
         let digest = bundle.digest();
         let again = executed || self.requests.is_known(&digest) || self.requests.is_watched(&digest);
-        if again || self.views.suspects_alone() || self.pace.is_suspicious() {
+        let suspicious = self.pace.is_suspicious() || self.fairness.is_suspicious(cx.id());
+        if again || self.views.suspects_alone() || suspicious {
             cx.send_all(Message::Requests(Arc::clone(&bundle)));
         }
-        if !executed && self.requests.watch(&bundle).is_err() {
+        if !executed && self.watch_over(cx.now, &bundle).is_err() {
             cx.reject(cx.id(), None, Reason::Overloaded);
             return;
         }
@@ -205,7 +209,7 @@ impl<A: Application> Core<A> {
             return self.reply_again(cx, gateway, seq, replies);
         }
         let commander = cx.cluster.commander(self.views.serving());
-        let watched = from != gateway || commander == cx.id() || self.requests.watch(&bundle).is_ok();
+        let watched = from != gateway || commander == cx.id() || self.watch_over(cx.now, &bundle).is_ok();
         let taken = if commander == cx.id() {
             self.requests.enqueue(bundle).is_ok()
         } else {
@@ -217,6 +221,12 @@ impl<A: Application> Core<A> {
         if !(watched && taken) {
             cx.reject(gateway, None, Reason::Overloaded);
         }
+    }
+
+    fn watch_over(&mut self, now: Micros, bundle: &Arc<Bundle>) -> Result<(), Full> {
+        self.requests.watch(bundle)?;
+        self.follow(now, bundle);
+        Ok(())
     }
 
     /// The replies to a bundle that was executed, as far as this replica's state is to
@@ -260,8 +270,12 @@ impl<A: Application> Core<A> {
         let slots = slots.take_while(|(seq, _)| **seq <= self.last_proposed);
         let batches = slots.flat_map(|(_, slot)| slot.batches.values());
         let in_flight: usize = batches.map(|batch| batch.requests()).sum();
-        in_flight < self.config.batch_max.div_ceil(8)
-            || self.requests.fill_a_batch(self.config.batch_max, self.config.batch_bytes_max)
+        in_flight < self.config.batch_max.div_ceil(8) || self.requests.fill_a_batch(self.room())
+    }
+
+    /// What one batch has room for.
+    pub(crate) fn room(&self) -> Room {
+        Room { requests: self.config.batch_max, bytes: self.config.batch_bytes_max }
     }
 
     /// Proposes the next batch of waiting requests, a null request if none wait,
@@ -269,7 +283,7 @@ impl<A: Application> Core<A> {
     pub fn propose<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, node: Option<ReplicaId>) -> Seq {
         let seq = self.last_proposed.next();
         self.last_proposed = seq;
-        let batch = self.requests.next_batch(self.config.batch_max, self.config.batch_bytes_max);
+        let batch = self.requests.next_batch(self.room());
         let (requests, batch) = (batch.requests(), Arc::new(batch));
         let (header, message) =
             Message::propose(cx.cluster, cx.signer, self.view(), seq, Arc::clone(&batch), node);
@@ -596,6 +610,7 @@ impl<A: Application> Core<A> {
                 cx.push(Effect::Reply { to, bundle });
             }
             self.requests.executed(&batch);
+            self.judge_slot(cx, seq, &batch);
             self.views.progressed();
             self.null_owed = false;
             // All replicas execute the same bytes, so all reach the same checkpoints.

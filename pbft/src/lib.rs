@@ -61,6 +61,7 @@ mod config;
 mod core;
 pub mod divergence;
 mod execution;
+pub mod fairness;
 mod falsify;
 mod message;
 pub mod new_view;

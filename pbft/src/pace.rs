@@ -1,5 +1,6 @@
 //! Required progress: how long a commander may let requests wait while it has nothing to
-//! wait for itself.
+//! wait for itself. What waits for longest, while others are served, is the part of
+//! [`crate::fairness`].
 //!
 //! Without it, a commander that proposes just before the request timer runs out is never
 //! replaced. Aardvark (Clement et al., NSDI 2009) demands of a commander what recent views
@@ -53,17 +54,21 @@ pub(crate) struct Pace {
     /// Moving average of decision times.
     decision: Micros,
     /// How late the commander was of late.
-    score: u64,
+    score: Score,
     /// How often the limit was doubled.
     doublings: u32,
     /// Proposals in time since the score was last raised or the limit changed.
     timely: u32,
 }
 
+/// How often, and how far, a commander exceeded a limit of late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Score(u64);
+
 /// A commander with this score is watched by all.
 const SUSPICIOUS: u64 = 4;
 /// One with this score is left.
-const TOO_SLOW: u64 = 16;
+const TOO_HIGH: u64 = 16;
 /// What one late proposal adds at most.
 const MOST_AT_ONCE: u64 = 4;
 /// Idle time may be so many decision times.
@@ -75,20 +80,32 @@ const MOST_DOUBLINGS: u32 = 3;
 /// Proposals in time after which the limit is halved again.
 const TIMELY: u32 = 64;
 
+impl Score {
+    /// Whether requests go to all at once, so that all see how long they wait.
+    pub(crate) fn is_suspicious(self) -> bool {
+        self.0 >= SUSPICIOUS
+    }
+
+    /// Whether the commander is to be left.
+    pub(crate) fn is_too_high(self) -> bool {
+        self.0 >= TOO_HIGH
+    }
+}
+
 impl Pace {
     /// Whether requests go to all at once, so that all see how long they wait.
     pub(crate) fn is_suspicious(&self) -> bool {
-        self.score >= SUSPICIOUS
+        self.score.is_suspicious()
     }
 
-    /// A view begins: its commander has a clean record. If the last one was late, the
-    /// limit may be too tight.
-    pub(crate) fn begin_view(&mut self) {
-        if self.score > 0 {
+    /// A view begins: its commander has a clean record. If the last one `was_late`, by
+    /// this measure or another, the limit may be too tight.
+    pub(crate) fn begin_view(&mut self, was_late: bool) {
+        if was_late || self.score != Score::default() {
             self.doublings = (self.doublings + 1).min(MOST_DOUBLINGS);
             self.timely = 0;
         }
-        self.score = 0;
+        self.score = Score::default();
         self.idle_since = None;
         self.timed = None;
     }
@@ -101,33 +118,56 @@ impl Pace {
         };
     }
 
+    /// Something took so long that it was `late`, or was in time.
+    pub(crate) fn note(&mut self, score: &mut Score, late: Option<Micros>, limit: Micros) {
+        if let Some(time) = late {
+            score.0 += (time.0 / limit.0.max(1)).clamp(1, MOST_AT_ONCE);
+            self.timely = 0;
+            return;
+        }
+        score.0 = score.0.saturating_sub(1);
+        self.timely += 1;
+        if self.timely >= TIMELY {
+            self.timely = 0;
+            self.doublings = self.doublings.saturating_sub(1);
+        }
+    }
+
     /// Idle time ended after so long. True if the commander is too slow.
     fn proposed_after(&mut self, idle: Micros, limit: Micros) -> bool {
-        if idle > limit {
-            self.score += (idle.0 / limit.0.max(1)).min(MOST_AT_ONCE);
-            self.timely = 0;
-        } else {
-            self.score = self.score.saturating_sub(1);
-            self.timely += 1;
-            if self.timely >= TIMELY {
-                self.timely = 0;
-                self.doublings = self.doublings.saturating_sub(1);
-            }
-        }
-        self.score >= TOO_SLOW
+        let mut score = self.score;
+        self.note(&mut score, (idle > limit).then_some(idle), limit);
+        self.score = score;
+        score.is_too_high()
     }
 }
 
 impl<A: Application> Core<A> {
-    /// Measures the commander, at the end of each step. A checker, which lends no time,
-    /// has nothing measured.
+    /// Whether this replica holds its commander to anything. A checker, which lends no
+    /// time, has nothing measured.
+    pub(crate) fn measures_commander<P: PbftProtocol>(&self, cx: &Context<'_, P>) -> bool {
+        let is_other = cx.cluster.commander(self.view()) != cx.id();
+        is_other && cx.now != Micros(0) && !self.views.is_changing() && self.config.late_share > 0
+    }
+
+    /// Measures the commander, at the end of each step, and leaves one that is too slow or
+    /// unfair.
     pub(crate) fn keep_pace<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
-        let measures = cx.cluster.commander(self.view()) != cx.id() && !self.views.is_changing();
-        if cx.now == Micros(0) || !measures || self.config.late_share == 0 {
+        if !self.measures_commander(cx) {
             self.pace.idle_since = None;
             self.pace.timed = None;
             return;
         }
+        let is_unfair = std::mem::take(&mut self.fairness.is_unfair);
+        let is_slow = self.is_too_slow(cx) && !weakened(Weakening::SlowCommanderKept);
+        if (is_slow || is_unfair) && self.limit() < self.config.request_after {
+            self.leave_for(cx, self.view().next());
+        }
+    }
+
+    /// Measures idle and decision times. True if idle time ended and the commander has
+    /// been late too often.
+    fn is_too_slow<P: PbftProtocol>(&mut self, cx: &Context<'_, P>) -> bool {
         let since = |then: Micros| Micros(cx.now.0.saturating_sub(then.0));
         if let Some((_, begun)) = self.pace.timed.filter(|(seq, _)| *seq <= self.execution.last()) {
             self.pace.timed = None;
@@ -138,23 +178,20 @@ impl<A: Application> Core<A> {
         let in_flight = self.slots.range(next..).any(|(_, slot)| slot.is_begun(weak));
         if self.requests.any_watched() && !in_flight {
             self.pace.idle_since.get_or_insert(cx.now);
-            return;
+            return false;
         }
         let Some(idle_since) = self.pace.idle_since.take() else {
-            return;
+            return false;
         };
         if in_flight {
             self.pace.timed = Some((next, cx.now));
         }
         let limit = self.limit();
-        let too_slow = self.pace.proposed_after(since(idle_since), limit);
-        if too_slow && limit < self.config.request_after && !weakened(Weakening::SlowCommanderKept) {
-            self.leave_for(cx, self.view().next());
-        }
+        self.pace.proposed_after(since(idle_since), limit)
     }
 
     /// Idle time up to which a commander is in time.
-    fn limit(&self) -> Micros {
+    pub(crate) fn limit(&self) -> Micros {
         let share = self.config.request_after.0 / self.config.late_share.max(1);
         let limit = (DECISION_TIMES * self.pace.decision.0).clamp(share, 2 * share) << self.pace.doublings;
         Micros(limit + self.requests.watched_bytes() as u64 * PER_BYTE_NS / 1000)
@@ -163,7 +200,7 @@ impl<A: Application> Core<A> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_DOUBLINGS, Pace, TIMELY};
+    use super::{MOST_DOUBLINGS, Pace, Score, TIMELY};
     use kernel::Micros;
 
     const LIMIT: Micros = Micros(100);
@@ -187,8 +224,8 @@ mod tests {
         let mut pace = Pace::default();
         for doublings in [1, 2, 3, 3] {
             pace.proposed_after(Micros(1000), LIMIT);
-            pace.begin_view();
-            assert_eq!((pace.doublings, pace.score), (doublings, 0));
+            pace.begin_view(false);
+            assert_eq!((pace.doublings, pace.score), (doublings, Score(0)));
         }
         for _ in 0..TIMELY {
             pace.proposed_after(LIMIT, LIMIT);

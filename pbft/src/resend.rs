@@ -69,7 +69,7 @@ impl<A: Application> Core<A> {
     }
 
     /// The last slot that is begun for sure.
-    fn last_begun(&self, cluster: &Cluster) -> Seq {
+    pub(crate) fn last_begun(&self, cluster: &Cluster) -> Seq {
         let weak = cluster.weak_quorum();
         let by_peers = self.executed_by_peers(cluster);
         let begun = self.slots.iter().rev().find(|(_, slot)| slot.is_begun(weak));

@@ -6,6 +6,7 @@
 //! | the request timer | still not | VIEW-CHANGE for the next view to all |
 //! | two proposals of the commander for one slot | – | the proof to all, VIEW-CHANGE |
 //! | proposals | late again and again ([`crate::pace`]) | VIEW-CHANGE |
+//! | slots executed | others' requests go first, or batches have room for what waits, again and again ([`crate::fairness`]) | VIEW-CHANGE |
 //! | `f+1` VIEW-CHANGEs for later views | – | join the smallest of them |
 //! | `q` VIEW-CHANGEs for the view it wants or later ones | – | start the NEW-VIEW timer, doubled for each view that failed |
 //! | the NEW-VIEW timer | the view did not begin | VIEW-CHANGE for the view after |
@@ -455,7 +456,8 @@ impl<A: Application> Core<A> {
         self.views.changes.retain(|_, change| change.view >= view);
         self.views.began_by = Some(Arc::clone(&new_view));
         self.resend.reset();
-        self.pace.begin_view();
+        let was_unfair = self.fairness.begin_view(cx.now);
+        self.pace.begin_view(was_unfair);
         cx.cancel_timer(Timer::View.into());
         self.forget_rounds(cx);
         cx.mark(Mark::View(ViewMark::ViewBegan { view }));

@@ -19,7 +19,10 @@ fn world(n: u16, seed: u64, faults: &[(u16, &str)], network: Network) -> World<P
     let behaviour = |text: &&str| -> Vec<Behaviour> { vec![text.parse().unwrap()] };
     let faults = faults.iter().map(|(id, text)| (*id, behaviour(text))).collect();
     let setup = Setup { network, faults, record: true, ..Setup::new(cluster, seed) };
-    let config = Config { checkpoint_interval: 8, ..Config::for_cluster(n) };
+    world_with(setup, Config { checkpoint_interval: 8, ..Config::for_cluster(n) })
+}
+
+fn world_with(setup: Setup, config: Config) -> World<Pbft> {
     World::new(setup, move |_, memory| match memory {
         Memory::Fresh => Replica::new(config.clone(), OpaqueLog::default()),
         Memory::Lost => Replica::recovering(config.clone(), OpaqueLog::default()),
@@ -104,6 +107,76 @@ fn a_commander_that_is_late_with_every_proposal_is_replaced() {
         assert_eq!(status(&world, 3).views.unwrap().view, View(1), "{late}");
         assert!(times[39] < 1000, "{late}: {times:?}");
     }
+}
+
+/// How long requests of gateway 3 take, one after the other, while those of gateways 1 and
+/// 2 go on, and the view after that.
+fn times_beside_others(fault: &str, batch_max: usize) -> (Vec<u64>, View) {
+    let cluster = Cluster::new(ClusterId::derive("changes", 1), "pbft", 4);
+    let faults = [(0, vec![fault.parse().unwrap()])].into();
+    let config = Config { batch_max, ..Config::for_cluster(4) };
+    let mut world = world_with(Setup { faults, ..Setup::new(cluster, 1) }, config);
+    world.run(1);
+    let one = |request: u8| {
+        let begun = world.now_us();
+        let own = world.submit_again(ReplicaId(3), &[&[request]]);
+        let answered =
+            |world: &World<Pbft>| world.accepted().iter().rev().find(|one| one.request == own).cloned();
+        while answered(&world).is_none() && world.now_us() < begun + 2 * SECOND {
+            let others = [1, 2].map(|other| world.submit_again(ReplicaId(other), &[&[request]]));
+            world.run_until(
+                |world| others.iter().all(|one| world.accepted().iter().any(|o| o.request == *one)),
+                SECOND,
+            );
+        }
+        answered(&world).map_or(2 * SECOND, |one| one.at_us - begun)
+    };
+    let times = (0..40).map(one).collect();
+    (times, status(&world, 3).views.unwrap().view)
+}
+
+#[test]
+fn a_commander_that_serves_one_gateway_last_is_replaced() {
+    for last in ["gateway-last=380ms;3", "gateway-last=60ms;3"] {
+        let (times, view) = times_beside_others(last, 256);
+        assert_eq!(view, View(1), "{last}: {times:?}");
+        assert!(times[39] < 2000, "{last}: {times:?}");
+    }
+}
+
+#[test]
+fn a_commander_that_serves_one_gateway_last_is_replaced_though_its_batches_are_full() {
+    let (times, view) = times_beside_others("gateway-last=380ms;3", 1);
+    assert_eq!(view, View(1), "{times:?}");
+    assert!(times[39] < 2000, "{times:?}");
+}
+
+#[test]
+fn a_commander_whose_batches_have_room_for_what_waits_is_replaced() {
+    // All clients at one gateway, and at all but the commander's.
+    for gateways in [vec![2], vec![1, 2, 3]] {
+        let mut world = world(4, 1, &[(0, "small-batches")], Network::constant(1000));
+        world.run(1);
+        let answered = clients(&mut world, &gateways, 240, 4 * SECOND);
+        assert_eq!(status(&world, 3).views.unwrap().view, View(1), "gateways {gateways:?}");
+        assert!(answered > 20_000, "gateways {gateways:?}: {answered}");
+    }
+}
+
+/// So many clients at these gateways, for so long: how many requests are answered.
+fn clients(world: &mut World<Pbft>, gateways: &[u16], clients: usize, time_us: u64) -> usize {
+    let (end_us, mut seen) = (world.now_us() + time_us, 0);
+    let mut turns = gateways.iter().cycle();
+    let mut due = clients;
+    while world.now_us() < end_us {
+        for _ in 0..due {
+            world.submit_again(ReplicaId(*turns.next().unwrap()), &[b"x"]);
+        }
+        world.run_until(|world| world.accepted().len() > seen, 2 * SECOND);
+        due = world.accepted().len() - seen;
+        seen += due;
+    }
+    seen
 }
 
 #[test]
@@ -317,6 +390,11 @@ fn these_checks_miss_the_rules_they_are_for() {
         (Weakening::DivergenceNotNoticed, a_replica_whose_state_is_damaged_notices_and_is_whole_again),
         (Weakening::TimerNeverDoubled, timers_grow_until_they_suit_the_network),
         (Weakening::SlowCommanderKept, a_commander_that_is_late_with_every_proposal_is_replaced),
+        (Weakening::UnfilledBatchesKept, a_commander_whose_batches_have_room_for_what_waits_is_replaced),
+        (
+            Weakening::UnfairCommanderKept,
+            a_commander_that_serves_one_gateway_last_is_replaced_though_its_batches_are_full,
+        ),
         (Weakening::LoneSuspectRests, a_commander_that_serves_only_some_costs_request_timers),
         (Weakening::AmnesiacVotes, a_replica_without_memory_catches_up_on_an_idle_cluster_and_then_votes),
     ]);

@@ -5,7 +5,7 @@ use kernel::keys::{Keyring, symbolic};
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation,
     Phase, Protocol, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, Status, To, View, ViewMark,
-    ViewStatus,
+    ViewStatus, Wire as _,
 };
 use pbft::{Message, Vote};
 use std::sync::Arc;
@@ -17,6 +17,9 @@ pub(crate) struct Crier {
     pub(crate) submitted: usize,
     pub(crate) rang: usize,
     pub(crate) view: View,
+    /// Whether requests wait here, until something else comes.
+    pub(crate) keeps_requests: bool,
+    pub(crate) waiting: usize,
 }
 
 /// Its alarm.
@@ -35,6 +38,8 @@ impl Protocol for Crier {
             }
             Input::Deliver { message, .. } => {
                 self.received += 1;
+                let is_request = message.get().kind() == "request";
+                self.waiting = usize::from(is_request && self.keeps_requests);
                 cx.mark(Mark::View(ViewMark::Stable { seq: Seq(self.received as u64) }));
                 cx.send_all(message.into_inner());
             }
@@ -52,6 +57,7 @@ impl Protocol for Crier {
                 stable_checkpoint: Seq(0),
                 trust_milli: vec![],
             }),
+            requests_waiting: self.waiting,
             ..Status::default()
         }
     }

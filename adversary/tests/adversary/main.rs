@@ -5,5 +5,6 @@ mod carrying;
 mod collusion;
 mod forging;
 mod instances;
+mod requests;
 mod safety;
 mod triggers;

@@ -3,7 +3,9 @@
 use super::message::{Message, Statement, Step};
 use super::replica::view;
 use super::roles::Attempt;
-use kernel::{Batch, Choose, Cluster, Digest, Falsify, Forgery, ReplyBundle, Seq, Signer, Subject, View};
+use kernel::{
+    Batch, Choose, Cluster, Digest, Falsify, Forgery, ReplicaId, ReplyBundle, Seq, Signer, Subject, View,
+};
 use std::sync::Arc;
 
 impl Statement {
@@ -132,6 +134,10 @@ impl Falsify for Message {
     }
 
     /// This flow has no views that anyone could ask to leave.
+    fn requests_of(&self) -> Option<ReplicaId> {
+        if let Message::Requests(bundle) = self { Some(bundle.gateway()) } else { None }
+    }
+
     fn needless_view_changes(_view: View, _cluster: &Cluster, _signer: &Signer) -> Vec<Message> {
         vec![]
     }

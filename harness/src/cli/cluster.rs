@@ -11,10 +11,12 @@ const FAULT_HELP: &str = "Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID
 const FAULT_LONG_HELP: &str = "\
 Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none
 
-KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial[=ID;ID], delay[=5ms], drop[=0.1],
-duplicate[=1], reorder[=10ms], replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia,
-twins[=ID;ID], view-change-spam[=50ms], flood[=1000] (messages per second),
-bad-state[=bit|extent|short|silence], diverge or crash (SIGKILL after the warm-up). Numbers and times are shown with their defaults; without ids, partial and twins take the odd nodes.
+KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial[=ID;ID], ignore-gateway[=ID;ID],
+gateway-last[=300ms][;ID;ID], small-batches, delay[=5ms], drop[=0.1], duplicate[=1], reorder[=10ms],
+replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], view-change-spam[=50ms],
+flood[=1000] (messages per second), bad-state[=bit|extent|short|silence], diverge or crash (SIGKILL after the
+warm-up). Numbers and times are shown with their defaults; without ids, partial, ignore-gateway, gateway-last
+and twins take the odd nodes.
 COUNT nodes are drawn by --seed; the count f stands for what PBFT tolerates. Several nodes that equivocate
 share one plan. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by
 a letter, starts a further scenario.

@@ -7,8 +7,8 @@ use crate::message::{
     Certificate, CheckpointVote, Message, NewView, Recollection, StableCheckpoint, ViewChange, Vote,
 };
 use kernel::{
-    Batch, Choose, Cluster, Digest, Extent, Falsify, Forgery, Operation, Phase, Seq, Signer, StateForgery,
-    Subject, View,
+    Batch, Choose, Cluster, Digest, Extent, Falsify, Forgery, Operation, Phase, ReplicaId, Seq, Signer,
+    StateForgery, Subject, View,
 };
 use std::sync::Arc;
 
@@ -164,6 +164,10 @@ impl Falsify for Message {
 
     fn forged(&self, forgery: Forgery, cluster: &Cluster, signer: &Signer) -> Option<Message> {
         forge::forged(self, forgery, cluster, signer)
+    }
+
+    fn requests_of(&self) -> Option<ReplicaId> {
+        if let Message::Requests(bundle) = self { Some(bundle.gateway()) } else { None }
     }
 
     fn misserved(&self, forgery: StateForgery) -> Option<Message> {

@@ -21,6 +21,14 @@
 //! in the same way. Several requests are on their way then: each that came earlier may
 //! take as long. And a reply that was lost is sent again only when the gateway asks again.
 
+//! # Pace
+//!
+//! A single request may take a request timer; when clients ask again and again, most may
+//! not. A commander may keep what waits for the limit of `pbft::pace`, at most a quarter
+//! of the request timer, half of it once the limit has doubled for one that was replaced.
+//! One that exceeds it is replaced before requests that follow each other have waited for
+//! 10 request timers. This is judged with at most one faulty node.
+
 use crate::trace::Trace;
 use std::collections::HashMap;
 
@@ -96,9 +104,32 @@ pub fn check(trace: &Trace, terms: &Terms) -> Result<(), String> {
     Ok(())
 }
 
+/// Requests that a client made one after the other, when no timer had grown and the
+/// network was well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// How many.
+    pub requests: u64,
+    /// How long they took together.
+    pub took_us: u64,
+}
+
+/// Whether requests were answered at a fair pace.
+pub fn at_fair_pace(row: Row, request_timer_us: u64) -> Result<(), String> {
+    let bound_us = row.requests * (request_timer_us / 4 + MESSAGES_US / 5) + 10 * request_timer_us;
+    let Row { requests, took_us } = row;
+    if took_us <= bound_us {
+        return Ok(());
+    }
+    Err(format!(
+        "{requests} requests one after the other took {took_us} us; with a request timer of {request_timer_us} us \
+         they must take at most {bound_us} us together"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Terms, check};
+    use super::{Row, Terms, at_fair_pace, check};
     use crate::oracles::testing::trace;
 
     const TERMS: Terms = Terms {
@@ -126,6 +157,13 @@ mod tests {
         // Timers have grown to 0.4 s and 0.34 s.
         assert_eq!(healed.when_healed_us(), 1_000_000 + 800_000 + 680_000 + 5_000);
         assert_eq!(Terms { bundles: 2, ..healed }.when_healed_us(), 2 * 2_480_000 + 5_000);
+    }
+
+    #[test]
+    fn a_request_may_be_slow_and_all_may_not() {
+        let row = |took_us| at_fair_pace(Row { requests: 60, took_us }, 100_000);
+        assert_eq!(row(2_560_000), Ok(()));
+        assert!(row(2_560_001).unwrap_err().contains("at most 2560000 us"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A schedule from a seed: which combinations come up, and how often.
 
-use super::schedule::{Client, Crash, Fault, Schedule, Settings};
+use super::schedule::{Client, Crash, Fault, Schedule, Settings, Steady};
 use crate::network::{Delay, LinkRule, Network, Partition};
 use adversary::Behaviour;
 use kernel::{Choose as _, SeededChoice};
@@ -10,6 +10,7 @@ use kernel::{Choose as _, SeededChoice};
 pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
     match seed % 8 {
         3 | 7 => hostile(protocol, seed, tolerates),
+        1 if protocol != "ccro-paper" && seed % 16 == 9 => slow(protocol, seed, tolerates),
         1 if protocol != "ccro-paper" => unfair(protocol, seed, tolerates),
         5 if protocol != "ccro-paper" => left_behind(protocol, seed, tolerates),
         _ => varied(protocol, seed, tolerates),
@@ -48,6 +49,7 @@ pub fn left_behind(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Sc
         heal_us,
         reform: dice.percent(25),
         limit_us: 300_000_000,
+        steady: None,
         probes: 0,
         settings,
         network,
@@ -83,6 +85,7 @@ fn varied(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
         heal_us,
         reform: dice.percent(25),
         limit_us: 300_000_000,
+        steady: None,
         probes: PROBES,
         settings: dice.settings(nodes),
         network: dice.network(nodes, heal_us),
@@ -122,6 +125,7 @@ pub fn hostile(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedu
         heal_us,
         reform: dice.percent(25),
         limit_us: 300_000_000,
+        steady: None,
         probes: PROBES,
         settings: Settings {
             window: dice.between(1, 4),
@@ -170,6 +174,7 @@ pub fn unfair(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedul
         heal_us,
         reform: false,
         limit_us: 300_000_000,
+        steady: None,
         probes: 2 * PROBES,
         network: Network { delay: Delay::Uniform(50.0, 200.0), ..Network::default() },
         faults: faults.collect(),
@@ -177,6 +182,42 @@ pub fn unfair(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedul
         clients: dice.clients(nodes, heal_us),
         settings,
     }
+}
+
+/// A network that is well, and a first commander that does all that it must, but slowly,
+/// or for one gateway last, for ever, while clients of all gateways keep on asking.
+pub fn slow(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
+    let mut dice = Dice(SeededChoice::new(seed ^ 0x0510_3c03_5eed_f00d));
+    let nodes = dice.one_of(&[4, 4, 4, 5, 6]);
+    let mut schedule = unfair(protocol, seed, tolerates);
+    let timer_us = schedule.settings.request_timer_us;
+    let late_us = timer_us * dice.between(5, 99) / 100;
+    let slices_us = timer_us * dice.between(3, 9) / 100;
+    let gateway = dice.between(1, u64::from(nodes) - 1);
+    let last = format!("gateway-last={late_us}us;{gateway}");
+    let behaviours: &[String] = match dice.between(0, 5) {
+        0 => &[format!("delay={late_us}us[kind=pre-prepare]")],
+        1 => &[format!("offline[kind=request][to={gateway}]")],
+        2 => &["small-batches".to_owned(), format!("delay={slices_us}us[kind=pre-prepare]")],
+        _ => &[last],
+    };
+    let read = |text: &String| text.parse().expect("the swarm writes behaviours as people do");
+    let behaviours: Vec<Behaviour> = behaviours.iter().map(read).collect();
+    // With a window of one slot, small batches are as slow as they can be.
+    let is_small = behaviours.len() > 1;
+    schedule.settings.window = if is_small { 1 } else { schedule.settings.window };
+    schedule.settings.batch_max = if is_small { 64 } else { dice.one_of(&[1, 2, 16, 64]) };
+    schedule.settings.communication = "separate".to_owned();
+    schedule.nodes = nodes;
+    schedule.faults = vec![Fault { node: 0, behaviours, from_us: 0 }];
+    schedule.clients = vec![];
+    schedule.probes = 1;
+    schedule.steady = Some(Steady {
+        clients: if is_small { 4 } else { 1 },
+        pause_us: if is_small { 0 } else { timer_us / 64 },
+        requests: if is_small { 200 } else { 60 },
+    });
+    schedule
 }
 
 /// What a behaviour is drawn for.

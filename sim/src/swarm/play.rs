@@ -1,15 +1,19 @@
 //! Plays a schedule in a world and has the oracles judge it.
 
 use super::Flow;
-use super::schedule::{Client, Schedule, Settings};
+use super::schedule::{Client, Schedule, Settings, Steady};
 use crate::network::Network;
 use crate::oracles::states::{self, Behind};
-use crate::oracles::{self, Property, Violation, bounded::Kept, service::Terms};
+use crate::oracles::{
+    self, Property, Violation,
+    bounded::Kept,
+    service::{Row, Terms},
+};
 use crate::setup::Setup;
 use crate::trace::Trace;
 use crate::world::World;
 use kernel::{Cluster, ClusterId, Digest, Protocol, ReplicaId, Seq};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What became of a run.
@@ -85,6 +89,14 @@ struct Progress {
     due_us: u64,
 }
 
+/// One of the clients that keep on asking.
+#[derive(Clone, Copy)]
+struct SteadyClient {
+    gateway: ReplicaId,
+    waits_for: Option<usize>,
+    due_us: u64,
+}
+
 struct Player<'a, P: Protocol> {
     flow: &'a Flow<P>,
     schedule: &'a Schedule,
@@ -98,6 +110,8 @@ struct Player<'a, P: Protocol> {
     behind: Vec<Behind>,
     /// From when on everything was at rest before each request.
     settled_us: Option<u64>,
+    /// How long the requests of steady clients took: the slowest gateway's.
+    row: Option<Row>,
     inspector: Option<Inspector<'a, P>>,
 }
 
@@ -130,6 +144,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             kept: Vec::new(),
             behind: Vec::new(),
             settled_us: None,
+            row: None,
             inspector: None,
         }
     }
@@ -162,6 +177,11 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         }
         if self.is_done() && self.flow.withstands_faults {
             deadline_us = deadline_us.max(self.make_probes());
+            if let Some(steady) = self.schedule.steady.filter(|_| self.settled_us.is_some()) {
+                self.keep_asking(steady);
+                self.run_until_done(self.world.now_us() + self.schedule.patience_us);
+                deadline_us = deadline_us.max(self.world.now_us());
+            }
         }
         deadline_us
     }
@@ -223,6 +243,48 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         self.world.now_us()
     }
 
+    /// Lets clients of all honest gateways ask until each gateway has had its answers.
+    fn keep_asking(&mut self, steady: Steady) {
+        let begun_us = self.world.now_us();
+        let mut clients: Vec<SteadyClient> = Vec::new();
+        for gateway in self.world.trace().honest() {
+            let client = SteadyClient { gateway, waits_for: None, due_us: begun_us };
+            clients.extend(std::iter::repeat_n(client, usize::from(steady.clients)));
+        }
+        let mut answers: BTreeMap<ReplicaId, u64> =
+            clients.iter().map(|client| (client.gateway, 0)).collect();
+        while answers.values().any(|answers| *answers < steady.requests) {
+            let now_us = self.world.now_us();
+            for client in clients.iter_mut().filter(|client| client.waits_for.is_none()) {
+                if client.due_us <= now_us {
+                    client.waits_for = Some(self.world.submit_again(client.gateway, &[&[254]]));
+                }
+            }
+            let idle = clients.iter().filter(|client| client.waits_for.is_none());
+            let next_us = idle.map(|client| client.due_us).min().unwrap_or(u64::MAX);
+            let left_us = (begun_us + self.schedule.patience_us).saturating_sub(now_us);
+            let seen = self.world.accepted().len();
+            self.world.run_until(|world| world.accepted().len() > seen, left_us.min(next_us - now_us));
+            let now_us = self.world.now_us();
+            let new: BTreeSet<usize> = self.world.accepted()[seen..].iter().map(|one| one.request).collect();
+            for client in &mut clients {
+                if client.waits_for.is_some_and(|request| new.contains(&request)) {
+                    client.waits_for = None;
+                    client.due_us = now_us + steady.pause_us;
+                    *answers.entry(client.gateway).or_default() += 1;
+                }
+            }
+            if left_us == 0 {
+                break;
+            }
+        }
+        self.listen();
+        // Each client of the slowest gateway made its share, one after the other.
+        let requests = steady.requests.div_ceil(u64::from(steady.clients.max(1)));
+        let took_us = (self.world.now_us() - begun_us).saturating_sub(requests * steady.pause_us);
+        self.row = Some(Row { requests, took_us });
+    }
+
     fn terms(&self) -> Terms {
         let schedule = self.schedule;
         let without_memory = if schedule.crashes.is_empty() { 0 } else { 2 };
@@ -248,6 +310,10 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             Property::States.judge(states::equal(&self.states()))?;
             Property::BoundedState.judge(oracles::bounded::check(trace, interval, &self.kept))?;
             Property::Service.judge(oracles::service::check(trace, &self.terms()))?;
+            if let Some(row) = self.row {
+                let timer_us = self.schedule.settings.request_timer_us;
+                Property::Service.judge(oracles::service::at_fair_pace(row, timer_us))?;
+            }
         }
         Property::Liveness.judge(oracles::liveness::answered(trace, deadline_us))?;
         Property::EqualLogs.judge(oracles::liveness::equal_logs(trace))

@@ -27,6 +27,10 @@ pub struct Schedule {
     /// at each honest gateway: each must be answered within a number of request timers.
     #[serde(default)]
     pub probes: u64,
+    /// Clients that keep on asking when everything is done and at rest: each honest gateway
+    /// must have its answers at a fair pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<Steady>,
     /// The replicas' settings.
     pub settings: Settings,
     /// The network until it heals.
@@ -66,6 +70,18 @@ pub struct Settings {
     pub fallback_after_us: u64,
     /// CCRO: who collects votes, as `--communication` takes it.
     pub communication: String,
+}
+
+/// Clients of every honest gateway that ask again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Steady {
+    /// Clients of each, every one with a bundle of its own.
+    pub clients: u16,
+    /// From an answer to the client's next request, virtual microseconds.
+    pub pause_us: u64,
+    /// They go on until each gateway has had so many answers.
+    pub requests: u64,
 }
 
 /// A node misbehaves.
