@@ -23,6 +23,7 @@
 //! | the bundle is executed | it was passed over | add how many limits it waited, at most 4, to the gateway's score |
 //! | | it was not | take 1 from the gateway's score |
 //! | a score of 4 for its own gateway | – | send that gateway's requests to all at once, so that all follow the same |
+//! | 64 bundles in time since then, doubled each time in a view | – | send them to the commander alone again: who serves only what all know of is found out anew |
 //! | a score of 16 for any gateway | – | VIEW-CHANGE |
 //!
 //! The limit is that of [`crate::pace`]: with it doubles what is asked of the next
@@ -63,7 +64,17 @@ pub(crate) struct Fairness {
 struct Account {
     followed: Option<Followed>,
     score: Score,
+    /// Bundles in time since its requests go to all at once.
+    in_time: u32,
+    /// How often they were sent to the commander alone again, in this view.
+    trials: u32,
 }
+
+/// After so many bundles in time that went to all at once, the next ones go to the
+/// commander alone again; doubled with each time.
+const TRIAL_AFTER: u32 = 64;
+/// It doubles at most so often.
+const MOST_DOUBLINGS: u32 = 10;
 
 /// A bundle whose way is followed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +91,17 @@ struct Followed {
 }
 
 impl Account {
+    /// A bundle that went to all at once was executed in time, which says nothing of what
+    /// the commander does with those that it alone knows.
+    fn note_help(&mut self) {
+        self.in_time += 1;
+        if self.in_time >= TRIAL_AFTER << self.trials.min(MOST_DOUBLINGS) {
+            self.in_time = 0;
+            self.trials += 1;
+            self.score = Score::BELOW_SUSPICION;
+        }
+    }
+
     fn waits_longer(&self, now: Micros, limit: Micros) -> bool {
         self.followed.as_ref().is_some_and(|followed| now.0 > followed.since.0 + limit.0)
     }
@@ -113,6 +135,8 @@ impl Fairness {
         for account in self.gateways.values_mut() {
             was_late |= account.score != Score::default();
             account.score = Score::default();
+            account.in_time = 0;
+            account.trials = 0;
             let restart = |old: Followed| Followed::new(old.bundle, old.is_small, now);
             account.followed = account.followed.take().map(restart);
         }
@@ -147,7 +171,10 @@ impl<A: Application> Core<A> {
                 continue;
             };
             let late = followed.was_passed_over.then(|| waited(&followed));
-            if measures {
+            let was_sent_to_all = bundle.gateway() == cx.id() && account.score.is_suspicious();
+            if measures && late.is_none() && was_sent_to_all {
+                account.note_help();
+            } else if measures {
                 self.pace.note(&mut account.score, late, limit);
                 self.fairness.is_unfair |= account.score.is_too_high();
             }

@@ -81,6 +81,9 @@ const MOST_DOUBLINGS: u32 = 3;
 const TIMELY: u32 = 64;
 
 impl Score {
+    /// The highest one with which requests go to the commander alone.
+    pub(crate) const BELOW_SUSPICION: Score = Score(SUSPICIOUS - 1);
+
     /// Whether requests go to all at once, so that all see how long they wait.
     pub(crate) fn is_suspicious(self) -> bool {
         self.0 >= SUSPICIOUS

@@ -2,7 +2,7 @@
 
 use crate::bench::{Crier, bench, sent, timers, to_all};
 use adversary::{Adversary, Timer};
-use kernel::{Input, Micros};
+use kernel::{Digest, Input, Micros, Phase};
 use pbft::Message;
 
 #[test]
@@ -15,7 +15,7 @@ fn requests_of_an_ignored_gateway_do_not_get_in_whoever_hands_them_over() {
         for from in 1..4 {
             assert_eq!(sent(&bench.deliver(from, &requests)).len(), usize::from(reach_it), "{ignored}");
         }
-        let prepare = bench.prepare(1);
+        let prepare = Message::Vote(bench.vote(3, Phase::Prepare, 1, Digest::of(b"batch")));
         assert_eq!(sent(&bench.deliver(2, &prepare)), to_all(&prepare), "{ignored}: nothing else");
     }
 }
@@ -51,7 +51,7 @@ fn with_small_batches_the_replica_gets_a_bundle_when_it_has_proposed_the_last_on
     bench.step(Input::Submit(bench.bundle(3)));
     assert_eq!((bench.node.inner().received, bench.node.inner().submitted), (1, 0));
     // A vote is no request: it gets in, and with this replica nothing waits afterwards.
-    let prepare = bench.prepare(1);
+    let prepare = Message::Vote(bench.vote(3, Phase::Prepare, 1, Digest::of(b"batch")));
     bench.deliver(2, &prepare);
     assert_eq!((bench.node.inner().received, bench.node.inner().submitted), (3, 0));
     bench.now = Micros::from_millis(1000);
