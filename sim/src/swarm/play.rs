@@ -278,11 +278,18 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
                 break;
             }
         }
-        self.listen();
         // Each client of the slowest gateway made its share, one after the other.
         let requests = steady.requests.div_ceil(u64::from(steady.clients.max(1)));
         let took_us = (self.world.now_us() - begun_us).saturating_sub(requests * steady.pause_us);
         self.row = Some(Row { requests, took_us });
+        // What the other gateways asked for last is due as well.
+        let due: Vec<usize> = clients.iter().filter_map(|client| client.waits_for).collect();
+        let seen = self.world.accepted().len();
+        let is_answered = |world: &World<P>| {
+            due.iter().all(|due| world.accepted()[seen..].iter().any(|one| one.request == *due))
+        };
+        self.world.run_until(is_answered, self.terms().when_settled_us());
+        self.listen();
     }
 
     fn terms(&self) -> Terms {
