@@ -179,7 +179,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             deadline_us = deadline_us.max(self.make_probes());
             if let Some(steady) = self.schedule.steady.filter(|_| self.settled_us.is_some()) {
                 self.keep_asking(steady);
-                self.run_until_done(self.world.now_us() + self.schedule.patience_us);
+                self.run_until_done(self.world.now_us() + self.schedule.limit_us);
                 deadline_us = deadline_us.max(self.world.now_us());
             }
         }
@@ -262,7 +262,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             }
             let idle = clients.iter().filter(|client| client.waits_for.is_none());
             let next_us = idle.map(|client| client.due_us).min().unwrap_or(u64::MAX);
-            let left_us = (begun_us + self.schedule.patience_us).saturating_sub(now_us);
+            let left_us = (begun_us + self.schedule.limit_us).saturating_sub(now_us);
             let seen = self.world.accepted().len();
             self.world.run_until(|world| world.accepted().len() > seen, left_us.min(next_us - now_us));
             let now_us = self.world.now_us();
