@@ -291,13 +291,8 @@ mod tests {
     fn gateways_take_turns_however_much_one_of_them_asks_for() {
         let flood = vec![(1, 4); 6];
         let waiting = [flood, vec![(2, 4), (3, 4), (2, 4)]].concat();
-        let expected = vec![
-            vec![(1, 4), (2, 4)],
-            vec![(3, 4), (1, 4)],
-            vec![(2, 4), (1, 4)],
-            vec![(1, 4); 2],
-            vec![(1, 4)],
-        ];
+        let expected =
+            [vec![(1, 4), (2, 4)], vec![(3, 4), (1, 4)], vec![(2, 4), (1, 4)], vec![(1, 4); 2], vec![(1, 4)]];
         assert_eq!(batches(&waiting)[..4], expected[..4]);
         assert_eq!(batches(&waiting).concat().len(), 9);
     }

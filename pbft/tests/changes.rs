@@ -123,7 +123,9 @@ fn times_beside_others(fault: &str, batch_max: usize) -> (Vec<u64>, View) {
         let answered =
             |world: &World<Pbft>| world.accepted().iter().rev().find(|one| one.request == own).cloned();
         while answered(&world).is_none() && world.now_us() < begun + 2 * SECOND {
-            [1, 2].map(|other| world.submit_again(ReplicaId(other), &[&[request]]));
+            for other in [1, 2] {
+                world.submit_again(ReplicaId(other), &[&[request]]);
+            }
             world.run(1000);
         }
         answered(&world).map_or(2 * SECOND, |one| one.at_us - begun)
