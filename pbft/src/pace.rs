@@ -29,6 +29,10 @@
 //! decisions slow as well, where others accept its proposals only when they have fetched
 //! the batch. To it comes a time for the bytes that are waiting.
 //!
+//! Not bounded: a commander whose headers come in time and whose batches do not (`ccro`'s
+//! fallback sends headers by themselves). Its slots have begun, and only the request timer
+//! limits how long their decision takes.
+//!
 //! *Safety*: all that follows from it is a VIEW-CHANGE, which any replica may send at any
 //! time.
 //!
