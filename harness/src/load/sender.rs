@@ -12,9 +12,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use node::LocalTasks;
+use hyper_util::rt::TokioTimer;
 use node::api::{Decided, Undecided};
+use node::{Coalesced, LocalTasks};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -138,7 +138,7 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) = http2::Builder::new(LocalTasks::default())
         .timer(TokioTimer::new())
         .initial_max_send_streams(usize::MAX)
-        .handshake(TokioIo::new(stream))
+        .handshake(Coalesced::new(stream))
         .await?;
     spawn_local(async move {
         // A broken connection shows at the requests that were on it.

@@ -3,6 +3,7 @@
 
 mod apps;
 mod body;
+pub(crate) mod coalesced;
 mod connections;
 mod endpoints;
 mod faults;

@@ -56,18 +56,20 @@ async fn answer<P: Protocol>(
         ("/ready", &Method::GET) => Ok(state::ready(&interface.node)),
         ("/api/v1/state", &Method::GET) => Ok(state::get(&interface.node)),
         ("/api/v1/pbft/state", &Method::GET) => state::get_pbft(&interface.node),
-        ("/api/v1/kv", &Method::POST) => kv::put(interface, request).await,
-        ("/api/v1/kv", &Method::GET) => kv::get(interface, request).await,
-        ("/api/v1/kv", &Method::DELETE) => kv::delete(interface, request).await,
-        ("/api/v1/kv/cas", &Method::POST) => kv::compare_and_swap(interface, request).await,
+        ("/api/v1/kv", &Method::POST) => Box::pin(kv::put(interface, request)).await,
+        ("/api/v1/kv", &Method::GET) => Box::pin(kv::get(interface, request)).await,
+        ("/api/v1/kv", &Method::DELETE) => Box::pin(kv::delete(interface, request)).await,
+        ("/api/v1/kv/cas", &Method::POST) => Box::pin(kv::compare_and_swap(interface, request)).await,
         ("/api/v1/kv/local", &Method::GET) => kv::local(&interface.node, &request),
-        ("/api/v1/bank/accounts", &Method::POST) => bank::open(interface, request).await,
-        ("/api/v1/bank/accounts", &Method::GET) => bank::balance(interface, request).await,
-        ("/api/v1/bank/deposit", &Method::POST) => bank::pay(interface, request, Direction::Deposit).await,
-        ("/api/v1/bank/withdraw", &Method::POST) => {
-            bank::pay(interface, request, Direction::Withdrawal).await
+        ("/api/v1/bank/accounts", &Method::POST) => Box::pin(bank::open(interface, request)).await,
+        ("/api/v1/bank/accounts", &Method::GET) => Box::pin(bank::balance(interface, request)).await,
+        ("/api/v1/bank/deposit", &Method::POST) => {
+            Box::pin(bank::pay(interface, request, Direction::Deposit)).await
         }
-        ("/api/v1/bank/transfer", &Method::POST) => bank::transfer(interface, request).await,
+        ("/api/v1/bank/withdraw", &Method::POST) => {
+            Box::pin(bank::pay(interface, request, Direction::Withdrawal)).await
+        }
+        ("/api/v1/bank/transfer", &Method::POST) => Box::pin(bank::transfer(interface, request)).await,
         ("/api/v1/bank/local", &Method::GET) => bank::local(&interface.node, &request),
         (path, method) => match endpoints::methods(path) {
             Some(allowed) if *method == Method::OPTIONS => Ok(options(&allowed)),

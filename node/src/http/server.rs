@@ -1,5 +1,6 @@
 //! Accepts connections and speaks HTTP/1.1 or HTTP/2 on them.
 
+use super::coalesced::Coalesced;
 use super::connections::{self, Connections, Explained, Permit};
 use super::interface::Interface;
 use super::local_tasks::LocalTasks;
@@ -11,7 +12,7 @@ use client::MAX_IN_FLIGHT;
 use hyper::StatusCode;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use kernel::Protocol;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -122,7 +123,7 @@ async fn serve_http2<P: Protocol + 'static>(
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection(Coalesced::new(stream), service);
     tokio::pin!(connection);
     loop {
         let begun = tasks.begun();
