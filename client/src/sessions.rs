@@ -164,11 +164,9 @@ impl<T> Sessions<T> {
     pub fn add(&mut self, bundle: &ReplyBundle) -> Vec<Accepted<T>> {
         let mut accepted = Vec::new();
         for reply in &bundle.replies {
-            if self.find(reply.session, reply.counter).is_none() {
-                continue;
-            }
             let number = reply.session.number;
-            let Some(pending) = self.pending.get_mut(&number) else { continue };
+            let pending = self.pending.get_mut(&number).filter(|_| reply.session.gateway == self.gateway);
+            let Some(pending) = pending.filter(|pending| pending.counter == reply.counter) else { continue };
             let Some(result) = pending.collector.add(bundle.replica, &reply.result).cloned() else {
                 continue;
             };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use node::api::Decided;
+use super::sender::Kept;
 
 /// How one request was answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,16 +37,10 @@ pub struct Decision {
     pub result: String,
 }
 
-impl From<Decided<'_>> for Decision {
-    fn from(answer: Decided<'_>) -> Decision {
-        Decision {
-            seq: answer.seq.0,
-            consensus_us: answer.consensus_us,
-            received_ns: answer.received_ns,
-            replies: answer.replies as u64,
-            view: answer.view.0,
-            result: answer.result.into_owned(),
-        }
+impl From<Kept<'_>> for Decision {
+    fn from(answer: Kept<'_>) -> Decision {
+        let Kept { seq, view, consensus_us, received_ns, replies, result } = answer;
+        Decision { seq, view, consensus_us, received_ns, replies, result: result.into_owned() }
     }
 }
 

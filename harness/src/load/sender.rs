@@ -1,5 +1,6 @@
 //! Requests over HTTP/2, and their answers.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioTimer;
-use node::api::{Decided, Undecided};
+use node::api::Undecided;
 use node::{Coalesced, LocalTasks};
 use serde::Deserialize;
 use tokio::net::TcpStream;
@@ -147,6 +148,19 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
+/// The part of the answer of `/preprepare` ([`node::api::Decided`]) that is kept: what the
+/// rest would cost, the load generator would take from the nodes.
+#[derive(Deserialize)]
+pub(super) struct Kept<'a> {
+    pub(super) seq: u64,
+    pub(super) view: u64,
+    pub(super) consensus_us: f64,
+    pub(super) received_ns: u64,
+    pub(super) replies: u64,
+    #[serde(borrow)]
+    pub(super) result: Cow<'a, str>,
+}
+
 /// The part of an application's answer that is kept.
 #[derive(Deserialize)]
 struct WithDecision {
@@ -162,7 +176,7 @@ fn read_answer(app: AppName, status: StatusCode, body: &[u8]) -> Result<Answer> 
         {
             Ok(Answer::Decided(answer.decision.into()))
         }
-        StatusCode::OK => Ok(Answer::Decided(serde_json::from_slice::<Decided<'_>>(body)?.into())),
+        StatusCode::OK => Ok(Answer::Decided(serde_json::from_slice::<Kept<'_>>(body)?.into())),
         StatusCode::GATEWAY_TIMEOUT => {
             let replies = serde_json::from_slice::<Undecided<'_>>(body)?.replies;
             Ok(Answer::Timeout { replies: Some(replies as u64) })
