@@ -161,7 +161,7 @@ impl Requests {
     }
 
     /// Takes the next batch of waiting bundles, at least one if any waits: one of each
-    /// gateway by turns, each gateway's oldest first, as long as they fit. In a batch that
+    /// gateway in turn, each gateway's oldest first, as long as they fit. In a batch that
     /// is not half full, a bundle that does not fit keeps nobody else from it, and goes
     /// first into the next one. So what is not in such a batch does not fit into half of
     /// one; and a gateway of which anything waits is in one of `n` batches in a row.

@@ -6,7 +6,7 @@ use kernel::{Cluster, Operation, ReplicaId};
 /// Clients that ask by themselves, in virtual time.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// The nodes that take their requests, by turns.
+    /// The nodes that take their requests, in turn.
     pub gateways: Vec<u16>,
     /// When requests come.
     pub pace: Pace,
