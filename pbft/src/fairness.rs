@@ -5,7 +5,7 @@
 //! it runs out, for ever, and lets it order one bundle at a time while hundreds wait.
 //! Aardvark (Clement et al., NSDI 2009) counts how many requests of others go before one
 //! that the replica has forwarded. Here backups count slots, by what an honest commander
-//! can be relied on for ([`crate::requests::Requests::next_batch`]):
+//! can be relied on for (`next_batch` in `requests.rs`):
 //!
 //! * a batch that is not half full has everything in it that waits, except bundles larger
 //!   than half a batch;
