@@ -7,11 +7,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use kernel::Digest;
 
-use super::schema::Row;
+use super::schema::{ADDED_LATER, Row};
 
 /// Reads all rows of `dir`'s file of this kind. A missing or truncated file,
 /// a missing column or an unreadable field is an error that names file, line
-/// and column; columns beyond the known ones are ignored.
+/// and column; columns beyond the known ones are ignored, and older files may lack
+/// those of [`ADDED_LATER`].
 pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<R>> {
     let path = dir.join(R::FILE);
     let mut file = File::open(&path).with_context(|| {
@@ -25,7 +26,8 @@ pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<R>> {
     let mut reader = csv::Reader::from_reader(file);
     let headers =
         reader.headers().with_context(|| format!("cannot read the header of {}", path.display()))?.clone();
-    if let Some(missing) = R::COLUMNS.iter().find(|c| !headers.iter().any(|h| h == **c)) {
+    let mut needed = R::COLUMNS.iter().filter(|column| !ADDED_LATER.contains(column));
+    if let Some(missing) = needed.find(|column| !headers.iter().any(|header| header == **column)) {
         bail!(
             "{}, line 1: the column {missing} is missing; results/README.md lists all columns",
             path.display()
@@ -226,6 +228,24 @@ mod tests {
         assert!(wrong.contains("nodes.csv, line 3, column node:"), "{wrong}");
         let missing = read_rows::<NodeRow>(Path::new("/nonexistent")).unwrap_err().to_string();
         assert!(missing.contains("/nonexistent/nodes.csv") && missing.contains("that a run wrote"));
+    }
+
+    #[test]
+    fn files_without_a_column_that_was_added_later_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = testdata::standard();
+        write_rows(dir.path(), &data.cells).unwrap();
+        let path = dir.path().join(CellRow::FILE);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(&path).unwrap();
+        let records: Vec<csv::StringRecord> = reader.records().map(|record| record.unwrap()).collect();
+        let app = records[0].iter().position(|column| column == "app").unwrap();
+        let mut writer = csv::Writer::from_path(&path).unwrap();
+        for record in &records {
+            let fields = record.iter().enumerate().filter(|(place, _)| *place != app);
+            writer.write_record(fields.map(|(_, field)| field)).unwrap();
+        }
+        writer.flush().unwrap();
+        assert_eq!(read_rows::<CellRow>(dir.path()).unwrap(), data.cells);
     }
 
     #[test]

@@ -59,6 +59,9 @@ pub trait Row: Serialize + DeserializeOwned {
     const COLUMNS: &'static [&'static str];
 }
 
+/// Columns that older files lack. Their fields have a default.
+pub const ADDED_LATER: [&str; 1] = ["app"];
+
 fn opaque() -> String {
     "opaque".to_owned()
 }
