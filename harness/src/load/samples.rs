@@ -1,8 +1,9 @@
 //! What came of requests.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::sender::Kept;
+use serde::Deserialize;
 
 /// How one request was answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,19 @@ pub struct Decision {
     pub view: u64,
     /// What the application answered.
     pub result: String,
+}
+
+/// The part of the answer of `/preprepare` ([`node::api::Decided`]) that is kept: what the
+/// rest would cost, the load generator would take from the nodes.
+#[derive(Deserialize)]
+pub(super) struct Kept<'a> {
+    pub(super) seq: u64,
+    pub(super) view: u64,
+    pub(super) consensus_us: f64,
+    pub(super) received_ns: u64,
+    pub(super) replies: u64,
+    #[serde(borrow)]
+    pub(super) result: Cow<'a, str>,
 }
 
 impl From<Kept<'_>> for Decision {

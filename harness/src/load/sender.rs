@@ -1,6 +1,5 @@
 //! Requests over HTTP/2, and their answers.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use tokio::task::{JoinSet, spawn_local};
 
 use super::bodies::Bodies;
 use super::progress::Progress;
-use super::samples::Answer;
+use super::samples::{Answer, Kept};
 use super::spec::LoadSpec;
 
 /// Beyond the nodes' own timeout, before an answer counts as missing.
@@ -146,19 +145,6 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
         let _ = connection.await;
     });
     Ok(sender)
-}
-
-/// The part of the answer of `/preprepare` ([`node::api::Decided`]) that is kept: what the
-/// rest would cost, the load generator would take from the nodes.
-#[derive(Deserialize)]
-pub(super) struct Kept<'a> {
-    pub(super) seq: u64,
-    pub(super) view: u64,
-    pub(super) consensus_us: f64,
-    pub(super) received_ns: u64,
-    pub(super) replies: u64,
-    #[serde(borrow)]
-    pub(super) result: Cow<'a, str>,
 }
 
 /// The part of an application's answer that is kept.
