@@ -11,7 +11,7 @@ const ACCOUNTS: u64 = 1_000;
 /// What is paid into each account before: enough for every transfer.
 const FUNDS: u64 = 1 << 40;
 /// 64 characters that JSON takes as they are.
-const CHARACTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+pub const CHARACTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
 
 /// A number that looks like any other, always the same for the same request (the
 /// finalizer of splitmix64).

@@ -19,5 +19,5 @@ mod sessions;
 mod submissions;
 
 pub use collector::ReplyCollector;
-pub use sessions::{Accepted, Busy, MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, Sessions};
+pub use sessions::{Accepted, Busy, Limits, MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, Sessions};
 pub use submissions::Submissions;

@@ -6,12 +6,30 @@ use kernel::{Bundle, Operation, Output, ReplicaId, ReplyBundle, Request, Seq, Se
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// Requests in flight at most, those set aside not counted.
+/// Requests that a node has in flight at most, those set aside not counted.
 pub const MAX_IN_FLIGHT: usize = 65_536;
 /// Bytes of their operations at most.
 pub const MAX_IN_FLIGHT_BYTES: usize = 256 << 20;
-/// Requests set aside at most; beyond, the oldest are given up for good.
-const MAX_SET_ASIDE: usize = 65_536;
+
+/// How much a host keeps of requests at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in flight, those set aside not counted; beyond, no more are taken.
+    pub in_flight: usize,
+    /// Bytes of their operations.
+    pub in_flight_bytes: usize,
+    /// Requests set aside; beyond, the oldest are given up for good.
+    pub set_aside: usize,
+}
+
+impl Limits {
+    /// A node's.
+    pub const NODE: Limits =
+        Limits { in_flight: MAX_IN_FLIGHT, in_flight_bytes: MAX_IN_FLIGHT_BYTES, set_aside: 65_536 };
+    /// A simulation's, which has all clients' memory anyway.
+    pub const NONE: Limits =
+        Limits { in_flight: usize::MAX, in_flight_bytes: usize::MAX, set_aside: usize::MAX };
+}
 
 /// Too many requests are in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +64,7 @@ pub struct Accepted<T> {
 pub struct Sessions<T> {
     gateway: ReplicaId,
     replies_needed: usize,
+    limits: Limits,
     /// After how long a bundle is handed over again.
     remind_after_ns: u64,
     next_session: u64,
@@ -81,10 +100,12 @@ impl<T> Sessions<T> {
         replies_needed: usize,
         first_session: u64,
         remind_after_ns: u64,
+        limits: Limits,
     ) -> Sessions<T> {
         Sessions {
             gateway,
             replies_needed,
+            limits,
             remind_after_ns,
             next_session: first_session,
             free: Vec::new(),
@@ -127,7 +148,9 @@ impl<T> Sessions<T> {
         of: T,
     ) -> Result<Request, Busy> {
         let bytes = operation.0.len();
-        if self.in_flight >= MAX_IN_FLIGHT || self.in_flight_bytes + bytes > MAX_IN_FLIGHT_BYTES {
+        if self.in_flight >= self.limits.in_flight
+            || self.in_flight_bytes + bytes > self.limits.in_flight_bytes
+        {
             self.free.extend(session);
             return Err(Busy);
         }
@@ -203,7 +226,7 @@ impl<T> Sessions<T> {
 
     fn set_aside(&mut self, number: u64, counter: u64) {
         self.set_aside.push_back((number, counter));
-        while self.set_aside.len() > MAX_SET_ASIDE {
+        while self.set_aside.len() > self.limits.set_aside {
             if let Some((number, counter)) = self.set_aside.pop_front()
                 && self.pending.get(&number).is_some_and(|p| p.counter == counter)
             {

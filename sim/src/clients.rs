@@ -1,6 +1,6 @@
 //! Clients of the cluster: requests, sessions, and results accepted.
 
-use client::{Sessions, Submissions};
+use client::{Limits, Sessions, Submissions};
 use kernel::{Cluster, Operation, ReplicaId};
 
 /// Clients that ask by themselves, in virtual time.
@@ -71,7 +71,7 @@ pub(crate) struct LoadRun {
 impl Clients {
     pub(crate) fn new(cluster: &Cluster, replies_needed: usize, remind_after_ns: u64) -> Clients {
         let gateway = |id| Gateway {
-            sessions: Sessions::new(id, replies_needed, 0, remind_after_ns),
+            sessions: Sessions::new(id, replies_needed, 0, remind_after_ns, Limits::NONE),
             submissions: Submissions::default(),
             alarm_ns: None,
         };

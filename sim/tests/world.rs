@@ -201,6 +201,15 @@ fn what_a_node_handles_in_one_iteration_is_read_and_sent_together() {
 }
 
 #[test]
+fn more_requests_may_be_in_flight_than_a_node_takes() {
+    let mut world = world(3, Network::constant(100));
+    world.crash(ReplicaId(0));
+    let many = vec![b"a".as_slice(); 65_537];
+    world.submit_all(ReplicaId(0), &many);
+    assert_eq!((world.submitted(), world.accepted().len()), (65_537, 0));
+}
+
+#[test]
 fn a_partition_separates_groups_and_heals() {
     let cut = Partition { groups: vec![vec![0, 1]], from_us: 1_000, until_us: 2_000 };
     let mut world = world(4, Network { partitions: vec![cut], ..Network::constant(100) });

@@ -6,7 +6,7 @@ const TIMEOUT: u64 = 1_000;
 const REMIND: u64 = 300;
 
 fn sessions() -> Sessions<&'static str> {
-    Sessions::new(ReplicaId(0), NEEDED, 100, REMIND)
+    Sessions::new(ReplicaId(0), NEEDED, 100, REMIND, Limits::NODE)
 }
 
 fn open(sessions: &mut Sessions<&'static str>, name: &'static str, now: u64) -> Request {
@@ -112,11 +112,11 @@ fn a_request_out_of_time_is_given_up_and_keeps_its_session_until_its_replies_com
 #[test]
 fn requests_set_aside_are_given_up_beyond_a_limit() {
     let mut sessions = sessions();
-    for _ in 0..MAX_SET_ASIDE + 10 {
+    for _ in 0..Limits::NODE.set_aside + 10 {
         open(&mut sessions, "a", 0);
         expired(&mut sessions, TIMEOUT);
     }
-    assert_eq!(sessions.pending.len(), MAX_SET_ASIDE);
+    assert_eq!(sessions.pending.len(), Limits::NODE.set_aside);
     assert_eq!((sessions.free.len(), sessions.deadlines.len()), (0, 0));
 }
 

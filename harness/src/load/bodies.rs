@@ -96,8 +96,6 @@ pub struct DataBodies {
 
 const BODY_START: &[u8] = b"{\"data\":\"";
 const BODY_END: &[u8] = b"\"}";
-/// 64 characters that JSON takes as they are.
-const STAMP: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
 
 impl DataBodies {
     fn new(payload_bytes: usize, seed: u64) -> DataBodies {
@@ -113,7 +111,7 @@ impl DataBodies {
         let mut body = self.template.to_vec();
         let mut rest = request;
         for byte in &mut body[BODY_START.len()..BODY_START.len() + self.stamp_bytes] {
-            *byte = STAMP[(rest % 64) as usize];
+            *byte = workload::CHARACTERS[(rest % 64) as usize];
             rest /= 64;
         }
         body.into()

@@ -1,6 +1,6 @@
 //! The clients of this node: their requests go in, and what became of them comes out.
 
-use client::{Accepted, Busy, Sessions, Submissions};
+use client::{Accepted, Busy, Limits, Sessions, Submissions};
 use kernel::{Bundle, Operation, Output, ReplicaId, ReplyBundle, Request, Seq, View};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Gateway {
         first_session: u64,
     ) -> Gateway {
         Gateway {
-            sessions: Sessions::new(id, replies_needed, first_session, remind_after_ns),
+            sessions: Sessions::new(id, replies_needed, first_session, remind_after_ns, Limits::NODE),
             submissions: Submissions::default(),
             timeout_ns,
             latencies: Histogram::new(buckets()),

@@ -162,7 +162,9 @@ fn explanation(answer: &[u8]) -> Option<Bytes> {
     }
     let (status, error) = match status.get(..2)? {
         b"00" => (StatusCode::BAD_REQUEST, "this is no HTTP/1.1 request"),
-        b"14" => (StatusCode::URI_TOO_LONG, "the path is too long; this node's longest is /log?from=A&to=B"),
+        b"14" => {
+            (StatusCode::URI_TOO_LONG, "the path is too long; the longest has a key of 1,024 bytes behind it")
+        }
         b"31" => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "the request's head is too large; send at most 100 headers",

@@ -14,7 +14,6 @@ use hyper::body::Incoming;
 use hyper::header::ACCEPT;
 use hyper::{Request, StatusCode};
 use kernel::{Operation, Output, Protocol, Seq};
-use serde::Deserialize;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -27,12 +26,7 @@ const HOW_TO_ASK: &str = "send JSON such as {\"data\": \"hello\"}";
 /// The operation in a client's request: a string's own bytes, anything else as
 /// compact JSON.
 fn parse_data(body: &[u8], max_data_bytes: usize) -> Result<Operation, Refusal> {
-    #[derive(Deserialize)]
-    struct Text<'a> {
-        #[serde(borrow)]
-        data: Cow<'a, str>,
-    }
-    let data = match serde_json::from_slice::<Text<'_>>(body) {
+    let data = match serde_json::from_slice::<api::Data<'_>>(body) {
         Ok(text) => text.data,
         Err(_) => Cow::Owned(parse_other_data(body)?),
     };

@@ -32,7 +32,7 @@ impl<P: Protocol> World<P> {
             Session::New => sessions.open_new(operation, deadline_ns, asked),
             Session::Free => sessions.open(operation, deadline_ns, asked),
         };
-        let request = opened.expect("a simulation has fewer requests in flight than a gateway takes");
+        let request = opened.expect("without limits");
         let (session, counter, at_us) = (request.session, request.counter, self.now_us());
         let taken_up_us = None;
         self.trace.submitted.push(Submitted {
