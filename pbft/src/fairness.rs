@@ -21,7 +21,7 @@
 //! | a slot without it is executed | the batch is not half full, and the bundle no larger than half | it was *passed over* |
 //! | more than `n` slots in a row | nothing of its gateway in them | it was passed over |
 //! | the bundle is executed | it was passed over | add how many limits it waited, at most 4, to the gateway's score |
-//! | | it was not | take 1 from the gateway's score |
+//! | | it was not | lower the gateway's score as [`crate::pace`] does |
 //! | a score of 4 for its own gateway | – | send that gateway's requests to all at once, so that all follow the same |
 //! | 64 bundles in time since then, doubled each time in a view | – | send them to the commander alone again: who serves only what all know of is found out anew |
 //! | a score of 16 for any gateway | – | VIEW-CHANGE |
@@ -93,12 +93,12 @@ struct Followed {
 impl Account {
     /// A bundle that went to all at once was executed in time, which says nothing of what
     /// the commander does with those that it alone knows.
-    fn note_help(&mut self) {
+    fn note_help(&mut self, now: Micros) {
         self.in_time += 1;
         if self.in_time >= TRIAL_AFTER << self.trials.min(MOST_DOUBLINGS) {
             self.in_time = 0;
             self.trials += 1;
-            self.score = Score::BELOW_SUSPICION;
+            self.score = Score::below_suspicion(now);
         }
     }
 
@@ -133,7 +133,7 @@ impl Fairness {
         self.is_unfair = false;
         let mut was_late = false;
         for account in self.gateways.values_mut() {
-            was_late |= account.score != Score::default();
+            was_late |= account.score.is_raised();
             account.score = Score::default();
             account.in_time = 0;
             account.trials = 0;
@@ -173,9 +173,9 @@ impl<A: Application> Core<A> {
             let late = followed.was_passed_over.then(|| waited(&followed));
             let was_sent_to_all = bundle.gateway() == cx.id() && account.score.is_suspicious();
             if measures && late.is_none() && was_sent_to_all {
-                account.note_help();
+                account.note_help(cx.now);
             } else if measures {
-                self.pace.note(&mut account.score, late, limit);
+                self.pace.note(&mut account.score, cx.now, late, limit);
                 self.fairness.is_unfair |= account.score.is_too_high();
             }
         }

@@ -18,7 +18,7 @@
 //! | upon | condition | a backup does |
 //! | --- | --- | --- |
 //! | idle time ends | above the limit | the commander is *late*: add how many times above, at most 4, to its score |
-//! | | within it | take 1 from the score |
+//! | | within it | take from the score a quarter of how many limits have passed since it last changed, at most 1 |
 //! | a score of 4 | – | send its gateway's requests to all at once, so that all measure the same |
 //! | a score of 16 | – | VIEW-CHANGE |
 //! | a view begins | the score was not 0 | the score is 0, the limit doubles, 3 times at most |
@@ -42,8 +42,10 @@
 //! alone then.
 //!
 //! *What it bounds*: a commander that is late by `x` limits is replaced after
-//! at most `16 / min(x, 4)` late proposals of its own, more if it is in time in between:
-//! then on average at most one in two is late.
+//! at most `16 / min(x, 4)` late proposals of its own, more if it is in time in between. Being
+//! in time makes up for being late by the time that it lasts, not by the number of
+//! proposals: where small slots follow each other, many that are in time take no longer than
+//! the one that was late. Four times as long in time as late makes up for it.
 
 use crate::core::{Core, PbftProtocol};
 use kernel::{Application, Context, Micros, Seq, Weakening, weakened};
@@ -67,14 +69,22 @@ pub(crate) struct Pace {
 
 /// How often, and how far, a commander exceeded a limit of late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Score(u64);
+pub(crate) struct Score {
+    /// In parts of [`ONE`].
+    points: u64,
+    changed: Micros,
+}
 
+/// The unit of scores: what they change by is a fraction of it.
+const ONE: u64 = 1000;
 /// A commander with this score is watched by all.
-const SUSPICIOUS: u64 = 4;
+const SUSPICIOUS: u64 = 4 * ONE;
 /// One with this score is left.
-const TOO_HIGH: u64 = 16;
-/// What one late proposal adds at most.
+const TOO_HIGH: u64 = 16 * ONE;
+/// What one late proposal adds at most, in limits.
 const MOST_AT_ONCE: u64 = 4;
+/// So many limits in time take 1 from a score.
+const LIMITS_IN_TIME: u64 = 4;
 /// Idle time may be so many decision times.
 const DECISION_TIMES: u64 = 8;
 /// For a byte that waits, nanoseconds: 10 MB/s.
@@ -85,17 +95,38 @@ const MOST_DOUBLINGS: u32 = 3;
 const TIMELY: u32 = 64;
 
 impl Score {
-    /// The highest one with which requests go to the commander alone.
-    pub(crate) const BELOW_SUSPICION: Score = Score(SUSPICIOUS - 1);
+    /// The highest one, in whole numbers, with which requests go to the commander alone.
+    pub(crate) fn below_suspicion(now: Micros) -> Score {
+        Score { points: SUSPICIOUS - ONE, changed: now }
+    }
+
+    /// Whether the commander exceeded a limit of late.
+    pub(crate) fn is_raised(self) -> bool {
+        self.points > 0
+    }
 
     /// Whether requests go to all at once, so that all see how long they wait.
     pub(crate) fn is_suspicious(self) -> bool {
-        self.0 >= SUSPICIOUS
+        self.points >= SUSPICIOUS
     }
 
     /// Whether the commander is to be left.
     pub(crate) fn is_too_high(self) -> bool {
-        self.0 >= TOO_HIGH
+        self.points >= TOO_HIGH
+    }
+
+    /// Something took `late`, which is above the limit.
+    fn raise(&mut self, now: Micros, late: Micros, limit: Micros) {
+        self.points += ONE * (late.0 / limit.0.max(1)).clamp(1, MOST_AT_ONCE);
+        self.changed = now;
+    }
+
+    /// Something was in time.
+    fn lower(&mut self, now: Micros, limit: Micros) {
+        let in_time = now.0.saturating_sub(self.changed.0);
+        let points = (ONE * in_time / (LIMITS_IN_TIME * limit.0).max(1)).min(ONE);
+        self.points = self.points.saturating_sub(points);
+        self.changed = now;
     }
 }
 
@@ -108,7 +139,7 @@ impl Pace {
     /// A view begins: its commander has a clean record. If the last one `was_late`, by
     /// this measure or another, the limit may be too tight.
     pub(crate) fn begin_view(&mut self, was_late: bool) {
-        if was_late || self.score != Score::default() {
+        if was_late || self.score.is_raised() {
             self.doublings = (self.doublings + 1).min(MOST_DOUBLINGS);
             self.timely = 0;
         }
@@ -126,13 +157,13 @@ impl Pace {
     }
 
     /// Something took so long that it was `late`, or was in time.
-    pub(crate) fn note(&mut self, score: &mut Score, late: Option<Micros>, limit: Micros) {
+    pub(crate) fn note(&mut self, score: &mut Score, now: Micros, late: Option<Micros>, limit: Micros) {
         if let Some(time) = late {
-            score.0 += (time.0 / limit.0.max(1)).clamp(1, MOST_AT_ONCE);
+            score.raise(now, time, limit);
             self.timely = 0;
             return;
         }
-        score.0 = score.0.saturating_sub(1);
+        score.lower(now, limit);
         self.timely += 1;
         if self.timely >= TIMELY {
             self.timely = 0;
@@ -141,9 +172,9 @@ impl Pace {
     }
 
     /// Idle time ended after so long. True if the commander is too slow.
-    fn proposed_after(&mut self, idle: Micros, limit: Micros) -> bool {
+    fn proposed_after(&mut self, now: Micros, idle: Micros, limit: Micros) -> bool {
         let mut score = self.score;
-        self.note(&mut score, (idle > limit).then_some(idle), limit);
+        self.note(&mut score, now, (idle > limit).then_some(idle), limit);
         self.score = score;
         score.is_too_high()
     }
@@ -190,11 +221,11 @@ impl<A: Application> Core<A> {
         let Some(idle_since) = self.pace.idle_since.take() else {
             return false;
         };
-        if in_flight {
+        if self.slots.get(&next).is_some_and(|slot| slot.is_begun(weak)) {
             self.pace.timed = Some((next, cx.now));
         }
         let limit = self.limit();
-        self.pace.proposed_after(since(idle_since), limit)
+        self.pace.proposed_after(cx.now, since(idle_since), limit)
     }
 
     /// Idle time up to which a commander is in time.
@@ -207,35 +238,68 @@ impl<A: Application> Core<A> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_DOUBLINGS, Pace, Score, TIMELY};
+    use super::{MOST_DOUBLINGS, ONE, Pace, TIMELY};
     use kernel::Micros;
 
     const LIMIT: Micros = Micros(100);
 
+    /// A pace in a test: idle times one after the other, with nothing between them.
+    fn after(pace: &mut Pace, now: &mut Micros, idle: u64) -> bool {
+        now.0 += idle;
+        pace.proposed_after(*now, Micros(idle), LIMIT)
+    }
+
     #[test]
-    fn who_is_far_too_late_four_times_is_too_slow_and_who_is_so_once_is_not() {
-        let mut pace = Pace::default();
-        let verdicts = [400, 1000, 500, 450].map(|idle| pace.proposed_after(Micros(idle), LIMIT));
+    fn who_is_far_too_late_four_times_is_too_slow() {
+        let (mut pace, mut now) = (Pace::default(), Micros(1));
+        let verdicts = [400, 1000, 500, 450].map(|idle| after(&mut pace, &mut now, idle));
         assert_eq!(verdicts, [false, false, false, true]);
-        let mut pace = Pace::default();
+    }
+
+    #[test]
+    fn four_times_as_long_in_time_as_late_makes_up_for_it() {
+        let (mut pace, mut now) = (Pace::default(), Micros(1));
         for _ in 0..1000 {
-            assert!(!pace.proposed_after(Micros(1000), LIMIT));
-            for _ in 0..4 {
-                assert!(!pace.proposed_after(LIMIT, LIMIT));
+            assert!(!after(&mut pace, &mut now, 4 * LIMIT.0));
+            for _ in 0..16 {
+                assert!(!after(&mut pace, &mut now, LIMIT.0));
             }
         }
     }
 
     #[test]
+    fn many_short_proposals_in_time_do_not_make_up_for_a_late_one() {
+        let (mut pace, mut now) = (Pace::default(), Micros(1));
+        let mut late = 0;
+        while !after(&mut pace, &mut now, 3 * LIMIT.0) {
+            late += 1;
+            for _ in 0..5 {
+                assert!(!after(&mut pace, &mut now, LIMIT.0 / 10));
+            }
+        }
+        // Each adds 3 and half a limit in time takes an eighth off.
+        assert_eq!(late, 5);
+    }
+
+    #[test]
+    fn a_long_time_without_requests_makes_up_for_no_more_than_one() {
+        let (mut pace, mut now) = (Pace::default(), Micros(1));
+        after(&mut pace, &mut now, 4 * LIMIT.0);
+        now.0 += 1_000_000 * LIMIT.0;
+        after(&mut pace, &mut now, LIMIT.0);
+        assert_eq!(pace.score.points, 3 * ONE);
+    }
+
+    #[test]
     fn the_limit_relaxes_where_a_view_change_did_not_help_and_returns() {
-        let mut pace = Pace::default();
+        let (mut pace, mut now) = (Pace::default(), Micros(1));
         for doublings in [1, 2, 3, 3] {
-            pace.proposed_after(Micros(1000), LIMIT);
+            after(&mut pace, &mut now, 10 * LIMIT.0);
             pace.begin_view(false);
-            assert_eq!((pace.doublings, pace.score), (doublings, Score(0)));
+            assert_eq!((pace.doublings, pace.score.is_raised()), (doublings, false));
         }
         for _ in 0..TIMELY {
-            pace.proposed_after(LIMIT, LIMIT);
+            after(&mut pace, &mut now, LIMIT.0);
         }
         assert_eq!(pace.doublings, MOST_DOUBLINGS - 1);
     }
