@@ -7,10 +7,10 @@
 //! delivered; Prime (Amir et al., TDSC 2011) bounds the time from a request to its proposal
 //! by what the network allows. Here, a backup measures both with the same clock:
 //!
-//! * *idle time*: requests are watched over here, and no slot is begun that is not
-//!   executed. It ends with the next proposal. An honest commander proposes at once, so
-//!   it is about two message delays, whatever the load: what waits behind slots in flight
-//!   does not count.
+//! * *idle time*: requests are watched over here, and no slot is accepted that is not
+//!   executed. It ends with the next proposal whose batch is here. An honest commander
+//!   proposes at once, so it is about two message delays, whatever the load: what waits
+//!   behind slots in flight does not count.
 //! * *decision time*: from a proposal to its execution. That is two or more message delays
 //!   among a quorum, on the same machines and under the same load. Its moving average is
 //!   what idle time is compared with.
@@ -28,10 +28,6 @@
 //! [`crate::Config::late_share`] names and no more than twice that: a slow commander makes
 //! decisions slow as well, where others accept its proposals only when they have fetched
 //! the batch. To it comes a time for the bytes that are waiting.
-//!
-//! Not bounded: a commander whose headers come in time and whose batches do not (`ccro`'s
-//! fallback sends headers by themselves). Its slots have begun, and only the request timer
-//! limits how long their decision takes.
 //!
 //! *Safety*: all that follows from it is a VIEW-CHANGE, which any replica may send at any
 //! time.
@@ -211,9 +207,8 @@ impl<A: Application> Core<A> {
             self.pace.timed = None;
             self.pace.decided_after(since(begun));
         }
-        let weak = cx.cluster.weak_quorum();
         let next = self.last_executed().next();
-        let in_flight = self.slots.range(next..).any(|(_, slot)| slot.is_begun(weak));
+        let in_flight = self.slots.range(next..).any(|(_, slot)| slot.is_accepted());
         if self.requests.any_watched() && !in_flight {
             self.pace.idle_since.get_or_insert(cx.now);
             return false;
@@ -221,7 +216,7 @@ impl<A: Application> Core<A> {
         let Some(idle_since) = self.pace.idle_since.take() else {
             return false;
         };
-        if self.slots.get(&next).is_some_and(|slot| slot.is_begun(weak)) {
+        if self.slots.get(&next).is_some_and(|slot| slot.is_accepted()) {
             self.pace.timed = Some((next, cx.now));
         }
         let limit = self.limit();

@@ -214,6 +214,11 @@ impl Slot {
         self.committed.is_some() || self.rounds.values().any(|round| round.accepted || known(round))
     }
 
+    /// Whether the slot is decided, or its batch is here and this replica has voted for it.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.committed.is_some() || self.rounds.values().any(|round| round.accepted)
+    }
+
     /// The decided batch, once it is decided and here.
     pub fn decided_batch(&self) -> Option<&Arc<Batch>> {
         let (_, digest) = self.committed.as_ref()?;

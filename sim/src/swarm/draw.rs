@@ -196,8 +196,8 @@ pub fn slow(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule 
     let gateway = dice.between(1, u64::from(nodes) - 1);
     let last = format!("gateway-last={late_us}us;{gateway}");
     let behaviours: &[String] = match dice.between(0, 5) {
-        // Headers of proposals travel in `stuck` as well.
-        0 => &[format!("delay={late_us}us[kind=pre-prepare;stuck]")],
+        // Headers of proposals travel in `stuck` as well, without their batches.
+        0 => &[format!("delay={late_us}us[kind={}]", dice.one_of(&["pre-prepare;stuck", "pre-prepare"]))],
         1 => &[format!("offline[kind=request][to={gateway}]")],
         2 => &["small-batches".to_owned(), format!("delay={slices_us}us[kind=pre-prepare]")],
         _ => &[last],

@@ -281,7 +281,9 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         // Each client of the slowest gateway made its share, one after the other.
         let requests = steady.requests.div_ceil(u64::from(steady.clients.max(1)));
         let took_us = (self.world.now_us() - begun_us).saturating_sub(requests * steady.pause_us);
-        self.row = Some(Row { requests, took_us });
+        let Settings { batch_max, window, .. } = self.schedule.settings;
+        let slots = clients.len().div_ceil(batch_max).div_ceil(window as usize) as u64;
+        self.row = Some(Row { requests, slots, took_us });
         // What the other gateways asked for last is due as well.
         let due: Vec<usize> = clients.iter().filter_map(|client| client.waits_for).collect();
         let seen = self.world.accepted().len();
