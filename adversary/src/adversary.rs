@@ -157,7 +157,11 @@ impl<P: Protocol> Adversary<P> {
             // timers.
             Input::Start => self.step_copy(cx, Which::First, Input::Start),
             Input::Submit(_) if self.is_cut_off(moment) => {}
-            Input::Submit(bundle) => self.take_arrival(cx, moment, Arrival::Submitted(bundle)),
+            Input::Submit(bundle) => match self.fate_of_submitted(cx.id(), moment, &bundle) {
+                Fate::Ignored => {}
+                Fate::Held(after) => self.delay_arrival(cx, Arrival::Submitted(bundle), after),
+                Fate::Taken => self.take_arrival(cx, moment, Arrival::Submitted(bundle)),
+            },
             Input::Deliver { from, message } => self.receive(cx, moment, from, message),
             Input::Expire(Timer::Inner { instance, timer }) => {
                 // A timer of a copy that is gone means nothing.

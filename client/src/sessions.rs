@@ -2,7 +2,9 @@
 
 use crate::collector::ReplyCollector;
 use crate::reminders::Reminders;
-use kernel::{Bundle, Operation, Output, ReplicaId, ReplyBundle, Request, Seq, SessionId, View};
+use kernel::{
+    Bundle, Operation, Output, ReplicaId, ReplyBundle, Request, SESSIONS_KEPT, Seq, SessionId, View,
+};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -126,7 +128,9 @@ impl<T> Sessions<T> {
     /// A request for `operation`, in a session that has none outstanding. Its time is up
     /// at `deadline_ns`, if that is given; deadlines must not go back.
     pub fn open(&mut self, operation: Operation, deadline_ns: Option<u64>, of: T) -> Result<Request, Busy> {
-        let session = self.free.pop();
+        // Replicas remember no others once there are so many.
+        let oldest_kept = self.next_session.saturating_sub(SESSIONS_KEPT as u64);
+        let session = std::iter::from_fn(|| self.free.pop()).find(|(number, _)| *number >= oldest_kept);
         self.open_in(session, operation, deadline_ns, of)
     }
 

@@ -13,13 +13,23 @@ pub struct Cluster {
     pub protocol: String,
     /// Number of replicas, at least 1.
     pub n: u16,
+    /// Number of clients with keys of their own. Their ids follow the replicas':
+    /// `n .. n + clients`.
+    #[serde(default)]
+    pub clients: u16,
 }
 
 impl Cluster {
-    /// A cluster of `n` replicas running `protocol`.
+    /// A cluster of `n` replicas running `protocol`, without clients that have keys.
     pub fn new(id: ClusterId, protocol: &str, n: u16) -> Cluster {
         assert!(n > 0, "a cluster has at least one replica");
-        Cluster { id, protocol: protocol.to_owned(), n }
+        Cluster { id, protocol: protocol.to_owned(), n, clients: 0 }
+    }
+
+    /// The same cluster with so many clients that have keys.
+    pub fn with_clients(self, clients: u16) -> Cluster {
+        assert!(clients <= u16::MAX - self.n, "the ids of replicas and clients fit into 16 bits");
+        Cluster { clients, ..self }
     }
 
     /// Faults tolerated: `⌊(n−1)/3⌋`.
@@ -49,9 +59,26 @@ impl Cluster {
         (0..self.n).map(ReplicaId)
     }
 
-    /// Whether `id` is one of this cluster's replicas.
+    /// Whether `id` is one of this cluster's replicas. Nobody else votes, proposes or
+    /// serves anything.
     pub fn contains(&self, id: ReplicaId) -> bool {
         id.0 < self.n
+    }
+
+    /// Whether `id` is a client's.
+    pub fn is_client(&self, id: ReplicaId) -> bool {
+        !self.contains(id) && self.may_submit(id)
+    }
+
+    /// Whether `id` may own sessions and sign bundles of requests: a replica, whose
+    /// gateway does so for its clients, or a client.
+    pub fn may_submit(&self, id: ReplicaId) -> bool {
+        usize::from(id.0) < self.submitters()
+    }
+
+    /// How many may own sessions: replicas and clients.
+    pub fn submitters(&self) -> usize {
+        usize::from(self.n) + usize::from(self.clients)
     }
 
     /// The replica after `id` in ring order.
@@ -99,6 +126,20 @@ mod tests {
             assert!(2 * q > n + f, "n = {n}");
             assert!(q <= n - f, "n = {n}");
         }
+    }
+
+    #[test]
+    fn clients_follow_the_replicas_and_are_none() {
+        let with_clients = cluster(4).with_clients(2);
+        let of = |id: u16| {
+            let id = ReplicaId(id);
+            (with_clients.contains(id), with_clients.is_client(id), with_clients.may_submit(id))
+        };
+        assert_eq!((of(3), of(4), of(5)), ((true, false, true), (false, true, true), (false, true, true)));
+        assert_eq!((of(6), of(u16::MAX)), ((false, false, false), (false, false, false)));
+        assert_eq!((with_clients.f(), with_clients.quorum()), (cluster(4).f(), cluster(4).quorum()));
+        assert_eq!(with_clients.replicas().count(), 4);
+        assert!(!cluster(4).may_submit(ReplicaId(4)));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 
-/// A participant, `0..n`.
+/// A participant: a replica, `0..n`, or where requests and replies are concerned a
+/// client with a key of its own, `n..n + clients`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReplicaId(pub u16);
@@ -27,7 +28,7 @@ pub struct Micros(pub u64);
 /// once. Sessions belong to a gateway, which signs for them (ADR 0002).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId {
-    /// The node whose key authenticates the session's requests.
+    /// Whose key authenticates the session's requests: a node's or a client's.
     pub gateway: ReplicaId,
     /// Distinct among the sessions that this gateway ever opened.
     pub number: u64,

@@ -93,7 +93,7 @@ pub struct Claim {
     pub signature: Signature,
 }
 
-/// The public keys of all replicas, by id.
+/// The public keys of all replicas and then of all clients, by id.
 #[derive(Clone, Debug)]
 pub struct Keyring {
     keys: Keys,
@@ -114,7 +114,7 @@ pub struct BadKey {
 }
 
 impl Keyring {
-    /// A keyring of these public keys: the `i`th is replica `i`'s.
+    /// A keyring of these public keys: the `i`th is that of replica or client `i`.
     pub fn new(keys: &[PublicKey]) -> Result<Keyring, BadKey> {
         let keys = keys
             .iter()
@@ -176,8 +176,9 @@ fn verify_batch<'a>(keys: &KeysInBothForms, mut claims: impl Iterator<Item = &'a
     claims.all(|claim| verify_one(keys, claim))
 }
 
-/// Makes the key pairs of a cluster from a seed: for tests, demos and
-/// benchmarks, where every run must have the same keys. Not for secrets.
+/// Makes the key pairs of a cluster's replicas and clients, `n` together, from a seed:
+/// for tests, demos and benchmarks, where every run must have the same keys. Not for
+/// secrets.
 pub fn key_pairs(seed: u64, n: u16) -> Vec<(SecretKey, PublicKey)> {
     (0..n)
         .map(|id| {

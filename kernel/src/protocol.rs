@@ -57,7 +57,9 @@ pub enum Input<P: Protocol> {
     },
     /// A timer that was set ran out.
     Expire(P::Timer),
-    /// This node's own gateway hands over its clients' requests, signed.
+    /// The host hands over requests: its own gateway's, which it has signed, or those of
+    /// a client with a key of its own, whose signature it has checked
+    /// ([`crate::Admission::admit_bundles`]).
     Submit(Arc<Bundle>),
 }
 
@@ -101,9 +103,9 @@ pub enum Effect<P: Protocol> {
     },
     /// Forget a timer.
     CancelTimer(P::Timer),
-    /// Results for a gateway's clients; `to` may be this node itself.
+    /// Results for whoever asked; `to` may be this node itself.
     Reply {
-        /// The node that the replies go to.
+        /// The node or client that the replies go to.
         to: ReplicaId,
         /// The results.
         bundle: ReplyBundle,

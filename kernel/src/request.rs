@@ -29,8 +29,8 @@ pub struct Request {
     pub operation: Operation,
 }
 
-/// Requests that one gateway forwards together, under one signature of that
-/// gateway. A bundle is ordered whole, so its one signature authenticates
+/// Requests that one gateway or client hands over together, under one signature of
+/// its own. A bundle is ordered whole, so its one signature authenticates
 /// every request in it to every replica (ADR 0002).
 ///
 /// Immutable, so that its digest is computed once, when it is signed or decoded.
@@ -59,6 +59,11 @@ impl From<Unhashed> for Bundle {
         Bundle { gateway, requests, signature, digest }
     }
 }
+
+/// Replicas remember the last request of so many sessions of a gateway or client, those
+/// with the highest numbers. A request of any other session has no effect once there are
+/// as many, as it may be a replay.
+pub const SESSIONS_KEPT: usize = 65_536;
 
 /// A bundle takes at most so many bytes on the wire, and so does every message
 /// that carries one batch: a proposal must never be too large to be sent.

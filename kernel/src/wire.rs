@@ -4,10 +4,12 @@ use crate::choose::Choose;
 use crate::cluster::Cluster;
 use crate::ids::{Digest, ReplicaId, Seq, View};
 use crate::keys::{Claim, Keyring, Signature, Signer};
+use crate::request::Bundle;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
 /// A message between replicas.
 pub trait Wire: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {
@@ -283,31 +285,52 @@ impl Admission {
     ) -> Vec<Result<Verified<M>, Rejection>> {
         let claims: Vec<Result<Vec<Claim>, Reason>> =
             messages.iter().map(|(from, message)| self.unknown_claims(*from, message)).collect();
-        let all: Vec<&Claim> = claims.iter().flatten().flatten().collect();
+        let verdicts = self.check_all(claims);
+        let judge = |((from, message), verdict): ((ReplicaId, M), Result<(), Reason>)| match verdict {
+            Ok(()) => Ok(Verified(message)),
+            Err(reason) => Err(Rejection {
+                from,
+                seq: message.seq(),
+                corrupt_vote: message.class().is_agreement() && reason.is_offence(),
+                reason,
+            }),
+        };
+        messages.into_iter().zip(verdicts).map(judge).collect()
+    }
+
+    /// Checks bundles that clients handed over together, each beside the client that did,
+    /// their signatures in one batch. Those that are not the client's own, or malformed,
+    /// or badly signed, are refused; the answers are in the order of the bundles.
+    pub fn admit_bundles(&mut self, bundles: &[(ReplicaId, Arc<Bundle>)]) -> Vec<Result<(), Reason>> {
+        let claims = bundles.iter().map(|(from, bundle)| {
+            if bundle.gateway() != *from || !self.cluster.is_client(*from) {
+                return Err(Reason::NotEntitled);
+            }
+            if !bundle.is_well_formed() {
+                return Err(Reason::MalformedRequests);
+            }
+            let claim = bundle.claim(&self.cluster);
+            Ok(if self.known.contains(&fingerprint(&claim)) { vec![] } else { vec![claim] })
+        });
+        let claims = claims.collect();
+        self.check_all(claims)
+    }
+
+    /// Checks groups of claims, all signatures in one batch, and remembers those of each
+    /// group that holds.
+    fn check_all(&mut self, groups: Vec<Result<Vec<Claim>, Reason>>) -> Vec<Result<(), Reason>> {
+        let all: Vec<&Claim> = groups.iter().flatten().flatten().collect();
         self.checked += all.len() as u64;
         let all_hold = self.hold(&all);
-        messages
-            .into_iter()
-            .zip(claims)
-            .map(|((from, message), claims)| {
-                let checked = claims.and_then(|claims| {
-                    let hold = all_hold || claims.iter().all(|claim| self.keyring.verify(claim));
-                    if hold {
-                        self.remember(&claims);
-                    }
-                    hold.then_some(()).ok_or(Reason::BadSignature)
-                });
-                match checked {
-                    Ok(()) => Ok(Verified(message)),
-                    Err(reason) => Err(Rejection {
-                        from,
-                        seq: message.seq(),
-                        corrupt_vote: message.class().is_agreement() && reason.is_offence(),
-                        reason,
-                    }),
-                }
-            })
-            .collect()
+        let verdicts = groups.into_iter().map(|claims| {
+            let claims = claims?;
+            let hold = all_hold || claims.iter().all(|claim| self.keyring.verify(claim));
+            if hold {
+                self.remember(&claims);
+            }
+            hold.then_some(()).ok_or(Reason::BadSignature)
+        });
+        verdicts.collect()
     }
 
     /// Checks a single claim that is part of no message, such as a reply's.

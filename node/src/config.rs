@@ -25,9 +25,12 @@ pub struct NodeConfig {
     pub id: ReplicaId,
     /// Its signing key.
     pub secret: SecretKey,
-    /// Everyone's public key, by id.
+    /// Every replica's public key, by id.
     pub public_keys: Vec<PublicKey>,
-    /// Everyone's listen address, by id.
+    /// The public keys of the clients that have one, by id: the first is that of id `n`.
+    #[serde(default)]
+    pub client_keys: Vec<PublicKey>,
+    /// Every replica's listen address, by id.
     pub addresses: Vec<SocketAddr>,
     /// What is replicated.
     pub app: AppName,
@@ -134,6 +137,12 @@ impl NodeConfig {
             self.public_keys.len()
         );
         ensure!(
+            self.client_keys.len() == usize::from(self.cluster.clients),
+            "a cluster of {} clients needs as many public keys of theirs; there are {}",
+            self.cluster.clients,
+            self.client_keys.len()
+        );
+        ensure!(
             self.faulty_tolerated < n,
             "{} faulty nodes cannot be tolerated among {n}: nobody would be left to reply",
             self.faulty_tolerated
@@ -147,7 +156,8 @@ impl NodeConfig {
             "remind_after_us is 0; every request would be handed over without end"
         );
         self.link.check(&self.cluster)?;
-        let keyring = Keyring::new(&self.public_keys).context("cannot read the cluster's public keys")?;
+        let keys = [self.public_keys.as_slice(), &self.client_keys].concat();
+        let keyring = Keyring::new(&keys).context("cannot read the cluster's public keys")?;
         let proof = b"this key is this node's";
         let claim = Claim {
             author: self.id,

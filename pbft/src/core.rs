@@ -175,11 +175,17 @@ impl<A: Application> Core<A> {
 
     // ---- Requests (OSDI §4.1) ----
 
-    /// Takes the bundle of this node's own gateway. The same bundle once more
+    /// Takes a bundle that the host hands over. A client with a key of its own speaks to
+    /// all replicas itself, so its bundle is taken like one that a gateway sent.
+    ///
+    /// This node's own gateway relies on it: the same bundle once more
     /// means that its clients have no answer yet: then it goes to all, and whoever
     /// has executed it replies again. So it does while this replica suspects the
     /// commander alone, or has it in suspicion of being slow.
     pub fn submit<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, bundle: Arc<Bundle>) {
+        if bundle.gateway() != cx.id() {
+            return self.take_requests(cx, bundle.gateway(), bundle);
+        }
         let executed = self.replies_again(&bundle).is_some();
         let digest = bundle.digest();
         let again = executed || self.requests.is_known(&digest) || self.requests.is_watched(&digest);
@@ -194,9 +200,9 @@ impl<A: Application> Core<A> {
         self.take_requests(cx, cx.id(), bundle);
     }
 
-    /// Takes a bundle that a peer sent. What is executed already is answered from
+    /// Takes a bundle that a peer or a client sent. What is executed already is answered from
     /// the session table; else a commander queues it, once, and any other replica
-    /// passes it on. A gateway that sends its bundle to others than the commander
+    /// passes it on. Whoever sends its own bundle to others than the commander
     /// has waited for long: then all watch over it.
     pub fn take_requests<P: PbftProtocol>(
         &mut self,

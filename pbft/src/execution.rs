@@ -138,6 +138,7 @@ impl<A: Application> Execution<A> {
         let mut executed = 0;
         for request in bundle.requests() {
             let result = match self.sessions.get(gateway, request.session.number) {
+                None if self.sessions.is_forgotten(gateway, request.session.number) => continue,
                 Some(answer) if answer.counter > request.counter => continue,
                 Some(answer) if answer.counter == request.counter => answer.result.clone(),
                 _ => {
@@ -161,12 +162,16 @@ impl<A: Application> Execution<A> {
 
     /// The replies to a bundle whose requests were all executed already, from
     /// the session table (OSDI §4.1), and the slot of the first; none if some
-    /// request is new. No replies at all where every client has asked for more
-    /// since.
+    /// request is new. No replies at all where every session has asked for more
+    /// since, or is forgotten.
     pub fn replies_again(&self, bundle: &Bundle) -> Option<(Seq, Vec<Reply>)> {
         let (mut first, mut replies) = (Seq(0), Vec::new());
         for request in bundle.requests() {
-            let answer = self.sessions.get(bundle.gateway(), request.session.number);
+            let (gateway, session) = (bundle.gateway(), request.session.number);
+            if self.sessions.is_forgotten(gateway, session) {
+                continue;
+            }
+            let answer = self.sessions.get(gateway, session);
             let answer = answer.filter(|answer| answer.counter >= request.counter)?;
             if answer.counter == request.counter {
                 if replies.is_empty() {

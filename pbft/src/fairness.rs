@@ -9,7 +9,8 @@
 //!
 //! * a batch that is not half full has everything in it that waits, except bundles larger
 //!   than half a batch;
-//! * of `n` batches in a row, one has a bundle of each gateway that has any waiting.
+//! * of as many batches in a row as there are gateways, one has a bundle of each gateway
+//!   that has any waiting. Clients with keys of their own count as gateways.
 //!
 //! For each gateway a backup follows one bundle at a time that it watches over: the first
 //! that comes after the last one followed was executed. Its own gateway's it always knows;
@@ -19,7 +20,7 @@
 //! | --- | --- | --- |
 //! | the bundle waits for longer than the limit | – | count slots that begin from then on: the commander has known it for long |
 //! | a slot without it is executed | the batch is not half full, and the bundle no larger than half | it was *passed over* |
-//! | more than `n` slots in a row | nothing of its gateway in them | it was passed over |
+//! | more slots in a row than there are gateways | nothing of its gateway in them | it was passed over |
 //! | the bundle is executed | it was passed over | add how many limits it waited, at most 4, to the gateway's score |
 //! | | it was not | lower the gateway's score as [`crate::pace`] does |
 //! | a score of 4 for its own gateway | – | send that gateway's requests to all at once, so that all follow the same |
@@ -38,7 +39,7 @@
 //! however long the queue is, batches are full and gateways have their turns.
 //!
 //! *A faulty gateway* cannot have an honest commander replaced: whatever it sends to backups
-//! they pass on, and what it had the commander queue before has its turn in one of `n` slots.
+//! they pass on, and what it had the commander queue before has its turn in one of as many slots as there are gateways.
 //!
 //! *What it bounds*: requests of a gateway that wait for `x` limits again and again, while
 //! others are served, cost a commander its office after `4 / min(x, 4)` of them, one after the
@@ -114,10 +115,10 @@ impl Followed {
     }
 
     /// A slot was executed that counts, and this bundle is not in it.
-    fn note_slot(&mut self, has_room: bool, has_gateway: bool, replicas: usize) {
+    fn note_slot(&mut self, has_room: bool, has_gateway: bool, gateways: usize) {
         self.without_gateway = if has_gateway { 0 } else { self.without_gateway + 1 };
         let left_out = has_room && self.is_small && !weakened(Weakening::UnfilledBatchesKept);
-        let starved = self.without_gateway > replicas && !weakened(Weakening::UnfairCommanderKept);
+        let starved = self.without_gateway > gateways && !weakened(Weakening::UnfairCommanderKept);
         self.was_passed_over |= left_out || starved;
     }
 }
@@ -192,7 +193,7 @@ impl<A: Application> Core<A> {
             };
             if seq > *followed.counts_above.get_or_insert(begun) {
                 let has_gateway = batch.bundles.iter().any(|bundle| bundle.gateway() == *gateway);
-                followed.note_slot(has_room, has_gateway, usize::from(cx.cluster.n));
+                followed.note_slot(has_room, has_gateway, cx.cluster.submitters());
             }
         }
     }

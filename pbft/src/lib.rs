@@ -7,7 +7,8 @@
 //!
 //! The *commander* of view `v` (the paper's primary) is replica `v mod n`; all
 //! others are *backups*. The *gateway* is the node an HTTP client talks to: it
-//! signs its clients' requests in bundles and gathers the replies.
+//! signs its clients' requests in bundles and gathers the replies. A *client* with a key
+//! of its own does both itself, and speaks to all replicas.
 //!
 //! | upon | condition | a replica does |
 //! | --- | --- | --- |
@@ -34,8 +35,8 @@
 //!
 //! * Signatures instead of MACs, so votes are transferable and a certificate
 //!   (a bundle of votes) proves as much as having received each vote.
-//! * Requests are authenticated per bundle by the gateway's key, not per client
-//!   (ADR 0002).
+//! * Requests are authenticated per bundle, by the key of a gateway or of a client that
+//!   has one (ADR 0002).
 //! * `q` COMMITs alone commit a slot, without this replica having prepared it:
 //!   `f+1` honest replicas among them were prepared, which is all that the
 //!   safety argument needs. The batch is fetched by digest where it is missing.

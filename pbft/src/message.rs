@@ -135,7 +135,7 @@ pub struct Recollection {
 /// What replicas of PBFT and CCRO send each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
-    /// A gateway's requests on their way to the commander.
+    /// A gateway's or client's requests on their way to the commander.
     Requests(Arc<Bundle>),
     /// The commander's proposal.
     PrePrepare {
@@ -631,7 +631,7 @@ impl Wire for Message {
     fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         match self {
             Message::Requests(bundle) => {
-                if !cluster.contains(bundle.gateway()) || !bundle.is_well_formed() {
+                if !cluster.may_submit(bundle.gateway()) || !bundle.is_well_formed() {
                     return Err(Reason::MalformedRequests);
                 }
                 Ok(vec![bundle.claim(cluster)])

@@ -164,7 +164,8 @@ impl Requests {
     /// gateway in turn, each gateway's oldest first, as long as they fit. In a batch that
     /// is not half full, a bundle that does not fit keeps nobody else from it, and goes
     /// first into the next one. So what is not in such a batch does not fit into half of
-    /// one; and a gateway of which anything waits is in one of `n` batches in a row.
+    /// one; and a gateway of which anything waits is in one of as many batches in a row as
+    /// there are gateways.
     /// Backups hold a commander to both ([`crate::fairness`]).
     pub(crate) fn next_batch(&mut self, most: Room) -> Batch {
         let mut batch = Batch::default();

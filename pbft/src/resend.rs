@@ -174,7 +174,8 @@ impl<A: Application> Core<A> {
     fn submit_again<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         let commander = cx.cluster.commander(self.views.serving());
         for bundle in self.requests.overdue() {
-            if bundle.gateway() == cx.id() {
+            // Other gateways' replicas do so for them.
+            if bundle.gateway() == cx.id() || cx.cluster.is_client(bundle.gateway()) {
                 cx.send(commander, Message::Requests(Arc::clone(&bundle)));
             }
         }

@@ -1,13 +1,10 @@
 //! The session table: the last request of every client session, and what became of it.
 //! It is part of the state that replicas agree on.
 
-use kernel::{CachedChunks, Chunk, Output, ReplicaId, Seq};
+use kernel::{CachedChunks, Chunk, Output, ReplicaId, SESSIONS_KEPT, Seq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A gateway has at most so many sessions; beyond, its oldest is forgotten, on
-/// all replicas alike.
-const MOST_SESSIONS: usize = 65_536;
 /// Sessions whose numbers differ in the lowest bits only share a page, which is what is
 /// written anew at a checkpoint when one of them has changed.
 const PAGE_BITS: u32 = 8;
@@ -50,6 +47,15 @@ impl Sessions {
         self.gateways.get(&gateway)?.pages.get(&page_of(session))?.answers.get(&session)
     }
 
+    /// Whether a session is not among those kept of a gateway that has too many, as its
+    /// number is lower than all of theirs. What it asks may be a replay.
+    pub(crate) fn is_forgotten(&self, gateway: ReplicaId, session: u64) -> bool {
+        self.gateways.get(&gateway).is_some_and(|gateway| {
+            let oldest = gateway.pages.values().next().and_then(|page| page.answers.first_key_value());
+            gateway.sessions >= SESSIONS_KEPT && oldest.is_some_and(|(oldest, _)| session < *oldest)
+        })
+    }
+
     /// Takes note of the answer to a session's newest request.
     pub(crate) fn insert(&mut self, gateway: ReplicaId, session: u64, answer: Answer) {
         let gateway = self.gateways.entry(gateway).or_default();
@@ -60,12 +66,13 @@ impl Sessions {
         }
     }
 
-    /// Forgets the oldest sessions of a gateway that has too many.
+    /// Forgets the oldest sessions of a gateway that has more than are kept, on all
+    /// replicas alike.
     pub(crate) fn forget_oldest(&mut self, gateway: ReplicaId) {
         let Some(gateway) = self.gateways.get_mut(&gateway) else {
             return;
         };
-        while gateway.sessions > MOST_SESSIONS
+        while gateway.sessions > SESSIONS_KEPT
             && let Some(mut oldest) = gateway.pages.first_entry()
         {
             let page = oldest.get_mut();
@@ -159,13 +166,16 @@ mod tests {
     #[test]
     fn a_gateway_with_too_many_sessions_loses_the_oldest() {
         let mut table = Sessions::default();
-        for session in 0..MOST_SESSIONS as u64 + 300 {
+        for session in 0..SESSIONS_KEPT as u64 + 300 {
             table.insert(ReplicaId(0), session, answer(1, b""));
             table.forget_oldest(ReplicaId(0));
         }
-        assert_eq!(table.gateways[&ReplicaId(0)].sessions, MOST_SESSIONS);
+        assert_eq!(table.gateways[&ReplicaId(0)].sessions, SESSIONS_KEPT);
         assert_eq!(table.get(ReplicaId(0), 299), None);
         assert_eq!(table.get(ReplicaId(0), 300), Some(&answer(1, b"")));
+        let is_forgotten = |session| table.is_forgotten(ReplicaId(0), session);
+        assert_eq!((is_forgotten(299), is_forgotten(300), is_forgotten(1 << 40)), (true, false, false));
+        assert!(!filled(300).is_forgotten(ReplicaId(0), 0) && !table.is_forgotten(ReplicaId(1), 0));
         let restored = Sessions::restore(&table.snapshot()).unwrap();
         assert_eq!(restored, table);
     }

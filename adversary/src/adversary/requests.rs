@@ -12,11 +12,14 @@ use std::sync::Arc;
 /// Requests that were handed to the node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Arrival<M> {
-    /// By its own gateway.
+    /// By its host: its own gateway's, or a client's.
     Submitted(Arc<Bundle>),
     /// By a peer.
     Delivered { from: ReplicaId, message: Verified<M> },
 }
+
+/// The kind of message that hands over requests, in every protocol.
+const REQUEST: &str = "request";
 
 /// Bundles kept for later at most; what comes beyond goes to the replica at once.
 const MOST_QUEUED: usize = 65_536;
@@ -33,6 +36,26 @@ impl<P: Protocol> Adversary<P> {
     /// they come, get to the replica, and when.
     pub(super) fn fate(&self, moment: Moment, from: ReplicaId, message: &P::Message) -> Fate {
         let traits = MessageTraits { seq: message.seq(), kind: message.kind() };
+        match message.requests_of() {
+            Some(gateway) => self.fate_of_requests(moment, from, traits, gateway),
+            None => Fate::Taken,
+        }
+    }
+
+    /// The same for what the host hands over. A node's own gateway is not treated so.
+    pub(super) fn fate_of_submitted(&self, id: ReplicaId, moment: Moment, bundle: &Bundle) -> Fate {
+        let gateway = bundle.gateway();
+        let traits = MessageTraits { seq: None, kind: REQUEST };
+        if gateway == id { Fate::Taken } else { self.fate_of_requests(moment, gateway, traits, gateway) }
+    }
+
+    fn fate_of_requests(
+        &self,
+        moment: Moment,
+        from: ReplicaId,
+        traits: MessageTraits,
+        gateway: ReplicaId,
+    ) -> Fate {
         for behaviour in &self.behaviours {
             let (gateways, fate) = match &behaviour.act {
                 Act::IgnoreGateway(gateways) => (gateways, Fate::Ignored),
@@ -40,11 +63,7 @@ impl<P: Protocol> Adversary<P> {
                 _ => continue,
             };
             let when = &behaviour.when;
-            if message.requests_of().is_some_and(|gateway| names(gateways, gateway))
-                && when.holds(moment)
-                && when.covers(traits)
-                && when.concerns(from)
-            {
+            if names(gateways, gateway) && when.holds(moment) && when.covers(traits) && when.concerns(from) {
                 return fate;
             }
         }

@@ -21,6 +21,22 @@ fn requests_of_an_ignored_gateway_do_not_get_in_whoever_hands_them_over() {
 }
 
 #[test]
+fn a_client_s_requests_are_ignored_or_held_like_a_gateway_s_and_never_the_node_s_own() {
+    // The bundle is node 2's: here it plays a client.
+    for (id, behaviour, submitted, held) in
+        [(0, "ignore-gateway=2", 0, 0), (0, "gateway-last=60ms;2", 0, 1), (2, "ignore-gateway=2", 1, 0)]
+    {
+        let mut bench = bench(id, &[behaviour]);
+        let effects = bench.step(Input::Submit(bench.bundle(1)));
+        assert_eq!((bench.node.inner().submitted, timers(&effects).len()), (submitted, held), "{behaviour}");
+        for (timer, _) in timers(&effects) {
+            bench.expire(timer);
+            assert_eq!(bench.node.inner().submitted, 1);
+        }
+    }
+}
+
+#[test]
 fn requests_of_the_last_gateway_get_in_later_in_their_order() {
     let mut bench = bench(0, &["gateway-last=60ms;2"]);
     let requests = [1, 2].map(|number| Message::Requests(bench.bundle(number)));

@@ -218,9 +218,16 @@ impl Wire for Message {
     }
 
     fn claims(&self, _from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        let author = match self {
+            Message::State { header, .. } => Some(header.author),
+            _ => self.header().map(|header| header.author),
+        };
+        if author.is_some_and(|author| !cluster.contains(author)) {
+            return Err(Reason::NotEntitled);
+        }
         match self {
             Message::Requests(bundle) => {
-                if !cluster.contains(bundle.gateway()) || !bundle.is_well_formed() {
+                if !cluster.may_submit(bundle.gateway()) || !bundle.is_well_formed() {
                     return Err(Reason::MalformedRequests);
                 }
                 Ok(vec![bundle.claim(cluster)])
@@ -255,7 +262,7 @@ impl Wire for Message {
             }
             Message::Reply { header, bundles } => {
                 let own = |bundle: &ReplyBundle| {
-                    bundle.replica == header.author && cluster.contains(bundle.gateway)
+                    bundle.replica == header.author && cluster.may_submit(bundle.gateway)
                 };
                 if header.step != Step::Reply || !bundles.iter().all(own) {
                     return Err(Reason::NotEntitled);

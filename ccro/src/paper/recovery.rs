@@ -27,6 +27,13 @@ impl<A: Application> Replica<A> {
 
     // ---- Requests ----
 
+    /// Takes a bundle that the host hands over: its own gateway's, or a client's, which
+    /// speaks to all nodes itself.
+    pub(super) fn submit(&mut self, cx: &mut Context<'_, Self>, bundle: Arc<Bundle>) {
+        let client = (bundle.gateway() != cx.id()).then_some(bundle.gateway());
+        self.take_requests(cx, client, bundle);
+    }
+
     /// Keeps requests until they are executed, and passes them to the commander;
     /// `from` is none for those of this node's own gateway.
     pub(super) fn take_requests(

@@ -538,7 +538,7 @@ impl<A: Application> Protocol for Replica<A> {
         self.round(cx.cluster);
         match input {
             Input::Start => self.start(cx),
-            Input::Submit(bundle) => self.take_requests(cx, None, bundle),
+            Input::Submit(bundle) => self.submit(cx, bundle),
             Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
             Input::Expire(Timer::Round) => self.give_up(cx),
             Input::Expire(Timer::CatchUp) => self.catch_up(cx),

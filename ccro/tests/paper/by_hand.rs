@@ -33,10 +33,15 @@ pub(crate) struct Hand {
 
 impl Hand {
     pub(crate) fn new(n: u16) -> Hand {
-        let (signers, keyring) = seeded(1, n);
+        Hand::with_clients(n, 0)
+    }
+
+    /// The same, with clients that have keys.
+    pub(crate) fn with_clients(n: u16, clients: u16) -> Hand {
+        let (signers, keyring) = seeded(1, n + clients);
         let config = pbft::Config::for_cluster(n);
         Hand {
-            cluster: Cluster::new(ClusterId::derive("by hand", 1), "ccro-paper", n),
+            cluster: Cluster::new(ClusterId::derive("by hand", 1), "ccro-paper", n).with_clients(clients),
             signers,
             keyring,
             nodes: (0..n).map(|_| Replica::new(&config, OpaqueLog::default())).collect(),

@@ -2,6 +2,7 @@
 //! that are written out.
 
 mod by_hand;
+mod clients;
 mod effects;
 mod runs;
 mod world;

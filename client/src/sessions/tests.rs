@@ -200,3 +200,22 @@ fn what_the_links_carry_puts_a_reminder_off_by_half_its_wait_at_most() {
     assert_eq!(sessions.next_deadline(), Some(put_off));
     assert_eq!(sessions.overdue(put_off, 0, |_, _| u64::MAX), Some(second));
 }
+
+#[test]
+fn a_session_that_replicas_may_have_forgotten_is_not_used_again() {
+    let mut sessions: Sessions<&'static str> = Sessions::new(ReplicaId(0), NEEDED, 100, REMIND, Limits::NONE);
+    let answer = |sessions: &mut Sessions<&'static str>, request: &Request| {
+        assert_eq!([1, 2].map(|replica| sessions.add(&reply(replica, request, "ok")).len()), [0, 1]);
+    };
+    let first = open(&mut sessions, "a", 0);
+    answer(&mut sessions, &first);
+    for _ in 1..SESSIONS_KEPT {
+        sessions.open_new(Operation::new(b""), None, "more").unwrap();
+    }
+    let again = open(&mut sessions, "b", 0);
+    assert_eq!((again.session.number, again.counter), (100, 2), "the oldest of those kept");
+    answer(&mut sessions, &again);
+    sessions.open_new(Operation::new(b""), None, "one too many").unwrap();
+    let other = open(&mut sessions, "c", 0);
+    assert_eq!((other.session.number, other.counter), (101 + SESSIONS_KEPT as u64, 1));
+}

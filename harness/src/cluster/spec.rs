@@ -87,6 +87,7 @@ impl ClusterSpec {
                 id: ReplicaId(id),
                 secret: *secret,
                 public_keys: public_keys.clone(),
+                client_keys: vec![],
                 addresses: addresses.to_vec(),
                 app: self.app,
                 faulty_tolerated: self.protocol.tolerates(self.nodes),

@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) max_data_bytes: Option<usize>,
     pub(crate) max_clients: Option<usize>,
+    /// Clients with keys.
+    pub(crate) clients: u16,
     pub(crate) read_limit_ms: Option<u64>,
     /// Behaviours by node, at the start.
     pub(crate) faults: Vec<(usize, &'static str)>,
@@ -51,7 +53,7 @@ impl TestCluster {
     pub(crate) async fn start(n: u16, setup: Setup) -> TestCluster {
         let listeners: Vec<_> = (0..n).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let mut cluster = TestCluster {
-            cluster: Cluster::new(ClusterId::derive("test", SEED), "relay", n),
+            cluster: Cluster::new(ClusterId::derive("test", SEED), "relay", n).with_clients(setup.clients),
             addresses: listeners.iter().map(|l| l.local_addr().unwrap()).collect(),
             listeners: listeners.into_iter().map(Some).collect(),
             observations: Rc::default(),
@@ -72,12 +74,14 @@ impl TestCluster {
     }
 
     pub(crate) fn config(&self, id: usize) -> NodeConfig {
-        let pairs = key_pairs(SEED, self.cluster.n);
+        let n = usize::from(self.cluster.n);
+        let pairs = key_pairs(SEED, self.cluster.submitters() as u16);
         NodeConfig {
             cluster: self.cluster.clone(),
             id: ReplicaId(id as u16),
             secret: pairs[id].0,
-            public_keys: pairs.iter().map(|(_, public)| *public).collect(),
+            public_keys: pairs[..n].iter().map(|(_, public)| *public).collect(),
+            client_keys: pairs[n..].iter().map(|(_, public)| *public).collect(),
             addresses: self.addresses.clone(),
             app: self.setup.app,
             faulty_tolerated: self.cluster.f(),
@@ -122,8 +126,9 @@ impl TestCluster {
         self.tasks.push(tokio::task::spawn_local(node));
     }
 
+    /// The signer of a node, or of a client.
     pub(crate) fn signer(&self, id: usize) -> Signer {
-        seeded(SEED, self.cluster.n).0.swap_remove(id)
+        seeded(SEED, self.cluster.submitters() as u16).0.swap_remove(id)
     }
 
     pub(crate) async fn status(&self, id: usize) -> Value {
