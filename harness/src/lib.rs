@@ -6,6 +6,7 @@
 //! | [`commands`] | each command: what was typed joined with what runs it |
 //! | [`cli`] | what the user typed, and the plan that it asks for |
 //! | [`plan`] | what is to be run: cells, faults, outages, protocols |
+//! | [`config`] | the configuration file of a cluster, and its key files |
 //! | [`cluster`] | real nodes: processes and tasks, ports, limits, what can be read off them |
 //! | [`load`] | the load generator |
 //! | [`experiment`] | one cell, all cells, resume, outages |
@@ -24,6 +25,7 @@ pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+pub mod config;
 pub mod costs;
 pub mod experiment;
 pub mod load;

@@ -85,6 +85,14 @@ macro_rules! byte_string {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::NotHex;
+
+            fn from_str(text: &str) -> Result<$name, $crate::ids::NotHex> {
+                $crate::ids::parse_hex(text).map($name)
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 $crate::ids::serialize_bytes(&self.0, serializer)
@@ -141,6 +149,23 @@ impl ClusterId {
     }
 }
 
+/// A text that is not the hexadecimal form of a byte string.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {bytes} bytes of hex: {reason}")]
+pub struct NotHex {
+    text: String,
+    bytes: usize,
+    reason: String,
+}
+
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], NotHex> {
+    let mut bytes = [0; N];
+    match hex::decode_to_slice(text, &mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(NotHex { text: text.to_owned(), bytes: N, reason: error.to_string() }),
+    }
+}
+
 pub(crate) fn serialize_bytes<const N: usize, S: Serializer>(
     bytes: &[u8; N],
     serializer: S,
@@ -162,11 +187,7 @@ pub(crate) fn deserialize_bytes<'de, const N: usize, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<[u8; N], D::Error> {
     if deserializer.is_human_readable() {
-        let text = String::deserialize(deserializer)?;
-        let mut bytes = [0; N];
-        hex::decode_to_slice(&text, &mut bytes)
-            .map_err(|error| D::Error::custom(format!("{text:?} is not {N} bytes of hex: {error}")))?;
-        Ok(bytes)
+        parse_hex(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     } else {
         struct Visitor<const N: usize>;
         impl<'de, const N: usize> serde::de::Visitor<'de> for Visitor<N> {

@@ -4,9 +4,9 @@
 //! verification always agree: replicas that check the same signature in
 //! different company must come to the same answer.
 
-use crate::ids::{ReplicaId, byte_string};
+use crate::ids::{ReplicaId, byte_string, deserialize_bytes, serialize_bytes};
 use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::cell::Cell;
 use std::fmt;
 
@@ -20,11 +20,37 @@ byte_string!(
     PublicKey,
     32
 );
-byte_string!(
-    /// The secret half of a key pair, as a node's configuration carries it.
-    SecretKey,
-    32
-);
+/// The secret half of a key pair. It has no text form: no message, log or error can
+/// print it by accident.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretKey(pub [u8; 32]);
+
+impl SecretKey {
+    /// The public half.
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey(VerificationKey::from(&SigningKey::from(self.0)).into())
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(not shown)")
+    }
+}
+
+impl Serialize for SecretKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_bytes(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The error would quote what it found.
+        let unreadable = |_| D::Error::custom("a secret key is 32 bytes, in hexadecimal for people");
+        deserialize_bytes(deserializer).map(SecretKey).map_err(unreadable)
+    }
+}
 
 /// One replica's signing key. Counts what it signs; the count is a meter for
 /// the host and never part of a protocol's state.
@@ -185,9 +211,8 @@ pub fn key_pairs(seed: u64, n: u16) -> Vec<(SecretKey, PublicKey)> {
             let mut hasher = blake3::Hasher::new_derive_key("replica signing key");
             hasher.update(&seed.to_le_bytes());
             hasher.update(&id.to_le_bytes());
-            let secret = *hasher.finalize().as_bytes();
-            let public = VerificationKey::from(&SigningKey::from(secret));
-            (SecretKey(secret), PublicKey(public.into()))
+            let secret = SecretKey(*hasher.finalize().as_bytes());
+            (secret, secret.public_key())
         })
         .collect()
 }
@@ -250,6 +275,18 @@ mod tests {
         assert!(!keyring.verify_all(impostor.iter()));
         impostor[1].author = ReplicaId(9);
         assert!(!keyring.verify_all(impostor.iter()) && !keyring.verify(&impostor[1]));
+    }
+
+    #[test]
+    fn a_secret_key_is_never_shown() {
+        let (secret, _) = key_pairs(1, 1)[0];
+        let text = serde_json::to_string(&secret).unwrap();
+        assert_eq!(serde_json::from_str::<SecretKey>(&text).unwrap(), secret);
+        let hidden = text.trim_matches('"');
+        let error = serde_json::from_str::<SecretKey>(&format!("\"{}\"", &hidden[..62])).unwrap_err();
+        for shown in [format!("{secret:?}"), error.to_string()] {
+            assert!(!shown.contains(&hidden[..8]), "{shown}");
+        }
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct NodeConfig {
     /// Several nodes share this process, so that its CPU time and memory are not
     /// this node's own and are not reported.
     pub shares_process: bool,
+    /// Whether `/faults` and `/links` may be used.
+    pub fault_injection: bool,
 }
 
 /// Faults of the network, injected on the peer links of one node. What is not

@@ -5,8 +5,10 @@ pub mod check;
 pub mod cluster;
 pub mod compare;
 pub mod floor;
+pub mod init;
 pub mod load;
 pub mod load_overhead;
+pub mod node;
 pub mod out;
 pub mod outage;
 pub mod predict;
@@ -20,7 +22,9 @@ use clap::{Parser, Subcommand};
 pub use check::CheckArgs;
 pub use compare::CompareArgs;
 pub use floor::FloorArgs;
+pub use init::InitArgs;
 pub use load_overhead::OverheadArgs;
+pub use node::NodeArgs;
 pub use outage::{OutageArgs, SoakArgs};
 pub use predict::PredictArgs;
 pub use report::ReportArgs;
@@ -189,9 +193,33 @@ Examples:
 Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected;
 2 unusable input; 130 interrupted.")]
     Check(CheckArgs),
-    /// Run one node; reads its configuration as a line of JSON and ends with its input
+    /// Make the configuration of a cluster, and the keys of its nodes and clients
+    ///
+    /// Writes cluster.toml, node-ID.key and NAME.key into a folder. A key file holds a secret: nobody but the member
+    /// needs it, and it is made so that nobody but its owner can read it. On several hosts, copy cluster.toml to
+    /// all of them, and each node's key to its own.
+    #[command(after_help = "\
+Examples:
+  harness init
+  harness init --nodes 7 --protocol ccro --app bank --clients 3 --dir my-cluster
+  harness init --addresses 10.0.0.1:8080,10.0.0.2:8080,10.0.0.3:8080,10.0.0.4:8080 --link-delay-ms 1")]
+    Init(InitArgs),
+    /// Run one node of a cluster that a configuration describes, until Ctrl-C or SIGTERM
+    ///
+    /// A node that is started again has lost its memory: it notes its first start beside its key (or in --data), and
+    /// later learns from the others before it votes. It can be that only while enough others are up; when all were
+    /// stopped, everything they decided is lost, and --first-start on each begins anew.
+    #[command(after_help = "\
+Examples:
+  harness node --config cluster/cluster.toml --id 3
+  harness node --config cluster.toml --id 0 --allow-remote --listen 0.0.0.0:8080
+  HARNESS_CONFIG=cluster.toml HARNESS_ID=2 RUST_LOG=debug harness node
+
+Exit codes: 0 it was stopped; 2 unusable configuration or key, or a port that is taken; the message names it.")]
+    Node(Box<NodeArgs>),
+    /// Run one node that is described by a line of JSON on the input, and ends with it
     #[command(hide = true)]
-    Node,
+    NodeFromInput,
 }
 
 /// Reads the command line.

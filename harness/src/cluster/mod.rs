@@ -1,6 +1,7 @@
 //! Clusters of real nodes: processes and tasks, ports, limits of the machine, and what
 //! can be read off running nodes. Knows neither load nor experiments.
 
+pub mod configured;
 pub mod http;
 pub mod limits;
 pub mod node;

@@ -2,7 +2,8 @@
 //! its own.
 
 use std::future::Future;
-use std::io::{BufRead, Read, Write, stdin, stdout};
+use std::io::{BufRead, IsTerminal, Read, Write, stderr, stdin, stdout};
+use std::net::SocketAddr;
 
 use adversary::{Adversary, Behaviour};
 use anyhow::{Context, Result};
@@ -69,17 +70,53 @@ pub async fn run_node(
     }
 }
 
-/// Reads the node's configuration, runs it, and exits with the end of the
-/// input, which comes when the parent is gone, however it went.
-pub fn run_process() -> Result<u8> {
+/// Runs the node that this process is for, until `shutdown`.
+pub(super) fn run_process(
+    spec: NodeSpec,
+    listener: std::net::TcpListener,
+    ready: impl FnOnce(),
+    shutdown: impl AsyncFnOnce() -> Result<()>,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let shutdown = shutdown();
+        tokio::pin!(shutdown);
+        let mut failed = Ok(());
+        let stopped = async { failed = shutdown.await };
+        run_node(spec, listener, ready, stopped).await?;
+        failed
+    })
+}
+
+/// Listens on an address.
+pub(super) fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
+    std::net::TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}: address in use? Stop the program that has it, or give another address")
+    })
+}
+
+/// Where a node's log goes, and how much of it without `RUST_LOG`.
+pub(super) fn write_log(usually: &str) {
+    let filter = tracing_subscriber::EnvFilter::builder();
+    let filter = match std::env::var_os(tracing_subscriber::EnvFilter::DEFAULT_ENV) {
+        Some(_) => filter.from_env_lossy(),
+        None => filter.parse_lossy(usually),
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
         .init();
+}
+
+/// Reads the node's configuration from the input, runs it, and exits with the end of
+/// the input, which comes when the parent is gone, however it went.
+pub fn run_from_input() -> Result<u8> {
+    write_log("error");
     let mut line = String::new();
     stdin().lock().read_line(&mut line).context("cannot read the node's configuration")?;
     let spec: NodeSpec = serde_json::from_str(&line)
-        .context("the first line of the input is not a node's configuration; `harness up` starts nodes")?;
+        .context("the first line of the input is not a node's configuration; `harness up` starts nodes so")?;
     std::thread::spawn(|| {
         let mut rest = Vec::new();
         let _ = stdin().lock().read_to_end(&mut rest);
@@ -88,14 +125,11 @@ pub fn run_process() -> Result<u8> {
     if let Some(core) = spec.pin {
         pin_to(core)?;
     }
-    let address = spec.node.addresses[usize::from(spec.node.id.0)];
-    let listener = std::net::TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}: address in use?"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = listen(spec.node.addresses[usize::from(spec.node.id.0)])?;
     let ready = || {
         println!("ready");
         let _ = stdout().flush();
     };
-    LocalSet::new().block_on(&runtime, run_node(spec, listener, ready, std::future::pending()))?;
+    run_process(spec, listener, ready, async || std::future::pending().await)?;
     Ok(0)
 }

@@ -39,7 +39,7 @@ impl NodeProcess {
         })?;
         let mut child = Command::new(executable)
             .arg0("harness")
-            .arg("node")
+            .arg("node-from-input")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log.try_clone()?)

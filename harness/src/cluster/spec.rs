@@ -102,6 +102,7 @@ impl ClusterSpec {
                 remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
                 settle_us: self.options.pbft(self.nodes).resend_after.0,
                 shares_process: self.placement == Placement::Tasks,
+                fault_injection: true,
             },
         };
         (0u16..).zip(&pairs).map(spec_of).collect()

@@ -4,7 +4,9 @@
 pub mod check;
 pub mod compare;
 pub mod floor;
+pub mod init;
 pub mod load_overhead;
+pub mod node;
 pub mod outage;
 pub mod predict;
 pub mod report;
@@ -21,7 +23,7 @@ use tokio::task::LocalSet;
 use crate::base::console;
 use crate::base::exit::{UNUSABLE, code_of};
 use crate::cli::{self, Cli, Command, FixedUp};
-use crate::cluster::node;
+use crate::cluster::node::run_from_input;
 use crate::plan::ProtocolName;
 
 /// The `harness` command.
@@ -31,7 +33,9 @@ pub fn main() -> ExitCode {
         Err(code) => return code,
     };
     finish(match cli.command {
-        Command::Node => node::run_process(),
+        Command::Init(args) => init::run(&args),
+        Command::Node(args) => node::run(&args),
+        Command::NodeFromInput => run_from_input(),
         Command::Check(args) => block_on(check::run(args)),
         Command::Compare(args) => block_on(compare::run(*args)),
         Command::Sweep(args) => block_on(sweep::run(args)),
@@ -49,8 +53,8 @@ pub fn main() -> ExitCode {
 /// A command that is `harness up` with its protocol fixed.
 pub fn main_of(protocol: ProtocolName) -> ExitCode {
     // The nodes are this same program, called again.
-    if std::env::args_os().nth(1).is_some_and(|word| word == "node") {
-        return finish(node::run_process());
+    if std::env::args_os().nth(1).is_some_and(|word| word == "node-from-input") {
+        return finish(run_from_input());
     }
     match read::<FixedUp>() {
         Ok(fixed) => finish(block_on(up::run(protocol, fixed.rest))),

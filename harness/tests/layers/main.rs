@@ -26,13 +26,14 @@ const CRATES: [(&str, &[&str]); 11] = [
 ];
 
 /// Each folder of `harness` and what it may use, from the top to the bottom.
-const FOLDERS: [(&str, &[&str]); 13] = [
+const FOLDERS: [(&str, &[&str]); 14] = [
     (
         "commands",
         &[
             "base",
             "plan",
             "cli",
+            "config",
             "cluster",
             "costs",
             "experiment",
@@ -43,16 +44,17 @@ const FOLDERS: [(&str, &[&str]); 13] = [
             "report",
         ],
     ),
-    ("cli", &["plan"]),
+    ("cli", &["plan", "config"]),
     ("predict", &["base", "plan", "cluster", "costs", "experiment", "simulate", "results", "report"]),
     ("simulate", &["base", "plan", "cluster", "load", "experiment", "results", "report"]),
     ("experiment", &["base", "plan", "cluster", "load", "results", "report"]),
     ("check", &["base"]),
     ("costs", &["base", "plan", "cluster", "load"]),
     ("load", &["plan"]),
-    ("cluster", &["base", "plan", "results"]),
+    ("cluster", &["base", "plan", "config", "results"]),
     ("report", &["base", "results"]),
     ("results", &["base"]),
+    ("config", &["plan"]),
     ("plan", &[]),
     ("base", &[]),
 ];

@@ -79,6 +79,14 @@ pub(super) fn without_body(mut answer: Answer) -> Answer {
     answer
 }
 
+pub(super) fn no_fault_injection() -> Refusal {
+    Refusal(
+        StatusCode::FORBIDDEN,
+        "faults cannot be injected into this node; start it with --allow-fault-injection if that is wanted"
+            .to_owned(),
+    )
+}
+
 pub(super) fn offline() -> Refusal {
     Refusal(
         StatusCode::SERVICE_UNAVAILABLE,

@@ -4,7 +4,9 @@ use super::apps::bank::Direction;
 use super::apps::{bank, kv};
 use super::connections::Permit;
 use super::interface::Interface;
-use super::response::{Answer, Refusal, TOO_MANY_CONNECTIONS, error, options, without_body, wrong_method};
+use super::response::{
+    Answer, Refusal, TOO_MANY_CONNECTIONS, error, no_fault_injection, options, without_body, wrong_method,
+};
 use super::{endpoints, openapi};
 use super::{faults, links, log, metrics, peer, preprepare, state, status};
 use hyper::body::Incoming;
@@ -46,6 +48,7 @@ async fn answer<P: Protocol>(
         ("/peer", &Method::POST) => Box::pin(peer::post(interface, permit, request)).await,
         ("/status", &Method::GET) => Ok(status::get(&interface.node)),
         ("/log", &Method::GET) => log::get(&interface.node, &request),
+        ("/faults" | "/links", _) if !interface.node.config.fault_injection => Err(no_fault_injection()),
         ("/faults", &Method::GET) => Ok(faults::get(&interface.node)),
         ("/faults", &Method::POST) => Box::pin(faults::post(interface, request)).await,
         ("/links", &Method::GET) => Ok(links::get(&interface.node)),

@@ -96,6 +96,7 @@ impl TestCluster {
             remind_after_us: self.setup.timeout_ms.unwrap_or(20_000) * 500,
             settle_us: 100_000,
             shares_process: true,
+            fault_injection: true,
         }
     }
 
