@@ -193,7 +193,6 @@ fn cases() -> Vec<Case> {
         case(TimerNeverDoubled, Pbft, Bias::Hasty, 1),
         case(LoneSuspectRests, Pbft, Bias::Unfair, 26),
         case(SlowCommanderKept, Pbft, Bias::Slow, 15),
-        case(UnfilledBatchesKept, Pbft, Bias::Slow, 254),
         case(UnfairCommanderKept, Ccro, Bias::Slow, 1),
         case(FallbackNeverTriggered, Ccro, Bias::FixedSilence, 0),
         case(NothingSentAgain, Pbft, Bias::Hostile, 4),
