@@ -65,11 +65,13 @@ pub enum Weakening {
     DivergenceNotNoticed,
     /// Nothing that may be lost is sent again.
     NothingSentAgain,
+    /// A node believes whoever opens a link to be the peer that it names.
+    LinkNotAuthenticated,
 }
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 29] = [
+    pub const ALL: [Weakening; 30] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -99,6 +101,7 @@ impl Weakening {
         Weakening::ServerKeepsItsTurn,
         Weakening::DivergenceNotNoticed,
         Weakening::NothingSentAgain,
+        Weakening::LinkNotAuthenticated,
     ];
 }
 

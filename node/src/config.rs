@@ -3,7 +3,7 @@
 use ::apps::AppName;
 use anyhow::{Context as _, bail, ensure};
 use kernel::keys::{PublicKey, SecretKey};
-use kernel::{Claim, Cluster, Keyring, ReplicaId, Signer};
+use kernel::{Claim, Cluster, Digest, Keyring, ReplicaId, Signer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -64,6 +64,9 @@ pub struct NodeConfig {
     /// Several nodes share this process, so that its CPU time and memory are not
     /// this node's own and are not reported.
     pub shares_process: bool,
+    /// The digest of all that the members of the cluster must be told alike. A link to or
+    /// from a node with another is refused.
+    pub configuration: Digest,
     /// Whether `/faults` and `/links` may be used.
     pub fault_injection: bool,
 }

@@ -232,7 +232,7 @@ impl Outgoing {
                 let link = Rc::new(Link::new(Rc::default()));
                 let request = Request::post(PATH).header(HOST, to.to_string()).body(());
                 let head = request.expect("an address makes a valid header").into_parts().0;
-                let target = LinkTarget { address: to, head };
+                let target = LinkTarget { address: to, head, handshake: None };
                 tokio::task::spawn_local(Rc::clone(&link).run(target));
                 Outgoing::Streaming(link)
             }

@@ -63,7 +63,7 @@ pub async fn run_observed<P: Protocol + 'static>(
 fn start_links<P: Protocol>(node: &Node<P>, tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
     for (id, link) in (0..).map(ReplicaId).zip(&node.links) {
         if let Some(link) = link {
-            let target = http::link_target(&node.config, id).context("cannot describe a peer link")?;
+            let target = http::link_target(node, id).context("cannot describe a peer link")?;
             tasks.spawn_local(Rc::clone(link).run(target));
         }
     }

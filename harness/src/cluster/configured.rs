@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use kernel::keys::SecretKey;
+use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Cluster as Identity, ClusterId, ReplicaId};
 use node::{Encoding, LinkConditions, NodeConfig};
 
 use super::limits;
 use super::node::{Memory, NodeSpec, listen, run_process, write_log};
+use super::spec::configuration;
 use crate::base::console::say;
 use crate::base::stop::Stop;
 use crate::config::ClusterConfig;
@@ -116,6 +117,9 @@ impl Member {
         let (n, name) = (self.cluster.n(), protocol.to_string());
         let descriptors = limits::descriptor_limit();
         let connections = limits::max_clients(Placement::Processes, n, descriptors);
+        let cluster = Identity::new(*id, &name, n).with_clients(clients.len() as u16);
+        let public_keys: Vec<PublicKey> = nodes.iter().map(|node| node.public_key).collect();
+        let client_keys: Vec<PublicKey> = clients.iter().map(|client| client.public_key).collect();
         NodeSpec {
             protocol: *protocol,
             options: options.clone(),
@@ -123,11 +127,12 @@ impl Member {
             behaviours: Vec::new(),
             pin: None,
             node: NodeConfig {
-                cluster: Identity::new(*id, &name, n).with_clients(clients.len() as u16),
+                configuration: configuration(&cluster, *app, options, [&public_keys, &client_keys]),
+                cluster,
                 id: ReplicaId(self.id),
                 secret: self.secret,
-                public_keys: nodes.iter().map(|node| node.public_key).collect(),
-                client_keys: clients.iter().map(|client| client.public_key).collect(),
+                public_keys,
+                client_keys,
                 addresses: nodes.iter().map(|node| node.address).collect(),
                 app: *app,
                 faulty_tolerated: protocol.tolerates(n),

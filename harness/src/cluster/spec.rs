@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use apps::AppName;
-use kernel::{Cluster as Identity, ClusterId, ReplicaId};
+use kernel::keys::PublicKey;
+use kernel::{Cluster as Identity, ClusterId, Digest, ReplicaId};
 use node::{Encoding, LinkConditions, NodeConfig};
 
 use super::limits;
@@ -102,11 +103,24 @@ impl ClusterSpec {
                 remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
                 settle_us: self.options.pbft(self.nodes).resend_after.0,
                 shares_process: self.placement == Placement::Tasks,
+                configuration: configuration(&cluster, self.app, &self.options, [&public_keys, &[]]),
                 fault_injection: true,
             },
         };
         (0u16..).zip(&pairs).map(spec_of).collect()
     }
+}
+
+/// The digest of what all nodes must be told alike: addresses may differ, as a node can
+/// be reached by several. `keys` are those of the nodes and those of the clients.
+pub(super) fn configuration(
+    cluster: &Identity,
+    app: AppName,
+    options: &Options,
+    keys: [&[PublicKey]; 2],
+) -> Digest {
+    let text = serde_json::to_vec(&(cluster, app, options, keys));
+    Digest::of(&text.expect("a configuration is plain data"))
 }
 
 /// Ids of the nodes that talk to others from the start.

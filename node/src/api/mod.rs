@@ -129,7 +129,7 @@ pub struct Faults {
     pub faults: Vec<Behaviour>,
 }
 
-/// `POST /peer`, once the peer has ended its link in order.
+/// `POST /peer`, once the peer has ended its link in order, and `POST /peer/hello`.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct LinkEnded {}
 

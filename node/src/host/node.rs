@@ -8,6 +8,7 @@ use super::slot_log::{LogReport, SLOTS_KEPT, SlotLog};
 use crate::carried::{Carried, extension_ns};
 use crate::clock::now_ns;
 use crate::config::{LinkConditions, NodeConfig};
+use crate::links::handshake::LinkIdentity;
 use crate::links::outgoing::Link;
 use crate::process::{process_cpu_us, process_memory_bytes};
 use crate::tally::Tally;
@@ -26,6 +27,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) struct Node<P: Protocol> {
     pub(crate) config: NodeConfig,
     pub(crate) signer: Signer,
+    pub(crate) link_identity: Rc<LinkIdentity>,
     /// By id; none to itself.
     pub(crate) links: Vec<Option<Rc<Link>>>,
     /// Written by both halves of the links.
@@ -78,7 +80,10 @@ impl<P: Protocol> Node<P> {
             config.remind_after_us.saturating_mul(1000),
             first_session_now(),
         );
+        let own = (config.id, &config.secret);
+        let link_identity = LinkIdentity::new(config.cluster.id, config.configuration, own, keyring.clone());
         Node {
+            link_identity: Rc::new(link_identity),
             signer: Signer::new(config.id, &config.secret),
             links,
             carried,
@@ -252,6 +257,10 @@ impl<P: Protocol> Node<P> {
         report.votes_corrupt = votes.corrupt;
         report.signatures_made = self.signer.signatures_made();
         report.signatures_checked = self.engine.admission.borrow().signatures_checked();
+        let unknown: u64 = self.links.iter().flatten().map(|link| link.not_authenticated()).sum();
+        if unknown > 0 {
+            report.rejected.insert("peer not authenticated".to_owned(), unknown);
+        }
         report.dropped_messages += self.links.iter().flatten().map(|link| link.dropped()).sum::<u64>();
         if !self.config.shares_process {
             report.cpu_us = process_cpu_us();

@@ -4,10 +4,10 @@
 //! Peers and clients come to the same port. Clients may have so many
 //! connections; beyond, a few spare ones are taken all the same, for a moment and
 //! for peers only, so that clients cannot keep a peer's link from coming back.
-//! Who a peer is its link only claims: somebody who claims it falsely can take
-//! the links' places, but not those of links that are up.
+//! A link takes its place once its opener has shown who it is.
 
 use crate::api::ErrorAnswer;
+use crate::links::handshake::Transcript;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::rt::ReadBufCursor;
@@ -41,6 +41,8 @@ pub(crate) struct Connections {
 pub(crate) struct Permit {
     of: Rc<Connections>,
     is_spare: bool,
+    /// What a peer that opens a link here has to sign; counts once.
+    pub(crate) greeted: Cell<Option<Transcript>>,
 }
 
 /// A connection while it is a peer link.
@@ -62,7 +64,7 @@ impl Connections {
             return None;
         }
         self.clients.set(clients + 1);
-        Some(Permit { of: Rc::clone(self), is_spare: clients >= self.clients_max })
+        Some(Permit { of: Rc::clone(self), is_spare: clients >= self.clients_max, greeted: Cell::default() })
     }
 }
 

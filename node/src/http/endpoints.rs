@@ -148,10 +148,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 
 /// Where the peers' links end: not for clients, and not described.
 pub(super) const PEER: &str = "/peer";
+/// Where a peer shows who it is first.
+pub(super) const PEER_HELLO: &str = "/peer/hello";
 
 /// The methods that a path takes; none if there is no such path.
 pub(super) fn methods(path: &str) -> Option<String> {
-    if path == PEER {
+    if [PEER, PEER_HELLO].contains(&path) {
         return Some("POST, OPTIONS".into());
     }
     let of_path = ENDPOINTS.iter().filter(|endpoint| endpoint.path == path);

@@ -1,37 +1,124 @@
 //! `/peer`: the peer links, by which nodes send each other frames.
 
 use super::connections::Permit;
+use super::endpoints::{PEER, PEER_HELLO};
 use super::interface::Interface;
 use super::response::{Answer, Refusal, json};
 use super::unfinished::Unfinished;
 use crate::api::LinkEnded;
 use crate::carried::SMALL_BYTES;
-use crate::config::{Encoding, NodeConfig};
+use crate::config::Encoding;
 use crate::host::inbox::Incoming as IncomingFrame;
 use crate::host::node::Node;
 use crate::links::frame::{FrameError, FrameReader, decode};
-use crate::links::outgoing::LinkTarget;
+use crate::links::handshake::{End, Transcript};
+use crate::links::outgoing::{Handshake, LinkTarget, NONCE_HEADER, SIGNATURE_HEADER};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Request, StatusCode, Version};
-use kernel::{Protocol, ReplicaId};
+use kernel::{Digest, Protocol, ReplicaId, Weakening, weakened};
+use std::rc::Rc;
 
 /// Header of a peer's request: the cluster it belongs to, in hexadecimal.
 const CLUSTER_HEADER: &str = "x-cluster";
 /// Header of a peer's request: the peer's id.
 pub(super) const FROM_HEADER: &str = "x-from";
 
+/// Header of a peer's first request: the digest of its configuration, in hexadecimal.
+const CONFIGURATION_HEADER: &str = "x-configuration";
+
 /// How this node opens its link to a peer.
-pub(crate) fn link_target(config: &NodeConfig, peer: ReplicaId) -> Result<LinkTarget, hyper::http::Error> {
+pub(crate) fn link_target<P: Protocol>(
+    node: &Node<P>,
+    peer: ReplicaId,
+) -> Result<LinkTarget, hyper::http::Error> {
+    let config = &node.config;
     let address = config.addresses[usize::from(peer.0)];
-    let request = Request::post("/peer")
-        .header(HOST, address.to_string())
-        .header(CONTENT_TYPE, config.encoding.content_type())
-        .header(CLUSTER_HEADER, config.cluster.id.to_string())
-        .header(FROM_HEADER, config.id.0)
-        .body(())?;
-    Ok(LinkTarget { address, head: request.into_parts().0 })
+    let request = |path| {
+        Request::post(path)
+            .header(HOST, address.to_string())
+            .header(CONTENT_TYPE, config.encoding.content_type())
+            .header(CLUSTER_HEADER, config.cluster.id.to_string())
+            .header(FROM_HEADER, config.id.0)
+    };
+    let hello = request(PEER_HELLO).header(CONFIGURATION_HEADER, config.configuration.to_string()).body(())?;
+    let handshake = Handshake { identity: Rc::clone(&node.link_identity), peer, hello: hello.into_parts().0 };
+    let head = request(PEER).body(())?.into_parts().0;
+    Ok(LinkTarget { address, head, handshake: Some(handshake) })
+}
+
+/// The first request of a peer on a connection: it is answered with a nonce, and a
+/// signature that shows who this node is.
+pub(super) fn hello<P: Protocol>(
+    interface: &Interface<P>,
+    permit: &Permit,
+    request: &Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let node = &*interface.node;
+    check_version(request.version())?;
+    let refused = |(name, error): (&'static str, String)| {
+        node.count_unreadable(name);
+        Refusal::bad(error)
+    };
+    let headers = request.headers();
+    let (opener, _) = identify(node, headers).map_err(refused)?;
+    if text(headers, CONFIGURATION_HEADER) != node.config.configuration.to_string() {
+        node.count_unreadable("other configuration");
+        let error =
+            "this node was given another configuration; give all nodes the same file and flags".to_owned();
+        return Err(Refusal(StatusCode::FORBIDDEN, error));
+    }
+    let Ok(Digest(opener_nonce)) = text(headers, NONCE_HEADER).parse() else {
+        return Err(refused(("no nonce", format!("header {NONCE_HEADER} must be 32 bytes in hexadecimal"))));
+    };
+    let transcript =
+        Transcript { opener, acceptor: node.config.id, opener_nonce, acceptor_nonce: rand::random() };
+    permit.greeted.set(Some(transcript));
+    let signature = node.link_identity.sign(End::Acceptor, &transcript);
+    let mut answer = json(StatusCode::OK, &LinkEnded {});
+    for (name, value) in [
+        (NONCE_HEADER, Digest(transcript.acceptor_nonce).to_string()),
+        (SIGNATURE_HEADER, signature.to_string()),
+    ] {
+        let value = HeaderValue::from_str(&value).expect("hexadecimal digits are plain text");
+        answer.headers_mut().insert(name, value);
+    }
+    Ok(answer)
+}
+
+/// A link is a connection of its own, and is counted as one.
+fn check_version(version: Version) -> Result<(), Refusal> {
+    if version != Version::HTTP_2 {
+        return Ok(());
+    }
+    let error = "peer links speak HTTP/1.1, one on each connection".to_owned();
+    Err(Refusal(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error))
+}
+
+/// Refuses a link whose opener did not show, on this very connection, that it is `from`.
+/// What it showed counts once.
+fn authenticate<P: Protocol>(
+    node: &Node<P>,
+    permit: &Permit,
+    from: ReplicaId,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    let shown = text(headers, SIGNATURE_HEADER).parse();
+    let is_authentic = match (permit.greeted.take(), shown) {
+        (Some(transcript), Ok(shown)) if transcript.opener == from => {
+            node.link_identity.is_authentic(End::Opener, &transcript, shown)
+        }
+        _ => false,
+    };
+    if is_authentic || weakened(Weakening::LinkNotAuthenticated) {
+        return Ok(());
+    }
+    node.count_unreadable("link not authenticated");
+    let error = format!(
+        "header {SIGNATURE_HEADER} must show that this connection's opener is node {from}; POST {PEER_HELLO} first"
+    );
+    Err(Refusal(StatusCode::FORBIDDEN, error))
 }
 
 /// A peer link: a stream of frames that ends when either side has had enough.
@@ -41,16 +128,13 @@ pub(super) async fn post<P: Protocol>(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let node = &*interface.node;
-    // A link is a connection of its own, and is counted as one.
-    if request.version() == Version::HTTP_2 {
-        let error = "peer links speak HTTP/1.1, one on each connection".to_owned();
-        return Err(Refusal(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error));
-    }
+    check_version(request.version())?;
     let refused = |(name, error): (&'static str, String)| {
         node.count_unreadable(name);
         Refusal::bad(error)
     };
     let (from, encoding) = identify(node, request.headers()).map_err(refused)?;
+    authenticate(node, permit, from, request.headers())?;
     let Some(_link) = permit.as_link() else {
         let error = "this node has more peer links than peers already; close some".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
@@ -115,19 +199,22 @@ fn read_frames<P: Protocol>(
     Ok(())
 }
 
-/// Reads who is at the other end of a peer link.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Reads who says to be at the other end of a peer link.
 fn identify<P: Protocol>(
     node: &Node<P>,
     headers: &HeaderMap,
 ) -> Result<(ReplicaId, Encoding), (&'static str, String)> {
     let cluster = &node.config.cluster;
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if text(CLUSTER_HEADER) != cluster.id.to_string() {
+    if text(headers, CLUSTER_HEADER) != cluster.id.to_string() {
         // Which one that is, a client that is no peer need not know.
         let error = format!("header {CLUSTER_HEADER} must name the cluster that this node belongs to");
         return Err(("other cluster", error));
     }
-    let from = text(FROM_HEADER).parse().map(ReplicaId).ok();
+    let from = text(headers, FROM_HEADER).parse().map(ReplicaId).ok();
     let from = from.filter(|from| cluster.contains(*from) && *from != node.config.id);
     let Some(from) = from else {
         let error = format!(
@@ -136,7 +223,7 @@ fn identify<P: Protocol>(
         );
         return Err(("no member", error));
     };
-    let Some(encoding) = Encoding::of_content_type(text(CONTENT_TYPE.as_str())) else {
+    let Some(encoding) = Encoding::of_content_type(text(headers, CONTENT_TYPE.as_str())) else {
         let error = format!(
             "content type must be {} or {}",
             Encoding::Binary.content_type(),

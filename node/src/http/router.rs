@@ -3,6 +3,7 @@
 use super::apps::bank::Direction;
 use super::apps::{bank, kv};
 use super::connections::Permit;
+use super::endpoints::{PEER, PEER_HELLO};
 use super::interface::Interface;
 use super::response::{
     Answer, Refusal, TOO_MANY_CONNECTIONS, error, no_fault_injection, options, without_body, wrong_method,
@@ -35,7 +36,7 @@ async fn answer<P: Protocol>(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let path = request.uri().path();
-    if permit.is_spare() && path != "/peer" {
+    if permit.is_spare() && ![PEER, PEER_HELLO].contains(&path) {
         let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_CONNECTIONS);
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         return Ok(answer);
@@ -45,6 +46,7 @@ async fn answer<P: Protocol>(
     // On the heap is what would make the future of every request large.
     match (path, &method) {
         ("/preprepare", &Method::POST) => preprepare::post(interface, request).await,
+        ("/peer/hello", &Method::POST) => peer::hello(interface, permit, &request),
         ("/peer", &Method::POST) => Box::pin(peer::post(interface, permit, request)).await,
         ("/status", &Method::GET) => Ok(status::get(&interface.node)),
         ("/log", &Method::GET) => log::get(&interface.node, &request),

@@ -1,4 +1,5 @@
 //! Peer links: what travels on them, and their outgoing half.
 
 pub(crate) mod frame;
+pub(crate) mod handshake;
 pub(crate) mod outgoing;

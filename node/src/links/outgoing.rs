@@ -5,14 +5,19 @@
 //! time the connection can write: under load, many frames share one system call
 //! and one wake-up of the receiver.
 
+use super::handshake::{End, LinkIdentity, Nonce, Transcript};
 use crate::carried::{Carried, SMALL_BYTES};
+use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
-use hyper::Request;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use std::cell::RefCell;
+use kernel::{Digest, ReplicaId, Signature};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -37,11 +42,30 @@ const LAST_RETRY: Duration = Duration::from_millis(500);
 /// A connection that lasted this long was a good one.
 const GOOD_CONNECTION: Duration = Duration::from_secs(1);
 
+/// How long the other end of a new connection may take to show who it is.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Header of a handshake: the nonce of the end that sends it, in hexadecimal.
+pub(crate) const NONCE_HEADER: &str = "x-nonce";
+/// Header of a handshake: the signature of the end that sends it, in hexadecimal.
+pub(crate) const SIGNATURE_HEADER: &str = "x-signature";
+
 /// Whom a link goes to, and the head of the request that opens it.
 #[derive(Clone, Debug)]
 pub(crate) struct LinkTarget {
     pub(crate) address: SocketAddr,
     pub(crate) head: Parts,
+    /// None where it does not matter who is at the other end.
+    pub(crate) handshake: Option<Handshake>,
+}
+
+/// How a link's ends show each other who they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Handshake {
+    pub(crate) identity: Rc<LinkIdentity>,
+    pub(crate) peer: ReplicaId,
+    /// The head of the request that asks for the peer's nonce, without this end's.
+    pub(crate) hello: Parts,
 }
 
 /// What is sent to one peer.
@@ -50,6 +74,8 @@ pub(crate) struct Link {
     queue: RefCell<Queue>,
     peer_is_up: Notify,
     carried: Rc<Carried>,
+    /// Connections to somebody who was not shown to be the peer.
+    not_authenticated: Cell<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +92,12 @@ struct Queue {
 impl Link {
     /// A link that is not connected yet, and adds what it carries to `carried`.
     pub(crate) fn new(carried: Rc<Carried>) -> Link {
-        Link { queue: RefCell::default(), peer_is_up: Notify::new(), carried }
+        Link {
+            queue: RefCell::default(),
+            peer_is_up: Notify::new(),
+            carried,
+            not_authenticated: Cell::new(0),
+        }
     }
 
     /// Bytes of large frames that a connected peer has not taken yet.
@@ -111,6 +142,11 @@ impl Link {
         }
     }
 
+    /// Connections that ended because their other end was not shown to be the peer.
+    pub(crate) fn not_authenticated(&self) -> u64 {
+        self.not_authenticated.get()
+    }
+
     /// Messages dropped so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.queue.borrow().dropped
@@ -130,13 +166,13 @@ impl Link {
     /// Keeps a connection to the peer for ever.
     pub(crate) async fn run(self: Rc<Link>, target: LinkTarget) {
         let mut retry = FIRST_RETRY;
+        let mut told = String::new();
         loop {
             let began = Instant::now();
             let ended = self.stream_once(&target).await;
+            let was_up = self.is_connected();
             self.set_connected(false);
-            if let Err(error) = ended {
-                tracing::debug!(peer = %target.address, %error, "peer link ended");
-            }
+            told = self.tell_end(&target, ended, was_up, told);
             if began.elapsed() >= GOOD_CONNECTION {
                 retry = FIRST_RETRY;
             }
@@ -153,20 +189,80 @@ impl Link {
         let stream = TcpStream::connect(target.address).await?;
         stream.set_nodelay(true)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let body = LinkBody { link: Rc::clone(self) };
-        let request = Request::from_parts(target.head.clone(), body);
-        self.set_connected(true);
-        let answer = sender.send_request(request);
+        let streaming = async {
+            let mut head = target.head.clone();
+            if let Some(handshake) = &target.handshake {
+                let greeted = tokio::time::timeout(HANDSHAKE_LIMIT, self.greet(&mut sender, handshake));
+                let signature = greeted.await.context("the peer did not show in time who it is")??;
+                head.headers.insert(SIGNATURE_HEADER, HeaderValue::from_str(&signature.to_string())?);
+                tracing::info!(peer = %handshake.peer, address = %target.address, "peer link is up");
+            }
+            self.set_connected(true);
+            let body = LinkBody { link: Some(Rc::clone(self)) };
+            let answer = sender.send_request(Request::from_parts(head, body)).await?;
+            Err(refusal("the peer ended the link", answer).await)
+        };
         // The peer answers only when it wants no more; whatever ends first ends
         // the link.
         tokio::select! {
             ended = connection => Ok(ended?),
-            answered = answer => {
-                let status = answered.map(|response: hyper::Response<Incoming>| response.status())?;
-                anyhow::bail!("the peer ended the link with status {status}")
-            }
+            refused = streaming => refused,
         }
     }
+
+    /// Lets the peer show who it is, and returns what shows it who this node is.
+    async fn greet(
+        &self,
+        sender: &mut SendRequest<LinkBody>,
+        handshake: &Handshake,
+    ) -> anyhow::Result<Signature> {
+        let Handshake { identity, peer, hello } = handshake;
+        let opener_nonce: Nonce = rand::random();
+        let mut head = hello.clone();
+        head.headers.insert(NONCE_HEADER, HeaderValue::from_str(&Digest(opener_nonce).to_string())?);
+        let answer = sender.send_request(Request::from_parts(head, LinkBody { link: None })).await?;
+        if !answer.status().is_success() {
+            return Err(refusal("the peer refuses this node", answer).await);
+        }
+        let header =
+            |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let acceptor_nonce = header(NONCE_HEADER).parse::<Digest>();
+        let shown = header(SIGNATURE_HEADER).parse::<Signature>();
+        if let (Ok(Digest(acceptor_nonce)), Ok(shown)) = (acceptor_nonce, shown) {
+            let transcript =
+                Transcript { opener: identity.own(), acceptor: *peer, opener_nonce, acceptor_nonce };
+            if identity.is_authentic(End::Acceptor, &transcript, shown) {
+                // Whatever else the answer holds must be read before the next request.
+                let _ = answer.into_body().collect().await;
+                sender.ready().await?;
+                return Ok(identity.sign(End::Opener, &transcript));
+            }
+        }
+        self.not_authenticated.set(self.not_authenticated.get() + 1);
+        anyhow::bail!("who answers there is not the peer: its signature does not hold")
+    }
+
+    /// Says why a link is not up, once for each reason, and returns what was said.
+    fn tell_end(&self, target: &LinkTarget, ended: anyhow::Result<()>, was_up: bool, told: String) -> String {
+        let Some(Handshake { peer, .. }) = &target.handshake else { return told };
+        let why =
+            ended.map_or_else(|error| format!("{error:#}"), |()| "the connection was closed".to_owned());
+        if was_up {
+            tracing::info!(%peer, address = %target.address, why, "peer link is down");
+        } else if why != told {
+            tracing::info!(%peer, address = %target.address, why, "peer link is not up; it is tried again and again");
+        }
+        why
+    }
+}
+
+/// What an answer that ends a link says.
+async fn refusal(what: &str, answer: Response<Incoming>) -> anyhow::Error {
+    const MOST_BYTES: usize = 4 << 10;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await;
+    let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
+    anyhow::anyhow!("{what} with status {status}: {text}")
 }
 
 impl Queue {
@@ -216,9 +312,9 @@ impl Queue {
     }
 }
 
-/// The endless body of a link's request.
+/// The endless body of a link's request; empty where there is no link yet.
 struct LinkBody {
-    link: Rc<Link>,
+    link: Option<Rc<Link>>,
 }
 
 impl Body for LinkBody {
@@ -229,8 +325,9 @@ impl Body for LinkBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
-        let mut queue = self.link.queue.borrow_mut();
-        match queue.next_chunk(&self.link.carried) {
+        let Some(link) = &self.link else { return Poll::Ready(None) };
+        let mut queue = link.queue.borrow_mut();
+        match queue.next_chunk(&link.carried) {
             Some(chunk) => Poll::Ready(Some(Ok(BodyFrame::data(chunk)))),
             None => {
                 queue.writer = Some(cx.waker().clone());
@@ -239,8 +336,12 @@ impl Body for LinkBody {
         }
     }
 
+    fn is_end_stream(&self) -> bool {
+        self.link.is_none()
+    }
+
     fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
+        if self.link.is_none() { SizeHint::with_exact(0) } else { SizeHint::default() }
     }
 }
 

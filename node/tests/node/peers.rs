@@ -1,23 +1,200 @@
 //! What peers can and cannot do to a node.
 
-use crate::support::http::{Answer, ask, post, send};
+use crate::support::http::{Answer, ask, post, read_answer, send};
 use crate::support::relay::{Message, vote};
-use crate::support::{Setup, TestCluster, run};
+use crate::support::{SEED, Setup, TestCluster, configuration, run};
 use kernel::{
-    Bundle, Digest, Operation, Output, ReplicaId, Reply, ReplyBundle, Request, Seq, SessionId, Signature,
-    View,
+    Bundle, Claim, Digest, Operation, Output, ReplicaId, Reply, ReplyBundle, Request, Seq, SessionId,
+    Signature, View, Weakening,
 };
 use node::{Encoding, Frame, MAX_FRAME_BYTES, Tally, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const BINARY: &str = "content-type: application/octet-stream\r\n";
 
+/// What node 1 sends on a link to node 0.
 async fn stream(cluster: &TestCluster, headers: &str, body: &[u8]) -> Answer {
-    let headers = format!("x-cluster: {}\r\n{headers}", cluster.cluster.id);
-    send(cluster.addresses[0], "POST /peer", &headers, body).await
+    let mut opening = Opening::greet(cluster, 1).await;
+    let signature = opening.signature(cluster, 1);
+    opening.stream(cluster, &format!("x-signature: {signature}\r\n{headers}"), body).await
+}
+
+const NONCE: [u8; 32] = [7; 32];
+
+/// A connection to node 0 on which somebody has said to be a node.
+struct Opening {
+    connection: TcpStream,
+    from: u16,
+    answer: Answer,
+}
+
+impl Opening {
+    async fn greet(cluster: &TestCluster, from: u16) -> Opening {
+        Opening::greet_with(cluster, from, configuration()).await
+    }
+
+    async fn greet_with(cluster: &TestCluster, from: u16, configuration: Digest) -> Opening {
+        let node = cluster.addresses[0];
+        let mut connection = TcpStream::connect(node).await.unwrap();
+        let head = format!(
+            "POST /peer/hello HTTP/1.1\r\nhost: {node}\r\nx-cluster: {}\r\nx-from: {from}\r\n{BINARY}\
+             x-configuration: {configuration}\r\nx-nonce: {}\r\ncontent-length: 0\r\n\r\n",
+            cluster.cluster.id,
+            Digest(NONCE)
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut connection).await;
+        Opening { connection, from, answer }
+    }
+
+    fn acceptor_nonce(&self) -> [u8; 32] {
+        self.answer.header("x-nonce").parse::<Digest>().unwrap().0
+    }
+
+    /// What both ends sign.
+    fn statement(&self, cluster: &TestCluster, domain: &str) -> Vec<u8> {
+        let configuration = configuration();
+        [
+            domain.as_bytes(),
+            &cluster.cluster.id.0,
+            &configuration.0,
+            &self.from.to_le_bytes(),
+            &0u16.to_le_bytes(),
+            &NONCE,
+            &self.acceptor_nonce(),
+        ]
+        .concat()
+    }
+
+    /// The opener's signature with the key of some node.
+    fn signature(&self, cluster: &TestCluster, signer: usize) -> Signature {
+        cluster.signer(signer).sign(&self.statement(cluster, "link-opener/1"))
+    }
+
+    /// Opens the stream, and reads the answer.
+    async fn stream(&mut self, cluster: &TestCluster, headers: &str, body: &[u8]) -> Answer {
+        let head = format!(
+            "POST /peer HTTP/1.1\r\nhost: {}\r\nx-cluster: {}\r\n{headers}content-length: {}\r\n\r\n",
+            cluster.addresses[0],
+            cluster.cluster.id,
+            body.len()
+        );
+        // The node may answer before it has read everything.
+        let _ = self.connection.write_all(&[head.as_bytes(), body].concat()).await;
+        read_answer(&mut self.connection).await
+    }
+}
+
+#[test]
+fn both_ends_of_a_link_show_who_they_are() {
+    run(async {
+        let cluster = TestCluster::start(4, Setup::default()).await;
+        let opening = Opening::greet(&cluster, 1).await;
+        assert_eq!(opening.answer.status, 200, "{}", opening.answer.body);
+        let keyring = kernel::keys::seeded(SEED, 4).1;
+        let claim = |domain: &str| Claim {
+            author: ReplicaId(0),
+            bytes: opening.statement(&cluster, domain),
+            signature: opening.answer.header("x-signature").parse().unwrap(),
+        };
+        assert!(keyring.verify(&claim("link-acceptor/1")) && !keyring.verify(&claim("link-opener/1")));
+        let other = Opening::greet(&cluster, 1).await;
+        assert_ne!(opening.acceptor_nonce(), other.acceptor_nonce(), "a nonce is used once");
+    });
+}
+
+#[test]
+fn whoever_does_not_show_that_it_is_the_peer_gets_no_frame_in() {
+    run(strangers_are_refused());
+}
+
+async fn strangers_are_refused() {
+    let cluster = TestCluster::start(4, Setup::default()).await;
+    let node = cluster.addresses[0];
+    let body = frame(&vote(&cluster.cluster, &cluster.signer(1), Seq(1), Digest::of(b"x")));
+    let named = format!("x-from: 1\r\n{BINARY}");
+    let with = |signature: &str| format!("x-signature: {signature}\r\n{named}");
+    let cluster = &cluster;
+    let refused = async |opening: &mut Opening, headers: String, what: &str| {
+        let answer = opening.stream(cluster, &headers, &body).await;
+        assert_eq!(answer.status, 403, "{what}: {}", answer.body);
+        assert!(answer.body.contains("/peer/hello"), "{what}: {}", answer.body);
+    };
+
+    // A stranger that only says who it is.
+    let headers = format!("x-cluster: {}\r\n{named}", cluster.cluster.id);
+    let answer = send(node, "POST /peer", &headers, &body).await;
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    refused(&mut Opening::greet(cluster, 1).await, named.clone(), "no signature").await;
+    let mut opening = Opening::greet(cluster, 1).await;
+    let acceptors = opening.answer.header("x-signature").to_owned();
+    refused(&mut opening, with(&acceptors), "the acceptor's own signature").await;
+    let mut opening = Opening::greet(cluster, 1).await;
+    let signature = opening.signature(cluster, 2).to_string();
+    refused(&mut opening, with(&signature), "another node's key").await;
+    let mut opening = Opening::greet(cluster, 2).await;
+    let signature = opening.signature(cluster, 2).to_string();
+    refused(&mut opening, with(&signature), "another node's name").await;
+
+    // A handshake counts once, and on its own connection.
+    let mut recorded = Opening::greet(cluster, 1).await;
+    let signature = recorded.signature(cluster, 1).to_string();
+    refused(&mut Opening::greet(cluster, 1).await, with(&signature), "replayed elsewhere").await;
+    assert_eq!(recorded.stream(cluster, &with(&signature), &[]).await.status, 200);
+    refused(&mut recorded, with(&signature), "replayed").await;
+
+    let other = Opening::greet_with(cluster, 1, Digest::of(b"another")).await;
+    assert!(other.answer.status == 403 && other.answer.body.contains("another configuration"));
+    let status = cluster.status(0).await;
+    assert_eq!(
+        status["counters"]["rejected"],
+        json!({ "link not authenticated": 7, "other configuration": 1 })
+    );
+    assert_eq!(status["counters"]["messages_in"], json!({}), "no frame came in");
+    cluster.assert_unharmed();
+}
+
+#[test]
+fn these_checks_miss_the_rules_they_are_for() {
+    kernel::weakening::assert_missed(&[(Weakening::LinkNotAuthenticated, || {
+        run(strangers_are_refused());
+    })]);
+}
+
+#[test]
+fn who_only_listens_at_a_peer_s_address_gets_nothing() {
+    run(async {
+        let setup = Setup { late: vec![3], ..Setup::default() };
+        let cluster = TestCluster::start(4, setup).await;
+        let listener = tokio::net::TcpListener::bind(cluster.addresses[3]).await.unwrap();
+        let impostor = async {
+            let mut seen = Vec::new();
+            for _ in 0..6 {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut bytes = vec![0; 4096];
+                let read = connection.read(&mut bytes).await.unwrap();
+                seen.extend_from_slice(&bytes[..read]);
+                let signature = Signature([5; 64]);
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nx-nonce: {}\r\nx-signature: {signature}\r\ncontent-length: 0\r\n\r\n",
+                    Digest(NONCE)
+                );
+                connection.write_all(answer.as_bytes()).await.unwrap();
+                // Whatever else it is told, until the node hangs up.
+                let _ = connection.read_to_end(&mut seen).await;
+            }
+            String::from_utf8_lossy(&seen).into_owned()
+        };
+        let (seen, answer) = tokio::join!(impostor, ask(cluster.addresses[0], "a"));
+        assert_eq!(answer.status, 200);
+        assert!(seen.contains("POST /peer/hello") && !seen.contains("POST /peer HTTP"), "{seen}");
+        let status = cluster.until(0, |s| s["counters"]["rejected"]["peer not authenticated"] != Value::Null);
+        assert_eq!(status.await["peers_reachable"], 2);
+        cluster.assert_unharmed();
+    });
 }
 
 fn frame(message: &Message) -> Vec<u8> {
@@ -37,7 +214,8 @@ fn who_is_no_member_is_refused() {
             assert!(!answer.body.contains(&cluster.cluster.id.to_string()), "{}", answer.body);
         }
         for from in ["x-from: 4\r\n", "x-from: 0\r\n", "x-from: me\r\n", "x-from: 70000\r\n", ""] {
-            let answer = stream(&cluster, &format!("{from}{BINARY}"), b"").await;
+            let headers = format!("x-cluster: {}\r\n{from}{BINARY}", cluster.cluster.id);
+            let answer = send(node, "POST /peer", &headers, b"").await;
             assert_eq!(answer.status, 400, "{from}");
             assert!(answer.json()["error"].as_str().unwrap().contains("x-from"));
         }
@@ -183,12 +361,14 @@ fn a_configuration_that_does_not_fit_together_is_refused() {
 /// Writes pieces of a frame that never ends, a little at a time.
 async fn trickle(cluster: &TestCluster) {
     let node = cluster.addresses[0];
+    let opening = Opening::greet(cluster, 1).await;
     let head = format!(
-        "POST /peer HTTP/1.1\r\nhost: {node}\r\nx-cluster: {}\r\nx-from: 1\r\n{BINARY}\
+        "POST /peer HTTP/1.1\r\nhost: {node}\r\nx-cluster: {}\r\nx-from: 1\r\nx-signature: {}\r\n{BINARY}\
          content-length: {MAX_FRAME_BYTES}\r\n\r\n",
-        cluster.cluster.id
+        cluster.cluster.id,
+        opening.signature(cluster, 1)
     );
-    let mut stream = TcpStream::connect(node).await.unwrap();
+    let mut stream = opening.connection;
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&(MAX_FRAME_BYTES as u32 - 4).to_le_bytes()).await.unwrap();
     for _ in 0..MAX_FRAME_BYTES / 2 / (100 << 10) {

@@ -12,6 +12,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// A header; empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_default().trim()
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
@@ -30,6 +36,23 @@ pub(crate) async fn send_raw(address: SocketAddr, request: &[u8]) -> Answer {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         head: head.to_lowercase(),
         body: body.to_owned(),
+    }
+}
+
+/// Reads one answer from a connection that stays open.
+pub(crate) async fn read_answer(stream: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+            let answer = Answer { status, head: head.to_lowercase(), body: body.to_owned() };
+            if body.len() >= answer.header("content-length").parse().unwrap() {
+                return answer;
+            }
+        }
+        let read = stream.read_buf(&mut bytes).await.unwrap();
+        assert!(read > 0, "the answer ended early: {text:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use self::http::get_json;
 use self::relay::{Message, Relay};
 use adversary::{Adversary, Behaviour};
 use kernel::keys::{key_pairs, seeded};
-use kernel::{Cluster, ClusterId, Observation, Observer, ReplicaId, Signer};
+use kernel::{Cluster, ClusterId, Digest, Observation, Observer, ReplicaId, Signer};
 use node::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
 use serde_json::Value;
 use std::cell::RefCell;
@@ -96,6 +96,7 @@ impl TestCluster {
             remind_after_us: self.setup.timeout_ms.unwrap_or(20_000) * 500,
             settle_us: 100_000,
             shares_process: true,
+            configuration: configuration(),
             fault_injection: true,
         }
     }
@@ -152,6 +153,11 @@ impl TestCluster {
     pub(crate) fn assert_unharmed(&self) {
         assert!(self.tasks.iter().all(|task| !task.is_finished()));
     }
+}
+
+/// What all nodes of a test are told alike.
+pub(crate) fn configuration() -> Digest {
+    Digest::of(b"the configuration of a test")
 }
 
 /// Runs a test where nodes can run.
