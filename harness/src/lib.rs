@@ -9,6 +9,7 @@
 //! | [`config`] | the configuration file of a cluster, and its key files |
 //! | [`cluster`] | real nodes: processes and tasks, ports, limits, what can be read off them |
 //! | [`load`] | the load generator |
+//! | [`history`] | histories of concurrent clients, and whether they are linearizable |
 //! | [`experiment`] | one cell, all cells, resume, outages |
 //! | [`simulate`] | the same in virtual time; swarms |
 //! | [`check`] | every interleaving of small scopes |
@@ -28,6 +29,7 @@ pub mod commands;
 pub mod config;
 pub mod costs;
 pub mod experiment;
+pub mod history;
 pub mod load;
 pub mod plan;
 pub mod predict;

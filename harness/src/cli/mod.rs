@@ -5,6 +5,7 @@ pub mod check;
 pub mod cluster;
 pub mod compare;
 pub mod floor;
+pub mod history;
 pub mod init;
 pub mod load;
 pub mod load_overhead;
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand};
 pub use check::CheckArgs;
 pub use compare::CompareArgs;
 pub use floor::FloorArgs;
+pub use history::HistoryArgs;
 pub use init::InitArgs;
 pub use load_overhead::OverheadArgs;
 pub use node::NodeArgs;
@@ -102,13 +104,17 @@ Examples:
     Outage(OutageArgs),
     /// Kill f nodes in turn and start them again, under load, for minutes
     ///
-    /// The next f nodes are killed as soon as the last are back. At the end every node must serve, all logs must be
-    /// equal, and every acknowledged request must have its own place in them; exit code 1 if not, 3 if a node did
-    /// not come back.
+    /// The next f nodes are killed as soon as the last are back; every third time they are cut off instead. At the end
+    /// every node must serve, all logs must be equal, and every acknowledged request must have its own place in them.
+    /// With --app kv, more clients ask all honest nodes at the same time, also those that are killed, and what they
+    /// see must be linearizable: it is kept as a file and judged (harness history). Exit code 1 if not, 3 if a node
+    /// did not come back, 4 if a history could not be judged.
     #[command(after_help = "\
 Examples:
   harness soak
-  harness soak --duration 20 --protocol ccro --nodes 7 --rate 100")]
+  harness soak --duration 20 --protocol ccro --nodes 7 --rate 100
+  harness soak --app kv --duration 60
+  harness soak --app kv --nodes 7 --fault equivocate@0")]
     Soak(SoakArgs),
     /// Start a cluster that stays up until Ctrl-C
     ///
@@ -193,6 +199,19 @@ Examples:
 Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected;
 2 unusable input; 130 interrupted.")]
     Check(CheckArgs),
+    /// Judge recorded histories of the key-value store's clients again
+    ///
+    /// A history is linearizable if every operation can have taken effect at one moment between its call and its
+    /// answer; one without an answer may take effect at any later time or never. Of a history that is not, the first
+    /// answer on each key that no order explains is shown, with the operations around it. `harness soak --app kv`
+    /// records and judges a history with every run.
+    #[command(after_help = "\
+Example:
+  harness history results/soak-kv/history-*.jsonl
+
+Exit codes: 0 linearizable; 1 not linearizable; 2 unusable input; 4 a search took too long, so that nothing is known of
+its key; 130 interrupted.")]
+    History(HistoryArgs),
     /// Make the configuration of a cluster, and the keys of its nodes and clients
     ///
     /// Writes cluster.toml, node-ID.key and NAME.key into a folder. A key file holds a secret: nobody but the member

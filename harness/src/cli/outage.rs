@@ -1,12 +1,16 @@
 //! Flags of `outage` and `soak`.
 
 use anyhow::{Result, bail};
+use apps::AppName;
 use clap::Args;
 
 use super::cluster::ClusterArgs;
 use super::out::OutArgs;
 use crate::plan::outage::{Outage, Partition, Victim};
 use crate::plan::{Plan, ProtocolName, faults};
+
+/// Clients of a soak of the key-value store whose history is judged.
+const USUAL_HISTORY_CLIENTS: u32 = 8;
 
 /// Flags of `outage`.
 #[derive(Clone, Debug, Args)]
@@ -23,6 +27,9 @@ pub struct OutageArgs {
     /// Do not start the killed node again
     #[arg(long)]
     pub stay_down: bool,
+    /// Clients of the key-value store whose history is judged, beside the load (with --app kv)
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub history_clients: u32,
     /// Cut links between groups of nodes for a while, such as 0,1|2,3:2..5 (seconds); can be repeated
     #[arg(long, value_name = "GROUPS:FROM..UNTIL")]
     pub partition: Vec<Partition>,
@@ -40,6 +47,12 @@ pub struct SoakArgs {
     /// How long killed nodes stay down, seconds
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     pub down: f64,
+    /// How long other nodes are cut off each time the killed ones are back, seconds; 0 for never
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub cut: f64,
+    /// Clients of the key-value store whose history is judged, beside the load [default: 8 with --app kv]
+    #[arg(long, value_name = "N")]
+    pub history_clients: Option<u32>,
     /// An answer that takes longer than so many milliseconds is late
     #[arg(long, value_name = "MS", default_value = "100")]
     pub late_ms: f64,
@@ -90,7 +103,9 @@ impl OutageArgs {
             at_s: self.at,
             restart_after_s: (!self.stay_down).then_some(self.restart_after),
             partition: self.partition.clone(),
+            history_clients: self.history_clients,
             late_ms: self.late_ms,
+            ..Outage::default()
         };
         self.load.plan("outage", outage, 8.0, 3)
     }
@@ -99,10 +114,13 @@ impl OutageArgs {
 impl SoakArgs {
     /// The plan that the flags of `harness soak` ask for.
     pub fn plan(&self) -> Result<Plan> {
+        let usual = if self.load.cluster.app.contains(&AppName::Kv) { USUAL_HISTORY_CLIENTS } else { 0 };
         let outage = Outage {
             kill: Some(Victim::InTurn),
             at_s: 1.0,
             restart_after_s: Some(self.down),
+            cut_s: (self.cut != 0.0).then_some(self.cut),
+            history_clients: self.history_clients.unwrap_or(usual),
             late_ms: self.late_ms,
             ..Outage::default()
         };
@@ -154,6 +172,15 @@ mod tests {
         assert_eq!(outage.cells().unwrap().len(), 2);
         let soak = plan(&["soak", "--nodes", "7", "--duration", "30", "--rate", "100"]).unwrap();
         assert_eq!((soak.requests, soak.cells().unwrap().len()), (3000, 2));
+        assert_eq!(
+            soak.outage.as_ref().map(|outage| (outage.cut_s, outage.history_clients)),
+            Some((Some(1.0), 0))
+        );
+        let kv =
+            plan(&["soak", "--app", "kv", "--cut", "0", "--nodes", "7", "--fault", "equivocate@0"]).unwrap();
+        let outage = kv.outage.as_ref().unwrap();
+        assert_eq!((outage.cut_s, outage.history_clients), (None, 8));
+        assert_eq!(outage.killed_at_once(&kv.cells().unwrap()[0]), 1, "one of the two is faulty");
         let cut = plan(&["outage", "--partition", "0|1,2,3:1..2", "--protocol", "pbft"]).unwrap();
         assert_eq!(cut.outage.as_ref().unwrap().kill, None);
         assert_eq!(cut.cells().unwrap().len(), 1);
@@ -163,6 +190,8 @@ mod tests {
             (vec!["outage", "--duration=-1"], "not while the load lasts"),
             (vec!["outage", "--kill", "communication-node"], "pbft has no communication node"),
             (vec!["soak", "--nodes", "3"], "tolerates f = 0"),
+            (vec!["soak", "--fault", "equivocate@0"], "tolerates f = 1"),
+            (vec!["soak", "--history-clients", "1"], "give the app kv"),
         ] {
             let message = plan(&arguments).and_then(|plan| plan.cells()).unwrap_err().to_string();
             assert!(message.contains(expected), "{arguments:?}: {message}");

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod compare;
 pub mod floor;
+pub mod history;
 pub mod init;
 pub mod load_overhead;
 pub mod node;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => block_on(sweep::run(args)),
         Command::Outage(args) => block_on(outage::run(args)),
         Command::Soak(args) => block_on(outage::run_soak(args)),
+        Command::History(args) => block_on(history::run(args)),
         Command::Up(args) => block_on(up::run(args.protocol, args.rest)),
         Command::Floor(args) => block_on(floor::run(args)),
         Command::LoadOverhead(args) => block_on(load_overhead::run(args)),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::cell::run_cell;
+use super::cell::{CellRun, run_cell};
 use super::display::Display;
 use crate::base::console::{say, warn};
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, NOT_MEASURED, NotMeasured, UNSAFE, graver};
@@ -14,7 +14,7 @@ use crate::plan::{Cell, Placement, Plan};
 use crate::report;
 use crate::results::files::read_rows;
 use crate::results::machine::Machine;
-use crate::results::schema::{CellRow, NOT_BACK, VIOLATION};
+use crate::results::schema::{CellRow, NOT_BACK, NOT_JUDGED, VIOLATION};
 use crate::results::store::{Resume, Store};
 use crate::results::summary::faulty_count;
 
@@ -159,6 +159,7 @@ impl Experiment {
                 match run_cell(&self.plan, cell, repetition, place).await {
                     Ok(run) => {
                         failed_in_a_row = 0;
+                        self.keep_history(&run, display).context(NotMeasured)?;
                         self.store.append(&run.rows).context(NotMeasured)?;
                         display.end(&run);
                     }
@@ -173,6 +174,21 @@ impl Experiment {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Writes a run's history into the folder, and says what came of judging it.
+    fn keep_history(&self, run: &CellRun, display: &mut Display) -> Result<()> {
+        let Some(history) = &run.history else { return Ok(()) };
+        let cell = &run.rows.cell;
+        let path = history.save(self.dir(), &cell.cell, cell.repetition)?;
+        display.line(&format!("{} #{}: {}", cell.cell, cell.repetition, history.judgement));
+        for violation in &history.judgement.violations {
+            display.line(&format!("{violation}"));
+        }
+        if !history.judgement.holds() {
+            display.line(&format!("The whole history: harness history {}", path.display()));
         }
         Ok(())
     }
@@ -194,7 +210,11 @@ impl Experiment {
             }
             if row.note.contains(NOT_BACK) {
                 warn(format_args!("{} #{}: {}", row.cell, row.repetition, row.note));
-                code = if code == UNSAFE { UNSAFE } else { NOT_LIVE };
+                code = graver(code, NOT_LIVE);
+            }
+            if row.note.contains(NOT_JUDGED) {
+                warn(format_args!("{} #{}: {}", row.cell, row.repetition, row.note));
+                code = graver(code, NOT_MEASURED);
             }
             if !row.note.contains(VIOLATION) && row.violations == 0 {
                 continue;

@@ -10,12 +10,14 @@ use node::api::LogReport;
 
 use super::audit;
 use super::outage::driver::{self, Driver, Seen};
+use super::outage::recorded::{self, Recorded};
 use super::outage::{aftermath, verdict};
 use super::rows::{self, Measured, RunId};
 use crate::base::exit::NotMeasured;
 use crate::cluster::observe;
 use crate::cluster::procfs::CpuMark;
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
+use crate::history::clients::History;
 use crate::load::{self, Answer, LoadResult, LoadSpec, Progress, Sample};
 use crate::plan::outage::Victim;
 use crate::plan::{Cell, Gateway, OPEN_LOOP_IN_FLIGHT, Plan};
@@ -29,6 +31,8 @@ pub struct CellRun {
     pub rows: CellRows,
     /// Sentences on every disagreement of honest nodes.
     pub violations: Vec<String>,
+    /// What clients of the key-value store saw meanwhile, if that was recorded.
+    pub history: Option<Recorded>,
     /// Whether they came with at most `f` faulty nodes.
     pub within_f: bool,
 }
@@ -50,6 +54,7 @@ pub async fn run_cell(plan: &Plan, cell: &Cell, repetition: u32, order: u32) -> 
     Ok(CellRun {
         rows: rows::rows(cell, run, plan.placement, clients, &measured),
         violations: measured.audit.disagreements.into_values().collect(),
+        history: measured.history,
         within_f: cell.faults.faulty().len() <= cell.f(),
     })
 }
@@ -83,7 +88,8 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> 
     }
     let pids = cluster.borrow().pids();
     let mark = CpuMark::now(&pids);
-    let (load, seen) = load_under_outage(plan, cell, &load_spec, &cluster, &mut notes).await?;
+    let history = Rc::new(History::default());
+    let (load, seen) = load_under_outage(plan, cell, &load_spec, &cluster, &history, &mut notes).await?;
     let cpu = CpuMark::now(&pids).since(&mark);
     notes.extend(load.cut_short.clone());
 
@@ -97,6 +103,11 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> 
         let late_us = (outage.late_ms * 1e3) as u64;
         events = verdict::event_rows(cell, repetition, &seen.events, &load.samples, late_us);
     }
+    let history = match plan.outage.as_ref().is_some_and(|outage| outage.records_history(cell)) {
+        true => Some(Recorded::judged(history.finish()).await?),
+        false => None,
+    };
+    notes.extend(history.iter().flat_map(Recorded::notes));
     let after = observe::settled(&addresses, pause, SETTLE_LIMIT).await;
     let logs = observe::logs(&addresses).await;
     let honest_logs = logs.iter().flatten().chain(&seen.logs).filter(|log| honest.contains(&log.id));
@@ -108,15 +119,16 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> 
     if let Some(first) = audit.disagreements.values().next() {
         notes.push(format!("{VIOLATION} on {} slots, the first: {first}", audit.disagreements.len()));
     }
-    Ok(Measured { load, before, after, logs, audit, cpu, events, notes })
+    Ok(Measured { load, before, after, logs, audit, cpu, events, notes, history })
 }
 
-/// Runs the load, and the plan's outage beside it.
+/// Runs the load, and the plan's outage beside it, and clients whose history is recorded.
 async fn load_under_outage(
     plan: &Plan,
     cell: &Cell,
     spec: &LoadSpec,
     cluster: &Rc<RefCell<Cluster>>,
+    history: &Rc<History>,
     notes: &mut Vec<String>,
 ) -> Result<(LoadResult, Seen)> {
     let Some(outage) = &plan.outage else {
@@ -141,7 +153,9 @@ async fn load_under_outage(
         let (_, driven) = tokio::join!(load::run(spec, &progress), driver.run());
         driven
     };
-    let load = until_done_or_dead(both, spec, &progress, cluster, notes).await?;
+    let count = if outage.records_history(cell) { outage.history_clients } else { 0 };
+    let clients = recorded::clients(count, &honest, &addresses, spec.seed);
+    let load = until_done_or_dead(clients.beside(history, both), spec, &progress, cluster, notes).await?;
     Ok((load, driver.finish()))
 }
 

@@ -6,6 +6,7 @@ use kernel::Path;
 use node::api::{CounterReport, LogReport, SlotRow};
 
 use super::audit::Audit;
+use super::outage::recorded::Recorded;
 use crate::cluster::observe::{self, NodeState};
 use crate::cluster::procfs::CpuUse;
 use crate::load::{Answer, Decision, LoadResult, Sample};
@@ -44,6 +45,8 @@ pub struct Measured {
     pub events: Vec<EventRow>,
     /// What else is to be said.
     pub notes: Vec<String>,
+    /// What clients of the key-value store saw, if that was recorded.
+    pub history: Option<Recorded>,
 }
 
 /// Requests in flight at most, as the `clients` column has it.
@@ -369,6 +372,7 @@ mod tests {
             cpu: CpuUse::default(),
             events: vec![],
             notes: vec![],
+            history: None,
         }
     }
 

@@ -393,7 +393,7 @@ impl Plan {
             within("clients", clients as f64, 1.0, 65_536.0)?;
         }
         if let Some(outage) = &self.outage {
-            outage.check(&self.rate, self.requests, self.placement)?;
+            outage.check(&self.rate, self.requests, self.placement, &self.apps)?;
         }
         within("connections", self.connections as f64, 1.0, 65_536.0)?;
         within("requests", self.requests as f64, 1.0, 1e9)?;

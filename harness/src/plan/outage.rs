@@ -7,8 +7,13 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use apps::AppName;
+
 use super::cell::Cell;
 use super::protocols::{Placement, ProtocolName};
+
+/// More clients make a history that takes too long to judge.
+const MOST_HISTORY_CLIENTS: u32 = 64;
 
 /// What happens to a cluster while it is under load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,13 +31,32 @@ pub struct Outage {
     /// Who is cut off from whom and when, such as `0,1|2,3:2..5`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partition: Vec<Partition>,
+    /// With `kill = "in-turn"`: for how long the next `f` nodes are cut off after the
+    /// killed ones are back, in seconds; nobody is if `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_s: Option<f64>,
+    /// Clients of the key-value store whose history is recorded and judged, beside the load.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub history_clients: u32,
     /// An answer that takes longer than this, in milliseconds, is a late one.
     pub late_ms: f64,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl Default for Outage {
     fn default() -> Outage {
-        Outage { kill: None, at_s: 2.0, restart_after_s: None, partition: Vec::new(), late_ms: 100.0 }
+        Outage {
+            kill: None,
+            at_s: 2.0,
+            restart_after_s: None,
+            partition: Vec::new(),
+            cut_s: None,
+            history_clients: 0,
+            late_ms: 100.0,
+        }
     }
 }
 
@@ -136,7 +160,7 @@ text_for_serde!(Victim, Partition);
 
 impl Outage {
     /// Refuses what cannot happen while so many requests come at these rates.
-    pub fn check(&self, rates: &[f64], requests: u64, placement: Placement) -> Result<()> {
+    pub fn check(&self, rates: &[f64], requests: u64, placement: Placement, apps: &[AppName]) -> Result<()> {
         ensure!(
             !rates.is_empty(),
             "an outage is measured in an open loop, because a closed one sends nothing while nothing is answered; \
@@ -164,6 +188,22 @@ impl Outage {
         if let Some(after) = self.restart_after_s {
             ensure!((0.0..=3600.0).contains(&after), "restart_after_s is {after}; it must be from 0 to 3600");
         }
+        if let Some(cut_s) = self.cut_s {
+            ensure!((0.0..=3600.0).contains(&cut_s), "cut_s is {cut_s}; it must be from 0 to 3600");
+            ensure!(
+                self.kill == Some(Victim::InTurn),
+                "cut_s is for nodes that are killed in turn; give the times and groups of other cuts as partition"
+            );
+        }
+        ensure!(
+            self.history_clients <= MOST_HISTORY_CLIENTS,
+            "history_clients is {}; it must be from 0 to {MOST_HISTORY_CLIENTS}",
+            self.history_clients
+        );
+        ensure!(
+            self.history_clients == 0 || apps.contains(&AppName::Kv),
+            "only the key-value store's clients have a history to judge; give the app kv, or no history clients"
+        );
         ensure!(self.late_ms > 0.0, "late_ms is {}; it must be above 0", self.late_ms);
         self.partition.iter().try_for_each(|partition| partition.check(load_s))
     }
@@ -204,11 +244,16 @@ impl Outage {
         Ok(())
     }
 
-    /// Nodes that are down at the same time.
+    /// Whether clients of this cell have a history to judge.
+    pub fn records_history(&self, cell: &Cell) -> bool {
+        self.history_clients > 0 && cell.app == AppName::Kv
+    }
+
+    /// Nodes that are down at the same time: as many as are tolerated beside the faulty ones.
     pub fn killed_at_once(&self, cell: &Cell) -> usize {
         match self.kill {
             None => 0,
-            Some(Victim::InTurn) => cell.f().max(1),
+            Some(Victim::InTurn) => cell.f().saturating_sub(cell.faults.faulty().len()).max(1),
             Some(_) => 1,
         }
     }
@@ -223,18 +268,17 @@ impl Partition {
         );
         Ok(())
     }
+}
 
-    /// Those that this node is cut off from.
-    pub fn cut_off_from(&self, id: u16) -> Vec<u16> {
-        let groups = self.groups.iter().filter(|group| !group.contains(&id));
-        groups.flatten().copied().collect()
-    }
+/// Those that a node is cut off from by these groups.
+pub fn cut_off_from(groups: &[Vec<u16>], id: u16) -> Vec<u16> {
+    groups.iter().filter(|group| !group.contains(&id)).flatten().copied().collect()
+}
 
-    /// The nodes outside the largest group: none if there are several such.
-    pub fn cut_off(&self) -> Vec<u16> {
-        let largest = self.groups.iter().map(Vec::len).max().unwrap_or(0);
-        self.groups.iter().filter(|group| group.len() < largest).flatten().copied().collect()
-    }
+/// The nodes outside the largest group: none if there are several such.
+pub fn cut_off(groups: &[Vec<u16>]) -> Vec<u16> {
+    let largest = groups.iter().map(Vec::len).max().unwrap_or(0);
+    groups.iter().filter(|group| group.len() < largest).flatten().copied().collect()
 }
 
 #[cfg(test)]
@@ -252,7 +296,7 @@ mod tests {
         let text = "kill = \"node:2\"\nat_s = 1.5\nrestart_after_s = 2.0\npartition = [\"0,1|2,3:2..5.5\"]\n";
         let outage: Outage = toml::from_str(text).unwrap();
         assert_eq!(outage.kill, Some(Victim::Node(2)));
-        assert_eq!(outage.partition[0].cut_off_from(3), [0, 1]);
+        assert_eq!(cut_off_from(&outage.partition[0].groups, 3), [0, 1]);
         assert_eq!(toml::from_str::<Outage>(&toml::to_string(&outage).unwrap()).unwrap(), outage);
         assert_eq!(plan(text).unwrap(), 1);
     }
@@ -270,6 +314,10 @@ mod tests {
             ("partition = [\"0,1,2,3:1..2\"]", "separate groups"),
             ("partition = [\"0,1|2,x:1..2\"]", "is no partition"),
             ("kil = \"commander\"", "unknown field"),
+            ("kill = \"commander\"\ncut_s = 1.0", "killed in turn"),
+            ("kill = \"in-turn\"\nrestart_after_s = 1.0\ncut_s = -1.0", "from 0 to 3600"),
+            ("kill = \"commander\"\nhistory_clients = 8", "give the app kv"),
+            ("kill = \"commander\"\nhistory_clients = 65", "from 0 to 64"),
         ] {
             let message = format!("{:#}", plan(outage).unwrap_err());
             assert!(message.contains(expected), "{outage}: {message}");
@@ -283,7 +331,7 @@ mod tests {
 
     #[test]
     fn the_smaller_side_is_cut_off() {
-        let cut_off = |text: &str| text.parse::<Partition>().unwrap().cut_off();
+        let cut_off = |text: &str| cut_off(&text.parse::<Partition>().unwrap().groups);
         assert_eq!(cut_off("0|1,2,3:1..2"), [0]);
         assert_eq!(cut_off("0,1|2,3:1..2"), Vec::<u16>::new());
         assert_eq!(cut_off("0,1,2|3|4:1..2"), [3, 4]);

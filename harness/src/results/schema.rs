@@ -51,6 +51,9 @@ pub const VIOLATION: &str = "VIOLATION";
 /// most `f` were faulty.
 pub const NOT_BACK: &str = "NOT BACK";
 
+/// How a note begins that says that a history could not be judged.
+pub const NOT_JUDGED: &str = "NOT JUDGED";
+
 /// A row of one of the result files.
 pub trait Row: Serialize + DeserializeOwned {
     /// The file's name inside a result folder.

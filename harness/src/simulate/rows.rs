@@ -39,6 +39,7 @@ pub fn rows(cell: &Cell, id: RunId, run: &Run) -> CellRows {
         cpu: CpuUse::default(),
         events: vec![],
         notes: run.breach.iter().map(|breach| format!("{VIOLATION}: {breach}")).collect(),
+        history: None,
     };
     let clients = rows::clients_column(cell.load, VIRTUAL_CLIENTS);
     rows::rows(cell, id, Placement::Simulated, clients, &measured)

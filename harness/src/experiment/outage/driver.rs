@@ -16,7 +16,7 @@ use crate::cluster::http::{get_json, post_json};
 use crate::cluster::observe;
 use crate::load::Progress;
 use crate::plan::Cell;
-use crate::plan::outage::{Outage, Partition, Victim};
+use crate::plan::outage::{self, Outage, Victim};
 use crate::results::schema::EventKind;
 
 /// How long a node may take until it is back.
@@ -105,7 +105,9 @@ impl Driver {
         };
         let cuts = async {
             for partition in &self.outage.partition {
-                self.cut_and_heal(partition).await?;
+                self.wait_until(partition.from_s).await;
+                let lasts = Duration::from_secs_f64(partition.until_s - partition.from_s);
+                self.cut_and_heal(&partition.groups, lasts).await?;
             }
             Ok(())
         };
@@ -129,21 +131,38 @@ impl Driver {
         }
     }
 
-    /// Kills the next `f` as long as the last are back in time, until the load
-    /// ends.
+    /// Kills the next `f` as long as the last are back in time, until the load ends. Every
+    /// third time they are cut off instead, if the plan says so.
     async fn kill_in_turn(&self) -> Result<()> {
         self.wait_until(self.outage.at_s).await;
         let down_s = self.outage.restart_after_s.unwrap_or(0.0);
         let mut order = (0..self.honest.len()).cycle();
-        while self.progress.started().elapsed() + Duration::from_secs_f64(down_s) < self.load_ends {
+        for turn in 1.. {
+            let cut_s = self.outage.cut_s.filter(|_| turn % 3 == 0);
+            let away = Duration::from_secs_f64(cut_s.unwrap_or(down_s));
+            if self.progress.started().elapsed() + away >= self.load_ends {
+                break;
+            }
             let next: Vec<u16> = order.by_ref().take(self.at_once).map(|place| self.honest[place]).collect();
-            self.kill(&next).await?;
-            if !self.restart(&next, down_s).await? {
-                return Ok(());
+            let are_back = match cut_s {
+                Some(_) => self.cut_and_heal(&self.isolating(&next), away).await?,
+                None => {
+                    self.kill(&next).await?;
+                    self.restart(&next, down_s).await?
+                }
+            };
+            if !are_back {
+                break;
             }
             sleep(PAUSE).await;
         }
         Ok(())
+    }
+
+    /// These nodes, each alone, and all others together.
+    fn isolating(&self, ids: &[u16]) -> Vec<Vec<u16>> {
+        let others = (0..).take(self.addresses.len()).filter(|id| !ids.contains(id));
+        ids.iter().map(|id| vec![*id]).chain([others.collect()]).collect()
     }
 
     /// Kills nodes after their clients are served.
@@ -185,17 +204,18 @@ impl Driver {
         Ok(self.wait_back(ids, event).await)
     }
 
-    async fn cut_and_heal(&self, partition: &Partition) -> Result<()> {
-        self.wait_until(partition.from_s).await;
-        let cut_off = partition.cut_off();
+    /// Cuts groups off from each other for a while, and waits until those outside the
+    /// largest are back. Says whether they are.
+    async fn cut_and_heal(&self, groups: &[Vec<u16>], lasts: Duration) -> Result<bool> {
+        let began = Instant::now();
+        let cut_off = outage::cut_off(groups);
         cut_off.iter().for_each(|id| self.progress.spare(*id, true));
-        self.set_links(|id| partition.cut_off_from(id)).await?;
+        self.set_links(|id| outage::cut_off_from(groups, id)).await?;
         self.note(EventKind::Cut, &cut_off);
-        self.wait_until(partition.until_s).await;
+        sleep_until(began + lasts).await;
         self.set_links(|_| Vec::new()).await?;
         let event = self.note(EventKind::Heal, &cut_off);
-        self.wait_back(&cut_off, event).await;
-        Ok(())
+        Ok(self.wait_back(&cut_off, event).await)
     }
 
     /// Cuts each node's links to those named; what else was injected stays.

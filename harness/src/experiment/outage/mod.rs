@@ -5,4 +5,5 @@
 
 pub mod aftermath;
 pub mod driver;
+pub mod recorded;
 pub mod verdict;
