@@ -67,11 +67,13 @@ pub enum Weakening {
     NothingSentAgain,
     /// A node believes whoever opens a link to be the peer that it names.
     LinkNotAuthenticated,
+    /// A read of the key-value store is answered from the state of the node that is asked.
+    StaleReadServed,
 }
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 30] = [
+    pub const ALL: [Weakening; 31] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -102,6 +104,7 @@ impl Weakening {
         Weakening::DivergenceNotNoticed,
         Weakening::NothingSentAgain,
         Weakening::LinkNotAuthenticated,
+        Weakening::StaleReadServed,
     ];
 }
 

@@ -71,7 +71,8 @@ impl ClusterSpec {
         }
     }
 
-    pub(super) fn node_specs(&self, addresses: &[SocketAddr]) -> Vec<NodeSpec> {
+    /// What each node needs to know, by id, when they listen at these addresses.
+    pub fn node_specs(&self, addresses: &[SocketAddr]) -> Vec<NodeSpec> {
         let name = self.protocol.to_string();
         let cluster = Identity::new(ClusterId::derive(&name, self.seed), &name, self.nodes);
         let pairs = kernel::keys::key_pairs(self.seed, self.nodes);

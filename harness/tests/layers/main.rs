@@ -26,7 +26,7 @@ const CRATES: [(&str, &[&str]); 11] = [
 ];
 
 /// Each folder of `harness` and what it may use, from the top to the bottom.
-const FOLDERS: [(&str, &[&str]); 14] = [
+const FOLDERS: [(&str, &[&str]); 15] = [
     (
         "commands",
         &[

@@ -1,6 +1,7 @@
 //! `/api/v1/kv`: the key-value store.
 
 use super::{decide, only_with, parse, query, read, unreadable};
+use crate::api::Decision;
 use crate::api::kv::{
     CompareAndSwap, Compared, Deleted, Entry, Listed, LocalList, LocalValue, Put, Stored, Value,
 };
@@ -11,7 +12,7 @@ use crate::http::response::{Answer, Refusal, json};
 use apps::{AppName, KvOperation, KvOutput, KvRefusal, MAX_LISTED, MAX_VALUE_BYTES};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
-use kernel::Protocol;
+use kernel::{Output, Protocol, Reading, ReplicaId, View, Weakening, weakened};
 use serde::Deserialize;
 
 /// A value whose every byte is escaped takes six times as many, and there may be two.
@@ -124,7 +125,8 @@ pub(in crate::http) async fn get<P: Protocol>(
     let node = &*interface.node;
     only_with(node, AppName::Kv)?;
     let wanted = wanted(&request)?;
-    decide(node, wanted.encode(), |output, decision| match (wanted, KvOutput::decode(output)?) {
+    let operation = wanted.encode();
+    let answer = |output: &Output, decision| match (wanted, KvOutput::decode(output)?) {
         (KvOperation::Get { key }, KvOutput::Value(value)) => {
             let status = found(value.is_some());
             let value = value.map(Into::into);
@@ -134,8 +136,12 @@ pub(in crate::http) async fn get<P: Protocol>(
             Some(json(StatusCode::OK, &Listed { entries: listed(entries), more, decision }))
         }
         _ => None,
-    })
-    .await
+    };
+    if weakened(Weakening::StaleReadServed) {
+        let reading = read(node, &operation)?;
+        return answer(&reading.output, undecided_reading(node.config.id, &reading)).ok_or_else(unreadable);
+    }
+    decide(node, operation, answer).await
 }
 
 /// `GET /api/v1/kv/local`: what this node's own state says.
@@ -159,6 +165,11 @@ pub(in crate::http) fn local<P: Protocol>(
         }
         _ => Err(unreadable()),
     }
+}
+
+/// The decision that a read without its rule claims.
+fn undecided_reading(node: ReplicaId, reading: &Reading) -> Decision {
+    Decision { node, seq: reading.as_of, view: View(0), consensus_us: 0.0, received_ns: 0, replies: 0 }
 }
 
 fn wanted(request: &Request<Incoming>) -> Result<KvOperation, Refusal> {
