@@ -150,6 +150,39 @@ fn five_nodes_that_are_started_one_by_one_survive_their_commander() {
 }
 
 #[test]
+fn a_node_that_is_stopped_answers_what_it_had_accepted() {
+    let mut cluster = Configured::init(4, &[]);
+    let text = fs::read_to_string(cluster.file("cluster.toml")).unwrap();
+    fs::write(cluster.file("cluster.toml"), text.replace("[timers]", "[timers]\ntimeout_ms = 60000.0"))
+        .unwrap();
+    (0..4).for_each(|id| cluster.start(id));
+    (0..4).for_each(|id| cluster.until_ready(id));
+    // Two of four cannot decide anything.
+    let pid =
+        |cluster: &Configured, id: usize| Pid::from_raw(cluster.nodes[id].as_ref().unwrap().id() as i32);
+    let paused = [pid(&cluster, 2), pid(&cluster, 3)];
+    paused.iter().for_each(|pid| kill(*pid, Signal::SIGSTOP).unwrap());
+    let stopped = pid(&cluster, 1);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| cluster.ask(1, "POST", "/api/v1/kv", r#"{"key": "k", "value": "v"}"#));
+        while cluster.ask(1, "GET", "/status", "").1["requests_in_flight"] != 1 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill(stopped, Signal::SIGTERM).unwrap();
+        // It takes no more: nobody listens.
+        while TcpStream::connect(("127.0.0.1", cluster.first_port + 1)).is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        paused.iter().for_each(|pid| kill(*pid, Signal::SIGCONT).unwrap());
+        let (status, stored) = asked.join().unwrap();
+        assert_eq!((status, &stored["created"]), (200, &true.into()));
+    });
+    assert_eq!(cluster.nodes[1].take().unwrap().wait().unwrap().code(), Some(0));
+    let log = fs::read_to_string(cluster.file("1.log")).unwrap();
+    assert!(log.contains("peer link is up") && !log.contains("stops although"), "{log}");
+}
+
+#[test]
 fn every_value_can_come_from_flags_and_variables() {
     let mut cluster = Configured::init(1, &["--app", "opaque"]);
     let text = fs::read_to_string(cluster.file("cluster.toml")).unwrap();

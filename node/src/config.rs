@@ -54,6 +54,9 @@ pub struct NodeConfig {
     /// Connections that clients may have to this node at a time; the peers' come
     /// on top.
     pub max_clients: usize,
+    /// Requests that each client, told apart by its address, may send in a second; any
+    /// number if `None`.
+    pub requests_per_s: Option<u32>,
     /// How long a client may take to send a request's head or its body, and how
     /// long its connection may be idle, in microseconds.
     pub read_limit_us: u64,

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use kernel::{Observer, Protocol, ReplicaId};
 use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Runs one node that nobody observes; see [`run_observed`].
@@ -26,7 +27,10 @@ pub async fn run<P: Protocol + 'static>(
     run_observed(config, replica, listener, None, ready, shutdown).await
 }
 
-/// Runs one node until `shutdown` completes. `listener` is bound already;
+/// Beyond the time that a decision may take, a client may take so long to read its answer.
+const STOP_ALLOWANCE: Duration = Duration::from_secs(1);
+
+/// Runs one node until `shutdown` completes, and then until it has answered what it had accepted. `listener` is bound already;
 /// `ready` is called once requests are being served. Must run inside a tokio
 /// `LocalSet` on a runtime with I/O and time enabled. All of the node's tasks
 /// end with the returned future. An observer is called from the event loop with every
@@ -49,14 +53,23 @@ pub async fn run_observed<P: Protocol + 'static>(
     let listener =
         tokio::net::TcpListener::from_std(listener).context("cannot serve on the listening socket")?;
     let node = Rc::new(Node::new(config, keyring, replica));
+    let stopping = async {
+        shutdown.await;
+        node.stop();
+        // Every request is decided or given up by then.
+        tokio::time::sleep(node.config.timeout() + STOP_ALLOWANCE).await;
+    };
     let mut tasks = JoinSet::new();
     start_links(&node, &mut tasks)?;
     let event_loop = EventLoop::new(Rc::clone(&node), observer).context("cannot create the node's alarm")?;
     ready();
     tokio::select! {
         stopped = event_loop.run() => stopped.context("the node's alarm failed"),
-        never = http::serve(node, listener, &mut tasks) => match never {},
-        () = shutdown => Ok(()),
+        () = http::serve(Rc::clone(&node), listener, &mut tasks) => Ok(()),
+        () = stopping => {
+            tracing::warn!("stops although some connections are not at their end");
+            Ok(())
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Flags of `up`.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
 
@@ -50,6 +52,9 @@ pub struct UpRest {
     /// Loss on every peer link, a probability
     #[arg(long, value_name = "P")]
     pub link_loss: Option<f64>,
+    /// The folder for the nodes' logs; RUST_LOG says how much is in them (info, debug)
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
     /// The cluster.
     #[command(flatten)]
     pub cluster: ClusterArgs,

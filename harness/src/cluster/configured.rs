@@ -147,6 +147,7 @@ impl Member {
                 read_limit_us: self.cluster.read_limit_us,
                 settle_us: options.pbft(n).resend_after.0,
                 shares_process: false,
+                requests_per_s: self.cluster.requests_per_s,
                 fault_injection: self.allow_fault_injection,
             },
         }

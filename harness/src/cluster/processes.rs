@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use kernel::ReplicaId;
 use tokio::task::spawn_blocking;
 
 use super::node::NodeSpec;
@@ -29,14 +30,12 @@ pub(super) struct NodeProcess {
 
 impl NodeProcess {
     /// The process, and whether it said that it listens before its output ended.
-    pub(super) fn spawn(executable: &Path, node: &NodeSpec) -> Result<(NodeProcess, Ready)> {
-        let log = tempfile::tempfile().with_context(|| {
-            format!(
-                "cannot make a temporary file for a node's log in {}; set TMPDIR to a folder that exists, is \
-                 writable and has space left",
-                std::env::temp_dir().display()
-            )
-        })?;
+    pub(super) fn spawn(
+        executable: &Path,
+        node: &NodeSpec,
+        logs: Option<&Path>,
+    ) -> Result<(NodeProcess, Ready)> {
+        let log = open_log(logs, node.node.id)?;
         let mut child = Command::new(executable)
             .arg0("harness")
             .arg("node-from-input")
@@ -94,6 +93,23 @@ impl NodeProcess {
     }
 }
 
+/// The file for a node's log: of its own, or one that goes with the process.
+fn open_log(logs: Option<&Path>, id: ReplicaId) -> Result<File> {
+    let Some(folder) = logs else {
+        return tempfile::tempfile().with_context(|| {
+            format!(
+                "cannot make a temporary file for a node's log in {}; set TMPDIR to a folder that exists, is \
+                 writable and has space left",
+                std::env::temp_dir().display()
+            )
+        });
+    };
+    let path = folder.join(format!("node-{id}.log"));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| File::options().read(true).append(true).create(true).open(&path))
+        .with_context(|| format!("cannot open {}; give another folder with --logs", path.display()))
+}
+
 impl Drop for NodeProcess {
     fn drop(&mut self) {
         // Both fail only if the process is gone already.
@@ -105,6 +121,7 @@ impl Drop for NodeProcess {
 /// Nodes as processes, and what it takes to start one of them again.
 pub(super) struct NodeProcesses {
     pub(super) executable: PathBuf,
+    pub(super) logs: Option<PathBuf>,
     pub(super) specs: Vec<NodeSpec>,
     pub(super) running: Vec<NodeProcess>,
 }
@@ -113,11 +130,15 @@ pub(super) struct NodeProcesses {
 pub(super) type Ready = tokio::task::JoinHandle<bool>;
 
 impl NodeProcesses {
-    pub(super) async fn start(executable: &Path, specs: Vec<NodeSpec>) -> Result<NodeProcesses> {
+    pub(super) async fn start(
+        executable: &Path,
+        logs: Option<&Path>,
+        specs: Vec<NodeSpec>,
+    ) -> Result<NodeProcesses> {
         let mut running = Vec::new();
         let mut waiting = Vec::new();
         for node in &specs {
-            let (process, ready) = NodeProcess::spawn(executable, node)?;
+            let (process, ready) = NodeProcess::spawn(executable, node, logs)?;
             running.push(process);
             waiting.push(ready);
         }
@@ -133,6 +154,7 @@ impl NodeProcesses {
                 Err(_) => bail!("node {} did not listen within {START_LIMIT:?}", process.id),
             }
         }
-        Ok(NodeProcesses { executable: executable.to_path_buf(), specs, running })
+        let logs = logs.map(Path::to_path_buf);
+        Ok(NodeProcesses { executable: executable.to_path_buf(), logs, specs, running })
     }
 }

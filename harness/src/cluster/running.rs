@@ -54,7 +54,7 @@ impl Cluster {
         let members = match spec.placement {
             Placement::Processes => {
                 drop(listeners);
-                Members::Processes(NodeProcesses::start(&spec.executable, specs).await?)
+                Members::Processes(NodeProcesses::start(&spec.executable, spec.logs.as_deref(), specs).await?)
             }
             Placement::Tasks => Members::Tasks(NodeThreads::start(specs, listeners).await?),
             Placement::Simulated => bail!("a simulated cluster has no nodes to start"),
@@ -87,10 +87,10 @@ impl Cluster {
     /// Starts a killed node again, on its port and without its memory. The
     /// future ends when the node listens; its peers come back by themselves.
     pub fn restart(&mut self, id: u16) -> Result<impl Future<Output = Result<()>> + use<>> {
-        let NodeProcesses { executable, specs, running } = self.processes()?;
+        let NodeProcesses { executable, logs, specs, running } = self.processes()?;
         let spec = &mut specs[usize::from(id)];
         spec.memory = Memory::Lost;
-        let (process, ready) = NodeProcess::spawn(executable, spec)?;
+        let (process, ready) = NodeProcess::spawn(executable, spec, logs.as_deref())?;
         running[usize::from(id)] = process;
         Ok(async move {
             match tokio::time::timeout(START_LIMIT, ready).await {

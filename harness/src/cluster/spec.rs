@@ -42,7 +42,10 @@ pub struct ClusterSpec {
     pub pin: bool,
     /// The first node's port; free ones if `None`.
     pub first_port: Option<u16>,
-    /// The program that `node` is called on.
+    /// The folder for the logs of nodes that are processes; without it, nobody but this
+    /// program reads them.
+    pub logs: Option<PathBuf>,
+    /// The program that nodes are.
     pub executable: PathBuf,
 }
 
@@ -66,6 +69,7 @@ impl ClusterSpec {
             placement: plan.placement,
             pin: plan.pin,
             first_port: plan.port,
+            logs: None,
             // This very program, even if its file was replaced meanwhile.
             executable: PathBuf::from("/proc/self/exe"),
         }
@@ -105,6 +109,7 @@ impl ClusterSpec {
                 settle_us: self.options.pbft(self.nodes).resend_after.0,
                 shares_process: self.placement == Placement::Tasks,
                 configuration: configuration(&cluster, self.app, &self.options, [&public_keys, &[]]),
+                requests_per_s: None,
                 fault_injection: true,
             },
         };

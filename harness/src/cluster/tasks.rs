@@ -82,7 +82,11 @@ fn run_share(
                 // Nobody listens any more once another node failed to start.
                 let _ = ready.send(());
             };
-            run_node(spec, listener, ready, shutdown).await
+            // At once: nobody waits for what an experiment has left.
+            tokio::select! {
+                ended = run_node(spec, listener, ready, std::future::pending()) => ended,
+                () = shutdown => Ok(()),
+            }
         });
         tasks.spawn_local(async move {
             let end = node.await;

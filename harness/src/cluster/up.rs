@@ -103,12 +103,29 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
     for line in to_try(spec.app) {
         let _ = writeln!(text, "  {curl} {}", line.replace("NODE", &gateway.to_string()));
     }
+    let _ = writeln!(
+        text,
+        "\nWatch:\n  {curl} http://{gateway}/ready       whether a request that comes now is likely to be decided, and if not, why\n  \
+         {curl} http://{gateway}/metrics     what it counts, for Prometheus\n  {}",
+        logs(spec)
+    );
     let _ = write!(
         text,
-        "  {curl} -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  {curl} http://{gateway}/log\n\n\
+        "\nDisturb:\n  {curl} -d '{{\"faults\": [\"malicious\"]}}' http://{last}/faults\n  {curl} http://{gateway}/log\n\n\
          Ctrl-C stops all nodes."
     );
     text
+}
+
+/// How to read the nodes' logs.
+fn logs(spec: &ClusterSpec) -> String {
+    match &spec.logs {
+        Some(folder) => format!(
+            "tail -f {}/node-*.log   a line for each view change, fallback, link and kind of refusal; RUST_LOG=debug adds checkpoints",
+            folder.display()
+        ),
+        None => "RUST_LOG=info harness up --logs DIR   writes a log of each node".to_owned(),
+    }
 }
 
 /// What curl may be asked for, of an application on NODE.

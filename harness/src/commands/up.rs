@@ -10,5 +10,5 @@ use crate::plan::ProtocolName;
 pub async fn run(protocol: ProtocolName, args: UpRest) -> Result<u8> {
     let plan = args.plan(protocol)?;
     let cell = plan.cells()?.remove(0);
-    up::run(&ClusterSpec::of(&plan, &cell)).await
+    up::run(&ClusterSpec { logs: args.logs, ..ClusterSpec::of(&plan, &cell) }).await
 }

@@ -39,6 +39,8 @@ pub struct ClusterConfig {
     /// Most connections of clients to a node; as many as there are descriptors for if
     /// `None`.
     pub max_connections: Option<usize>,
+    /// Requests that each client may send to a node in a second; any number if `None`.
+    pub requests_per_s: Option<u32>,
     /// The nodes by id.
     pub nodes: Vec<NodeEntry>,
     /// The clients: the first has the id after the last node's.
@@ -79,6 +81,7 @@ impl ClusterConfig {
             read_limit_us: us(given.timers.read_limit_ms, node::DEFAULT_READ_LIMIT_US),
             max_data_bytes: given.limits.max_data_bytes.unwrap_or(node::DEFAULT_MAX_DATA_BYTES),
             max_connections: given.limits.max_connections,
+            requests_per_s: given.limits.requests_per_s,
             options,
             nodes: given.node,
             clients: given.client,
@@ -143,6 +146,7 @@ fn check_ranges(given: &Settings) -> Result<()> {
     within("limits.batch", limits.batch, 1, 1 << 20)?;
     within("limits.window", limits.window, 1, 1 << 20)?;
     within("limits.max_data_bytes", limits.max_data_bytes, 1, MAX_PAYLOAD_BYTES)?;
+    within("limits.requests_per_s", limits.requests_per_s, 1, 1_000_000)?;
     within("limits.max_connections", limits.max_connections, 1, 1 << 20)
 }
 

@@ -128,7 +128,8 @@ const TIMERS: &str = "\
 [timers]
 ";
 const LIMITS: &str = "\
-# What is left out has its default. There are batch, window, max_data_bytes and max_connections.
+# What is left out has its default. There are batch, window, max_data_bytes, max_connections and
+# requests_per_s (of each client).
 [limits]
 ";
 

@@ -114,6 +114,9 @@ pub struct Limits {
     /// Most connections of clients to a node
     #[arg(long, env = "HARNESS_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
+    /// Most requests that a client, told apart by its address, may send to a node in a second
+    #[arg(long, env = "HARNESS_REQUESTS_PER_S", value_name = "N")]
+    pub requests_per_s: Option<u32>,
 }
 
 /// A node. Its id is its place in the list.
@@ -228,6 +231,7 @@ impl Limits {
             window: over.window.or(self.window),
             max_data_bytes: over.max_data_bytes.or(self.max_data_bytes),
             max_connections: over.max_connections.or(self.max_connections),
+            requests_per_s: over.requests_per_s.or(self.requests_per_s),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a node counts: the event loop its messages, the readers of peer links what
 //! comes in on them.
 
+use super::refusal_log::RefusalLog;
+use crate::clock::now_ns;
 use kernel::{Class, Mark, Path, Reason, ViewMark};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ pub(crate) struct Counters {
     pub(crate) sent_bytes: u64,
     pub(crate) received: Traffic,
     refused: BTreeMap<Reason, u64>,
+    told: RefusalLog<Reason>,
     pub(crate) dropped_messages: u64,
     decided_slots: u64,
     commits: BTreeMap<Path, u64>,
@@ -31,12 +34,16 @@ pub(crate) struct Counters {
 pub(crate) struct ArrivalCounters {
     pub(crate) bytes: u64,
     unreadable: BTreeMap<&'static str, u64>,
+    told: RefusalLog<&'static str>,
 }
 
 impl ArrivalCounters {
     /// Counts a frame or a link that never got as far as a message.
     pub(crate) fn unreadable(&mut self, what: &'static str) {
         *self.unreadable.entry(what).or_default() += 1;
+        if let Some(times) = self.told.note(what, now_ns()) {
+            tracing::warn!(kind = what, times, "refused what came on a peer's connection");
+        }
     }
 }
 
@@ -89,6 +96,12 @@ impl Counters {
     /// Counts a message that was understood and refused.
     pub(crate) fn refused(&mut self, reason: Reason) {
         *self.refused.entry(reason).or_default() += 1;
+        // Duplicates and what comes late are common; nobody pays for lines that are not read.
+        if tracing::enabled!(tracing::Level::INFO)
+            && let Some(times) = self.told.note(reason, now_ns())
+        {
+            tracing::info!(kind = %reason, times, "refused messages of peers");
+        }
     }
 
     /// Counts what happened inside the replica.

@@ -6,6 +6,7 @@ pub(crate) mod event_loop;
 pub(crate) mod gateway;
 pub(crate) mod inbox;
 pub(crate) mod node;
+mod refusal_log;
 pub(crate) mod reported_tallies;
 pub(crate) mod slot_log;
 mod timers;

@@ -20,7 +20,7 @@ use kernel::{
 use prometheus_client::metrics::histogram::Histogram;
 use std::cell::RefCell;
 use std::rc::Rc;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// One node. The event loop steps its replica; all others read the node, or queue
 /// work for the loop by the methods here.
@@ -39,6 +39,8 @@ pub(crate) struct Node<P: Protocol> {
     pub(super) gateway: RefCell<Gateway>,
     /// Tells the event loop that there is work.
     pub(super) wake: Notify,
+    /// Becomes true when it is to accept no more.
+    stopping: watch::Sender<bool>,
     /// When this node began, for conditions and measurements of time.
     started_ns: u64,
 }
@@ -102,8 +104,28 @@ impl<P: Protocol> Node<P> {
             },
             gateway: RefCell::new(gateway),
             wake: Notify::new(),
+            stopping: watch::Sender::new(false),
             started_ns: now_ns(),
             config,
+        }
+    }
+
+    /// Accepts no more from clients; what was accepted goes on.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Whether it accepts no more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Completes when it accepts no more.
+    pub(crate) fn until_stopping(&self) -> impl Future<Output = ()> + use<P> {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // An error means that the node is gone.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
         }
     }
 

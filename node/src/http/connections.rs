@@ -14,6 +14,7 @@ use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
 use std::cell::Cell;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -41,6 +42,8 @@ pub(crate) struct Connections {
 pub(crate) struct Permit {
     of: Rc<Connections>,
     is_spare: bool,
+    /// Who is at the other end.
+    pub(crate) client: IpAddr,
     /// What a peer that opens a link here has to sign; counts once.
     pub(crate) greeted: Cell<Option<Transcript>>,
 }
@@ -57,14 +60,24 @@ impl Connections {
         Rc::new(Connections { clients_max, links_max, clients: Cell::default(), links: Cell::default() })
     }
 
+    /// Connections that are not peer links.
+    pub(crate) fn clients(&self) -> usize {
+        self.clients.get()
+    }
+
     /// A new connection; none if there are too many to even listen to it.
-    pub(crate) fn admit(self: &Rc<Connections>) -> Option<Permit> {
+    pub(crate) fn admit(self: &Rc<Connections>, client: IpAddr) -> Option<Permit> {
         let clients = self.clients.get();
         if clients >= self.clients_max + self.links_max {
             return None;
         }
         self.clients.set(clients + 1);
-        Some(Permit { of: Rc::clone(self), is_spare: clients >= self.clients_max, greeted: Cell::default() })
+        Some(Permit {
+            of: Rc::clone(self),
+            is_spare: clients >= self.clients_max,
+            client,
+            greeted: Cell::default(),
+        })
     }
 }
 
@@ -107,8 +120,9 @@ impl Drop for LinkPermit<'_> {
 /// A whole answer with an error in it, for where hyper does not write it.
 pub(crate) fn raw_answer(status: StatusCode, error: &str) -> Bytes {
     let body = serde_json::to_string(&ErrorAnswer { error: error.into() }).unwrap_or_default();
+    let retry = if status == StatusCode::SERVICE_UNAVAILABLE { "retry-after: 1\r\n" } else { "" };
     let text = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{retry}connection: close\r\n\r\n{body}",
         body.len()
     );
     text.into()
@@ -225,24 +239,27 @@ impl hyper::rt::Write for Explained {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[test]
     fn clients_beyond_the_limit_get_spare_places_and_then_none() {
         let connections = Connections::new(2, 3);
-        let clients: Vec<Permit> = (0..2).map(|_| connections.admit().unwrap()).collect();
+        let clients: Vec<Permit> = (0..2).map(|_| connections.admit(HERE).unwrap()).collect();
         assert!(clients.iter().all(|permit| !permit.is_spare()));
-        let spare: Vec<Permit> = (0..8).map(|_| connections.admit().unwrap()).collect();
+        let spare: Vec<Permit> = (0..8).map(|_| connections.admit(HERE).unwrap()).collect();
         assert!(spare.iter().all(Permit::is_spare));
-        assert!(connections.admit().is_none());
+        assert!(connections.admit(HERE).is_none());
         assert_eq!(spare[0].read_limit(Duration::MAX), SPARE_READ_LIMIT);
 
         let links: Vec<LinkPermit<'_>> = spare.iter().map(|permit| permit.as_link().unwrap()).collect();
         assert!(clients[0].as_link().is_none(), "as many links as there may be");
-        assert!(connections.admit().unwrap().is_spare(), "links take no client's place");
+        assert!(connections.admit(HERE).unwrap().is_spare(), "links take no client's place");
         drop(links);
         drop((spare, clients));
         assert_eq!((connections.clients.get(), connections.links.get()), (0, 0));
-        assert!(!connections.admit().unwrap().is_spare());
+        assert!(!connections.admit(HERE).unwrap().is_spare());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the tasks of the HTTP interface share.
 
 use super::own_hosts::OwnHosts;
+use super::rates::Rates;
 use crate::host::node::Node;
 use kernel::Protocol;
 use std::cell::Cell;
@@ -10,6 +11,7 @@ use std::rc::Rc;
 pub(super) struct Interface<P: Protocol> {
     pub(super) node: Rc<Node<P>>,
     pub(super) own_hosts: OwnHosts,
+    pub(super) rates: Rates,
     /// Bytes of frames that have begun to come in, over all peer links.
     pub(super) unfinished_frames: Cell<usize>,
     /// Bytes of clients' bodies that have begun to come in, over all connections.
@@ -18,6 +20,7 @@ pub(super) struct Interface<P: Protocol> {
 
 impl<P: Protocol> Interface<P> {
     pub(super) fn new(node: Rc<Node<P>>, own_hosts: OwnHosts) -> Interface<P> {
-        Interface { node, own_hosts, unfinished_frames: Cell::new(0), unfinished_bodies: Cell::new(0) }
+        let rates = Rates::new(node.config.requests_per_s);
+        Interface { node, own_hosts, rates, unfinished_frames: Cell::new(0), unfinished_bodies: Cell::new(0) }
     }
 }

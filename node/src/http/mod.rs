@@ -17,6 +17,7 @@ mod ordering;
 mod own_hosts;
 mod peer;
 mod preprepare;
+mod rates;
 mod response;
 mod router;
 mod server;

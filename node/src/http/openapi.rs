@@ -11,11 +11,12 @@ use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
 /// What any request may be refused with.
-const REFUSALS: [(u16, &str); 5] = [
+const REFUSALS: [(u16, &str); 6] = [
     (400, "The request cannot be meant"),
     (403, "It comes from a foreign web page, or asks for what this node was not started to allow"),
     (408, "The body did not come in time"),
     (413, "The body, or something in it, is too large"),
+    (429, "The client sends more requests than it may; the header Retry-After says how long to wait"),
     (503, "The node is offline by fault injection, or has too much to do"),
 ];
 

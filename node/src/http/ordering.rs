@@ -32,6 +32,10 @@ pub(super) async fn order<P: Protocol>(node: &Node<P>, operation: Operation) -> 
     if node.is_offline() {
         return Err(offline());
     }
+    if node.is_stopping() {
+        let error = "this node is being stopped; ask another one".to_owned();
+        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
+    }
     let outcome = node.submit(operation).map_err(|Busy| {
         Refusal(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -10,8 +10,9 @@ use super::response::{
 };
 use super::{endpoints, openapi};
 use super::{faults, links, log, metrics, peer, preprepare, state, status};
+use crate::clock::now_ns;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use kernel::Protocol;
 
@@ -22,12 +23,36 @@ pub(super) async fn route<P: Protocol>(
     request: Request<Incoming>,
 ) -> Answer {
     let is_head = request.method() == Method::HEAD;
+    if let Some(refusal) = too_fast(interface, permit, request.uri().path()) {
+        return refusal;
+    }
     let answered = match interface.own_hosts.check(&request) {
         Ok(()) => answer(interface, permit, request).await,
         Err(refusal) => Err(refusal),
     };
-    let answer = answered.unwrap_or_else(|Refusal(status, what)| error(status, &what));
+    let mut answer = answered.unwrap_or_else(|Refusal(status, what)| error(status, &what));
+    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     if is_head { without_body(answer) } else { answer }
+}
+
+/// What is not limited: peers' links, and what watches over the node.
+const NOT_LIMITED: [&str; 5] = [PEER, PEER_HELLO, "/health", "/ready", "/metrics"];
+
+/// The refusal of a client that sends more than it may.
+fn too_fast<P: Protocol>(interface: &Interface<P>, permit: &Permit, path: &str) -> Option<Answer> {
+    if NOT_LIMITED.contains(&path) {
+        return None;
+    }
+    let wait_s = interface.rates.take(permit.client, now_ns()).err()?;
+    let what = format!(
+        "this client has sent all the requests that it may send in a second; wait for {wait_s} s, or raise \
+         limits.requests_per_s in the configuration"
+    );
+    let mut answer = error(StatusCode::TOO_MANY_REQUESTS, &what);
+    answer.headers_mut().insert(RETRY_AFTER, wait_s.into());
+    Some(answer)
 }
 
 async fn answer<P: Protocol>(

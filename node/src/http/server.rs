@@ -20,21 +20,28 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Accepts connections for ever.
+/// Accepts connections until the node stops, and returns when its clients have had their
+/// answers.
 pub(crate) async fn serve<P: Protocol + 'static>(
     node: Rc<Node<P>>,
     listener: TcpListener,
     tasks: &mut JoinSet<()>,
-) -> Infallible {
+) {
     let peers = node.links.len() - 1;
     let connections = Connections::new(node.config.max_clients, peers);
     let announced = node.config.addresses[usize::from(node.config.id.0)];
     let own_hosts = OwnHosts::new(listener.local_addr().unwrap_or(announced), announced);
-    let interface = Rc::new(Interface::new(node, own_hosts));
+    let interface = Rc::new(Interface::new(Rc::clone(&node), own_hosts));
+    let stopping = node.until_stopping();
+    tokio::pin!(stopping);
     loop {
         while tasks.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stopping => break,
+        };
+        let (stream, client) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Most likely out of descriptors: others must close first.
                 tracing::warn!(%error, "cannot accept a connection; `ulimit -n` may be too low");
@@ -45,7 +52,7 @@ pub(crate) async fn serve<P: Protocol + 'static>(
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        let Some(permit) = connections.admit() else {
+        let Some(permit) = connections.admit(client.ip()) else {
             // Not even listened to: it gets one answer, if that can be written at once.
             let _ = stream
                 .try_write(&connections::raw_answer(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_CONNECTIONS));
@@ -53,7 +60,14 @@ pub(crate) async fn serve<P: Protocol + 'static>(
         };
         tasks.spawn_local(serve_connection(Rc::clone(&interface), stream, permit));
     }
+    drop(listener);
+    while connections.clients() > 0 {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
+
+/// While a node stops: between two looks at whether its clients are gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// How HTTP/2 begins (RFC 9113, section 3.4), as no request of HTTP/1.1 does.
 const HTTP2: &[u8] = b"PRI ";
@@ -73,7 +87,11 @@ async fn serve_connection<P: Protocol + 'static>(
     let limit = permit.read_limit(interface.node.config.read_limit());
     let mut start = [0; HTTP2.len()];
     // Whoever says nothing, or is gone already, is owed no answer.
-    let Ok(Ok(bytes)) = tokio::time::timeout(limit, stream.peek(&mut start)).await else { return };
+    let bytes = tokio::select! {
+        peeked = tokio::time::timeout(limit, stream.peek(&mut start)) => peeked,
+        () = interface.node.until_stopping() => return,
+    };
+    let Ok(Ok(bytes)) = bytes else { return };
     match &start[..bytes] == HTTP2 {
         true => serve_http2(interface, stream, permit, limit).await,
         false => serve_http1(&interface, stream, &permit, limit).await,
@@ -91,7 +109,16 @@ async fn serve_http1<P: Protocol>(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limit);
     let mut connection = http.serve_connection(Explained::new(stream), service);
-    let Err(error) = (&mut connection).await else { return };
+    let ended = tokio::select! {
+        biased;
+        ended = &mut connection => ended,
+        () = interface.node.until_stopping() => {
+            // What has begun gets its answer, and then the connection is closed.
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    let Err(error) = ended else { return };
     tracing::debug!(%error, "connection ended");
     let parts = connection.into_parts();
     // Whoever has begun a request gets an answer; whoever was idle would take it for
@@ -113,6 +140,7 @@ async fn serve_http2<P: Protocol + 'static>(
     limit: Duration,
 ) {
     let tasks = LocalTasks::default();
+    let stopping = interface.node.until_stopping();
     let permit = Rc::new(permit);
     let service = service_fn(|request| {
         let (interface, permit) = (Rc::clone(&interface), Rc::clone(&permit));
@@ -124,7 +152,7 @@ async fn serve_http2<P: Protocol + 'static>(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
     let connection = http.serve_connection(Coalesced::new(stream), service);
-    tokio::pin!(connection);
+    tokio::pin!(connection, stopping);
     loop {
         let begun = tasks.begun();
         tokio::select! {
@@ -135,6 +163,11 @@ async fn serve_http2<P: Protocol + 'static>(
                 return;
             }
             () = tokio::time::sleep(limit) => {}
+            () = &mut stopping => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+                return;
+            }
         }
         if tasks.begun() == begun && tasks.running() == 0 {
             connection.as_mut().graceful_shutdown();

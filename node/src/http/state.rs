@@ -46,6 +46,9 @@ pub(super) fn health() -> Answer {
 pub(super) fn ready<P: Protocol>(node: &Node<P>) -> Answer {
     let report = report(node);
     let mut problems = Vec::new();
+    if node.is_stopping() {
+        problems.push("it is being stopped".to_owned());
+    }
     if node.is_offline() {
         problems.push("it is offline by fault injection".to_owned());
     }

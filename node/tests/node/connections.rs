@@ -29,6 +29,30 @@ async fn stall(address: SocketAddr, part: &str) -> String {
 }
 
 #[test]
+fn a_client_that_asks_too_fast_is_told_to_wait() {
+    run(async {
+        let setup = Setup { requests_per_s: Some(3), ..Setup::default() };
+        let cluster = TestCluster::start(1, setup).await;
+        let node = cluster.addresses[0];
+        let mut refused = None;
+        // More than there are in a second, unless the machine takes a third of one for each.
+        for _ in 0..100 {
+            let answer = send(node, "GET /faults", "", b"").await;
+            if answer.status != 200 {
+                refused = Some(answer);
+                break;
+            }
+        }
+        let refused = refused.expect("one of a hundred is too many");
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "1"));
+        assert!(refused.body.contains("limits.requests_per_s"), "{}", refused.body);
+        for path in ["/health", "/ready", "/metrics"] {
+            assert_eq!(send(node, &format!("GET {path}"), "", b"").await.status, 200, "{path}");
+        }
+    });
+}
+
+#[test]
 fn what_hyper_refuses_by_itself_is_explained_as_well() {
     run(async {
         let cluster = TestCluster::start(2, Setup::default()).await;

@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     /// Clients with keys.
     pub(crate) clients: u16,
     pub(crate) read_limit_ms: Option<u64>,
+    pub(crate) requests_per_s: Option<u32>,
     /// Behaviours by node, at the start.
     pub(crate) faults: Vec<(usize, &'static str)>,
     /// Whether departures and arrivals are counted.
@@ -97,6 +98,7 @@ impl TestCluster {
             settle_us: 100_000,
             shares_process: true,
             configuration: configuration(),
+            requests_per_s: self.setup.requests_per_s,
             fault_injection: true,
         }
     }
