@@ -7,6 +7,7 @@ use kernel::{
 };
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Requests that a node has in flight at most, those set aside not counted.
 pub const MAX_IN_FLIGHT: usize = 65_536;
@@ -39,9 +40,13 @@ pub struct Busy;
 
 /// A result that enough replicas agree on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted<T> {
+pub struct Accepted<T, E = ()> {
     /// What the host keeps of the request.
     pub of: T,
+    /// The session in which it was asked.
+    pub session: SessionId,
+    /// Which of the session's requests it was.
+    pub counter: u64,
     /// Whether its time was not up yet.
     pub is_in_time: bool,
     /// The slot that ordered the request, as the last of the replies has it.
@@ -54,16 +59,18 @@ pub struct Accepted<T> {
     pub replies: usize,
     /// Replies that differ from it.
     pub differing: usize,
+    /// What the host keeps of the replies that agree, by replica.
+    pub evidence: Vec<E>,
 }
 
 /// The sessions of one gateway or client, and what each waits for. `T` is what the host
-/// keeps of a request.
+/// keeps of a request, `E` what it keeps of a reply.
 ///
 /// A session whose request was not decided in time stays aside until its replies come
 /// after all: with another request in it, replicas would skip the one that they may still
 /// execute.
 #[derive(Debug)]
-pub struct Sessions<T> {
+pub struct Sessions<T, E = ()> {
     gateway: ReplicaId,
     replies_needed: usize,
     limits: Limits,
@@ -73,7 +80,7 @@ pub struct Sessions<T> {
     /// Sessions without a request, and the counter of their next one.
     free: Vec<(u64, u64)>,
     // Never iterated over, so that its order does not matter.
-    pending: HashMap<u64, Pending<T>>,
+    pending: HashMap<u64, Pending<T, E>>,
     /// When, session number, counter: in the order of time.
     deadlines: VecDeque<(u64, u64, u64)>,
     /// Session number and counter.
@@ -84,16 +91,16 @@ pub struct Sessions<T> {
 }
 
 #[derive(Debug)]
-struct Pending<T> {
+struct Pending<T, E> {
     counter: u64,
     bytes: usize,
-    collector: ReplyCollector,
+    collector: ReplyCollector<E>,
     /// Its time is not up yet.
     is_in_time: bool,
     of: T,
 }
 
-impl<T> Sessions<T> {
+impl<T, E: Clone> Sessions<T, E> {
     /// Sessions under the key of `gateway`, numbered from `first_session`: above all that
     /// it ever used. A result is accepted on `replies_needed` matching replies; a bundle
     /// without an answer is handed over again after `remind_after_ns`.
@@ -103,7 +110,7 @@ impl<T> Sessions<T> {
         first_session: u64,
         remind_after_ns: u64,
         limits: Limits,
-    ) -> Sessions<T> {
+    ) -> Sessions<T, E> {
         Sessions {
             gateway,
             replies_needed,
@@ -177,7 +184,7 @@ impl<T> Sessions<T> {
         self.find(session, counter).map(|pending| &pending.of)
     }
 
-    fn find(&self, session: SessionId, counter: u64) -> Option<&Pending<T>> {
+    fn find(&self, session: SessionId, counter: u64) -> Option<&Pending<T, E>> {
         let pending = self.pending.get(&session.number).filter(|_| session.gateway == self.gateway)?;
         (pending.counter == counter).then_some(pending)
     }
@@ -187,14 +194,17 @@ impl<T> Sessions<T> {
         bundle.replies.iter().any(|reply| self.find(reply.session, reply.counter).is_some())
     }
 
-    /// Counts replies whose signature holds. Returns what is accepted by that.
-    pub fn add(&mut self, bundle: &ReplyBundle) -> Vec<Accepted<T>> {
+    /// Counts replies whose signature holds, and keeps `evidence` of them. Returns what is
+    /// accepted by that.
+    pub fn add(&mut self, bundle: &ReplyBundle, evidence: E) -> Vec<Accepted<T, E>> {
         let mut accepted = Vec::new();
         for reply in &bundle.replies {
             let number = reply.session.number;
             let pending = self.pending.get_mut(&number).filter(|_| reply.session.gateway == self.gateway);
             let Some(pending) = pending.filter(|pending| pending.counter == reply.counter) else { continue };
-            let Some(result) = pending.collector.add(bundle.replica, &reply.result).cloned() else {
+            let Some(result) =
+                pending.collector.add(bundle.replica, &reply.result, evidence.clone()).cloned()
+            else {
                 continue;
             };
             let Some(Pending { counter, bytes, collector, is_in_time, of }) = self.pending.remove(&number)
@@ -208,7 +218,20 @@ impl<T> Sessions<T> {
             }
             let (replies, differing) = collector.agreeing_and_not();
             let (seq, view) = (bundle.seq, bundle.view);
-            accepted.push(Accepted { of, is_in_time, seq, view, result, replies, differing });
+            let evidence = collector.into_evidence(&result);
+            let session = reply.session;
+            accepted.push(Accepted {
+                of,
+                session,
+                counter,
+                is_in_time,
+                seq,
+                view,
+                result,
+                replies,
+                differing,
+                evidence,
+            });
         }
         accepted
     }
@@ -288,8 +311,15 @@ impl<T> Sessions<T> {
     }
 }
 
+/// The first session number of a gateway or client that starts so long after the Unix
+/// epoch. One started again begins above all numbers that it can have used: it would have
+/// to open 4,096 sessions per microsecond to catch up with the clock.
+pub fn first_session(since_epoch: Duration) -> u64 {
+    (since_epoch.as_micros() as u64) << 12
+}
+
 /// Whether a request may have to be handed over again.
-fn is_open<T>(pending: &HashMap<u64, Pending<T>>, request: &Request) -> bool {
+fn is_open<T, E>(pending: &HashMap<u64, Pending<T, E>>, request: &Request) -> bool {
     let pending = pending.get(&request.session.number);
     pending.is_some_and(|pending| pending.counter == request.counter && pending.is_in_time)
 }

@@ -49,7 +49,7 @@ pub use observe::{Content, Observation, Observer};
 pub use protocol::{Context, Effect, Input, Protocol, Reading, Status, To, ViewStatus};
 pub use record::Recorder;
 pub use reply::{Reply, ReplyBundle};
-pub use request::{Batch, Bundle, Operation, Output, Request, SESSIONS_KEPT};
+pub use request::{Batch, Bundle, MAX_BUNDLE_BYTES, Operation, Output, Request, SESSIONS_KEPT};
 pub use snapshot::{CachedChunks, Chunk, Extent, ProvenChunk, Snapshot};
 pub use votes::{Tallied, VoteSet};
 pub use weakening::{Weakening, weakened};

@@ -69,6 +69,8 @@ pub enum Weakening {
     LinkNotAuthenticated,
     /// A read of the key-value store is answered from the state of the node that is asked.
     StaleReadServed,
+    /// A client accepts a result on one matching reply less than it must: `f`.
+    FewerRepliesAccepted,
 }
 
 impl Weakening {
@@ -105,6 +107,7 @@ impl Weakening {
         Weakening::NothingSentAgain,
         Weakening::LinkNotAuthenticated,
         Weakening::StaleReadServed,
+        Weakening::FewerRepliesAccepted,
     ];
 }
 

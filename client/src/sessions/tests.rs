@@ -39,21 +39,24 @@ fn a_request_is_decided_by_enough_matching_replies_of_distinct_replicas() {
     assert_eq!((request.session.number, request.counter), (100, 1));
     assert!(sessions.awaits(&reply(3, &request, "lie")));
     for (replica, result) in [(3, "lie"), (1, "ok"), (1, "ok"), (3, "ok")] {
-        assert_eq!(sessions.add(&reply(replica, &request, result)), [], "one counts once");
+        assert_eq!(sessions.add(&reply(replica, &request, result), ()), [], "one counts once");
     }
     let accepted = Accepted {
         of: "a",
+        session: request.session,
+        counter: 1,
         is_in_time: true,
         seq: Seq(9),
         view: View(2),
         result: Output::new(b"ok"),
         replies: 2,
         differing: 1,
+        evidence: vec![(), ()],
     };
-    assert_eq!(sessions.add(&reply(2, &request, "ok")), [accepted]);
+    assert_eq!(sessions.add(&reply(2, &request, "ok"), ()), [accepted]);
     let late = reply(0, &request, "ok");
     assert!(!sessions.awaits(&late));
-    assert_eq!(sessions.add(&late), []);
+    assert_eq!(sessions.add(&late, ()), []);
     assert_eq!((sessions.in_flight(), sessions.next_deadline()), (0, None));
 }
 
@@ -65,7 +68,7 @@ fn replies_to_sessions_of_others_do_not_count() {
     for replica in 0..4 {
         let bundle = reply(replica, &request, "ok");
         assert!(!sessions.awaits(&bundle));
-        assert_eq!(sessions.add(&bundle), []);
+        assert_eq!(sessions.add(&bundle, ()), []);
     }
 }
 
@@ -76,15 +79,15 @@ fn a_session_is_used_again_with_the_next_counter_once_it_is_free() {
     let second = open(&mut sessions, "b", 0);
     assert_eq!(second.session.number, 101);
     for replica in [1, 2] {
-        sessions.add(&reply(replica, &first, "ok"));
+        sessions.add(&reply(replica, &first, "ok"), ());
     }
     let third = open(&mut sessions, "c", 2);
     assert_eq!((third.session.number, third.counter), (100, 2));
-    assert_eq!(sessions.add(&reply(3, &first, "ok")), []);
+    assert_eq!(sessions.add(&reply(3, &first, "ok"), ()), []);
     assert_eq!(sessions.waiting(first.session, 1), None);
     assert_eq!(sessions.waiting(third.session, 2), Some(&"c"));
     for replica in [1, 2] {
-        sessions.add(&reply(replica, &second, "ok"));
+        sessions.add(&reply(replica, &second, "ok"), ());
     }
     let fourth = sessions.open_new(Operation::new(b"d"), None, "d").unwrap();
     assert_eq!((fourth.session.number, fourth.counter), (102, 1), "although 101 is free");
@@ -94,7 +97,7 @@ fn a_session_is_used_again_with_the_next_counter_once_it_is_free() {
 fn a_request_out_of_time_is_given_up_and_keeps_its_session_until_its_replies_come() {
     let mut sessions = sessions();
     let request = open(&mut sessions, "a", 0);
-    sessions.add(&reply(1, &request, "ok"));
+    sessions.add(&reply(1, &request, "ok"), ());
     assert_eq!(sessions.next_deadline(), Some(TIMEOUT));
     assert_eq!(expired(&mut sessions, TIMEOUT - 1), []);
     assert_eq!(expired(&mut sessions, TIMEOUT), [("a", 1)]);
@@ -102,7 +105,7 @@ fn a_request_out_of_time_is_given_up_and_keeps_its_session_until_its_replies_com
     assert_eq!(sessions.next_deadline(), None);
 
     assert_eq!(open(&mut sessions, "b", 2_000).session.number, 101, "100 is set aside");
-    let accepted = sessions.add(&reply(2, &request, "ok"));
+    let accepted = sessions.add(&reply(2, &request, "ok"), ());
     assert!(!accepted[0].is_in_time);
     assert_eq!(sessions.in_flight(), 1, "a is not taken off twice");
     let again = open(&mut sessions, "c", 2_002);
@@ -127,7 +130,7 @@ fn too_many_requests_or_bytes_in_flight_are_refused() {
     let first = sessions.open(half.clone(), Some(TIMEOUT), "a").unwrap();
     sessions.open(half, Some(TIMEOUT), "b").unwrap();
     for replica in [1, 2] {
-        sessions.add(&reply(replica, &first, "ok"));
+        sessions.add(&reply(replica, &first, "ok"), ());
     }
     let more = Operation::new(&vec![0; MAX_IN_FLIGHT_BYTES / 2 + 1]);
     assert_eq!(sessions.open(more, Some(TIMEOUT), "c"), Err(Busy));
@@ -159,7 +162,7 @@ fn a_bundle_without_an_answer_is_handed_over_again_and_again_after_longer_waits(
     let mut sessions = sessions();
     let (_, answered) = hand_over(&mut sessions, &signers[0], "answered", 0);
     for replica in 0..4 {
-        sessions.add(&reply(replica, &answered, "ok"));
+        sessions.add(&reply(replica, &answered, "ok"), ());
     }
     let (bundle, request) = hand_over(&mut sessions, &signers[0], "waits", 10);
     let mut due = 10;
@@ -171,7 +174,7 @@ fn a_bundle_without_an_answer_is_handed_over_again_and_again_after_longer_waits(
         assert_eq!(sessions.overdue(due, 0, NOTHING_CARRIED), None, "once");
     }
     for replica in 0..4 {
-        sessions.add(&reply(replica, &request, "ok"));
+        sessions.add(&reply(replica, &request, "ok"), ());
     }
     assert_eq!(sessions.overdue(u64::MAX, 0, NOTHING_CARRIED), None);
     assert_eq!(sessions.next_deadline(), None);
@@ -205,7 +208,7 @@ fn what_the_links_carry_puts_a_reminder_off_by_half_its_wait_at_most() {
 fn a_session_that_replicas_may_have_forgotten_is_not_used_again() {
     let mut sessions: Sessions<&'static str> = Sessions::new(ReplicaId(0), NEEDED, 100, REMIND, Limits::NONE);
     let answer = |sessions: &mut Sessions<&'static str>, request: &Request| {
-        assert_eq!([1, 2].map(|replica| sessions.add(&reply(replica, request, "ok")).len()), [0, 1]);
+        assert_eq!([1, 2].map(|replica| sessions.add(&reply(replica, request, "ok"), ()).len()), [0, 1]);
     };
     let first = open(&mut sessions, "a", 0);
     answer(&mut sessions, &first);

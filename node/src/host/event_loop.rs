@@ -1,7 +1,7 @@
 //! The loop that steps the replica: frames, timers and requests in, effects out.
 
 use super::counters::Amount;
-use super::inbox::Incoming;
+use super::inbox::{FromClient, Incoming};
 use super::node::Node;
 use super::timers::{Alarm, Running, Timers};
 use crate::clock::now_ns;
@@ -10,9 +10,10 @@ use crate::links::outgoing::Link;
 use crate::tally::Tally;
 use adversary::{Adversary, Timer};
 use bytes::Bytes;
+use client::link;
 use kernel::{
-    Bundle, Choose as _, Content, Context, Effect, Input, Mark, Observation, Observer, Protocol, Reason,
-    Rejection, ReplicaId, ReplyBundle, SeededChoice, To, Verified, ViewMark, Wire,
+    Bundle, Choose as _, Class, Content, Context, Effect, Input, Mark, Observation, Observer, Protocol,
+    Reason, Rejection, ReplicaId, ReplyBundle, SeededChoice, To, Verified, ViewMark, Wire,
 };
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -21,6 +22,9 @@ use std::sync::Arc;
 /// Frames handled in one iteration: enough for signatures to be checked in good
 /// batches, few enough that answers and timers need not wait long.
 const FRAMES_PER_ITERATION: usize = 64;
+
+/// The name under which clients' requests are counted, as protocols have it for peers'.
+const REQUEST_KIND: &str = "request";
 
 /// A message that waits for its injected delay.
 struct Delayed {
@@ -77,7 +81,10 @@ impl<P: Protocol> EventLoop<P> {
                 rang = self.alarm.rung() => rang?,
             }
             self.iterate();
-            while !node.arrivals.inbox.is_empty() || node.gateway.borrow().has_submissions() {
+            while !node.arrivals.inbox.is_empty()
+                || !node.arrivals.from_clients.is_empty()
+                || node.gateway.borrow().has_submissions()
+            {
                 tokio::task::yield_now().await;
                 self.iterate();
             }
@@ -96,9 +103,11 @@ impl<P: Protocol> EventLoop<P> {
         self.set_behaviours();
         let mut incoming = self.node.arrivals.inbox.take(FRAMES_PER_ITERATION);
         incoming.retain(|incoming| !self.node.is_cut(incoming.from));
+        let from_clients = self.node.arrivals.from_clients.take(FRAMES_PER_ITERATION);
         // A node that is offline does not even look at what it is sent.
         if !self.node.is_offline() {
             self.receive(incoming);
+            self.receive_from_clients(from_clients);
         }
         // After what has arrived, as that may be what a timer waits for.
         self.expire_timers(now);
@@ -184,6 +193,26 @@ impl<P: Protocol> EventLoop<P> {
         }
     }
 
+    /// Requests of clients with keys of their own.
+    fn receive_from_clients(&mut self, incoming: Vec<FromClient>) {
+        if incoming.is_empty() {
+            return;
+        }
+        let mut bundles = Vec::with_capacity(incoming.len());
+        for FromClient { client, bundle, bytes } in incoming {
+            let received = &mut self.node.engine.counters.borrow_mut().received;
+            received.count(REQUEST_KIND, Class::Request, Amount { messages: 1, bytes: bytes as u64 });
+            bundles.push((client, bundle));
+        }
+        let verdicts = self.node.engine.admission.borrow_mut().admit_bundles(&bundles);
+        for ((from, bundle), verdict) in bundles.into_iter().zip(verdicts) {
+            match verdict {
+                Ok(()) => self.step(Input::Submit(bundle)),
+                Err(reason) => self.refuse(&Rejection { from, seq: None, corrupt_vote: false, reason }),
+            }
+        }
+    }
+
     fn deliver(&mut self, from: ReplicaId, message: Verified<P::Message>) {
         self.step(Input::Deliver { from, message });
     }
@@ -255,6 +284,9 @@ impl<P: Protocol> EventLoop<P> {
             Effect::SetTimer { timer, after } => self.timers.set(timer, after, now_ns(), self.node.carried()),
             Effect::CancelTimer(timer) => self.timers.cancel(timer),
             Effect::Reply { to, bundle } if to == self.node.config.id => self.count_reply(&bundle),
+            Effect::Reply { to, bundle } if self.node.config.cluster.is_client(to) => {
+                self.reply_to_client(to, &bundle);
+            }
             Effect::Reply { to, bundle } => {
                 let votes = self.node.engine.slot_log.borrow().tally(bundle.seq);
                 let amount = self.send_frame(To::One(to), &Frame::Reply { bundle: &bundle, votes });
@@ -264,6 +296,27 @@ impl<P: Protocol> EventLoop<P> {
             }
             Effect::Reject(rejection) => self.refuse(&rejection),
             Effect::Mark(mark) => self.note(&mark),
+        }
+    }
+
+    fn reply_to_client(&self, to: ReplicaId, bundle: &ReplyBundle) {
+        let node = &self.node;
+        if !node.client_links.is_linked(to) {
+            return;
+        }
+        let counters = &mut node.engine.counters.borrow_mut();
+        match link::encode(&link::FromNode::Reply(bundle), link::MAX_NODE_FRAME_BYTES) {
+            Ok(frame) => {
+                let frame = Bytes::from(frame);
+                let messages = node.client_links.send(to, &frame);
+                let amount = Amount { messages, bytes: messages * frame.len() as u64 };
+                counters.sent.count_reply(amount);
+                counters.sent_bytes += amount.bytes;
+            }
+            Err(error) => {
+                tracing::error!(%error, client = %to, "reply not sent; requests with smaller results help");
+                counters.dropped_messages += 1;
+            }
         }
     }
 

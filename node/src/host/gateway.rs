@@ -126,7 +126,7 @@ impl Gateway {
     /// Counts replies whose signature holds. Returns how many replies differ
     /// from the results accepted by this.
     pub(crate) fn add(&mut self, bundle: &ReplyBundle, now_ns: u64) -> usize {
-        let accepted = self.sessions.add(bundle);
+        let accepted = self.sessions.add(bundle, ());
         let differing = accepted.iter().map(|accepted| accepted.differing).sum();
         for Accepted { of: Asked { received_ns, client }, seq, view, result, replies, .. } in accepted {
             let consensus_ns = now_ns.saturating_sub(received_ns);
@@ -172,12 +172,9 @@ impl Gateway {
     }
 }
 
-/// The first session number of a gateway that starts now. A gateway started
-/// again begins above all numbers that it can have used: it would have to open
-/// 4,096 sessions per microsecond to catch up with the clock.
+/// The first session number of a gateway that starts now.
 pub(crate) fn first_session_now() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    (since_epoch.as_micros() as u64) << 12
+    client::first_session(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Frames that wait for the host, with back-pressure on their readers.
+//! What waits for the host, with back-pressure on its readers.
 
 use crate::links::frame::Frame;
-use kernel::ReplicaId;
+use kernel::{Bundle, ReplicaId};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// Readers wait while this many frames are in the inbox …
@@ -13,14 +14,15 @@ const FULL_AT_BYTES: usize = 128 << 20;
 
 /// Incoming frames in the order of their arrival.
 #[derive(Debug)]
-pub(crate) struct Inbox<M> {
-    frames: RefCell<Queue<M>>,
+pub(crate) struct Inbox<T> {
+    frames: RefCell<Queue<T>>,
     space: Notify,
 }
 
 #[derive(Debug)]
-struct Queue<M> {
-    frames: VecDeque<Incoming<M>>,
+struct Queue<T> {
+    /// Each with its bytes.
+    frames: VecDeque<(T, usize)>,
     bytes: usize,
 }
 
@@ -32,24 +34,38 @@ pub(crate) struct Incoming<M> {
     pub(crate) bytes: usize,
 }
 
-impl<M> Inbox<M> {
-    pub(crate) fn new() -> Inbox<M> {
+/// A bundle that came on a client's link.
+#[derive(Debug)]
+pub(crate) struct FromClient {
+    /// Whose link it is.
+    pub(crate) client: ReplicaId,
+    pub(crate) bundle: Arc<Bundle>,
+    pub(crate) bytes: usize,
+}
+
+impl<T> Inbox<T> {
+    pub(crate) fn new() -> Inbox<T> {
         Inbox { frames: RefCell::new(Queue { frames: VecDeque::new(), bytes: 0 }), space: Notify::new() }
     }
 
-    pub(crate) fn push(&self, incoming: Incoming<M>) {
+    pub(crate) fn push(&self, incoming: T, bytes: usize) {
         let mut queue = self.frames.borrow_mut();
-        queue.bytes += incoming.bytes;
-        queue.frames.push_back(incoming);
+        queue.bytes += bytes;
+        queue.frames.push_back((incoming, bytes));
     }
 
     /// Takes at most `count` frames, the oldest.
-    pub(crate) fn take(&self, count: usize) -> Vec<Incoming<M>> {
+    pub(crate) fn take(&self, count: usize) -> Vec<T> {
         let mut queue = self.frames.borrow_mut();
         let was_full = queue.is_full();
         let count = count.min(queue.frames.len());
-        let taken: Vec<_> = queue.frames.drain(..count).collect();
-        queue.bytes -= taken.iter().map(|incoming| incoming.bytes).sum::<usize>();
+        let mut taken_bytes = 0;
+        let taken = queue.frames.drain(..count).map(|(incoming, bytes)| {
+            taken_bytes += bytes;
+            incoming
+        });
+        let taken = taken.collect();
+        queue.bytes -= taken_bytes;
         if was_full && !queue.is_full() {
             self.space.notify_waiters();
         }
@@ -73,7 +89,7 @@ impl<M> Inbox<M> {
     }
 }
 
-impl<M> Queue<M> {
+impl<T> Queue<T> {
     fn is_full(&self) -> bool {
         self.frames.len() >= FULL_AT_FRAMES || self.bytes >= FULL_AT_BYTES
     }
@@ -85,10 +101,6 @@ mod tests {
     use std::future::Future;
     use std::task::{Context, Waker};
 
-    fn incoming(bytes: usize) -> Incoming<u64> {
-        Incoming { from: ReplicaId(1), frame: Frame::Protocol(7), bytes }
-    }
-
     #[test]
     fn a_reader_waits_while_the_inbox_is_full_and_goes_on_when_it_is_not() {
         let inbox = Inbox::new();
@@ -96,7 +108,7 @@ mod tests {
             let mut cx = Context::from_waker(Waker::noop());
             for _ in 0..frames {
                 assert!(Box::pin(inbox.until_it_has_space()).as_mut().poll(&mut cx).is_ready());
-                inbox.push(incoming(bytes));
+                inbox.push('x', bytes);
             }
             let mut waiting = Box::pin(inbox.until_it_has_space());
             assert!(waiting.as_mut().poll(&mut cx).is_pending());

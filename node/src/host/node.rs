@@ -1,8 +1,9 @@
 //! What the tasks of one node share, grouped by who writes it.
 
+use super::client_links::ClientLinks;
 use super::counters::{ArrivalCounters, CounterReport, Counters};
 use super::gateway::{Gateway, Outcome, first_session_now};
-use super::inbox::{Inbox, Incoming};
+use super::inbox::{FromClient, Inbox, Incoming};
 use super::reported_tallies::ReportedTallies;
 use super::slot_log::{LogReport, SLOTS_KEPT, SlotLog};
 use crate::carried::{Carried, extension_ns};
@@ -30,6 +31,8 @@ pub(crate) struct Node<P: Protocol> {
     pub(crate) link_identity: Rc<LinkIdentity>,
     /// By id; none to itself.
     pub(crate) links: Vec<Option<Rc<Link>>>,
+    /// Of clients with keys of their own.
+    pub(crate) client_links: Rc<ClientLinks>,
     /// Written by both halves of the links.
     carried: Rc<Carried>,
     pub(super) engine: Engine<P>,
@@ -54,9 +57,10 @@ pub(super) struct Engine<P: Protocol> {
     pub(super) reported_tallies: RefCell<ReportedTallies>,
 }
 
-/// Written by the readers of peer links.
+/// Written by the readers of links.
 pub(super) struct Arrivals<M> {
-    pub(super) inbox: Inbox<M>,
+    pub(super) inbox: Inbox<Incoming<M>>,
+    pub(super) from_clients: Inbox<FromClient>,
     pub(super) counters: RefCell<ArrivalCounters>,
 }
 
@@ -88,6 +92,7 @@ impl<P: Protocol> Node<P> {
             link_identity: Rc::new(link_identity),
             signer: Signer::new(config.id, &config.secret),
             links,
+            client_links: Rc::default(),
             carried,
             engine: Engine {
                 replica: RefCell::new(replica),
@@ -96,7 +101,11 @@ impl<P: Protocol> Node<P> {
                 slot_log: RefCell::new(SlotLog::new(SLOTS_KEPT)),
                 reported_tallies: RefCell::new(ReportedTallies::new(usize::from(config.cluster.n))),
             },
-            arrivals: Arrivals { inbox: Inbox::new(), counters: RefCell::default() },
+            arrivals: Arrivals {
+                inbox: Inbox::new(),
+                from_clients: Inbox::new(),
+                counters: RefCell::default(),
+            },
             controls: Controls {
                 link_conditions: RefCell::new(config.link.clone()),
                 new_behaviours: RefCell::default(),
@@ -188,7 +197,19 @@ impl<P: Protocol> Node<P> {
 
     /// Queues a peer's frame for the event loop, which is not woken by it.
     pub(crate) fn push_frame(&self, incoming: Incoming<P::Message>) {
-        self.arrivals.inbox.push(incoming);
+        let bytes = incoming.bytes;
+        self.arrivals.inbox.push(incoming, bytes);
+    }
+
+    /// Queues a client's bundle for the event loop, which is not woken by it.
+    pub(crate) fn push_bundle(&self, incoming: FromClient) {
+        let bytes = incoming.bytes;
+        self.arrivals.from_clients.push(incoming, bytes);
+    }
+
+    /// Waits until more bundles of clients may be pushed.
+    pub(crate) async fn until_bundles_have_space(&self) {
+        self.arrivals.from_clients.until_it_has_space().await;
     }
 
     /// Wakes the event loop.
@@ -284,6 +305,7 @@ impl<P: Protocol> Node<P> {
             report.rejected.insert("peer not authenticated".to_owned(), unknown);
         }
         report.dropped_messages += self.links.iter().flatten().map(|link| link.dropped()).sum::<u64>();
+        report.dropped_messages += self.client_links.dropped();
         if !self.config.shares_process {
             report.cpu_us = process_cpu_us();
             report.memory_bytes = process_memory_bytes();

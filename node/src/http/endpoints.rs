@@ -146,14 +146,15 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     ),
 ];
 
-/// Where the peers' links end: not for clients, and not described.
-pub(super) const PEER: &str = "/peer";
+/// Where the links of peers and of clients with keys end: they take streams of frames, and
+/// are not described.
+pub(super) const LINKS: [&str; 3] = ["/peer", PEER_HELLO, client::link::PATH];
 /// Where a peer shows who it is first.
 pub(super) const PEER_HELLO: &str = "/peer/hello";
 
 /// The methods that a path takes; none if there is no such path.
 pub(super) fn methods(path: &str) -> Option<String> {
-    if [PEER, PEER_HELLO].contains(&path) {
+    if LINKS.contains(&path) {
         return Some("POST, OPTIONS".into());
     }
     let of_path = ENDPOINTS.iter().filter(|endpoint| endpoint.path == path);
@@ -190,6 +191,7 @@ mod tests {
         assert_eq!(methods("/api/v1/kv").as_deref(), Some("GET, HEAD, POST, DELETE, OPTIONS"));
         assert_eq!(methods("/preprepare").as_deref(), Some("POST, OPTIONS"));
         assert_eq!(methods("/peer").as_deref(), Some("POST, OPTIONS"));
+        assert_eq!(methods("/client").as_deref(), Some("POST, OPTIONS"));
         assert_eq!(methods("/api"), None);
     }
 

@@ -3,6 +3,7 @@
 
 mod apps;
 mod body;
+mod client_link;
 pub(crate) mod coalesced;
 mod connections;
 mod endpoints;

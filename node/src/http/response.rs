@@ -1,19 +1,70 @@
 //! Responses, and refusals that say what is wrong.
 
 use crate::api::ErrorAnswer;
+use crate::host::client_links::OpenLink;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// Told to a client for whom there is no connection left.
 pub(super) const TOO_MANY_CONNECTIONS: &str =
     "this node has as many connections as it takes; close some, or try again later";
 
-/// A whole response.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// A response.
+pub(super) type Answer = Response<AnswerBody>;
+
+/// What is answered.
+pub(super) enum AnswerBody {
+    /// All of it.
+    Whole(Full<Bytes>),
+    /// A client's link, which is open until this is dropped.
+    Link(Box<OpenLink>),
+}
+
+impl AnswerBody {
+    fn whole(body: impl Into<Bytes>) -> AnswerBody {
+        AnswerBody::Whole(Full::new(body.into()))
+    }
+
+    pub(super) fn link(open: OpenLink) -> AnswerBody {
+        AnswerBody::Link(Box::new(open))
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            AnswerBody::Whole(body) => Pin::new(body).poll_frame(cx),
+            AnswerBody::Link(open) => Pin::new(open.body()).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            AnswerBody::Whole(body) => body.is_end_stream(),
+            AnswerBody::Link(..) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            AnswerBody::Whole(body) => body.size_hint(),
+            AnswerBody::Link(..) => SizeHint::default(),
+        }
+    }
+}
 
 /// A refusal: status and what is wrong.
 pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
@@ -46,7 +97,7 @@ pub(super) fn error(status: StatusCode, error: &str) -> Answer {
 }
 
 pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(AnswerBody::whole(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
@@ -63,7 +114,7 @@ pub(super) fn wrong_method(request: &Request<Incoming>, allowed: &str) -> Answer
 
 /// What a path takes.
 pub(super) fn options(allowed: &str) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(AnswerBody::whole(Bytes::new()));
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer
         .headers_mut()
@@ -75,7 +126,7 @@ pub(super) fn options(allowed: &str) -> Answer {
 pub(super) fn without_body(mut answer: Answer) -> Answer {
     let bytes = answer.body().size_hint().lower();
     answer.headers_mut().insert(CONTENT_LENGTH, bytes.into());
-    *answer.body_mut() = Full::default();
+    *answer.body_mut() = AnswerBody::whole(Bytes::new());
     answer
 }
 

@@ -8,17 +8,18 @@ use super::interface::Interface;
 use super::response::{
     Answer, Refusal, TOO_MANY_CONNECTIONS, error, no_fault_injection, options, without_body, wrong_method,
 };
-use super::{endpoints, openapi};
+use super::{client_link, endpoints, openapi};
 use super::{faults, links, log, metrics, peer, preprepare, state, status};
 use crate::clock::now_ns;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use kernel::Protocol;
+use std::rc::Rc;
 
 /// Answers one request.
-pub(super) async fn route<P: Protocol>(
-    interface: &Interface<P>,
+pub(super) async fn route<P: Protocol + 'static>(
+    interface: &Rc<Interface<P>>,
     permit: &Permit,
     request: Request<Incoming>,
 ) -> Answer {
@@ -55,8 +56,8 @@ fn too_fast<P: Protocol>(interface: &Interface<P>, permit: &Permit, path: &str) 
     Some(answer)
 }
 
-async fn answer<P: Protocol>(
-    interface: &Interface<P>,
+async fn answer<P: Protocol + 'static>(
+    interface: &Rc<Interface<P>>,
     permit: &Permit,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
@@ -73,6 +74,7 @@ async fn answer<P: Protocol>(
         ("/preprepare", &Method::POST) => preprepare::post(interface, request).await,
         ("/peer/hello", &Method::POST) => peer::hello(interface, permit, &request),
         ("/peer", &Method::POST) => Box::pin(peer::post(interface, permit, request)).await,
+        ("/client", &Method::POST) => client_link::post(interface, request),
         ("/status", &Method::GET) => Ok(status::get(&interface.node)),
         ("/log", &Method::GET) => log::get(&interface.node, &request),
         ("/faults" | "/links", _) if !interface.node.config.fault_injection => Err(no_fault_injection()),

@@ -98,8 +98,8 @@ async fn serve_connection<P: Protocol + 'static>(
     }
 }
 
-async fn serve_http1<P: Protocol>(
-    interface: &Interface<P>,
+async fn serve_http1<P: Protocol + 'static>(
+    interface: &Rc<Interface<P>>,
     stream: TcpStream,
     permit: &Permit,
     limit: Duration,

@@ -30,6 +30,8 @@ use tokio::sync::Notify;
 
 /// Bytes that wait for a connected peer at most; beyond, the newest is dropped.
 const MAX_QUEUED_BYTES: usize = 64 << 20;
+/// Bytes that wait for a client at most; beyond, its link is ended.
+const MAX_QUEUED_FOR_CLIENT: usize = 16 << 20;
 /// Bytes kept for an unreachable peer; beyond, the oldest are dropped.
 const MAX_KEPT_BYTES: usize = 4 << 20;
 /// Frames are joined into chunks of about this size; larger ones go alone, in pieces.
@@ -68,10 +70,12 @@ pub(crate) struct Handshake {
     pub(crate) hello: Parts,
 }
 
-/// What is sent to one peer.
+/// What is sent to one peer, or on one link of a client.
 #[derive(Debug)]
 pub(crate) struct Link {
     queue: RefCell<Queue>,
+    /// Whether it ends when more than [`MAX_QUEUED_FOR_CLIENT`] wait.
+    is_client: bool,
     peer_is_up: Notify,
     carried: Rc<Carried>,
     /// Connections to somebody who was not shown to be the peer.
@@ -85,6 +89,8 @@ struct Queue {
     /// What is left of a large frame that is being written.
     begun: Bytes,
     is_connected: bool,
+    /// What is queued is the last.
+    is_ended: bool,
     writer: Option<Waker>,
     dropped: u64,
 }
@@ -94,10 +100,42 @@ impl Link {
     pub(crate) fn new(carried: Rc<Carried>) -> Link {
         Link {
             queue: RefCell::default(),
+            is_client: false,
             peer_is_up: Notify::new(),
             carried,
             not_authenticated: Cell::new(0),
         }
+    }
+
+    /// A client's link, which is open until it ends. What it carries puts no timer off.
+    pub(crate) fn of_client() -> Link {
+        let link = Link { is_client: true, ..Link::new(Rc::default()) };
+        link.set_connected(true);
+        link
+    }
+
+    /// Ends a client's link with what is queued.
+    pub(crate) fn end(&self) {
+        let mut queue = self.queue.borrow_mut();
+        queue.is_ended = true;
+        if let Some(writer) = queue.writer.take() {
+            drop(queue);
+            writer.wake();
+        }
+    }
+
+    /// Ends it at once, as the client does not read.
+    fn break_off(&self) {
+        let mut queue = self.queue.borrow_mut();
+        queue.frames.clear();
+        queue.bytes = 0;
+        drop(queue);
+        self.end();
+    }
+
+    /// The stream of what is sent.
+    pub(crate) fn body(self: &Rc<Link>) -> LinkBody {
+        LinkBody { link: Some(Rc::clone(self)) }
     }
 
     /// Bytes of large frames that a connected peer has not taken yet.
@@ -113,6 +151,12 @@ impl Link {
     /// Queues a frame. Never waits: what does not fit is dropped and counted.
     pub(crate) fn push(&self, frame: Bytes) {
         let mut queue = self.queue.borrow_mut();
+        if self.is_client && queue.bytes + frame.len() > MAX_QUEUED_FOR_CLIENT {
+            queue.dropped += 1;
+            drop(queue);
+            self.break_off();
+            return;
+        }
         if queue.is_connected && queue.bytes + frame.len() > MAX_QUEUED_BYTES {
             queue.dropped += 1;
             return;
@@ -198,7 +242,7 @@ impl Link {
                 tracing::info!(peer = %handshake.peer, address = %target.address, "peer link is up");
             }
             self.set_connected(true);
-            let body = LinkBody { link: Some(Rc::clone(self)) };
+            let body = self.body();
             let answer = sender.send_request(Request::from_parts(head, body)).await?;
             Err(refusal("the peer ended the link", answer).await)
         };
@@ -312,8 +356,10 @@ impl Queue {
     }
 }
 
-/// The endless body of a link's request; empty where there is no link yet.
-struct LinkBody {
+/// The endless body of a link's request, or of the answer that is a client's link; empty
+/// where there is no link yet.
+#[derive(Debug)]
+pub(crate) struct LinkBody {
     link: Option<Rc<Link>>,
 }
 
@@ -329,6 +375,7 @@ impl Body for LinkBody {
         let mut queue = link.queue.borrow_mut();
         match queue.next_chunk(&link.carried) {
             Some(chunk) => Poll::Ready(Some(Ok(BodyFrame::data(chunk)))),
+            None if queue.is_ended => Poll::Ready(None),
             None => {
                 queue.writer = Some(cx.waker().clone());
                 Poll::Pending
@@ -379,6 +426,35 @@ mod tests {
         assert_eq!(link.dropped(), 1);
         let chunks = chunks(&link);
         assert_eq!((chunks.iter().sum::<usize>(), chunks.last()), (MAX_QUEUED_BYTES, Some(&1)));
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_loses_its_link() {
+        let link = Rc::new(Link::of_client());
+        let mut body = link.body();
+        let mut next = || {
+            let mut cx = Context::from_waker(Waker::noop());
+            match Pin::new(&mut body).poll_frame(&mut cx) {
+                Poll::Pending => None,
+                Poll::Ready(frame) => Some(frame.map(|frame| frame.unwrap().into_data().unwrap().len())),
+            }
+        };
+        link.push(frame(7));
+        assert_eq!((next(), next()), (Some(Some(7)), None));
+        link.push(frame(MAX_QUEUED_FOR_CLIENT));
+        link.push(frame(1));
+        assert_eq!((next(), link.dropped()), (Some(None), 1), "the rest is of no use");
+
+        let link = Rc::new(Link::of_client());
+        link.push(frame(7));
+        link.end();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut body = link.body();
+        assert!(matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(Some(_))));
+        assert!(
+            matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(None)),
+            "what was queued goes first"
+        );
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl<P: Protocol> World<P> {
         }
         let at_us = (self.now_ns + self.spent_ns) / 1000;
         for Accepted { of, is_in_time, seq, view, result, .. } in
-            self.clients.at(gateway).sessions.add(bundle)
+            self.clients.at(gateway).sessions.add(bundle, ())
         {
             let result = String::from_utf8_lossy(&result.0).into_owned();
             self.trace.accepted.push(Outcome { request: of.request, result, seq, view, at_us });

@@ -1,0 +1,281 @@
+//! Clients with keys of their own at real nodes that run PBFT and the key-value store.
+
+use std::cell::RefCell;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use adversary::{Adversary, Behaviour};
+use apps::{AppName, KvOperation, KvOutput, Service};
+use client::driver::{Client, Decision, Failure, Setup};
+use client::link::{FromClient, MAX_CLIENT_FRAME_BYTES, encode};
+use kernel::keys::{Keyring, key_pairs};
+use kernel::weakening::{Weakening, assert_missed};
+use kernel::{Bundle, Cluster, ClusterId, ReplicaId, Request, SessionId, Signer};
+use node::{Encoding, LinkConditions, NodeConfig};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, LocalSet};
+
+const N: u16 = 4;
+const SEED: u64 = 7;
+/// As long as nothing that is right takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Nodes {
+    cluster: Cluster,
+    addresses: Vec<SocketAddr>,
+    nodes: RefCell<Vec<JoinHandle<anyhow::Result<()>>>>,
+}
+
+/// Four nodes and two clients; each node with the behaviours named for it.
+fn start(faults: &[(u16, &str)]) -> Nodes {
+    let cluster = Cluster::new(ClusterId::derive("client", SEED), "pbft", N).with_clients(2);
+    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let addresses: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
+    let pairs = key_pairs(SEED, N + 2);
+    let public: Vec<_> = pairs.iter().map(|(_, public)| *public).collect();
+    let node = |(id, listener): (u16, TcpListener)| {
+        let config = NodeConfig {
+            cluster: cluster.clone(),
+            id: ReplicaId(id),
+            secret: pairs[usize::from(id)].0,
+            public_keys: public[..4].to_vec(),
+            client_keys: public[4..].to_vec(),
+            addresses: addresses.clone(),
+            app: AppName::Kv,
+            faulty_tolerated: 1,
+            batch_max: 64,
+            timeout_us: 20_000_000,
+            remind_after_us: 1_000_000,
+            link: LinkConditions::default(),
+            encoding: Encoding::Binary,
+            seed: SEED,
+            max_data_bytes: 1 << 20,
+            max_clients: 100,
+            read_limit_us: 60_000_000,
+            settle_us: 100_000,
+            shares_process: true,
+            fault_injection: true,
+        };
+        let behaviours: Vec<Behaviour> =
+            faults.iter().filter(|(node, _)| *node == id).map(|(_, fault)| fault.parse().unwrap()).collect();
+        let replica = pbft::Replica::new(pbft::Config::for_cluster(N), Service::new(AppName::Kv));
+        let replica = Adversary::new(replica, behaviours);
+        tokio::task::spawn_local(node::run(config, replica, listener, || {}, std::future::pending()))
+    };
+    let nodes = (0..).zip(listeners).map(node).collect();
+    Nodes { addresses, nodes: RefCell::new(nodes), cluster }
+}
+
+impl Nodes {
+    fn setup(&self, client: u16) -> Setup {
+        let pairs = key_pairs(SEED, N + 2);
+        let public = pairs[..4].iter().map(|(_, public)| *public).collect();
+        let (secret, _) = pairs[usize::from(client)];
+        let mut setup =
+            Setup::new(self.cluster.clone(), ReplicaId(client), secret, public, self.addresses.clone());
+        setup.timeout = PATIENCE;
+        setup
+    }
+
+    async fn client(&self, id: u16) -> Client {
+        let client = Client::connect(self.setup(id)).unwrap();
+        let connected = async {
+            while client.seen().await.unwrap().connected < usize::from(N) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, connected).await.expect("all nodes take the link");
+        client
+    }
+
+    fn kill(&self, id: usize) {
+        self.nodes.borrow()[id].abort();
+    }
+
+    async fn status(&self, id: usize) -> Value {
+        let mut stream = TcpStream::connect(self.addresses[id]).await.unwrap();
+        let head =
+            format!("GET /status HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.addresses[id]);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+async fn put(client: &Client, key: &str, value: &str) -> Decision {
+    let operation = KvOperation::Put { key: key.to_owned(), value: value.to_owned() };
+    client.submit(operation.encode()).await.unwrap()
+}
+
+async fn get(client: &Client, key: &str) -> Option<String> {
+    let operation = KvOperation::Get { key: key.to_owned() };
+    let decision = client.submit(operation.encode()).await.unwrap();
+    match KvOutput::decode(&decision.result) {
+        Some(KvOutput::Value(value)) => value,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_one_client_puts_another_gets_with_proof() {
+    run(async {
+        let nodes = start(&[]);
+        let (one, other) = (nodes.client(4).await, nodes.client(5).await);
+        let decision = put(&one, "a", "1").await;
+        assert_eq!(get(&other, "a").await.as_deref(), Some("1"));
+        // f+1 replicas have signed it, and this can be checked by anybody.
+        assert_eq!(decision.evidence.len(), 2);
+        let keyring = Keyring::new(&nodes.setup(4).public_keys).unwrap();
+        for bundle in &decision.evidence {
+            assert!(keyring.verify(&bundle.claim(&nodes.cluster)));
+            let holds = bundle.replies.iter().any(|reply| {
+                (reply.session, reply.counter, &reply.result)
+                    == (decision.session, decision.counter, &decision.result)
+            });
+            assert!(holds, "{bundle:?}");
+        }
+        assert_ne!(decision.evidence[0].replica, decision.evidence[1].replica);
+        // Many at once.
+        let puts = (0..200).map(|k| {
+            let one = one.clone();
+            tokio::spawn(async move { put(&one, &format!("k{k}"), "v").await.seq })
+        });
+        for put in puts.collect::<Vec<_>>() {
+            put.await.unwrap();
+        }
+        assert_eq!(get(&other, "k199").await.as_deref(), Some("v"));
+        assert_eq!(one.seen().await.unwrap().refused, 0);
+    });
+}
+
+#[test]
+fn a_node_that_lies_in_its_replies_is_outvoted() {
+    run(async {
+        for liar in 0..N {
+            let nodes = start(&[(liar, "malicious")]);
+            let client = nodes.client(4).await;
+            put(&client, "a", "1").await;
+            assert_eq!(get(&client, "a").await.as_deref(), Some("1"), "node {liar} lies");
+        }
+    });
+}
+
+#[test]
+fn the_first_reply_is_a_lie_and_not_believed() {
+    run(async {
+        let late = "delay=300ms[kind=reply]";
+        let nodes = start(&[(0, late), (1, late), (2, late), (3, "malicious")]);
+        let client = nodes.client(4).await;
+        put(&client, "a", "1").await;
+        assert_eq!(get(&client, "a").await.as_deref(), Some("1"));
+    });
+}
+
+#[test]
+fn what_too_few_have_signed_is_no_result() {
+    run(async {
+        let nodes = start(&[(1, "offline"), (2, "offline"), (3, "malicious")]);
+        let mut setup = nodes.setup(4);
+        setup.timeout = Duration::from_millis(500);
+        let client = Client::connect(setup).unwrap();
+        let operation = KvOperation::Put { key: "a".into(), value: "1".into() }.encode();
+        let failure = client.submit(operation).await.unwrap_err();
+        assert!(matches!(failure, Failure::TimedOut { replies: 0, needed: 2, n: 4, .. }), "{failure}");
+        assert!(failure.to_string().contains("offline by fault injection"), "{failure}");
+    });
+}
+
+#[test]
+fn the_check_misses_the_rule_that_it_is_for() {
+    assert_missed(&[(Weakening::FewerRepliesAccepted, the_first_reply_is_a_lie_and_not_believed)]);
+}
+
+#[test]
+fn the_commander_is_killed_and_the_client_carries_on() {
+    run(async {
+        let nodes = start(&[]);
+        let client = nodes.client(4).await;
+        put(&client, "a", "1").await;
+        nodes.kill(0);
+        put(&client, "b", "2").await;
+        assert_eq!(get(&client, "a").await.as_deref(), Some("1"));
+        assert_eq!(get(&client, "b").await.as_deref(), Some("2"));
+        let seen = client.seen().await.unwrap();
+        assert!(seen.view.0 >= 1 && seen.connected < usize::from(N), "{seen:?}");
+    });
+}
+
+#[test]
+fn a_bundle_that_is_replayed_or_doubled_is_executed_once() {
+    run(async {
+        let nodes = start(&[]);
+        let client = nodes.client(4).await;
+        let setup = nodes.setup(5);
+        // By hand, so that it can be sent again: compare-and-swap shows how often it happened.
+        let request = |counter: u64, expected: Option<&str>, new: &str| Request {
+            session: SessionId { gateway: ReplicaId(5), number: 1 },
+            counter,
+            operation: KvOperation::CompareAndSwap {
+                key: "a".into(),
+                expected: expected.map(str::to_owned),
+                new: Some(new.to_owned()),
+            }
+            .encode(),
+        };
+        let signer = Signer::new(ReplicaId(5), &setup.secret);
+        let sign = |request: Request| {
+            let bundle = Bundle::sign(&nodes.cluster, &signer, vec![request]);
+            encode(&FromClient::Requests(&bundle), MAX_CLIENT_FRAME_BYTES).unwrap()
+        };
+        let first = sign(request(1, None, "x"));
+        let doubled = sign(request(1, Some("x"), "doubled"));
+        let second = sign(request(2, Some("x"), "y"));
+        let back = sign(request(1, Some("y"), "replayed"));
+        let mut links = Vec::new();
+        for address in &nodes.addresses {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!(
+                "POST /client HTTP/1.1\r\nhost: {address}\r\ntransfer-encoding: chunked\r\nx-cluster: {}\r\n\
+                 x-client: 5\r\ncontent-type: application/octet-stream\r\n\r\n",
+                nodes.cluster.id
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            links.push(stream);
+        }
+        let send = async |links: &mut Vec<TcpStream>, frames: &[&Vec<u8>]| {
+            for link in links {
+                for bytes in frames {
+                    let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+                    link.write_all(&chunk).await.unwrap();
+                }
+            }
+        };
+        let until = async |value: &str| {
+            let arrived = async {
+                while get(&client, "a").await.as_deref() != Some(value) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, arrived).await.unwrap_or_else(|_| panic!("never {value}"));
+        };
+        send(&mut links, &[&first, &first]).await;
+        until("x").await;
+        send(&mut links, &[&doubled, &first]).await;
+        send(&mut links, &[&second]).await;
+        until("y").await;
+        send(&mut links, &[&back, &first, &doubled, &second]).await;
+        put(&client, "b", "after").await;
+        assert_eq!(get(&client, "a").await.as_deref(), Some("y"));
+        for node in 0..4 {
+            assert_eq!(nodes.status(node).await["counters"]["rejected"].get("bad signature"), None);
+        }
+    });
+}

@@ -1,0 +1,254 @@
+//! Links of clients with keys of their own.
+
+use crate::support::http::{Answer, ask, send};
+use crate::support::{Setup, TestCluster, run};
+use client::link::{
+    FrameReader, FromClient, FromNode, MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, decode, encode,
+};
+use kernel::{Admission, Bundle, Keyring, Operation, ReplicaId, ReplyBundle, Request, SessionId};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const CLIENT: u16 = 4;
+
+fn setup() -> Setup {
+    Setup { clients: 2, ..Setup::default() }
+}
+
+fn headers(cluster: &TestCluster, client: &str) -> String {
+    format!(
+        "x-cluster: {}\r\nx-client: {client}\r\ncontent-type: application/octet-stream\r\n",
+        cluster.cluster.id
+    )
+}
+
+/// A bundle of one request in a session of this client's, signed by whom it says.
+fn bundle(cluster: &TestCluster, client: u16, signer: u16, number: u64, text: &str) -> Vec<u8> {
+    let session = SessionId { gateway: ReplicaId(client), number };
+    let request = Request { session, counter: 1, operation: Operation::new(text.as_bytes()) };
+    let mut bundle = Bundle::sign(&cluster.cluster, &cluster.signer(usize::from(signer)), vec![request]);
+    if signer != client {
+        let mut json = serde_json::to_value(&bundle).unwrap();
+        json["gateway"] = client.into();
+        bundle = serde_json::from_value(json).unwrap();
+    }
+    encode(&FromClient::Requests(&bundle), MAX_CLIENT_FRAME_BYTES).unwrap()
+}
+
+/// A link to a node.
+struct Link {
+    stream: TcpStream,
+    /// What came, from the answer's head on.
+    came: Vec<u8>,
+    reader: FrameReader,
+}
+
+impl Link {
+    async fn open(cluster: &TestCluster, node: usize) -> Link {
+        Link::open_as(cluster, node, CLIENT).await
+    }
+
+    async fn open_as(cluster: &TestCluster, node: usize, client: u16) -> Link {
+        let address = cluster.addresses[node];
+        let head = format!(
+            "POST /client HTTP/1.1\r\nhost: {address}\r\ntransfer-encoding: chunked\r\n{}\r\n",
+            headers(cluster, &client.to_string())
+        );
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut link = Link { stream, came: Vec::new(), reader: FrameReader::new(MAX_NODE_FRAME_BYTES) };
+        while !link.came.windows(4).any(|end| end == b"\r\n\r\n") {
+            assert!(link.read().await, "no answer: {:?}", String::from_utf8_lossy(&link.came));
+        }
+        let end = link.came.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        let head = String::from_utf8(link.came.drain(..end).collect()).unwrap().to_lowercase();
+        assert!(head.starts_with("http/1.1 200") && head.contains("chunked"), "{head}");
+        link
+    }
+
+    async fn read(&mut self) -> bool {
+        let limit = Duration::from_secs(20);
+        let read = tokio::time::timeout(limit, self.stream.read_buf(&mut self.came)).await;
+        read.expect("something within 20 s").is_ok_and(|bytes| bytes > 0)
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+        self.stream.write_all(&chunk).await.unwrap();
+    }
+
+    /// The next frame; none when the link has ended.
+    async fn next(&mut self) -> Option<FromNode> {
+        loop {
+            if let Some(payload) = self.reader.next_frame().unwrap() {
+                return Some(decode(payload).unwrap());
+            }
+            // One chunk: its length in hexadecimal, its bytes.
+            let line = self.came.windows(2).position(|end| end == b"\r\n");
+            let length = line.map(|line| {
+                usize::from_str_radix(std::str::from_utf8(&self.came[..line]).unwrap(), 16).unwrap()
+            });
+            match (line, length) {
+                (Some(_), Some(0)) => return None,
+                (Some(line), Some(length)) if self.came.len() >= line + 2 + length + 2 => {
+                    self.reader.feed(&self.came[line + 2..line + 2 + length]);
+                    self.came.drain(..line + 2 + length + 2);
+                }
+                _ if self.read().await => {}
+                _ => return None,
+            }
+        }
+    }
+
+    async fn reply(&mut self) -> ReplyBundle {
+        match self.next().await {
+            Some(FromNode::Reply(reply)) => reply,
+            other => panic!("no reply: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_node_replies_on_its_own_link_to_what_one_was_asked() {
+    run(async {
+        let cluster = TestCluster::start(4, setup()).await;
+        let mut links = Vec::new();
+        for node in 0..4 {
+            links.push(Link::open(&cluster, node).await);
+        }
+        links[2].send(&bundle(&cluster, CLIENT, CLIENT, 7, "pay")).await;
+        let keys = cluster.config(0).public_keys;
+        let mut admission = Admission::new(cluster.cluster.clone(), Keyring::new(&keys).unwrap());
+        for (node, link) in (0..).zip(&mut links) {
+            let reply = link.reply().await;
+            assert_eq!((reply.replica, reply.gateway), (ReplicaId(node), ReplicaId(CLIENT)));
+            assert!(admission.check(&reply.claim(&cluster.cluster)));
+            let [result] = &reply.replies[..] else { panic!("{reply:?}") };
+            assert_eq!((result.session.number, &*result.result.0), (7, b"pay".as_slice()));
+        }
+        let status = cluster.status(0).await;
+        assert_eq!(status["counters"]["rejected"], json!({}));
+        // Two in one write, in one frame's time, and on a link that has seen others.
+        let two =
+            [bundle(&cluster, CLIENT, CLIENT, 8, "a"), bundle(&cluster, CLIENT, CLIENT, 9, "b")].concat();
+        links[0].send(&two).await;
+        let results =
+            [links[3].reply().await, links[3].reply().await].map(|bundle| bundle.replies[0].session.number);
+        assert_eq!(results, [8, 9]);
+        // A link that is gone is no trouble.
+        drop(links);
+        assert_eq!(ask(cluster.addresses[1], "b").await.status, 200);
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn what_is_not_the_client_s_own_is_a_counted_drop() {
+    run(async {
+        let cluster = TestCluster::start(4, setup()).await;
+        let mut link = Link::open(&cluster, 0).await;
+        let badly_signed = bundle(&cluster, CLIENT, 5, 1, "steal");
+        let another_s = bundle(&cluster, 5, 5, 1, "smuggle");
+        let a_node_s = bundle(&cluster, 1, 1, 1, "smuggle");
+        for frame in [&badly_signed, &another_s, &a_node_s] {
+            link.send(frame).await;
+        }
+        let counted = json!({ "bad signature": 1, "author not entitled": 2 });
+        let status = cluster.until(0, |status| status["counters"]["rejected"] == counted).await;
+        assert_eq!(
+            (&status["last_executed"], &status["counters"]["messages_in"]["request"]),
+            (&json!(0), &json!(3))
+        );
+        // The link goes on.
+        link.send(&bundle(&cluster, CLIENT, CLIENT, 2, "pay")).await;
+        assert_eq!(link.reply().await.replies[0].session.number, 2);
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn who_is_no_client_is_refused_and_told_why() {
+    run(async {
+        let cluster = TestCluster::start(4, setup()).await;
+        let node = cluster.addresses[0];
+        let open = async |headers: &str| -> Answer { send(node, "POST /client", headers, b"").await };
+        for id in ["3", "6", "me", "70000", ""] {
+            let answer = open(&headers(&cluster, id)).await;
+            let error = answer.json()["error"].as_str().unwrap().to_owned();
+            assert!(answer.status == 400 && error.contains("a client's id, 4 to 5"), "{id}: {error}");
+        }
+        let foreign = headers(&cluster, "4").replace(&cluster.cluster.id.to_string(), &"00".repeat(16));
+        let answer = open(&foreign).await;
+        assert!(answer.status == 400 && answer.body.contains("x-cluster"));
+        assert!(!answer.body.contains(&cluster.cluster.id.to_string()), "{}", answer.body);
+        let answer = open(&headers(&cluster, "4").replace("octet-stream", "json")).await;
+        assert!(answer.status == 400 && answer.body.contains("application/octet-stream"));
+        let counted = json!({ "other cluster": 1, "no client": 5, "unknown encoding": 1 });
+        assert_eq!(cluster.status(0).await["counters"]["rejected"], counted);
+        let answer = send(node, "GET /client", "", b"").await;
+        assert!(answer.status == 405 && answer.body.contains("POST"), "{}", answer.body);
+
+        let without = TestCluster::start(1, Setup::default()).await;
+        let answer = send(without.addresses[0], "POST /client", &headers(&without, "1"), b"").await;
+        assert!(answer.status == 400 && answer.body.contains("no clients with keys"), "{}", answer.body);
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn a_link_with_garbage_or_too_large_a_frame_ends_and_says_why() {
+    run(async {
+        let cluster = TestCluster::start(2, setup()).await;
+        let garbage = vec![3, 0, 0, 0, 9, 9, 9];
+        let oversized = (MAX_CLIENT_FRAME_BYTES as u32 + 1).to_le_bytes().to_vec();
+        for (bytes, says) in [(garbage, "decoded"), (oversized, "too large")] {
+            let mut link = Link::open_as(&cluster, 0, 2).await;
+            link.send(&bytes).await;
+            let Some(FromNode::Ended(why)) = link.next().await else { panic!("it goes on") };
+            assert!(why.contains(says), "{why}");
+            assert_eq!(link.next().await, None);
+        }
+        let counted = json!({ "undecodable frame": 1, "oversized frame": 1 });
+        assert_eq!(cluster.status(0).await["counters"]["rejected"], counted);
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn a_client_has_so_many_links_and_one_that_is_closed_makes_room() {
+    run(async {
+        let cluster = TestCluster::start(4, setup()).await;
+        let node: SocketAddr = cluster.addresses[0];
+        let mut links = Vec::new();
+        for _ in 0..16 {
+            links.push(Link::open(&cluster, 0).await);
+        }
+        let answer = send(node, "POST /client", &headers(&cluster, "4"), b"").await;
+        assert!(answer.status == 429 && answer.body.contains("16 links"), "{}", answer.body);
+        links.pop();
+        for _ in 0..1_000 {
+            if TcpStream::connect(node).await.is_ok() && try_open(&cluster).await {
+                return cluster.assert_unharmed();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("no place is given back");
+    });
+}
+
+/// Whether a link can be opened now; it is closed again.
+async fn try_open(cluster: &TestCluster) -> bool {
+    let address = cluster.addresses[0];
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /client HTTP/1.1\r\nhost: {address}\r\ntransfer-encoding: chunked\r\n{}\r\n",
+        headers(cluster, &CLIENT.to_string())
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    &answer == b"HTTP/1.1 200"
+}
