@@ -132,6 +132,11 @@ impl<T, E: Clone> Sessions<T, E> {
         self.remind_after_ns = remind_after_ns;
     }
 
+    /// Whether a request with an operation of so many bytes is taken now.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.in_flight < self.limits.in_flight && self.in_flight_bytes + bytes <= self.limits.in_flight_bytes
+    }
+
     /// A request for `operation`, in a session that has none outstanding. Its time is up
     /// at `deadline_ns`, if that is given; deadlines must not go back.
     pub fn open(&mut self, operation: Operation, deadline_ns: Option<u64>, of: T) -> Result<Request, Busy> {
@@ -159,9 +164,7 @@ impl<T, E: Clone> Sessions<T, E> {
         of: T,
     ) -> Result<Request, Busy> {
         let bytes = operation.0.len();
-        if self.in_flight >= self.limits.in_flight
-            || self.in_flight_bytes + bytes > self.limits.in_flight_bytes
-        {
+        if !self.has_room(bytes) {
             self.free.extend(session);
             return Err(Busy);
         }

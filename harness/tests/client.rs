@@ -10,7 +10,7 @@ use client::driver::{Client, Decision, Failure, Setup};
 use client::link::{FromClient, MAX_CLIENT_FRAME_BYTES, encode};
 use kernel::keys::{Keyring, key_pairs};
 use kernel::weakening::{Weakening, assert_missed};
-use kernel::{Bundle, Cluster, ClusterId, ReplicaId, Request, SessionId, Signer};
+use kernel::{Bundle, Cluster, ClusterId, Digest, ReplicaId, Request, SessionId, Signer};
 use node::{Encoding, LinkConditions, NodeConfig};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -57,6 +57,7 @@ fn start(faults: &[(u16, &str)]) -> Nodes {
             settle_us: 100_000,
             shares_process: true,
             fault_injection: true,
+            configuration: Digest::of(b"the configuration of a test"),
         };
         let behaviours: Vec<Behaviour> =
             faults.iter().filter(|(node, _)| *node == id).map(|(_, fault)| fault.parse().unwrap()).collect();

@@ -335,3 +335,50 @@ fn init_replaces_nothing_unasked() {
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o777
 }
+
+#[test]
+fn a_client_with_a_key_of_its_own_asks_the_nodes_whoever_of_them_is_killed() {
+    let mut cluster = Configured::init(4, &["--clients", "2"]);
+    for id in 0..4 {
+        cluster.start(id);
+    }
+    (0..4).for_each(|id| cluster.until_ready(id));
+    let ask = |cluster: &Configured, arguments: &[&str]| {
+        let mut command = harness();
+        command.arg("client").arg("--config").arg(cluster.file("cluster.toml")).args(arguments);
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    };
+    let done = |text: &str| (0, text.to_owned(), String::new());
+    assert_eq!(ask(&cluster, &["put", "a", "1"]), done("created"));
+    assert_eq!(ask(&cluster, &["--name", "client-1", "get", "a"]), done("1"));
+    assert_eq!(ask(&cluster, &["cas", "a", "--expected", "1", "--new", "2"]), done("swapped"));
+    let (code, _, why) = ask(&cluster, &["cas", "a", "--expected", "1", "--new", "3"]);
+    assert!(code == 1 && why.contains("\"2\""), "{code}: {why}");
+    cluster.end(0, Signal::SIGKILL);
+    assert_eq!(ask(&cluster, &["--timeout", "60", "put", "b", "after"]), done("created"));
+    assert_eq!(ask(&cluster, &["--timeout", "60", "list"]), done("a\t2\nb\tafter"));
+    let (code, said, _) = ask(&cluster, &["status"]);
+    assert!(code == 0 && said.starts_with("3 of 4 nodes"), "{said}");
+    let (code, said, why) =
+        ask(&cluster, &["--timeout", "60", "bench", "--requests", "200", "--clients", "8"]);
+    assert!(code == 0 && said.starts_with("200 requests decided") && said.contains("p99"), "{said} {why}");
+    assert_eq!(ask(&cluster, &["delete", "a"]), done("deleted"));
+    assert_eq!(ask(&cluster, &["get", "a"]).0, 1);
+
+    for (arguments, says) in [
+        (&["balance", "a"][..], "asked of bank"),
+        (&["--name", "nobody", "get", "a"], "client-0, client-1"),
+        (&["--timeout", "0", "get", "a"], "--timeout"),
+        (&["--key", cluster.file("client-1.key").to_str().unwrap(), "get", "a"], "not that of client"),
+    ] {
+        let (code, _, why) = ask(&cluster, arguments);
+        assert!(code == 2 && why.contains(says), "{arguments:?}: {code}: {why}");
+    }
+    for id in 1..3 {
+        cluster.end(id, Signal::SIGKILL);
+    }
+    let (code, _, why) = ask(&cluster, &["--timeout", "0.5", "get", "b"]);
+    assert!(code == 3 && why.contains("1 of 4 nodes connected"), "{code}: {why}");
+}

@@ -90,10 +90,12 @@ async fn stream_once(setup: &Setup, node: ReplicaId, events: &mpsc::Sender<Event
         events.send(Event::Up(node, frames)).await?;
         read(body, events).await
     };
+    tokio::pin!(exchange);
     tokio::select! {
         biased;
-        exchanged = exchange => exchanged,
-        ended = connection => Ok(ended?),
+        exchanged = &mut exchange => exchanged,
+        // What came before its end, such as a refusal, is still to be read.
+        _ = connection => exchange.await,
     }
 }
 

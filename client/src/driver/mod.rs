@@ -199,7 +199,7 @@ pub enum Failure {
 }
 
 /// What a client has seen so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Nodes with a link now.
     pub connected: usize,
@@ -209,6 +209,8 @@ pub struct Seen {
     pub refused: u64,
     /// Bundles that had to be sent again, to all.
     pub reminders: u64,
+    /// What a node said that ended or refused a link last; empty if none did.
+    pub last_error: String,
 }
 
 /// The largest operation.

@@ -128,12 +128,12 @@ impl Driver {
     fn take_command(&mut self, command: Command) {
         match command {
             Command::Submit(operation, asked) => {
-                if self.sessions.in_flight() >= LIMITS.in_flight {
+                if !self.sessions.has_room(operation.0.len()) {
                     let _ = asked.send(Err(Failure::Busy));
                     return;
                 }
                 let deadline_ns = self.now_ns().saturating_add(nanoseconds(self.setup.timeout));
-                // Where it is refused, whoever asked is told by the dropped channel.
+                // Never refused: there is room.
                 if let Ok(request) = self.sessions.open(operation, Some(deadline_ns), asked) {
                     self.submissions.push(request);
                 }
@@ -144,6 +144,7 @@ impl Driver {
                     view: self.view(),
                     refused: self.refused,
                     reminders: self.reminders,
+                    last_error: self.last_error.clone(),
                 };
                 let _ = asked.send(seen);
             }
@@ -155,7 +156,7 @@ impl Driver {
             Event::Up(node, link) => self.links[usize::from(node.0)] = Some(link),
             Event::Down(node, error) => {
                 self.links[usize::from(node.0)] = None;
-                self.last_error = format!("; node {node} says: {error}");
+                self.last_error = format!("node {node}: {error}");
             }
             Event::Replies(more) => replies.extend(more),
         }
@@ -198,10 +199,11 @@ impl Driver {
                 needed: setup.replies_needed,
                 connected,
                 n: usize::from(setup.cluster.n),
-                last_error: if connected < usize::from(setup.cluster.n) {
-                    last_error.clone()
-                } else {
-                    String::new()
+                last_error: match last_error.as_str() {
+                    said if !said.is_empty() && connected < usize::from(setup.cluster.n) => {
+                        format!("; {said}")
+                    }
+                    _ => String::new(),
                 },
             };
             let _ = std::mem::replace(asked, nobody).send(Err(failure));

@@ -2,6 +2,7 @@
 //! asks for. Runs nothing.
 
 pub mod check;
+pub mod client;
 pub mod cluster;
 pub mod compare;
 pub mod floor;
@@ -21,6 +22,7 @@ pub mod up;
 use clap::{Parser, Subcommand};
 
 pub use check::CheckArgs;
+pub use client::ClientArgs;
 pub use compare::CompareArgs;
 pub use floor::FloorArgs;
 pub use history::HistoryArgs;
@@ -121,6 +123,25 @@ Examples:
     /// Prints where the nodes are, what is wrong with which of them, and the curl lines to try.
     #[command(after_help = format!("{}\n\n{}", up::EXAMPLES, up::REQUESTS))]
     Up(UpArgs),
+    /// Ask a cluster, as a client with a key of its own that trusts no node
+    ///
+    /// Connects to all nodes of the configuration, signs what it asks with its own key, checks the signature of every
+    /// reply, and prints the result that f+1 nodes have signed. A node that lies is outvoted, one that is down is
+    /// passed by, and nothing is executed twice.
+    #[command(after_help = "\
+Examples:
+  harness client put test_key test_value
+  harness client get test_key
+  harness client cas test_key --expected test_value --new another
+  harness client list test --limit 10
+  harness client --config cluster/cluster.toml --name client-1 delete test_key
+  harness client transfer alice bob 5                    (a cluster that replicates the bank)
+  harness client bench --requests 100000 --clients 512
+  harness client status
+
+Exit codes: 0 done; 1 the answer is no (a key without a value, a swap that found another, a refusal of the bank);
+2 unusable input; 3 no result in time: it may still be executed, once.")]
+    Client(ClientArgs),
     /// Rebuild summary, histograms, plots and report of a result folder
     ///
     /// Needs nothing but samples.csv, nodes.csv and cells.csv (and uses floor.json and machine.json if they are

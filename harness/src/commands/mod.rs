@@ -2,6 +2,7 @@
 //! nothing itself.
 
 pub mod check;
+pub mod client;
 pub mod compare;
 pub mod floor;
 pub mod history;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Node(args) => node::run(&args),
         Command::NodeFromInput => run_from_input(),
+        Command::Client(args) => block_on(client::run(args)),
         Command::Check(args) => block_on(check::run(args)),
         Command::Compare(args) => block_on(compare::run(*args)),
         Command::Sweep(args) => block_on(sweep::run(args)),

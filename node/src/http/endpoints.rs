@@ -148,7 +148,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 
 /// Where the links of peers and of clients with keys end: they take streams of frames, and
 /// are not described.
-pub(super) const LINKS: [&str; 3] = ["/peer", PEER_HELLO, client::link::PATH];
+pub(super) const LINKS: [&str; 3] = [PEER, PEER_HELLO, client::link::PATH];
+/// Where a peer sends its frames.
+pub(super) const PEER: &str = "/peer";
 /// Where a peer shows who it is first.
 pub(super) const PEER_HELLO: &str = "/peer/hello";
 
