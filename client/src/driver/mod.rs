@@ -13,7 +13,8 @@
 //! # async fn example(secret: SecretKey, public_keys: Vec<PublicKey>, id: kernel::ClusterId)
 //! # -> Result<(), Box<dyn std::error::Error>> {
 //! let cluster = Cluster::new(id, "pbft", 4).with_clients(1);
-//! let addresses = (8080..8084).map(|port| ([127, 0, 0, 1], port).into()).collect();
+//! let address = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+//! let addresses = (8080..8084).map(address).collect();
 //! let client = Client::connect(Setup::new(cluster, ReplicaId(4), secret, public_keys, addresses))?;
 //! let decision = client.submit(Operation::new(b"pay 5 to bob")).await?;
 //! println!("slot {} says {:?}", decision.seq, decision.result);
