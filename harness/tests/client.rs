@@ -54,6 +54,7 @@ fn start(faults: &[(u16, &str)]) -> Nodes {
             max_data_bytes: 1 << 20,
             max_clients: 100,
             read_limit_us: 60_000_000,
+            requests_per_s: None,
             settle_us: 100_000,
             shares_process: true,
             fault_injection: true,

@@ -24,8 +24,9 @@ pub struct ClientArgs {
     #[arg(long, env = "HARNESS_CLIENT", value_name = "NAME", global = true)]
     pub name: Option<String>,
     /// The file with the client's secret key; without it, NAME.key beside the configuration
-    #[arg(long, env = "HARNESS_KEY", value_name = "FILE", global = true)]
-    pub key: Option<PathBuf>,
+    // Named apart from the key that some commands take.
+    #[arg(id = "secret", long = "key", env = "HARNESS_KEY", value_name = "FILE", global = true)]
+    pub secret: Option<PathBuf>,
     /// How long a request may take, seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", global = true)]
     pub timeout: f64,
@@ -164,7 +165,7 @@ impl ClientArgs {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        self.key.clone().unwrap_or_else(|| key_file::of_client(folder, name))
+        self.secret.clone().unwrap_or_else(|| key_file::of_client(folder, name))
     }
 }
 
