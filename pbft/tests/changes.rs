@@ -15,11 +15,15 @@ const SECOND: u64 = 1_000_000;
 type Pbft = Replica<OpaqueLog>;
 
 fn world(n: u16, seed: u64, faults: &[(u16, &str)], network: Network) -> World<Pbft> {
+    let config = Config { checkpoint_interval: 8, ..Config::for_cluster(n) };
+    world_with(setup(n, seed, faults, network), config)
+}
+
+fn setup(n: u16, seed: u64, faults: &[(u16, &str)], network: Network) -> Setup {
     let cluster = Cluster::new(ClusterId::derive("changes", seed), "pbft", n);
     let behaviour = |text: &&str| -> Vec<Behaviour> { vec![text.parse().unwrap()] };
     let faults = faults.iter().map(|(id, text)| (*id, behaviour(text))).collect();
-    let setup = Setup { network, faults, record: true, ..Setup::new(cluster, seed) };
-    world_with(setup, Config { checkpoint_interval: 8, ..Config::for_cluster(n) })
+    Setup { network, faults, record: true, ..Setup::new(cluster, seed) }
 }
 
 fn world_with(setup: Setup, config: Config) -> World<Pbft> {
@@ -75,10 +79,15 @@ fn service_is_back_within_two_request_timers() {
 /// are served all the same, without asking twice.
 #[test]
 fn a_commander_that_serves_only_some_costs_request_timers() {
-    for served in ["partial=2", "partial=3", "partial=2;3"] {
-        let mut world = world(4, 1, &[(0, served)], Network::default());
+    let usual = Config::for_cluster(4);
+    // Without required progress as well, which would replace such a commander for being late.
+    let both = [usual.late_share, 0].map(|late_share| Config { late_share, ..usual.clone() });
+    for (served, config) in
+        ["partial=2", "partial=3", "partial=2;3"].iter().flat_map(|s| both.iter().map(move |c| (s, c)))
+    {
+        let timer = config.request_after.0;
+        let mut world = world_with(setup(4, 1, &[(0, served)], Network::default()), config.clone());
         world.set_remind_after_us(1000 * SECOND);
-        let timer = Config::for_cluster(4).request_after.0;
         for request in 0..5 {
             world.submit(ReplicaId(1), &[request]);
             let answered = world.run_until(|world| world.accepted().len() > request.into(), 2 * timer);
