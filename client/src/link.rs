@@ -71,9 +71,24 @@ pub fn encode(frame: &impl Serialize, most: usize) -> Result<Vec<u8>, LinkError>
 pub fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, LinkError> {
     match postcard::take_from_bytes(payload) {
         Ok((frame, [])) => Ok(frame),
-        Ok((_, rest)) => Err(LinkError::Undecodable(format!("{} bytes follow it", rest.len()))),
+        Ok((_, rest)) => Err(LinkError::Undecodable(format!("{} bytes follow the message", rest.len()))),
         Err(error) => Err(LinkError::Undecodable(error.to_string())),
     }
+}
+
+/// A buffer that once held a large frame gives back what is beyond this.
+const KEPT_BUFFER_BYTES: usize = 1 << 20;
+
+/// Drops what was read of a buffer, up to `start`, and appends the next bytes of the stream.
+pub fn feed(buffer: &mut Vec<u8>, start: &mut usize, bytes: &[u8]) {
+    if *start > 0 {
+        buffer.drain(..*start);
+        *start = 0;
+        if buffer.capacity() > KEPT_BUFFER_BYTES {
+            buffer.shrink_to(KEPT_BUFFER_BYTES);
+        }
+    }
+    buffer.extend_from_slice(bytes);
 }
 
 /// Cuts a stream of bytes into the payloads of its frames.
@@ -93,14 +108,7 @@ impl FrameReader {
 
     /// Takes in the next bytes of the stream.
     pub fn feed(&mut self, bytes: &[u8]) {
-        if self.start == self.buffer.len() && self.buffer.capacity() > 1 << 20 {
-            // What once held a large frame gives its memory back.
-            self.buffer = Vec::new();
-        } else {
-            self.buffer.drain(..self.start);
-        }
-        self.start = 0;
-        self.buffer.extend_from_slice(bytes);
+        feed(&mut self.buffer, &mut self.start, bytes);
     }
 
     /// The next complete payload. An error means that the rest of the stream cannot be cut

@@ -2,22 +2,24 @@
 //! of their bundles, the answer's a stream of the replies.
 
 use super::interface::Interface;
+use super::link_head::{Fault, check_cluster, check_version, refuse, text};
 use super::response::{Answer, AnswerBody, Refusal, offline};
 use super::unfinished::Unfinished;
 use crate::host::client_links::LINKS_PER_CLIENT;
 use crate::host::inbox::FromClient as Incoming;
 use crate::host::node::Node;
+use crate::links::frame::FrameError;
 use crate::links::outgoing::Link;
 use bytes::Bytes;
 use client::MAX_IN_FLIGHT_BYTES;
 use client::link::{
-    CLIENT_HEADER, CLUSTER_HEADER, CONTENT_TYPE as STREAM, FrameReader, FromClient, FromNode, LinkError,
+    CLIENT_HEADER, CONTENT_TYPE as STREAM, FrameReader, FromClient, FromNode, LinkError,
     MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, decode, encode,
 };
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming as Body;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Request, Response, StatusCode};
 use kernel::{Protocol, ReplicaId, ReplyBundle};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,15 +33,8 @@ pub(super) fn post<P: Protocol + 'static>(
     if node.is_offline() {
         return Err(offline());
     }
-    // A link is a connection of its own, and is counted as one.
-    if request.version() == Version::HTTP_2 {
-        let error = "client links speak HTTP/1.1, one on each connection".to_owned();
-        return Err(Refusal(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error));
-    }
-    let client = identify(node, request.headers()).map_err(|(name, error)| {
-        node.count_unreadable(name);
-        Refusal::bad(error)
-    })?;
+    check_version(request.version(), "client")?;
+    let client = identify(node, request.headers()).map_err(|fault| refuse(node, fault))?;
     let Some(mut open) = node.client_links.open(client) else {
         let error = format!("client {client} has {LINKS_PER_CLIENT} links to this node; close some");
         return Err(Refusal(StatusCode::TOO_MANY_REQUESTS, error));
@@ -68,8 +63,9 @@ async fn read<P: Protocol>(interface: Rc<Interface<P>>, client: ReplicaId, link:
         node.count_arrived_bytes(chunk.len());
         reader.feed(&chunk);
         if let Err(error) = read_frames(node, client, &mut reader) {
-            node.count_unreadable(name(&error));
-            return end(&link, error.to_string());
+            let why = error.to_string();
+            node.count_unreadable(FrameError::from(error).name());
+            return end(&link, why);
         }
         unfinished.update(reader.pending());
         if unfinished.is_too_much() {
@@ -101,14 +97,6 @@ fn read_frames<P: Protocol>(
     Ok(())
 }
 
-/// The name under which it is counted.
-fn name(error: &LinkError) -> &'static str {
-    match error {
-        LinkError::Oversized { .. } => "oversized frame",
-        LinkError::Undecodable(_) => "undecodable frame",
-    }
-}
-
 fn end(link: &Link, why: String) {
     if let Ok(frame) = encode(&FromNode::<&ReplyBundle>::Ended(why), MAX_NODE_FRAME_BYTES) {
         link.push(Bytes::from(frame));
@@ -118,17 +106,13 @@ fn end(link: &Link, why: String) {
 
 /// Reads who opens a link. What it sends is signed, so that it gains nothing by another's
 /// name but that one's replies.
-fn identify<P: Protocol>(node: &Node<P>, headers: &HeaderMap) -> Result<ReplicaId, (&'static str, String)> {
+fn identify<P: Protocol>(node: &Node<P>, headers: &HeaderMap) -> Result<ReplicaId, Fault> {
     let cluster = &node.config.cluster;
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if text(CLUSTER_HEADER) != cluster.id.to_string() {
-        let error = format!("header {CLUSTER_HEADER} must name the cluster that this node belongs to");
-        return Err(("other cluster", error));
-    }
-    if text(CONTENT_TYPE.as_str()) != STREAM {
+    check_cluster(node, headers)?;
+    if text(headers, CONTENT_TYPE.as_str()) != STREAM {
         return Err(("unknown encoding", format!("content type must be {STREAM}")));
     }
-    let client = text(CLIENT_HEADER).parse().map(ReplicaId).ok();
+    let client = text(headers, CLIENT_HEADER).parse().map(ReplicaId).ok();
     client.filter(|client| cluster.is_client(*client)).ok_or_else(|| {
         let error = match cluster.clients {
             0 => "this cluster has no clients with keys; add some to its configuration".to_owned(),

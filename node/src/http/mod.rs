@@ -9,6 +9,7 @@ mod connections;
 mod endpoints;
 mod faults;
 mod interface;
+mod link_head;
 mod links;
 pub(crate) mod local_tasks;
 mod log;

@@ -3,6 +3,7 @@
 use super::connections::Permit;
 use super::endpoints::{PEER, PEER_HELLO};
 use super::interface::Interface;
+use super::link_head::{Fault, check_cluster, check_version, refuse, text};
 use super::response::{Answer, Refusal, json};
 use super::unfinished::Unfinished;
 use crate::api::LinkEnded;
@@ -13,15 +14,14 @@ use crate::host::node::Node;
 use crate::links::frame::{FrameError, FrameReader, decode};
 use crate::links::handshake::{End, Transcript};
 use crate::links::outgoing::{Handshake, LinkTarget, NONCE_HEADER, SIGNATURE_HEADER};
+use client::link::CLUSTER_HEADER;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
-use hyper::{Request, StatusCode, Version};
+use hyper::{Request, StatusCode};
 use kernel::{Digest, Protocol, ReplicaId, Weakening, weakened};
 use std::rc::Rc;
 
-/// Header of a peer's request: the cluster it belongs to, in hexadecimal.
-const CLUSTER_HEADER: &str = "x-cluster";
 /// Header of a peer's request: the peer's id.
 pub(super) const FROM_HEADER: &str = "x-from";
 
@@ -56,11 +56,8 @@ pub(super) fn hello<P: Protocol>(
     request: &Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let node = &*interface.node;
-    check_version(request.version())?;
-    let refused = |(name, error): (&'static str, String)| {
-        node.count_unreadable(name);
-        Refusal::bad(error)
-    };
+    check_version(request.version(), "peer")?;
+    let refused = |fault| refuse(node, fault);
     let headers = request.headers();
     let (opener, _) = identify(node, headers).map_err(refused)?;
     if text(headers, CONFIGURATION_HEADER) != node.config.configuration.to_string() {
@@ -85,15 +82,6 @@ pub(super) fn hello<P: Protocol>(
         answer.headers_mut().insert(name, value);
     }
     Ok(answer)
-}
-
-/// A link is a connection of its own, and is counted as one.
-fn check_version(version: Version) -> Result<(), Refusal> {
-    if version != Version::HTTP_2 {
-        return Ok(());
-    }
-    let error = "peer links speak HTTP/1.1, one on each connection".to_owned();
-    Err(Refusal(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error))
 }
 
 /// Refuses a link whose opener did not show, on this very connection, that it is `from`.
@@ -128,11 +116,8 @@ pub(super) async fn post<P: Protocol>(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let node = &*interface.node;
-    check_version(request.version())?;
-    let refused = |(name, error): (&'static str, String)| {
-        node.count_unreadable(name);
-        Refusal::bad(error)
-    };
+    check_version(request.version(), "peer")?;
+    let refused = |fault| refuse(node, fault);
     let (from, encoding) = identify(node, request.headers()).map_err(refused)?;
     authenticate(node, permit, from, request.headers())?;
     let Some(_link) = permit.as_link() else {
@@ -199,21 +184,10 @@ fn read_frames<P: Protocol>(
     Ok(())
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
 /// Reads who says to be at the other end of a peer link.
-fn identify<P: Protocol>(
-    node: &Node<P>,
-    headers: &HeaderMap,
-) -> Result<(ReplicaId, Encoding), (&'static str, String)> {
+fn identify<P: Protocol>(node: &Node<P>, headers: &HeaderMap) -> Result<(ReplicaId, Encoding), Fault> {
     let cluster = &node.config.cluster;
-    if text(headers, CLUSTER_HEADER) != cluster.id.to_string() {
-        // Which one that is, a client that is no peer need not know.
-        let error = format!("header {CLUSTER_HEADER} must name the cluster that this node belongs to");
-        return Err(("other cluster", error));
-    }
+    check_cluster(node, headers)?;
     let from = text(headers, FROM_HEADER).parse().map(ReplicaId).ok();
     let from = from.filter(|from| cluster.contains(*from) && *from != node.config.id);
     let Some(from) = from else {

@@ -1,20 +1,17 @@
 //! What travels on a peer link: one frame per message.
 //!
 //! Binary: the payload's length as a little-endian `u32`, then the postcard
-//! bytes of a [`Frame`]. JSON: one object per line.
+//! bytes of a [`Frame`], as on a client's link ([`client::link`]). JSON: one object per line.
 
 use crate::config::Encoding;
 use crate::tally::Tally;
 use bytes::Bytes;
+use client::link::{self, LinkError};
 use kernel::ReplyBundle;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The largest payload of a frame, in bytes.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
-
-const HEADER_BYTES: usize = 4;
-// A buffer that once held a large frame gives its memory back.
-const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
 /// A message between nodes. `R` is a reference where a frame is only written.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -62,20 +59,23 @@ impl FrameError {
     }
 }
 
+impl From<LinkError> for FrameError {
+    fn from(error: LinkError) -> FrameError {
+        match error {
+            LinkError::Oversized { bytes, .. } => FrameError::Oversized { bytes },
+            LinkError::Undecodable(why) => FrameError::Undecodable(why),
+        }
+    }
+}
+
 /// Writes a frame, its header included.
 pub fn encode<M: Serialize>(
     frame: &Frame<&M, &ReplyBundle>,
     encoding: Encoding,
 ) -> Result<Bytes, FrameError> {
     let bytes = match encoding {
-        Encoding::Binary => {
-            let mut bytes = postcard::to_extend(frame, vec![0; HEADER_BYTES])
-                .map_err(|error| FrameError::Undecodable(error.to_string()))?;
-            let length = bytes.len() - HEADER_BYTES;
-            // What exceeds u32 is refused below.
-            bytes[..HEADER_BYTES].copy_from_slice(&(length as u32).to_le_bytes());
-            bytes
-        }
+        // What is too large is refused below.
+        Encoding::Binary => link::encode(frame, usize::MAX)?,
         Encoding::Json => {
             let mut bytes =
                 serde_json::to_vec(frame).map_err(|error| FrameError::Undecodable(error.to_string()))?;
@@ -92,11 +92,7 @@ pub fn encode<M: Serialize>(
 /// Reads a frame's payload, as [`FrameReader`] cuts it out.
 pub fn decode<M: DeserializeOwned>(payload: &[u8], encoding: Encoding) -> Result<Frame<M>, FrameError> {
     match encoding {
-        Encoding::Binary => match postcard::take_from_bytes(payload) {
-            Ok((frame, [])) => Ok(frame),
-            Ok((_, rest)) => Err(FrameError::Undecodable(format!("{} bytes follow the message", rest.len()))),
-            Err(error) => Err(FrameError::Undecodable(error.to_string())),
-        },
+        Encoding::Binary => Ok(link::decode(payload)?),
         Encoding::Json => {
             serde_json::from_slice(payload).map_err(|error| FrameError::Undecodable(error.to_string()))
         }
@@ -105,67 +101,75 @@ pub fn decode<M: DeserializeOwned>(payload: &[u8], encoding: Encoding) -> Result
 
 /// Cuts a stream of bytes into the payloads of its frames.
 #[derive(Debug)]
-pub struct FrameReader {
-    encoding: Encoding,
-    buffer: Vec<u8>,
-    /// Where the first frame not yet returned begins.
-    start: usize,
-    /// No line end before here (JSON).
-    scanned: usize,
+pub struct FrameReader(Cut);
+
+#[derive(Debug)]
+enum Cut {
+    Counted(link::FrameReader),
+    Lines(Lines),
 }
 
 impl FrameReader {
     /// A reader at the start of a stream.
     pub fn new(encoding: Encoding) -> FrameReader {
-        FrameReader { encoding, buffer: Vec::new(), start: 0, scanned: 0 }
+        FrameReader(match encoding {
+            Encoding::Binary => Cut::Counted(link::FrameReader::new(MAX_FRAME_BYTES)),
+            Encoding::Json => Cut::Lines(Lines::default()),
+        })
     }
 
     /// How the payloads are written.
     pub fn encoding(&self) -> Encoding {
-        self.encoding
+        match self.0 {
+            Cut::Counted(_) => Encoding::Binary,
+            Cut::Lines(_) => Encoding::Json,
+        }
     }
 
     /// Takes in the next bytes of the stream.
     pub fn feed(&mut self, bytes: &[u8]) {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.scanned = self.scanned.saturating_sub(self.start);
-            self.start = 0;
-            if self.buffer.capacity() > KEPT_BUFFER_BYTES {
-                self.buffer.shrink_to(KEPT_BUFFER_BYTES);
-            }
+        match &mut self.0 {
+            Cut::Counted(reader) => reader.feed(bytes),
+            Cut::Lines(lines) => lines.feed(bytes),
         }
-        self.buffer.extend_from_slice(bytes);
     }
 
     /// The next complete payload. An error means that the rest of the stream
     /// cannot be cut any more.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
-        match self.encoding {
-            Encoding::Binary => self.next_counted(),
-            Encoding::Json => self.next_line(),
+        match &mut self.0 {
+            Cut::Counted(reader) => Ok(reader.next_frame()?),
+            Cut::Lines(lines) => lines.next_line(),
         }
     }
 
     /// Bytes that belong to no complete frame yet.
     pub fn pending(&self) -> usize {
-        self.buffer.len() - self.start
+        match &self.0 {
+            Cut::Counted(reader) => reader.pending(),
+            Cut::Lines(lines) => lines.pending(),
+        }
+    }
+}
+
+/// Cuts a stream into lines.
+#[derive(Debug, Default)]
+struct Lines {
+    buffer: Vec<u8>,
+    /// Where the first line not yet returned begins.
+    start: usize,
+    /// No line end before here.
+    scanned: usize,
+}
+
+impl Lines {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.scanned = self.scanned.saturating_sub(self.start);
+        link::feed(&mut self.buffer, &mut self.start, bytes);
     }
 
-    fn next_counted(&mut self) -> Result<Option<&[u8]>, FrameError> {
-        let Some(header) = self.buffer[self.start..].first_chunk::<HEADER_BYTES>() else {
-            return Ok(None);
-        };
-        let length = u32::from_le_bytes(*header) as usize;
-        if length > MAX_FRAME_BYTES {
-            return Err(FrameError::Oversized { bytes: length });
-        }
-        let payload = self.start + HEADER_BYTES;
-        if self.buffer.len() < payload + length {
-            return Ok(None);
-        }
-        self.start = payload + length;
-        Ok(Some(&self.buffer[payload..payload + length]))
+    fn pending(&self) -> usize {
+        self.buffer.len() - self.start
     }
 
     fn next_line(&mut self) -> Result<Option<&[u8]>, FrameError> {
