@@ -25,6 +25,11 @@ impl Rates {
         Rates { per_s, full_at_ns: RefCell::default() }
     }
 
+    /// Whether there is a limit at all.
+    pub(super) fn is_limited(&self) -> bool {
+        self.per_s.is_some()
+    }
+
     /// Takes a request of a client.
     ///
     /// # Errors

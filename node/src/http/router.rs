@@ -43,7 +43,7 @@ const NOT_LIMITED: [&str; 5] = [PEER, PEER_HELLO, "/health", "/ready", "/metrics
 
 /// The refusal of a client that sends more than it may.
 fn too_fast<P: Protocol>(interface: &Interface<P>, permit: &Permit, path: &str) -> Option<Answer> {
-    if NOT_LIMITED.contains(&path) {
+    if !interface.rates.is_limited() || NOT_LIMITED.contains(&path) {
         return None;
     }
     let wait_s = interface.rates.take(permit.client, now_ns()).err()?;
