@@ -14,6 +14,7 @@ use crate::base::console::{say, warn};
 use crate::base::exit::NOT_LIVE;
 use crate::cli::client::{Asked, ClientArgs, ClientCommand};
 use crate::config::{ClusterConfig, key_file};
+use crate::results::statistics::quantile;
 
 /// The answer is no: a key has no value, a swap found another, the bank refuses.
 const NO: u8 = 1;
@@ -185,7 +186,7 @@ async fn bench(client: &Client, app: AppName, requests: u64, clients: u64, paylo
                     let request = next.replace(next.get() + 1);
                     let began = Instant::now();
                     match client.submit(operation(app, request, payload)).await {
-                        Ok(_) => times.push(began.elapsed()),
+                        Ok(_) => times.push(began.elapsed().as_nanos() as u64),
                         Err(failure) => failures.push(failure),
                     }
                 }
@@ -208,7 +209,8 @@ async fn bench(client: &Client, app: AppName, requests: u64, clients: u64, paylo
     Ok(0)
 }
 
-fn show_times(times: &mut [Duration], took: Duration) {
+/// `times` are nanoseconds.
+fn show_times(times: &mut [u64], took: Duration) {
     times.sort_unstable();
     say(format_args!(
         "{} requests decided in {:.2} s: {:.0} a second",
@@ -217,27 +219,8 @@ fn show_times(times: &mut [Duration], took: Duration) {
         times.len() as f64 / took.as_secs_f64()
     ));
     for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)] {
-        if let Some(time) = percentile(times, share) {
-            say(format_args!("{name:>6} {:.2} ms", time.as_secs_f64() * 1e3));
+        if let Some(time_ns) = quantile(times, share) {
+            say(format_args!("{name:>6} {:.2} ms", time_ns as f64 / 1e6));
         }
-    }
-}
-
-/// The least of the sorted times that so large a share of them is not above.
-fn percentile(times: &[Duration], share: f64) -> Option<Duration> {
-    let place = (times.len() as f64 * share).ceil() as usize;
-    times.get(place.max(1) - 1).copied()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_a_time_that_was_measured() {
-        let times: Vec<Duration> = (1..=10).map(Duration::from_millis).collect();
-        let of = |share| percentile(&times, share).map(|time| time.as_millis());
-        assert_eq!([of(0.5), of(0.9), of(0.91), of(1.0)], [Some(5), Some(9), Some(10), Some(10)]);
-        assert_eq!(percentile(&[], 0.5), None);
     }
 }

@@ -35,18 +35,18 @@ pub struct Wanted {
 }
 
 /// A new configuration and the secrets of its members.
-pub struct New {
+pub struct NewCluster {
     settings: Settings,
     /// What each is to be written to, in the folder.
     secrets: Vec<(PathBuf, SecretKey)>,
 }
 
-impl New {
+impl NewCluster {
     /// Draws an id and keys.
     ///
     /// # Errors
     /// If no cluster can be what is wanted.
-    pub fn draw(wanted: &Wanted) -> Result<New> {
+    pub fn draw(wanted: &Wanted) -> Result<NewCluster> {
         let mut secrets = Vec::new();
         let mut public_key = |path| {
             let secret = key_file::generate();
@@ -75,7 +75,7 @@ impl New {
             ..Settings::default()
         };
         ClusterConfig::of(settings.clone())?;
-        Ok(New { settings, secrets })
+        Ok(NewCluster { settings, secrets })
     }
 
     /// Writes all files into a folder, and returns the configuration's.
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_file_is_read_as_what_was_drawn() {
-        let new = New::draw(&wanted(4)).unwrap();
+        let new = NewCluster::draw(&wanted(4)).unwrap();
         let text = text(&new.settings).unwrap();
         assert_eq!(Settings::parse(&text).unwrap(), new.settings, "{text}");
         let config = ClusterConfig::of(new.settings).unwrap();
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_cut_off_is_refused_wherever_the_cut_is() {
-        let text = text(&New::draw(&wanted(4)).unwrap().settings).unwrap();
+        let text = text(&NewCluster::draw(&wanted(4)).unwrap().settings).unwrap();
         let whole = text.trim_end().len();
         for cut in 0..whole {
             let read = Settings::parse(&text[..cut]).and_then(ClusterConfig::of);
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn nothing_is_replaced_without_being_asked() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, second) = (New::draw(&wanted(4)).unwrap(), New::draw(&wanted(4)).unwrap());
+        let (first, second) = (NewCluster::draw(&wanted(4)).unwrap(), NewCluster::draw(&wanted(4)).unwrap());
         first.write(folder.path(), false).unwrap();
         let error = second.write(folder.path(), false).unwrap_err().to_string();
         assert!(error.contains("--force"), "{error}");

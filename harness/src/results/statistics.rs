@@ -199,6 +199,7 @@ mod tests {
         assert_eq!(quantile(&ten, 0.5), Some(50));
         assert_eq!(quantile(&ten, 0.51), Some(60));
         assert_eq!(quantile(&ten, 0.9), Some(90));
+        assert_eq!(quantile(&ten, 0.91), Some(100));
         assert_eq!(quantile(&ten, 0.99), Some(100));
         assert_eq!(quantile(&ten, 1.0), Some(100));
         let thousand: Vec<u64> = (1..=1000).collect();
