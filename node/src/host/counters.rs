@@ -18,7 +18,7 @@ pub(crate) struct Counters {
     pub(crate) sent_bytes: u64,
     pub(crate) received: Traffic,
     refused: BTreeMap<Reason, u64>,
-    told: RefusalLog<Reason>,
+    log: RefusalLog<Reason>,
     pub(crate) dropped_messages: u64,
     decided_slots: u64,
     commits: BTreeMap<Path, u64>,
@@ -34,14 +34,14 @@ pub(crate) struct Counters {
 pub(crate) struct ArrivalCounters {
     pub(crate) bytes: u64,
     unreadable: BTreeMap<&'static str, u64>,
-    told: RefusalLog<&'static str>,
+    log: RefusalLog<&'static str>,
 }
 
 impl ArrivalCounters {
     /// Counts a frame or a link that never got as far as a message.
     pub(crate) fn unreadable(&mut self, what: &'static str) {
         *self.unreadable.entry(what).or_default() += 1;
-        if let Some(times) = self.told.note(what, now_ns()) {
+        if let Some(times) = self.log.note(what, now_ns()) {
             tracing::warn!(kind = what, times, "refused what came on a peer's connection");
         }
     }
@@ -98,7 +98,7 @@ impl Counters {
         *self.refused.entry(reason).or_default() += 1;
         // Duplicates and what comes late are common; nobody pays for lines that are not read.
         if tracing::enabled!(tracing::Level::INFO)
-            && let Some(times) = self.told.note(reason, now_ns())
+            && let Some(times) = self.log.note(reason, now_ns())
         {
             tracing::info!(kind = %reason, times, "refused messages of peers");
         }

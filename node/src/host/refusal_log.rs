@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 /// Between two lines about one kind, in nanoseconds.
 const EVERY_NS: u64 = 10_000_000_000;
 
-/// Which kinds were told when.
+/// When each kind had its last line.
 #[derive(Debug)]
-pub(super) struct RefusalLog<K>(BTreeMap<K, Told>);
+pub(super) struct RefusalLog<K>(BTreeMap<K, Line>);
 
 #[derive(Debug)]
-struct Told {
+struct Line {
     at_ns: u64,
-    not_told: u64,
+    /// Refusals since then.
+    since: u64,
 }
 
 impl<K> Default for RefusalLog<K> {
@@ -26,16 +27,16 @@ impl<K: Ord> RefusalLog<K> {
     /// Notes a refusal. Returns for how many a line is to be written now; none if it is
     /// too early for one.
     pub(super) fn note(&mut self, kind: K, now_ns: u64) -> Option<u64> {
-        let Some(told) = self.0.get_mut(&kind) else {
-            self.0.insert(kind, Told { at_ns: now_ns, not_told: 0 });
+        let Some(line) = self.0.get_mut(&kind) else {
+            self.0.insert(kind, Line { at_ns: now_ns, since: 0 });
             return Some(1);
         };
-        told.not_told += 1;
-        if now_ns < told.at_ns.saturating_add(EVERY_NS) {
+        line.since += 1;
+        if now_ns < line.at_ns.saturating_add(EVERY_NS) {
             return None;
         }
-        told.at_ns = now_ns;
-        Some(std::mem::take(&mut told.not_told))
+        line.at_ns = now_ns;
+        Some(std::mem::take(&mut line.since))
     }
 }
 
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_a_kind_is_told_and_later_ones_are_summed_up() {
+    fn the_first_of_a_kind_has_a_line_and_later_ones_are_summed_up() {
         let mut log = RefusalLog::default();
         assert_eq!([0, 1, 2, EVERY_NS - 1].map(|now| log.note("a", now)), [Some(1), None, None, None]);
         assert_eq!(log.note("b", 3), Some(1));

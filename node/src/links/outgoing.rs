@@ -210,13 +210,13 @@ impl Link {
     /// Keeps a connection to the peer for ever.
     pub(crate) async fn run(self: Rc<Link>, target: LinkTarget) {
         let mut retry = FIRST_RETRY;
-        let mut told = String::new();
+        let mut last_reason = String::new();
         loop {
             let began = Instant::now();
             let ended = self.stream_once(&target).await;
             let was_up = self.is_connected();
             self.set_connected(false);
-            told = self.tell_end(&target, ended, was_up, told);
+            last_reason = self.log_end(&target, ended, was_up, last_reason);
             if began.elapsed() >= GOOD_CONNECTION {
                 retry = FIRST_RETRY;
             }
@@ -286,14 +286,20 @@ impl Link {
         anyhow::bail!("who answers there is not the peer: its signature does not hold")
     }
 
-    /// Says why a link is not up, once for each reason, and returns what was said.
-    fn tell_end(&self, target: &LinkTarget, ended: anyhow::Result<()>, was_up: bool, told: String) -> String {
-        let Some(Handshake { peer, .. }) = &target.handshake else { return told };
+    /// Logs why a link is not up, unless that was the last reason too, and returns it.
+    fn log_end(
+        &self,
+        target: &LinkTarget,
+        ended: anyhow::Result<()>,
+        was_up: bool,
+        last_reason: String,
+    ) -> String {
+        let Some(Handshake { peer, .. }) = &target.handshake else { return last_reason };
         let why =
             ended.map_or_else(|error| format!("{error:#}"), |()| "the connection was closed".to_owned());
         if was_up {
             tracing::info!(%peer, address = %target.address, why, "peer link is down");
-        } else if why != told {
+        } else if why != last_reason {
             tracing::info!(%peer, address = %target.address, why, "peer link is not up; it is tried again and again");
         }
         why
