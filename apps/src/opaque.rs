@@ -1,8 +1,12 @@
 //! A log of operations that are not interpreted.
 
 use kernel::{Application, Chunk, Digest, Operation, Output};
+use std::io::Write;
 
 const LENGTH_BYTES: usize = size_of::<u64>();
+
+/// A number of 20 decimal digits at most, a space and one of 16 hexadecimal digits.
+const RESULT_BYTES_MAX: usize = 20 + 1 + 16;
 
 /// Appends every operation to a log, of which only length and hash chain are
 /// kept. The result of an operation is its place in the log, counted from 1,
@@ -25,7 +29,11 @@ impl Application for OpaqueLog {
         self.length += 1;
         self.chain = self.chain.chain(&Digest::of(&operation.0));
         let tail = u64::from_be_bytes(self.chain.0[..8].try_into().expect("eight of 32 bytes"));
-        Output::new(format!("{} {tail:016x}", self.length).as_bytes())
+        let mut text = [0; RESULT_BYTES_MAX];
+        let mut free = text.as_mut_slice();
+        write!(free, "{} {tail:016x}", self.length).expect("there is room for both numbers");
+        let unused = free.len();
+        Output::new(&text[..RESULT_BYTES_MAX - unused])
     }
 
     /// Every operation appends: there is nothing that only reads.

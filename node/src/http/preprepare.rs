@@ -3,7 +3,7 @@
 use super::apps::only_with;
 use super::interface::Interface;
 use super::ordering::{self, order, stuck_slot, timeout_error, undecided_at};
-use super::response::{Answer, Refusal, json, offline, with_type};
+use super::response::{Answer, Refusal, json, with_type};
 use super::tallies::{self, Tallies};
 use super::text;
 use crate::api::{self, OutcomeName};
@@ -72,9 +72,6 @@ pub(super) async fn post<P: Protocol>(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let node = &*interface.node;
-    if node.is_offline() {
-        return Err(offline());
-    }
     only_with(node, AppName::Opaque)?;
     let wanted = wanted(node, &request)?;
     let max_data_bytes = node.config.max_data_bytes;

@@ -156,6 +156,7 @@ async fn serve_http2<P: Protocol + 'static>(
     loop {
         let begun = tasks.begun();
         tokio::select! {
+            biased;
             ended = &mut connection => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
