@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use apps::AppName;
 use harness::cluster::{Cluster, ClusterSpec, observe};
-use harness::load::{self, Answer, Bodies, LoadSpec, Progress};
+use harness::load::{self, Answer, Bodies, LoadSpec, Progress, Targets};
 use harness::plan::{Load, Plan, ProtocolName};
 use tokio::task::LocalSet;
 
@@ -111,10 +111,9 @@ fn median(values: &mut [f64]) -> f64 {
 /// As in `compare`.
 fn load_generator(address: SocketAddr, requests: u64) -> Result<f64> {
     let spec = LoadSpec {
-        gateways: vec![(0, address)],
+        targets: Targets::Gateways { nodes: vec![(0, address)], connections: 1 },
         load: Load::Closed { clients: 1 },
         max_in_flight: 1,
-        connections: 1,
         requests,
         app: AppName::Opaque,
         payload_bytes: PAYLOAD_BYTES,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use harness::load::{self, Answer, LoadResult, LoadSpec, Progress};
+use harness::load::{self, Answer, LoadResult, LoadSpec, Progress, Targets};
 use harness::plan::Load;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -86,10 +86,9 @@ impl Gateway {
 
 fn spec(address: SocketAddr, load: Load, requests: u64) -> LoadSpec {
     LoadSpec {
-        gateways: vec![(0, address)],
+        targets: Targets::Gateways { nodes: vec![(0, address)], connections: 4 },
         load,
         max_in_flight: 4096,
-        connections: 4,
         requests,
         app: apps::AppName::Opaque,
         payload_bytes: 100,
@@ -164,7 +163,11 @@ fn in_an_open_loop_a_stall_shows_in_every_request_that_it_delays() {
     let (first, last) = (10, 40);
     let load = Load::Open { rate_per_s: 2000.0 };
     // On one connection requests arrive in the order in which they are sent.
-    let (result, _) = drive(Script::HoldFromTo { first, last }, load, 60, |spec| spec.connections = 1);
+    let (result, _) = drive(Script::HoldFromTo { first, last }, load, 60, |spec| {
+        if let Targets::Gateways { connections, .. } = &mut spec.targets {
+            *connections = 1;
+        }
+    });
     assert_eq!(result.samples.len(), 60);
     for (number, sample) in result.samples.iter().enumerate() {
         // Due every 500 us exactly, stall or not.
@@ -217,7 +220,7 @@ fn a_broken_connection_is_an_error_and_the_next_request_opens_another() {
 fn a_dead_gateway_is_an_error_for_each_request() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (result, _) = drive(Script::Decide, Load::Closed { clients: 1 }, 50, |spec| {
-        spec.gateways = vec![(3, unused)];
+        spec.targets = Targets::Gateways { nodes: vec![(3, unused)], connections: 4 };
     });
     assert_eq!(result.samples.len(), 2);
     for sample in &result.samples {

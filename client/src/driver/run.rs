@@ -5,7 +5,8 @@ use super::{Command, Decision, Failure, Seen, Setup};
 use crate::link::{self, FromClient, MAX_CLIENT_FRAME_BYTES};
 use crate::{Accepted, Limits, Sessions, Submissions, first_session};
 use bytes::Bytes;
-use kernel::{Bundle, Claim, Keyring, ReplyBundle, Signer, View};
+use kernel::{Bundle, Claim, Keyring, ReplicaId, ReplyBundle, Signer, View};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
@@ -33,6 +34,8 @@ pub(super) struct Driver {
     submissions: Submissions,
     /// By replica; none while there is no link.
     links: Vec<Option<mpsc::Sender<Bytes>>>,
+    /// Which replicas have taken the link, or not, at least once.
+    tried: BTreeSet<ReplicaId>,
     last_error: String,
     /// The latest view in which each replica replied.
     views: Vec<View>,
@@ -69,6 +72,7 @@ impl Driver {
             ),
             submissions: Submissions::default(),
             links: vec![None; n],
+            tried: BTreeSet::new(),
             last_error: String::new(),
             views: vec![View(0); n],
             to_all_until_ns: 0,
@@ -82,7 +86,8 @@ impl Driver {
     /// Runs until no handle is left.
     pub(super) async fn run(mut self) {
         loop {
-            let deadline = self.sessions.next_deadline();
+            let first_try = (!self.may_submit()).then(|| nanoseconds(self.setup.remind_after));
+            let deadline = self.sessions.next_deadline().into_iter().chain(first_try).min();
             let due = self.began + deadline.map_or(Duration::from_secs(3600), Duration::from_nanos);
             let mut replies = Vec::new();
             tokio::select! {
@@ -99,7 +104,7 @@ impl Driver {
                 self.expire();
                 self.submit();
                 self.remind();
-                if self.submissions.is_empty() {
+                if self.submissions.is_empty() || !self.may_submit() {
                     break;
                 }
                 // More may come for the same bundle.
@@ -153,8 +158,12 @@ impl Driver {
 
     fn take_event(&mut self, event: Event, replies: &mut Vec<ReplyBundle>) {
         match event {
-            Event::Up(node, link) => self.links[usize::from(node.0)] = Some(link),
+            Event::Up(node, link) => {
+                self.tried.insert(node);
+                self.links[usize::from(node.0)] = Some(link);
+            }
             Event::Down(node, error) => {
+                self.tried.insert(node);
                 self.links[usize::from(node.0)] = None;
                 self.last_error = format!("node {node}: {error}");
             }
@@ -212,7 +221,17 @@ impl Driver {
 
     // ---- What goes out ----
 
+    /// Requests wait until every node has taken the link or not: without links, replies
+    /// cannot come, and a reminder would cost more time. They do not wait for longer than
+    /// that.
+    fn may_submit(&self) -> bool {
+        self.tried.len() == self.links.len() || self.now_ns() >= nanoseconds(self.setup.remind_after)
+    }
+
     fn submit(&mut self) {
+        if !self.may_submit() {
+            return;
+        }
         for requests in self.submissions.take(self.setup.batch_max) {
             let bundle = Arc::new(Bundle::sign(&self.setup.cluster, &self.signer, requests));
             let now = self.now_ns();

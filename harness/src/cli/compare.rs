@@ -49,6 +49,7 @@ impl CompareArgs {
         plan.warmup = self.load.warmup.unwrap_or(plan.warmup);
         plan.port = self.load.port.or(plan.port);
         plan.give_up_after = self.load.give_up_after.unwrap_or(plan.give_up_after);
+        replace(&mut plan.via, &self.load.via);
         plan.connections = self.load.connections.unwrap_or(plan.connections);
         plan.repetitions = self.load.repetitions.unwrap_or(plan.repetitions);
         self.cluster.put_into(&mut plan);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::plan::{Gateway, Plan};
+use crate::plan::{Gateway, Plan, Via};
 
 /// Flags about requests, on real nodes and simulated ones.
 #[derive(Clone, Debug, Args)]
@@ -55,6 +55,10 @@ pub struct LoadArgs {
     /// How often every cell runs [default: 3]
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
+    /// How requests reach the cluster: by http to a node, or by a client with a key of its own, connected to all
+    /// nodes; comma-separated to compare [default: http]
+    #[arg(long, value_delimiter = ',', value_name = "HOW")]
+    pub via: Vec<Via>,
     /// HTTP/2 connections to each gateway, which the clients share [default: 4]
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use apps::AppName;
-use kernel::keys::PublicKey;
+use client::driver::Setup;
+use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Cluster as Identity, ClusterId, Digest, ReplicaId};
 use node::{Encoding, LinkConditions, NodeConfig};
 
@@ -13,7 +15,7 @@ use super::limits;
 use super::node::{Memory, NodeSpec};
 use crate::plan::faults::Assignment;
 use crate::plan::waits::Links;
-use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Options, Placement, Plan, ProtocolName};
+use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Options, Placement, Plan, ProtocolName, Via};
 
 /// All that is needed to start a cluster.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct ClusterSpec {
     pub nodes: u16,
     /// What is replicated.
     pub app: AppName,
+    /// How requests reach the cluster: a client with a key is known to all nodes.
+    pub via: Via,
     /// Who is faulty, and how.
     pub faults: Assignment,
     /// The replicas' settings.
@@ -56,6 +60,7 @@ impl ClusterSpec {
             protocol: cell.protocol,
             nodes: cell.nodes,
             app: cell.app,
+            via: cell.via,
             faults: cell.faults.clone(),
             options: plan.options(cell, &Links::uniform(cell.link_delay_us, cell.link_loss)),
             timeout_us: plan.timeout_us(),
@@ -77,12 +82,12 @@ impl ClusterSpec {
 
     /// What each node needs to know, by id, when they listen at these addresses.
     pub fn node_specs(&self, addresses: &[SocketAddr]) -> Vec<NodeSpec> {
-        let name = self.protocol.to_string();
-        let cluster = Identity::new(ClusterId::derive(&name, self.seed), &name, self.nodes);
-        let pairs = kernel::keys::key_pairs(self.seed, self.nodes);
-        let public_keys: Vec<_> = pairs.iter().map(|(_, public)| *public).collect();
+        let cluster = self.identity();
+        let pairs = self.key_pairs();
+        let all_keys: Vec<_> = pairs.iter().map(|(_, public)| *public).collect();
+        let (public_keys, client_keys) = all_keys.split_at(self.nodes.into());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let spec_of = |(id, (secret, _)): (u16, &(kernel::keys::SecretKey, _))| NodeSpec {
+        let spec_of = |(id, (secret, _)): (u16, &(SecretKey, _))| NodeSpec {
             protocol: self.protocol,
             options: self.options.clone(),
             memory: Memory::Fresh,
@@ -92,8 +97,8 @@ impl ClusterSpec {
                 cluster: cluster.clone(),
                 id: ReplicaId(id),
                 secret: *secret,
-                public_keys: public_keys.clone(),
-                client_keys: vec![],
+                public_keys: public_keys.to_vec(),
+                client_keys: client_keys.to_vec(),
                 addresses: addresses.to_vec(),
                 app: self.app,
                 faulty_tolerated: self.protocol.tolerates(self.nodes),
@@ -108,12 +113,39 @@ impl ClusterSpec {
                 remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
                 settle_us: self.options.pbft(self.nodes).resend_after.0,
                 shares_process: self.placement == Placement::Tasks,
-                configuration: configuration(&cluster, self.app, &self.options, [&public_keys, &[]]),
+                configuration: configuration(&cluster, self.app, &self.options, [public_keys, client_keys]),
                 requests_per_s: None,
                 fault_injection: true,
             },
         };
-        (0u16..).zip(&pairs).map(spec_of).collect()
+        (0..self.nodes).zip(&pairs).map(spec_of).collect()
+    }
+
+    /// What the client with a key needs to know; none where requests come by HTTP.
+    pub fn client_setup(&self, addresses: &[SocketAddr]) -> Option<Setup> {
+        let mut pairs = self.key_pairs();
+        let (secret, _) = pairs.split_off(self.nodes.into()).pop()?;
+        let public_keys = pairs.into_iter().map(|(_, public)| public).collect();
+        let id = ReplicaId(self.nodes);
+        let mut setup = Setup::new(self.identity(), id, secret, public_keys, addresses.to_vec());
+        setup.replies_needed = self.protocol.tolerates(self.nodes) + 1;
+        setup.remind_after = Duration::from_micros(self.options.waits.remind_after_us(self.timeout_us));
+        setup.batch_max = self.options.batch_max;
+        Some(setup)
+    }
+
+    fn clients(&self) -> u16 {
+        u16::from(self.via == Via::Client)
+    }
+
+    fn identity(&self) -> Identity {
+        let name = self.protocol.to_string();
+        Identity::new(ClusterId::derive(&name, self.seed), &name, self.nodes).with_clients(self.clients())
+    }
+
+    /// The nodes' keys, and the client's behind them.
+    fn key_pairs(&self) -> Vec<(SecretKey, PublicKey)> {
+        kernel::keys::key_pairs(self.seed, self.nodes + self.clients())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::base::console::say;
 use crate::base::exit::NotMeasured;
 use crate::cluster::ports;
 use crate::cluster::procfs::this_thread_cpu_us;
-use crate::load::{self, Answer, LoadSpec, Progress};
+use crate::load::{self, Answer, LoadSpec, Progress, Targets};
 use crate::plan::{Load, Plan};
 
 /// What one load cost.
@@ -73,10 +73,12 @@ pub async fn measure(
     requests: u64,
 ) -> Result<Overhead> {
     let spec = LoadSpec {
-        gateways: vec![(0, address)],
+        targets: Targets::Gateways {
+            nodes: vec![(0, address)],
+            connections: Plan::default().connections.min(clients),
+        },
         load: Load::Closed { clients },
         max_in_flight: clients,
-        connections: Plan::default().connections.min(clients),
         requests,
         app: AppName::Opaque,
         payload_bytes,

@@ -18,7 +18,7 @@ use crate::cluster::observe;
 use crate::cluster::procfs::CpuMark;
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
 use crate::history::clients::History;
-use crate::load::{self, Answer, LoadResult, LoadSpec, Progress, Sample};
+use crate::load::{self, Answer, LoadResult, LoadSpec, Progress, Sample, Targets};
 use crate::plan::outage::Victim;
 use crate::plan::{Cell, Gateway, OPEN_LOOP_IN_FLIGHT, Plan};
 use crate::results::schema::VIOLATION;
@@ -68,7 +68,7 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> 
     if !observe::wait_connected(&addresses, &up, CONNECT_LIMIT).await {
         notes.push(format!("not all nodes were connected after {CONNECT_LIMIT:?}"));
     }
-    let mut load_spec = load_spec(plan, cell, &addresses);
+    let mut load_spec = load_spec(plan, cell, &spec, &addresses);
     if let Err(error) = load::prepare(&load_spec).await {
         notes.push(format!("the application could not be prepared: {error:#}"));
     }
@@ -176,7 +176,7 @@ async fn warm_up(plan: &Plan, load_spec: &LoadSpec) -> bool {
     result.samples.last().is_none_or(|last| matches!(last.answer, Answer::Decided(_)))
 }
 
-fn load_spec(plan: &Plan, cell: &Cell, addresses: &[SocketAddr]) -> LoadSpec {
+fn load_spec(plan: &Plan, cell: &Cell, cluster: &ClusterSpec, addresses: &[SocketAddr]) -> LoadSpec {
     let honest = cell.faults.honest();
     let ids = match plan.gateway {
         Gateway::Auto | Gateway::Spread if honest.is_empty() => vec![0],
@@ -189,11 +189,17 @@ fn load_spec(plan: &Plan, cell: &Cell, addresses: &[SocketAddr]) -> LoadSpec {
         Gateway::Spread => honest,
         Gateway::Node(id) => vec![id],
     };
+    let targets = match cluster.client_setup(addresses) {
+        Some(setup) => Targets::Replicas(Box::new(setup)),
+        None => Targets::Gateways {
+            nodes: ids.into_iter().map(|id| (id, addresses[usize::from(id)])).collect(),
+            connections: plan.connections,
+        },
+    };
     LoadSpec {
-        gateways: ids.into_iter().map(|id| (id, addresses[usize::from(id)])).collect(),
+        targets,
         load: cell.load,
         max_in_flight: OPEN_LOOP_IN_FLIGHT,
-        connections: plan.connections,
         requests: plan.requests,
         app: cell.app,
         payload_bytes: cell.payload_bytes,
@@ -243,7 +249,7 @@ async fn until_done_or_dead(
     let mut result = progress.finish(&death);
     // The death must show in the counts even if no request was in flight.
     if result.samples.iter().all(|sample| !matches!(sample.answer, Answer::Error(_))) {
-        let (gateway, _) = spec.gateways[0];
+        let gateway = spec.targets.ids()[0];
         result.samples.push(Sample {
             gateway,
             intended_us: result.elapsed.as_micros() as u64,

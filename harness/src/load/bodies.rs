@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use apps::{AppName, BankOperation, KvOperation, workload};
 use bytes::Bytes;
-use kernel::{Choose, SeededChoice};
+use kernel::{Choose, Operation, SeededChoice};
 use node::api::bank::{Open, Payment, Transfer};
 use node::api::kv::Put;
 use serde::Serialize;
@@ -64,7 +64,25 @@ impl Bodies {
 pub(super) type Post = (&'static str, Bytes);
 
 impl Bodies {
-    /// What must be posted before the requests, in stages that follow each other.
+    /// What the body of one request asks for, in the application's own encoding.
+    pub(super) fn operation(&self, request: u64) -> Operation {
+        match self {
+            Bodies::Data(bodies) => Operation::new(bodies.data(&bodies.body(request))),
+            Bodies::Kv { value_bytes } => workload::put(request, *value_bytes).encode(),
+            Bodies::Bank => workload::transfer(request).encode(),
+        }
+    }
+
+    /// What must be decided before the requests, in stages that follow each other.
+    pub(super) fn operations_before(&self) -> Vec<Vec<Operation>> {
+        if !matches!(self, Bodies::Bank) {
+            return vec![];
+        }
+        let encode = |stage: Vec<BankOperation>| stage.iter().map(BankOperation::encode).collect();
+        workload::preparation().into_iter().map(encode).collect()
+    }
+
+    /// The same as posts.
     pub(super) fn preparation(&self) -> Vec<Vec<Post>> {
         if !matches!(self, Bodies::Bank) {
             return vec![];
@@ -107,6 +125,11 @@ impl DataBodies {
         DataBodies { template: template.into(), stamp_bytes: payload_bytes.min(6) }
     }
 
+    /// The data in one of these bodies.
+    fn data<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        &body[BODY_START.len()..self.template.len() - BODY_END.len()]
+    }
+
     fn body(&self, request: u64) -> Bytes {
         let mut body = self.template.to_vec();
         let mut rest = request;
@@ -133,6 +156,7 @@ mod tests {
             assert_eq!(data(0).len(), payload);
             assert_ne!(data(0), data(1));
             assert_eq!(data(3), data(3));
+            assert_eq!(&*bodies.operation(3).0, data(3).as_bytes());
         }
         assert_ne!(
             Bodies::new(AppName::Opaque, 100, 1).body(0),

@@ -1,5 +1,6 @@
-//! The load generator: requests to given gateways, closed or open loop, and a sample
-//! of each. Knows neither clusters nor experiments.
+//! The load generator: requests by HTTP to given gateways or by a client with a key to
+//! all replicas, closed or open loop, and a sample of each. Knows neither clusters nor
+//! experiments.
 //!
 //! Closed loop: every client has one request in flight.
 //! Open loop: requests are due at fixed intervals whatever becomes of earlier
@@ -14,6 +15,8 @@
 //! a thread of its own, because the runtime's timers tick in milliseconds.
 
 mod bodies;
+mod http;
+mod keyed;
 mod progress;
 mod run;
 mod samples;
@@ -24,4 +27,4 @@ pub use bodies::Bodies;
 pub use progress::{GiveUpRule, Progress};
 pub use run::{prepare, run};
 pub use samples::{Answer, Decision, LoadResult, Sample};
-pub use spec::LoadSpec;
+pub use spec::{LoadSpec, Targets};

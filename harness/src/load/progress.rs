@@ -9,6 +9,9 @@ use super::samples::{Answer, LoadResult, Sample};
 use super::spec::LoadSpec;
 use crate::plan::Load;
 
+/// There is room for so many samples from the start.
+const FIRST_SAMPLES: u64 = 1 << 20;
+
 /// The running state of a load. Lives outside the load's future, so that what
 /// was measured survives when that is dropped.
 #[derive(Debug)]
@@ -77,7 +80,7 @@ impl Progress {
         Rc::new(Progress {
             started: Instant::now(),
             last_answer: Cell::default(),
-            samples: RefCell::default(),
+            samples: RefCell::new(Vec::with_capacity(spec.requests.min(FIRST_SAMPLES) as usize)),
             gateways: RefCell::default(),
             rule: RefCell::new(GiveUpRule::new(spec.give_up_after, in_flight as u64)),
             cut_short: RefCell::default(),
@@ -121,6 +124,11 @@ impl Progress {
         self.samples.borrow().iter().any(|sample| matches!(sample.answer, Answer::Error(_)))
     }
 
+    /// Ends the load before its time.
+    pub(super) fn cut_short(&self, why: String) {
+        self.cut_short.borrow_mut().get_or_insert(why);
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.cut_short.borrow().is_some()
     }
@@ -154,7 +162,7 @@ impl Progress {
         sample.answer = answer;
         sample.response_us = decided.then(|| micros(now).saturating_sub(sample.intended_us));
         if let Some(reason) = self.rule.borrow_mut().observe(decided) {
-            self.cut_short.borrow_mut().get_or_insert(reason);
+            self.cut_short(reason);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Requests at their time: closed loop and open loop.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,10 @@ use crate::plan::Load;
 
 /// Sends all requests and waits for their answers. Must run in a `LocalSet`.
 pub async fn run(spec: &LoadSpec, progress: &Rc<Progress>) {
-    let sender = Rc::new(Sender::new(spec));
+    let sender = match Sender::new(spec) {
+        Ok(sender) => Rc::new(sender),
+        Err(error) => return progress.cut_short(format!("no request could be sent: {error:#}")),
+    };
     match spec.load {
         Load::Closed { clients } => closed(spec, clients, sender, progress).await,
         Load::Open { rate_per_s } => open(spec, rate_per_s, sender, progress).await,
@@ -29,22 +31,23 @@ pub async fn run(spec: &LoadSpec, progress: &Rc<Progress>) {
 ///
 /// If it cannot be sent or was not decided in time.
 pub async fn prepare(spec: &LoadSpec) -> Result<()> {
-    Rc::new(Sender::new(spec)).prepare().await
+    Sender::new(spec)?.prepare().await
 }
 
 async fn closed(spec: &LoadSpec, clients: usize, sender: Rc<Sender>, progress: &Rc<Progress>) {
+    let ids = spec.targets.ids();
     let next = Rc::new(Cell::new(0));
     let mut running = JoinSet::new();
     for client in 0..clients.min(spec.requests as usize) {
         let (sender, progress, next) = (Rc::clone(&sender), Rc::clone(progress), Rc::clone(&next));
-        let gateway = client % spec.gateways.len();
-        let (requests, id) = (spec.requests, spec.gateways[gateway].0);
-        let number = client / spec.gateways.len();
+        let target = client % ids.len();
+        let (requests, id) = (spec.requests, ids[target]);
+        let number = client / ids.len();
         running.spawn_local(async move {
             while next.get() < requests && !progress.is_over() {
                 next.set(next.get() + 1);
                 let request = progress.due(id, None);
-                let answer = sender.exchange(request, gateway, number, &progress).await;
+                let answer = sender.exchange(request, target, number, &progress).await;
                 progress.answered(request, answer);
             }
         });
@@ -53,6 +56,7 @@ async fn closed(spec: &LoadSpec, clients: usize, sender: Rc<Sender>, progress: &
 }
 
 async fn open(spec: &LoadSpec, rate_per_s: f64, sender: Rc<Sender>, progress: &Rc<Progress>) {
+    let ids = spec.targets.ids();
     let interval = Duration::from_secs_f64(1.0 / rate_per_s);
     let mut due = pace(progress.started(), interval, spec.requests);
     let in_flight = Rc::new(Semaphore::new(spec.max_in_flight.max(1)));
@@ -60,15 +64,15 @@ async fn open(spec: &LoadSpec, rate_per_s: f64, sender: Rc<Sender>, progress: &R
     let mut begun = 0;
     while let Some(due_by_now) = due.recv().await {
         while begun < due_by_now && !progress.is_over() {
-            let gateway = next_gateway(&spec.gateways, begun, progress);
+            let target = next_target(&ids, begun, progress);
             let intended = interval.mul_f64(begun as f64);
-            let request = progress.due(spec.gateways[gateway].0, Some(micros(intended)));
+            let request = progress.due(ids[target], Some(micros(intended)));
             begun += 1;
             let (sender, progress) = (Rc::clone(&sender), Rc::clone(progress));
             let in_flight = Rc::clone(&in_flight);
             running.spawn_local(async move {
                 let _permit = in_flight.acquire().await;
-                let answer = sender.exchange(request, gateway, request, &progress).await;
+                let answer = sender.exchange(request, target, request, &progress).await;
                 progress.answered(request, answer);
             });
         }
@@ -81,10 +85,10 @@ async fn open(spec: &LoadSpec, rate_per_s: f64, sender: Rc<Sender>, progress: &R
 }
 
 /// Gateways are used round robin; one that is spared is passed over.
-fn next_gateway(gateways: &[(u16, SocketAddr)], request: u64, progress: &Progress) -> usize {
-    let order = (0..gateways.len()).map(|offset| (request as usize + offset) % gateways.len());
-    let mut usable = order.clone().filter(|place| !progress.is_spared(gateways[*place].0));
-    usable.next().unwrap_or(request as usize % gateways.len())
+fn next_target(ids: &[u16], request: u64, progress: &Progress) -> usize {
+    let order = (0..ids.len()).map(|offset| (request as usize + offset) % ids.len());
+    let mut usable = order.clone().filter(|place| !progress.is_spared(ids[*place]));
+    usable.next().unwrap_or(request as usize % ids.len())
 }
 
 /// A thread that tells how many requests are due by now, whenever more are.

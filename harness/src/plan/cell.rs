@@ -3,7 +3,7 @@
 use apps::AppName;
 
 use super::faults::Assignment;
-use super::protocols::ProtocolName;
+use super::protocols::{ProtocolName, Via};
 
 /// Largest payload that nodes take, bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 8 << 20;
@@ -46,6 +46,8 @@ pub struct Cell {
     pub batch: usize,
     /// How requests come.
     pub load: Load,
+    /// How they reach the cluster.
+    pub via: Via,
     /// Delay on every peer link, microseconds.
     pub link_delay_us: u64,
     /// Loss on every peer link, a probability.

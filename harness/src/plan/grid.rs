@@ -12,7 +12,7 @@ use super::cell::{Cell, Load, MAX_PAYLOAD_BYTES};
 use super::faults::{Assignment, CommanderDraw, Scenario};
 use super::options::Options;
 use super::outage::Outage;
-use super::protocols::{Communication, Gateway, Placement, ProtocolName};
+use super::protocols::{Communication, Gateway, Placement, ProtocolName, Via};
 use super::waits::{Links, Waits};
 
 /// A grid of cells and how to run them. Every list is one dimension of the
@@ -38,6 +38,8 @@ pub struct Plan {
     pub clients: Vec<usize>,
     /// Requests due per second, open loop; empty for a closed loop.
     pub rate: Vec<f64>,
+    /// How requests reach the cluster: `http`, `client`.
+    pub via: Vec<Via>,
     /// HTTP/2 connections to each gateway, which the clients share.
     pub connections: usize,
     /// Delay on every peer link, microseconds.
@@ -115,6 +117,7 @@ impl Default for Plan {
             batch: vec![256],
             clients: vec![1],
             rate: vec![],
+            via: vec![Via::Http],
             connections: 4,
             link_delay_us: vec![0],
             link_loss: vec![0.0],
@@ -264,12 +267,14 @@ impl Plan {
         for &app in &self.apps {
             for &payload_bytes in &self.payload_bytes {
                 for &batch in &self.batch {
-                    combinations
-                        .extend(self.loads().into_iter().map(|load| (app, payload_bytes, batch, load)));
+                    for load in self.loads() {
+                        combinations
+                            .extend(self.via.iter().map(|via| (app, payload_bytes, batch, load, *via)));
+                    }
                 }
             }
         }
-        for (app, payload_bytes, batch, load) in combinations {
+        for (app, payload_bytes, batch, load, via) in combinations {
             for &link_delay_us in &self.link_delay_us {
                 for &link_loss in &self.link_loss {
                     let mut cell = Cell {
@@ -281,6 +286,7 @@ impl Plan {
                         payload_bytes,
                         batch,
                         load,
+                        via,
                         link_delay_us,
                         link_loss,
                     };
@@ -316,6 +322,9 @@ impl Plan {
             Load::Closed { clients } if self.clients.len() > 1 => name += &format!("-c{clients}"),
             Load::Open { rate_per_s } => name += &format!("-r{rate_per_s}"),
             Load::Closed { .. } => {}
+        }
+        if self.via.len() > 1 {
+            name += &format!("-{}", cell.via);
         }
         if self.link_delay_us.len() > 1 {
             name += &format!("-d{}us", cell.link_delay_us);
@@ -363,6 +372,7 @@ impl Plan {
             ("payload_bytes", self.payload_bytes.len()),
             ("batch", self.batch.len()),
             ("clients", self.clients.len()),
+            ("via", self.via.len()),
             ("link_delay_us", self.link_delay_us.len()),
             ("link_loss", self.link_loss.len()),
         ];
@@ -394,6 +404,9 @@ impl Plan {
         }
         if let Some(outage) = &self.outage {
             outage.check(&self.rate, self.requests, self.placement, &self.apps)?;
+            if self.via.contains(&Via::Client) {
+                bail!("an outage takes its load by http; leave via out, or use a plan without an outage");
+            }
         }
         within("connections", self.connections as f64, 1.0, 65_536.0)?;
         within("requests", self.requests as f64, 1.0, 1e9)?;

@@ -12,4 +12,4 @@ pub mod waits;
 pub use cell::{Cell, Load, MAX_PAYLOAD_BYTES, OPEN_LOOP_IN_FLIGHT};
 pub use grid::Plan;
 pub use options::Options;
-pub use protocols::{Communication, Gateway, Placement, ProtocolName};
+pub use protocols::{Communication, Gateway, Placement, ProtocolName, Via};

@@ -34,6 +34,20 @@ pub enum Placement {
     Simulated,
 }
 
+/// How requests reach the cluster.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// By HTTP to a node, which signs them under its own key and collects the replies.
+    #[default]
+    Http,
+    /// By a client with a key of its own, which is connected to all nodes and collects the
+    /// replies itself.
+    Client,
+}
+
 /// Who collects CCRO's votes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Communication {
@@ -98,6 +112,15 @@ impl fmt::Display for Placement {
             Placement::Processes => "processes",
             Placement::Tasks => "tasks",
             Placement::Simulated => "simulated",
+        })
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Via::Http => "http",
+            Via::Client => "client",
         })
     }
 }

@@ -63,10 +63,14 @@ pub trait Row: Serialize + DeserializeOwned {
 }
 
 /// Columns that older files lack. Their fields have a default.
-pub const ADDED_LATER: [&str; 1] = ["app"];
+pub const ADDED_LATER: [&str; 2] = ["app", "via"];
 
 fn opaque() -> String {
     "opaque".to_owned()
+}
+
+fn http() -> String {
+    "http".to_owned()
 }
 
 /// One request: a row of `samples.csv`.
@@ -98,6 +102,10 @@ pub struct SampleRow {
     pub clients: u64,
     /// Intended requests per second (open loop).
     pub rate_per_s: Option<f64>,
+    /// How requests reached the cluster: `http` or `client`. Files of before there were
+    /// several ways do not have it.
+    #[serde(default = "http")]
+    pub via: String,
     /// Number of the request, from 0, warm-up excluded.
     pub request: u64,
     /// How it ended.
@@ -145,6 +153,7 @@ impl Row for SampleRow {
         "batch_max",
         "clients",
         "rate_per_s",
+        "via",
         "request",
         "outcome",
         "path",
@@ -299,6 +308,10 @@ pub struct CellRow {
     pub clients: u64,
     /// Intended requests per second (open loop).
     pub rate_per_s: Option<f64>,
+    /// How requests reached the cluster: `http` or `client`. Files of before there were
+    /// several ways do not have it.
+    #[serde(default = "http")]
+    pub via: String,
     /// Place in the repetition's random order, from 0.
     pub order: u32,
     /// Wall clock at the start, milliseconds since 1970.
@@ -350,6 +363,7 @@ impl Row for CellRow {
         "batch_max",
         "clients",
         "rate_per_s",
+        "via",
         "order",
         "started_unix_ms",
         "measured_s",
@@ -478,6 +492,10 @@ pub struct SummaryRow {
     pub clients: u64,
     /// Intended requests per second (open loop).
     pub rate_per_s: Option<f64>,
+    /// How requests reached the cluster: `http` or `client`. Files of before there were
+    /// several ways do not have it.
+    #[serde(default = "http")]
+    pub via: String,
     /// How many repetitions ran.
     pub repetitions: u32,
     /// Requests of all repetitions.
@@ -566,6 +584,7 @@ impl Row for SummaryRow {
         "batch_max",
         "clients",
         "rate_per_s",
+        "via",
         "repetitions",
         "requests",
         "decided",

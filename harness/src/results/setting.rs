@@ -29,6 +29,7 @@ pub struct Variant {
     pub clients: u64,
     /// Intended requests per second, as bits: positive floats sort like them.
     rate_bits: Option<u64>,
+    via: String,
     placement: String,
     link_delay_us: u64,
     link_loss_bits: u64,
@@ -46,6 +47,7 @@ impl Setting {
                 batch_max: row.batch_max,
                 clients: row.clients,
                 rate_bits: row.rate_per_s.map(f64::to_bits),
+                via: row.via.clone(),
                 placement: row.placement.clone(),
                 link_delay_us: row.link_delay_us,
                 link_loss_bits: row.link_loss.to_bits(),
@@ -65,7 +67,7 @@ impl Variant {
         self.link_delay_us > 0 || f64::from_bits(self.link_loss_bits) > 0.0
     }
 
-    fn parts(&self) -> [String; 8] {
+    fn parts(&self) -> [String; 9] {
         [
             self.app.clone(),
             format!("payload {} B", self.payload_bytes),
@@ -75,6 +77,7 @@ impl Variant {
                 Some(rate) => format!("{rate}/s"),
                 None => "closed loop".into(),
             },
+            format!("via {}", self.via),
             self.placement.clone(),
             format!("link delay {} µs", self.link_delay_us),
             format!("link loss {}", f64::from_bits(self.link_loss_bits)),

@@ -210,6 +210,7 @@ fn summary_of(cell: &Cell) -> SummaryRow {
         batch_max: first.batch_max,
         clients: first.clients,
         rate_per_s: first.rate_per_s,
+        via: first.via.clone(),
         repetitions: cell.runs.len() as u32,
         requests,
         decided,

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::driver::Seen;
 use super::verdict::check_places;
 use crate::cluster::observe;
-use crate::load::{self, Answer, LoadSpec, Progress, Sample};
+use crate::load::{self, Answer, LoadSpec, Progress, Sample, Targets};
 use crate::plan::Load;
 use crate::results::schema::{NOT_BACK, VIOLATION};
 
@@ -53,7 +53,7 @@ pub async fn check(
 
 async fn one_more(spec: &LoadSpec, id: u16, address: SocketAddr) -> Answer {
     let spec = LoadSpec {
-        gateways: vec![(id, address)],
+        targets: Targets::Gateways { nodes: vec![(id, address)], connections: 1 },
         load: Load::Closed { clients: 1 },
         requests: 1,
         seed: !spec.seed ^ u64::from(id),
