@@ -10,6 +10,7 @@
 //! | [`Sessions`] | which session a request gets, when its result is accepted, when its time is up, when its bundle is handed over again |
 //! | [`Submissions`] | which requests are bundled together, and when |
 //! | [`ReplyCollector`] | whether enough replicas agree on a result |
+//! | [`Evidence`] | whether what is shown of a result proves it to others |
 //! | [`link`] | how bundles and replies travel between a client with a key and a node |
 //!
 //! The gateway of a real node and the clients of the simulator are hosts of it: both
@@ -19,11 +20,13 @@
 mod collector;
 #[cfg(feature = "driver")]
 pub mod driver;
+mod evidence;
 pub mod link;
 mod reminders;
 mod sessions;
 mod submissions;
 
 pub use collector::ReplyCollector;
+pub use evidence::{Evidence, NotProven, Proven};
 pub use sessions::{Accepted, Busy, Limits, MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, Sessions, first_session};
 pub use submissions::Submissions;

@@ -2,10 +2,12 @@
 //! body is a stream of the client's frames, and whose answer is a stream of the node's.
 //!
 //! A frame is the payload's length as a little-endian `u32`, then the postcard bytes of a
-//! [`FromClient`] or [`FromNode`]. What the frames hold is signed by whom it is from, so
-//! that the link need not be trusted.
+//! [`FromClient`] or [`FromNode`]. The node's first frame is a challenge, and the client's
+//! first shows that it has the client's key: nobody else gets its replies or uses up its
+//! links. What the other frames hold is signed by whom it is from, so that the link need
+//! not be trusted.
 
-use kernel::{Bundle, MAX_BUNDLE_BYTES, ReplyBundle};
+use kernel::{Bundle, Claim, ClusterId, MAX_BUNDLE_BYTES, ReplicaId, ReplyBundle, Signature, Signer};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The path of the request.
@@ -23,9 +25,45 @@ pub const MAX_NODE_FRAME_BYTES: usize = 64 << 20;
 
 const HEADER_BYTES: usize = 4;
 
+/// A number that is used once.
+pub type Nonce = [u8; 32];
+
+/// What a client shows to a node that wants to know who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Introduction {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The node: what is shown to one is worth nothing to another.
+    pub node: ReplicaId,
+    /// The client.
+    pub client: ReplicaId,
+    /// The node's number for this link.
+    pub nonce: Nonce,
+}
+
+impl Introduction {
+    /// Signs it as the client.
+    pub fn sign(&self, signer: &Signer) -> Signature {
+        signer.sign(&self.statement())
+    }
+
+    /// The signature to be checked.
+    pub fn claim(&self, signature: Signature) -> Claim {
+        Claim { author: self.client, bytes: self.statement(), signature }
+    }
+
+    fn statement(&self) -> Vec<u8> {
+        let Introduction { cluster, node, client, nonce } = self;
+        let domain = b"client-link/1".as_slice();
+        [domain, &cluster.0, &node.0.to_le_bytes(), &client.0.to_le_bytes(), nonce].concat()
+    }
+}
+
 /// What a client sends. `B` is a reference where it is only written.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub enum FromClient<B = Bundle> {
+    /// The first frame: [`Introduction::sign`] of the node's challenge.
+    Introduction(Signature),
     /// Requests, signed by the client.
     Requests(B),
 }
@@ -33,6 +71,8 @@ pub enum FromClient<B = Bundle> {
 /// What a node sends. `R` is a reference where it is only written.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub enum FromNode<R = ReplyBundle> {
+    /// The first frame: what the client is to sign.
+    Challenge(Nonce),
     /// Results, signed by a replica: this node's, or another's that it passes on.
     Reply(R),
     /// The node ends the link, and why.

@@ -1,6 +1,7 @@
 //! The sessions of one key: requests go in, accepted results come out.
 
 use crate::collector::ReplyCollector;
+use crate::evidence::Evidence;
 use crate::reminders::Reminders;
 use kernel::{
     Bundle, Operation, Output, ReplicaId, ReplyBundle, Request, SESSIONS_KEPT, Seq, SessionId, View,
@@ -59,6 +60,8 @@ pub struct Accepted<T, E = ()> {
     pub replies: usize,
     /// Replies that differ from it.
     pub differing: usize,
+    /// The bundle that the request was handed over in.
+    pub requests: Option<Arc<Bundle>>,
     /// What the host keeps of the replies that agree, by replica.
     pub evidence: Vec<E>,
 }
@@ -97,7 +100,21 @@ struct Pending<T, E> {
     collector: ReplyCollector<E>,
     /// Its time is not up yet.
     is_in_time: bool,
+    /// The bundle that it was handed over in.
+    requests: Option<Arc<Bundle>>,
     of: T,
+}
+
+impl<T> Accepted<T, Arc<ReplyBundle>> {
+    /// What proves the result to others; none if the request was never handed over.
+    pub fn proof(&self) -> Option<Evidence> {
+        Some(Evidence {
+            session: self.session,
+            counter: self.counter,
+            requests: self.requests.clone()?,
+            replies: self.evidence.clone(),
+        })
+    }
 }
 
 impl<T, E: Clone> Sessions<T, E> {
@@ -173,7 +190,8 @@ impl<T, E: Clone> Sessions<T, E> {
             (self.next_session - 1, 1)
         });
         let collector = ReplyCollector::new(self.replies_needed);
-        self.pending.insert(number, Pending { counter, bytes, collector, is_in_time: true, of });
+        let pending = Pending { counter, bytes, collector, is_in_time: true, requests: None, of };
+        self.pending.insert(number, pending);
         self.in_flight += 1;
         self.in_flight_bytes += bytes;
         if let Some(deadline_ns) = deadline_ns {
@@ -210,10 +228,8 @@ impl<T, E: Clone> Sessions<T, E> {
             else {
                 continue;
             };
-            let Some(Pending { counter, bytes, collector, is_in_time, of }) = self.pending.remove(&number)
-            else {
-                continue;
-            };
+            let Some(pending) = self.pending.remove(&number) else { continue };
+            let Pending { counter, bytes, collector, is_in_time, requests, of } = pending;
             self.free.push((number, counter + 1));
             if is_in_time {
                 self.in_flight -= 1;
@@ -233,6 +249,7 @@ impl<T, E: Clone> Sessions<T, E> {
                 result,
                 replies,
                 differing,
+                requests,
                 evidence,
             });
         }
@@ -271,6 +288,13 @@ impl<T, E: Clone> Sessions<T, E> {
     /// the links have carried so far, bytes.
     pub fn handed_over(&mut self, bundle: &Arc<Bundle>, now_ns: u64, carried: u64) {
         self.drop_closed_reminders();
+        for request in bundle.requests() {
+            if let Some(pending) = self.pending.get_mut(&request.session.number)
+                && pending.counter == request.counter
+            {
+                pending.requests = Some(Arc::clone(bundle));
+            }
+        }
         self.reminders.add(Arc::clone(bundle), now_ns, self.remind_after_ns, carried);
     }
 

@@ -8,7 +8,7 @@ use adversary::{Adversary, Behaviour};
 use apps::{AppName, KvOperation, KvOutput, Service};
 use client::driver::{Client, Decision, Failure, Setup};
 use client::link::{FromClient, MAX_CLIENT_FRAME_BYTES, encode};
-use kernel::keys::{Keyring, key_pairs};
+use kernel::keys::{Keyring, PublicKey, key_pairs};
 use kernel::weakening::{Weakening, assert_missed};
 use kernel::{Bundle, Cluster, ClusterId, Digest, ReplicaId, Request, SessionId, Signer};
 use node::{Encoding, LinkConditions, NodeConfig};
@@ -92,6 +92,11 @@ impl Nodes {
         client
     }
 
+    /// Of the nodes and the clients.
+    fn public_keys(&self) -> Vec<PublicKey> {
+        key_pairs(SEED, N + 2).iter().map(|(_, public)| *public).collect()
+    }
+
     fn kill(&self, id: usize) {
         self.nodes.borrow()[id].abort();
     }
@@ -134,17 +139,12 @@ fn what_one_client_puts_another_gets_with_proof() {
         let decision = put(&one, "a", "1").await;
         assert_eq!(get(&other, "a").await.as_deref(), Some("1"));
         // f+1 replicas have signed it, and this can be checked by anybody.
-        assert_eq!(decision.evidence.len(), 2);
-        let keyring = Keyring::new(&nodes.setup(4).public_keys).unwrap();
-        for bundle in &decision.evidence {
-            assert!(keyring.verify(&bundle.claim(&nodes.cluster)));
-            let holds = bundle.replies.iter().any(|reply| {
-                (reply.session, reply.counter, &reply.result)
-                    == (decision.session, decision.counter, &decision.result)
-            });
-            assert!(holds, "{bundle:?}");
-        }
-        assert_ne!(decision.evidence[0].replica, decision.evidence[1].replica);
+        let keyring = Keyring::new(&nodes.public_keys()).unwrap();
+        let proven = decision.evidence.check(&nodes.cluster, &keyring, 2).unwrap();
+        assert_eq!((proven.result, proven.seq), (decision.result, decision.seq));
+        let asked = KvOperation::decode(&proven.operation).unwrap();
+        assert_eq!(asked, KvOperation::Put { key: "a".to_owned(), value: "1".to_owned() });
+        assert_eq!(proven.replicas.len(), 2);
         // Many at once.
         let puts = (0..200).map(|k| {
             let one = one.clone();

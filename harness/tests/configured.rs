@@ -382,3 +382,78 @@ fn a_client_with_a_key_of_its_own_asks_the_nodes_whoever_of_them_is_killed() {
     let (code, _, why) = ask(&cluster, &["--timeout", "0.5", "get", "b"]);
     assert!(code == 3 && why.contains("1 of 4 nodes connected"), "{code}: {why}");
 }
+
+/// What `client verify` says of a file: its exit code and its words.
+fn verified(cluster: &Configured, file: &Path) -> (Option<i32>, String) {
+    let mut command = harness();
+    let config = cluster.file("cluster.toml");
+    let output = command.args(["client", "verify"]).arg(file).arg("--config").arg(config).output().unwrap();
+    let words = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (output.status.code(), words)
+}
+
+#[test]
+fn an_answer_proves_itself_to_anybody_and_one_that_was_changed_does_not() {
+    let mut cluster = Configured::init(4, &["--app", "kv"]);
+    (0..4).for_each(|id| cluster.start(id));
+    (0..4).for_each(|id| cluster.until_ready(id));
+    cluster.ask(0, "POST", "/api/v1/kv", r#"{"key": "color", "value": "blue"}"#);
+    let (status, plain) = cluster.ask(1, "GET", "/api/v1/kv?key=color", "");
+    assert_eq!((status, plain["decision"].get("evidence")), (200, None));
+    let (status, answer) = cluster.ask(1, "GET", "/api/v1/kv?key=color&evidence=true", "");
+    assert_eq!((status, &answer["value"]), (200, &"blue".into()));
+    for (path, says) in [
+        ("/api/v1/kv?key=color&evidence=maybe", "evidence is true or false"),
+        ("/api/v1/kv/local?key=color&evidence=true", "has no evidence"),
+    ] {
+        let (status, refused) = cluster.ask(1, "GET", path, "");
+        assert!(status == 400 && refused["error"].as_str().unwrap().contains(says), "{refused}");
+    }
+    // Nobody is asked.
+    (0..4).for_each(|id| drop(cluster.end(id, Signal::SIGKILL)));
+
+    let file = cluster.file("answer.json");
+    let check = |answer: &Value| {
+        fs::write(&file, answer.to_string()).unwrap();
+        verified(&cluster, &file)
+    };
+    let (code, words) = check(&answer);
+    assert!(code == Some(0) && words.starts_with("PROVEN: nodes "), "{words}");
+    assert!(words.contains("Get { key: \"color\" }") && words.contains(r#""value":"blue""#), "{words}");
+    assert_eq!(check(&answer["decision"]["evidence"]).0, Some(0), "evidence alone");
+
+    let changed = |pointer: &str, to: Value| {
+        let mut changed = answer.clone();
+        *changed.pointer_mut(pointer).unwrap() = to;
+        check(&changed)
+    };
+    let evidence = "/decision/evidence";
+    let reply = |number: usize| answer.pointer(&format!("{evidence}/replies/{number}")).unwrap().clone();
+    for ((code, words), says) in [
+        (
+            changed("/value", "red".into()),
+            r#"the answer says value "red", and what the nodes have signed says "blue""#,
+        ),
+        (changed("/key", "shape".into()), "says key"),
+        (changed(&format!("{evidence}/replies/1"), reply(0)), "1 of 2 replicas"),
+        (changed(&format!("{evidence}/replies/0/view"), 7.into()), "signature that does not hold"),
+        (changed(&format!("{evidence}/counter"), 77.into()), "do not hold request 77"),
+    ] {
+        assert!(code == Some(1) && words.contains("NOT PROVEN") && words.contains(says), "{words}");
+    }
+    let text = answer.to_string();
+    for (text, says) in [
+        (plain.to_string().as_str(), "?evidence=true"),
+        (&text[..text.len() / 2], "truncated"),
+        (&text.replace("\"signature\"", "\"signed\""), "cannot be read"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let (code, words) = verified(&cluster, &file);
+        assert!(code == Some(2) && words.contains(says), "{words}");
+    }
+    // Another cluster's keys prove nothing.
+    let other = Configured::init(4, &["--app", "kv"]);
+    fs::write(&file, text).unwrap();
+    let (code, words) = verified(&other, &file);
+    assert!(code == Some(1) && words.contains("signature"), "{words}");
+}

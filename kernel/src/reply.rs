@@ -1,7 +1,7 @@
 //! Signed replies.
 
 use crate::cluster::Cluster;
-use crate::ids::{ReplicaId, Seq, SessionId, View};
+use crate::ids::{Digest, ReplicaId, Seq, SessionId, View};
 use crate::keys::{Claim, Signature, Signer};
 use crate::request::Output;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,10 @@ pub struct ReplyBundle {
     pub replica: ReplicaId,
     /// Whose sessions these are.
     pub gateway: ReplicaId,
+    /// The bundles whose requests were all executed in this slot, by digest: they say what
+    /// was asked. One that holds a request of before is not among them, as it may ask for
+    /// something else under the same number.
+    pub bundles: Vec<Digest>,
     /// One per request.
     pub replies: Vec<Reply>,
     /// Over everything above.
@@ -42,10 +46,11 @@ impl ReplyBundle {
         view: View,
         seq: Seq,
         gateway: ReplicaId,
+        bundles: Vec<Digest>,
         replies: Vec<Reply>,
     ) -> ReplyBundle {
-        let mut bundle =
-            ReplyBundle { view, seq, replica: signer.id(), gateway, replies, signature: Signature([0; 64]) };
+        let (replica, signature) = (signer.id(), Signature([0; 64]));
+        let mut bundle = ReplyBundle { view, seq, replica, gateway, bundles, replies, signature };
         bundle.signature = signer.sign(&bundle.statement(cluster));
         bundle
     }
@@ -56,10 +61,11 @@ impl ReplyBundle {
     }
 
     fn statement(&self, cluster: &Cluster) -> Vec<u8> {
-        let content = postcard::to_stdvec(&(self.view, self.seq, self.replica, self.gateway, &self.replies))
+        let ReplyBundle { view, seq, replica, gateway, bundles, replies, .. } = self;
+        let content = postcard::to_stdvec(&(view, seq, replica, gateway, bundles, replies))
             .expect("replies are plain data");
         let digest = blake3::hash(&content);
-        [b"replies/1".as_slice(), &cluster.id.0, digest.as_bytes()].concat()
+        [b"replies/2".as_slice(), &cluster.id.0, digest.as_bytes()].concat()
     }
 
     /// The same bundle with every result replaced by another, signed anew: what
@@ -73,6 +79,7 @@ impl ReplyBundle {
                 ..reply.clone()
             })
             .collect();
-        ReplyBundle::sign(cluster, signer, self.view, self.seq, self.gateway, replies)
+        let bundles = self.bundles.clone();
+        ReplyBundle::sign(cluster, signer, self.view, self.seq, self.gateway, bundles, replies)
     }
 }

@@ -93,7 +93,8 @@ fn what_a_gateway_or_a_replica_signs_is_bound_to_all_of_it() {
 
     let reply =
         |result: &[u8]| Reply { session: request(1, 0).session, counter: 1, result: Output::new(result) };
-    let signed = ReplyBundle::sign(&here, &signers[2], View(3), Seq(4), ReplicaId(1), vec![reply(b"ok")]);
+    let signed =
+        ReplyBundle::sign(&here, &signers[2], View(3), Seq(4), ReplicaId(1), vec![], vec![reply(b"ok")]);
     assert!(keyring.verify(&signed.claim(&here)));
     assert!(!keyring.verify(&signed.claim(&elsewhere)));
     for tampered in [
@@ -101,6 +102,7 @@ fn what_a_gateway_or_a_replica_signs_is_bound_to_all_of_it() {
         ReplyBundle { seq: Seq(5), ..signed.clone() },
         ReplyBundle { replica: ReplicaId(3), ..signed.clone() },
         ReplyBundle { gateway: ReplicaId(0), ..signed.clone() },
+        ReplyBundle { bundles: vec![Digest::ZERO], ..signed.clone() },
         ReplyBundle { replies: vec![reply(b"no")], ..signed.clone() },
     ] {
         assert!(!keyring.verify(&tampered.claim(&here)), "{tampered:?}");

@@ -249,7 +249,7 @@ impl<A: Application> Core<A> {
         replies: Vec<Reply>,
     ) {
         if !replies.is_empty() {
-            let bundle = ReplyBundle::sign(cx.cluster, cx.signer, self.view(), seq, to, replies);
+            let bundle = ReplyBundle::sign(cx.cluster, cx.signer, self.view(), seq, to, vec![], replies);
             cx.push(Effect::Reply { to, bundle });
         }
     }

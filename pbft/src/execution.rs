@@ -115,15 +115,21 @@ impl<A: Application> Execution<A> {
         debug_assert_eq!(seq, self.last.next(), "execution follows sequence numbers");
         self.last = seq;
         self.chain = self.chain.chain(&digest);
-        let mut replies: BTreeMap<_, Vec<Reply>> = BTreeMap::new();
+        let mut replies: BTreeMap<_, (Vec<Digest>, Vec<Reply>)> = BTreeMap::new();
         let mut requests = 0;
         for bundle in &batch.bundles {
-            let to_gateway = replies.entry(bundle.gateway()).or_default();
-            requests += self.execute_bundle(cx, seq, bundle, to_gateway);
+            let (bundles, to_gateway) = replies.entry(bundle.gateway()).or_default();
+            let executed = self.execute_bundle(cx, seq, bundle, to_gateway);
+            if executed == bundle.requests().len() {
+                bundles.push(bundle.digest());
+            }
+            requests += executed;
         }
         cx.mark(Mark::Executed { seq, digest, requests, chain: self.chain });
-        let sign = |(gateway, replies)| ReplyBundle::sign(cx.cluster, cx.signer, view, seq, gateway, replies);
-        replies.into_iter().filter(|(_, replies)| !replies.is_empty()).map(sign).collect()
+        let sign = |(gateway, (bundles, replies))| {
+            ReplyBundle::sign(cx.cluster, cx.signer, view, seq, gateway, bundles, replies)
+        };
+        replies.into_iter().filter(|(_, (_, replies))| !replies.is_empty()).map(sign).collect()
     }
 
     /// Executes what was not executed before; returns how many that were.

@@ -173,7 +173,7 @@ fn a_replay_or_a_doubled_request_is_answered_again_or_not_at_all_and_never_execu
     for id in 0..4 {
         let effects = world.submit(id, &doubled);
         let [Effect::Reply { bundle, .. }] = &effects[..] else { panic!("{effects:?}") };
-        assert_eq!(bundle.seq, Seq(1));
+        assert_eq!((bundle.seq, &bundle.bundles), (Seq(1), &vec![]));
     }
     // A counter that has gone back: no effect at all, from whomever it comes.
     let second = world.bundle(1, 2, b"pay 2");
@@ -200,10 +200,12 @@ fn a_doubled_request_that_is_ordered_twice_is_executed_once() {
     let (mut effects, mut choose) = (Vec::new(), SeededChoice::new(1));
     let mut cx: Context<'_, Pbft> =
         Context::new(&world.cluster, &world.signers[1], &mut choose, &mut effects);
-    let both = Batch { bundles: vec![one, Arc::clone(&other)] };
+    let both = Batch { bundles: vec![Arc::clone(&one), Arc::clone(&other)] };
     let first = execution.execute(&mut cx, View(0), Seq(1), both.digest(), &both);
     let again = execution.execute(&mut cx, View(0), Seq(2), batch.digest(), &batch);
     assert!(admission.check(&again[0].claim(&world.cluster)));
+    // Nobody can show the answer to one as that to the other.
+    assert_eq!((&first[0].bundles, &again[0].bundles), (&vec![one.digest()], &vec![]));
     let results: Vec<_> = first.iter().chain(&again).flat_map(|bundle| &bundle.replies).collect();
     assert_eq!(results.len(), 3);
     assert!(results.iter().all(|reply| reply.result == results[0].result), "{results:?}");

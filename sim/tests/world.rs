@@ -96,7 +96,7 @@ fn answer(cx: &mut Context<'_, Pinger>, bundle: &Arc<Bundle>) {
     let result = Output::new(b"1");
     let of = |r: &kernel::Request| Reply { session: r.session, counter: r.counter, result: result.clone() };
     let replies = bundle.requests().iter().map(of).collect();
-    let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), Seq(1), cx.id(), replies);
+    let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), Seq(1), cx.id(), vec![], replies);
     cx.push(Effect::Reply { to: cx.id(), bundle });
 }
 

@@ -140,8 +140,15 @@ fn replies_are_forged_too() {
     let bench = bench(1, &[]);
     let session = SessionId { gateway: ReplicaId(0), number: 1 };
     let reply = Reply { session, counter: 1, result: kernel::Output::new(b"ok") };
-    let bundle =
-        ReplyBundle::sign(&bench.cluster, &bench.signers[1], View(0), Seq(1), ReplicaId(0), vec![reply]);
+    let bundle = ReplyBundle::sign(
+        &bench.cluster,
+        &bench.signers[1],
+        View(0),
+        Seq(1),
+        ReplicaId(0),
+        vec![],
+        vec![reply],
+    );
     assert!(bench.keyring.verify(&bundle.claim(&bench.cluster)));
     let corrupted = ReplyBundle { signature: bundle.signature.corrupted(), ..bundle.clone() };
     assert!(!bench.keyring.verify(&corrupted.claim(&bench.cluster)));

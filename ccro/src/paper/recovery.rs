@@ -50,7 +50,7 @@ impl<A: Application> Replica<A> {
             if !replies.is_empty() {
                 let to = bundle.gateway();
                 let view = view(self.round(cx.cluster).attempt);
-                let bundle = ReplyBundle::sign(cx.cluster, cx.signer, view, seq, to, replies);
+                let bundle = ReplyBundle::sign(cx.cluster, cx.signer, view, seq, to, vec![], replies);
                 cx.push(Effect::Reply { to, bundle });
             }
             return;

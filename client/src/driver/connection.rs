@@ -2,8 +2,8 @@
 
 use super::Setup;
 use crate::link::{
-    CLIENT_HEADER, CLUSTER_HEADER, CONTENT_TYPE as STREAM, FrameReader, FromNode, MAX_NODE_FRAME_BYTES, PATH,
-    decode,
+    CLIENT_HEADER, CLUSTER_HEADER, CONTENT_TYPE as STREAM, FrameReader, FromClient, FromNode, Introduction,
+    MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, PATH, decode, encode,
 };
 use anyhow::{Context as _, bail};
 use bytes::{Bytes, BytesMut};
@@ -13,7 +13,7 @@ use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use kernel::{ReplicaId, ReplyBundle};
+use kernel::{Bundle, ReplicaId, ReplyBundle, Signer};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -87,8 +87,10 @@ async fn stream_once(setup: &Setup, node: ReplicaId, events: &mpsc::Sender<Event
         if status != StatusCode::OK {
             bail!("it refuses the link with status {status}: {}", refusal(body).await);
         }
+        let mut reader = Reader { body, frames: FrameReader::new(MAX_NODE_FRAME_BYTES) };
+        introduce(setup, node, &mut reader, &frames).await?;
         events.send(Event::Up(node, frames)).await?;
-        read(body, events).await
+        read(reader, events).await
     };
     tokio::pin!(exchange);
     tokio::select! {
@@ -99,17 +101,59 @@ async fn stream_once(setup: &Setup, node: ReplicaId, events: &mpsc::Sender<Event
     }
 }
 
-async fn read(mut body: Incoming, events: &mpsc::Sender<Event>) -> anyhow::Result<()> {
-    let mut reader = FrameReader::new(MAX_NODE_FRAME_BYTES);
-    while let Some(frame) = body.frame().await {
-        let Ok(chunk) = frame?.into_data() else {
-            continue;
-        };
-        reader.feed(&chunk);
+/// What a node sends.
+struct Reader {
+    body: Incoming,
+    frames: FrameReader,
+}
+
+impl Reader {
+    /// Takes in more; false at the end of the stream.
+    async fn more(&mut self) -> anyhow::Result<bool> {
+        while let Some(frame) = self.body.frame().await {
+            if let Ok(chunk) = frame?.into_data() {
+                self.frames.feed(&chunk);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<FromNode>> {
+        Ok(self.frames.next_frame()?.map(decode).transpose()?)
+    }
+}
+
+/// Shows the node who this client is, as its first frame asks.
+async fn introduce(
+    setup: &Setup,
+    node: ReplicaId,
+    reader: &mut Reader,
+    frames: &mpsc::Sender<Bytes>,
+) -> anyhow::Result<()> {
+    let nonce = loop {
+        match reader.next()? {
+            Some(FromNode::Challenge(nonce)) => break nonce,
+            Some(FromNode::Ended(why)) => bail!("it ended the link: {why}"),
+            Some(FromNode::Reply(_)) => bail!("it does not ask who this client is"),
+            None if reader.more().await? => {}
+            None => bail!("it ended the link at once"),
+        }
+    };
+    let introduction = Introduction { cluster: setup.cluster.id, node, client: setup.id, nonce };
+    let signature = introduction.sign(&Signer::new(setup.id, &setup.secret));
+    let frame = encode(&FromClient::<Bundle>::Introduction(signature), MAX_CLIENT_FRAME_BYTES)?;
+    frames.send(frame.into()).await?;
+    Ok(())
+}
+
+async fn read(mut reader: Reader, events: &mpsc::Sender<Event>) -> anyhow::Result<()> {
+    while reader.more().await? {
         let mut replies = Vec::new();
-        while let Some(payload) = reader.next_frame()? {
-            match decode(payload)? {
+        while let Some(frame) = reader.next()? {
+            match frame {
                 FromNode::Reply(reply) => replies.push(reply),
+                FromNode::Challenge(_) => bail!("it asks again who this client is"),
                 FromNode::Ended(why) => bail!("it ended the link: {why}"),
             }
         }

@@ -25,11 +25,11 @@
 mod connection;
 mod run;
 
+use crate::Evidence;
 use kernel::keys::{PublicKey, SecretKey};
-use kernel::{Cluster, Keyring, Operation, Output, ReplicaId, ReplyBundle, Seq, SessionId, View};
+use kernel::{Cluster, Keyring, Operation, Output, ReplicaId, Seq, View};
 use run::{Asked, Driver};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -152,14 +152,11 @@ pub struct Decision {
     pub seq: Seq,
     /// Likewise the view.
     pub view: View,
-    /// The session in which it was asked.
-    pub session: SessionId,
-    /// Which of the session's requests it was.
-    pub counter: u64,
     /// Replies that differed from the result when it was accepted.
     pub differing: usize,
-    /// What replicas signed, each of which holds this result: as many as were needed.
-    pub evidence: Vec<Arc<ReplyBundle>>,
+    /// What proves it to others: the request and replies of as many replicas as were
+    /// needed, all signed.
+    pub evidence: Evidence,
 }
 
 /// Why there is no result.

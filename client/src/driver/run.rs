@@ -296,8 +296,10 @@ fn frame(bundle: &Bundle) -> Option<Bytes> {
 }
 
 fn answer(accepted: Accepted<Asked, Arc<ReplyBundle>>) {
-    let Accepted { of, seq, view, session, counter, result, differing, evidence, .. } = accepted;
-    let _ = of.send(Ok(Decision { result, seq, view, session, counter, differing, evidence }));
+    // It was handed over, or there would be no result.
+    let Some(evidence) = accepted.proof() else { return };
+    let Accepted { of, seq, view, result, differing, .. } = accepted;
+    let _ = of.send(Ok(Decision { result, seq, view, differing, evidence }));
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

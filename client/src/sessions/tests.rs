@@ -21,6 +21,7 @@ fn reply(replica: u16, request: &Request, result: &str) -> ReplyBundle {
         seq: Seq(9),
         replica: ReplicaId(replica),
         gateway: ReplicaId(0),
+        bundles: vec![],
         replies: vec![reply],
         signature: Signature([0; 64]),
     }
@@ -51,6 +52,7 @@ fn a_request_is_decided_by_enough_matching_replies_of_distinct_replicas() {
         result: Output::new(b"ok"),
         replies: 2,
         differing: 1,
+        requests: None,
         evidence: vec![(), ()],
     };
     assert_eq!(sessions.add(&reply(2, &request, "ok"), ()), [accepted]);

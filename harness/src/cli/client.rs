@@ -30,6 +30,9 @@ pub struct ClientArgs {
     /// How long a request may take, seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", global = true)]
     pub timeout: f64,
+    /// Write what proves the answer to this file, for `harness client verify`
+    #[arg(long, value_name = "FILE", global = true)]
+    pub evidence: Option<PathBuf>,
     /// What is asked.
     #[command(subcommand)]
     pub command: ClientCommand,
@@ -113,6 +116,12 @@ pub enum ClientCommand {
     },
     /// Which nodes take this client's link
     Status,
+    /// Check, without asking anybody, that an answer proves itself: one of a node to ?evidence=true, or what
+    /// --evidence wrote
+    Verify {
+        /// The file; - for standard input
+        file: PathBuf,
+    },
     /// Send requests as fast as they are answered, and print throughput and percentiles
     Bench {
         /// How many
@@ -189,7 +198,7 @@ impl ClientCommand {
                 bank(BankOperation::Transfer { from, to, amount })
             }
             ClientCommand::Balance { account } => bank(BankOperation::Balance { account }),
-            ClientCommand::Status | ClientCommand::Bench { .. } => None,
+            ClientCommand::Status | ClientCommand::Verify { .. } | ClientCommand::Bench { .. } => None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `harness client`.
 
 use std::cell::Cell;
+use std::fs;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,27 +12,32 @@ use client::driver::{Client, Failure, Setup};
 use kernel::{Cluster, Operation, Output, ReplicaId};
 use tokio::task::spawn_local;
 
+use super::verify;
 use crate::base::console::{say, warn};
 use crate::base::exit::NOT_LIVE;
 use crate::cli::client::{Asked, ClientArgs, ClientCommand};
 use crate::config::{ClusterConfig, key_file};
 use crate::results::statistics::quantile;
 
-/// The answer is no: a key has no value, a swap found another, the bank refuses.
-const NO: u8 = 1;
+/// The answer is no: a key has no value, a swap found another, the bank refuses, an answer
+/// does not prove itself.
+pub(super) const NO: u8 = 1;
 /// How long `status` and `bench` wait for links.
 const CONNECTING: Duration = Duration::from_secs(2);
 
 /// Runs the command and returns the exit code.
 pub async fn run(args: ClientArgs) -> Result<u8> {
     let config = args.cluster()?;
+    if let ClientCommand::Verify { file } = &args.command {
+        return verify::run(file, &config);
+    }
     let asked = args.command.asked();
     if let Some(asked) = &asked {
         asked.check(config.app)?;
     }
     let client = Client::connect(setup(&args, &config)?)?;
     match (asked, &args.command) {
-        (Some(asked), _) => ask(&client, &asked).await,
+        (Some(asked), _) => ask(&client, &asked, args.evidence.as_deref()).await,
         (None, ClientCommand::Bench { requests, clients, payload }) => {
             bench(&client, config.app, *requests, *clients, *payload).await
         }
@@ -64,7 +71,7 @@ fn setup(args: &ClientArgs, config: &ClusterConfig) -> Result<Setup> {
     Ok(setup)
 }
 
-async fn ask(client: &Client, asked: &Asked) -> Result<u8> {
+async fn ask(client: &Client, asked: &Asked, evidence: Option<&Path>) -> Result<u8> {
     let operation = match asked {
         Asked::Kv(operation) => {
             operation.check()?;
@@ -79,6 +86,11 @@ async fn ask(client: &Client, asked: &Asked) -> Result<u8> {
         Ok(decision) => decision,
         Err(failure) => return no_result(&failure),
     };
+    if let Some(file) = evidence {
+        fs::write(file, serde_json::to_vec(&decision.evidence)?).with_context(|| {
+            format!("the request was decided, and its evidence cannot be written to {}", file.display())
+        })?;
+    }
     match asked {
         Asked::Kv(_) => show_kv(&decision.result),
         Asked::Bank(_) => show_bank(&decision.result),

@@ -15,6 +15,7 @@ pub mod report;
 pub mod simulate;
 pub mod sweep;
 pub mod up;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -35,7 +35,7 @@ impl Replicas {
                 seq: decision.seq.0,
                 consensus_us: began.elapsed().as_nanos() as f64 / 1e3,
                 received_ns,
-                replies: decision.evidence.len() as u64,
+                replies: decision.evidence.replies.len() as u64,
                 view: decision.view.0,
                 result: readable(&decision.result),
             }),

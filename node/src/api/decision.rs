@@ -1,11 +1,12 @@
 //! How a decision came about: part of every answer that needed one.
 
+use client::Evidence;
 use kernel::{ReplicaId, Seq, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a request was decided.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The node that was asked.
     #[schemars(with = "u64")]
@@ -22,4 +23,9 @@ pub struct Decision {
     pub received_ns: u64,
     /// Matching replies.
     pub replies: usize,
+    /// What proves the result, with `?evidence=true`: the requests that were signed together,
+    /// and the replies as the nodes signed them. `harness client verify` checks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub evidence: Option<Box<Evidence>>,
 }

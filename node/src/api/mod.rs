@@ -10,6 +10,7 @@ pub use decision::Decision;
 pub use state::{Readiness, StateReport};
 
 use adversary::Behaviour;
+use client::Evidence;
 use kernel::{Path, ReplicaId, Seq, Status, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,10 @@ pub struct Decided<'a> {
     /// The nodes that have not replied yet.
     #[schemars(with = "Vec<u64>")]
     pub not_answered: Vec<ReplicaId>,
+    /// As in [`Decision::evidence`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub evidence: Option<Box<Evidence>>,
 }
 
 /// `POST /preprepare`, 504: the request was not decided in time. It has no time.

@@ -31,17 +31,24 @@ pub(crate) struct OpenLink {
 }
 
 impl ClientLinks {
-    /// Opens a link; none if this client has as many as it may.
-    pub(crate) fn open(self: &Rc<ClientLinks>, client: ReplicaId) -> Option<OpenLink> {
+    /// Opens a link to somebody who says to be this client. It gets no replies before it is
+    /// admitted.
+    pub(crate) fn open(self: &Rc<ClientLinks>, client: ReplicaId) -> OpenLink {
+        let link = Rc::new(Link::of_client());
+        let body = link.body();
+        OpenLink { of: Rc::clone(self), client, link, body, reading: None }
+    }
+
+    /// From now on the link gets the client's replies, unless the client has as many links
+    /// as it may. Returns whether it does.
+    pub(crate) fn admit(&self, client: ReplicaId, link: &Rc<Link>) -> bool {
         let mut open = self.open.borrow_mut();
         let links = open.entry(client).or_default();
-        if links.len() >= LINKS_PER_CLIENT {
-            return None;
+        let has_room = links.len() < LINKS_PER_CLIENT;
+        if has_room {
+            links.push(Rc::clone(link));
         }
-        let link = Rc::new(Link::of_client());
-        links.push(Rc::clone(&link));
-        let body = link.body();
-        Some(OpenLink { of: Rc::clone(self), client, link, body, reading: None })
+        has_room
     }
 
     /// Whether the client has any link here.
@@ -105,12 +112,17 @@ mod tests {
     fn a_client_has_so_many_links_and_all_get_what_is_sent() {
         let links = Rc::<ClientLinks>::default();
         let (one, other) = (ReplicaId(4), ReplicaId(5));
-        let open: Vec<OpenLink> = (0..LINKS_PER_CLIENT).map(|_| links.open(one).unwrap()).collect();
-        assert!(links.open(one).is_none());
-        assert!(links.open(other).is_some(), "and is closed again");
+        let admitted = |client| {
+            let open = links.open(client);
+            links.admit(client, open.link()).then_some(open)
+        };
+        let waiting = links.open(one);
+        let open: Vec<OpenLink> = (0..LINKS_PER_CLIENT).map(|_| admitted(one).unwrap()).collect();
+        assert!(admitted(one).is_none());
+        assert!(admitted(other).is_some(), "and is closed again");
         let frame = Bytes::from_static(b"reply");
         assert_eq!((links.send(one, &frame), links.send(other, &frame)), (LINKS_PER_CLIENT as u64, 0));
         drop(open);
-        assert!(!links.is_linked(one) && links.open(one).is_some());
+        assert!(!links.is_linked(one) && links.admit(one, waiting.link()));
     }
 }

@@ -1,6 +1,6 @@
 //! The clients of this node: their requests go in, and what became of them comes out.
 
-use client::{Accepted, Busy, Limits, Sessions, Submissions};
+use client::{Accepted, Busy, Evidence, Limits, Sessions, Submissions};
 use kernel::{Bundle, Operation, Output, ReplicaId, ReplyBundle, Request, Seq, View};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(crate) struct Decided {
     pub(crate) consensus_ns: u64,
     pub(crate) replies: usize,
     pub(crate) result: Output,
+    /// Only if it was asked for.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 impl Decided {
@@ -44,17 +46,21 @@ struct Asked {
     received_ns: u64,
     /// None once it was answered as timed out.
     client: Option<oneshot::Sender<Outcome>>,
+    wants_evidence: bool,
 }
 
 /// The clients' side of a node.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    sessions: Sessions<Asked>,
+    /// Replies are kept as long as anybody wants evidence.
+    sessions: Sessions<Asked, Option<Arc<ReplyBundle>>>,
     submissions: Submissions,
     timeout_ns: u64,
     /// Consensus times, seconds.
     latencies: Histogram,
     timed_out: u64,
+    /// Requests in flight whose clients want evidence.
+    wanting_evidence: usize,
 }
 
 /// The upper ends of the buckets of consensus times: 100 µs, doubled up to 13 s.
@@ -76,6 +82,7 @@ impl Gateway {
             timeout_ns,
             latencies: Histogram::new(buckets()),
             timed_out: 0,
+            wanting_evidence: 0,
         }
     }
 
@@ -84,11 +91,13 @@ impl Gateway {
         &mut self,
         operation: Operation,
         received_ns: u64,
+        wants_evidence: bool,
     ) -> Result<oneshot::Receiver<Outcome>, Busy> {
         let (client, outcome) = oneshot::channel();
-        let asked = Asked { received_ns, client: Some(client) };
+        let asked = Asked { received_ns, client: Some(client), wants_evidence };
         let deadline_ns = received_ns.saturating_add(self.timeout_ns);
         self.submissions.push(self.sessions.open(operation, Some(deadline_ns), asked)?);
+        self.wanting_evidence += usize::from(wants_evidence);
         Ok(outcome)
     }
 
@@ -126,14 +135,19 @@ impl Gateway {
     /// Counts replies whose signature holds. Returns how many replies differ
     /// from the results accepted by this.
     pub(crate) fn add(&mut self, bundle: &ReplyBundle, now_ns: u64) -> usize {
-        let accepted = self.sessions.add(bundle, ());
+        let kept = (self.wanting_evidence > 0).then(|| Arc::new(bundle.clone()));
+        let accepted = self.sessions.add(bundle, kept);
         let differing = accepted.iter().map(|accepted| accepted.differing).sum();
-        for Accepted { of: Asked { received_ns, client }, seq, view, result, replies, .. } in accepted {
+        for accepted in accepted {
+            let evidence = accepted.of.wants_evidence.then(|| proof(&accepted)).flatten();
+            let Accepted { of: Asked { received_ns, client, wants_evidence }, seq, view, .. } = accepted;
             let consensus_ns = now_ns.saturating_sub(received_ns);
             if client.is_some() {
                 self.latencies.observe(consensus_ns as f64 / 1e9);
+                self.wanting_evidence -= usize::from(wants_evidence);
             }
-            let decided = Decided { seq, view, received_ns, consensus_ns, replies, result };
+            let Accepted { replies, result, .. } = accepted;
+            let decided = Decided { seq, view, received_ns, consensus_ns, replies, result, evidence };
             // A client that went away does not matter: the request is decided.
             let _ = client.map(|client| client.send(Outcome::Decided(decided)));
         }
@@ -142,10 +156,11 @@ impl Gateway {
 
     /// Answers the requests whose time is up.
     pub(crate) fn expire(&mut self, now_ns: u64) {
-        let timed_out = &mut self.timed_out;
+        let (timed_out, wanting_evidence) = (&mut self.timed_out, &mut self.wanting_evidence);
         self.sessions.expire(now_ns, |asked, replies| {
             let client = asked.client.take();
             *timed_out += 1;
+            *wanting_evidence -= usize::from(asked.wants_evidence);
             let _ = client.map(|client| client.send(Outcome::TimedOut { replies }));
         });
     }
@@ -170,6 +185,16 @@ impl Gateway {
     pub(crate) fn in_flight(&self) -> usize {
         self.sessions.in_flight()
     }
+}
+
+/// What proves the result to others, as far as it was kept.
+fn proof(accepted: &Accepted<Asked, Option<Arc<ReplyBundle>>>) -> Option<Evidence> {
+    Some(Evidence {
+        session: accepted.session,
+        counter: accepted.counter,
+        requests: accepted.requests.clone()?,
+        replies: accepted.evidence.iter().flatten().cloned().collect(),
+    })
 }
 
 /// The first session number of a gateway that starts now.
@@ -199,6 +224,7 @@ mod tests {
             seq: Seq(9),
             replica: ReplicaId(replica),
             gateway: ReplicaId(0),
+            bundles: vec![],
             replies: requests.iter().map(reply).collect(),
             signature: Signature([0; 64]),
         }
@@ -213,7 +239,7 @@ mod tests {
     #[test]
     fn a_client_gets_the_accepted_result_and_the_time_that_it_took() {
         let mut gateway = gateway();
-        let mut outcome = gateway.open(Operation::new(b"a"), 50).unwrap();
+        let mut outcome = gateway.open(Operation::new(b"a"), 50, false).unwrap();
         assert!(gateway.has_submissions());
         let requests = submitted(&mut gateway);
         assert!(!gateway.has_submissions());
@@ -227,6 +253,7 @@ mod tests {
             consensus_ns: 30,
             replies: 2,
             result: Output::new(b"ok"),
+            evidence: None,
         };
         assert_eq!(outcome.try_recv().unwrap(), Outcome::Decided(decided));
     }
@@ -234,7 +261,7 @@ mod tests {
     #[test]
     fn a_client_out_of_time_is_answered_once() {
         let mut gateway = gateway();
-        let mut outcome = gateway.open(Operation::new(b"a"), 0).unwrap();
+        let mut outcome = gateway.open(Operation::new(b"a"), 0, false).unwrap();
         let requests = submitted(&mut gateway);
         gateway.add(&reply(1, &requests), 1);
         gateway.expire(TIMEOUT);

@@ -149,8 +149,12 @@ impl<P: Protocol> Node<P> {
     }
 
     /// Takes a client's request in; its outcome comes through the channel.
-    pub(crate) fn submit(&self, operation: Operation) -> Result<oneshot::Receiver<Outcome>, Busy> {
-        let outcome = self.gateway.borrow_mut().open(operation, now_ns())?;
+    pub(crate) fn submit(
+        &self,
+        operation: Operation,
+        wants_evidence: bool,
+    ) -> Result<oneshot::Receiver<Outcome>, Busy> {
+        let outcome = self.gateway.borrow_mut().open(operation, now_ns(), wants_evidence)?;
         self.wake.notify_one();
         Ok(outcome)
     }

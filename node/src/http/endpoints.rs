@@ -25,6 +25,13 @@ pub(super) struct Endpoint {
     pub(super) answers: &'static [(u16, SchemaOf)],
 }
 
+impl Endpoint {
+    /// Whether its answer needs a decision.
+    pub(super) fn is_decided(&self) -> bool {
+        self.answers.iter().any(|(status, _)| *status == TIMEOUT.0)
+    }
+}
+
 const fn get(
     path: &'static str,
     summary: &'static str,
@@ -66,6 +73,9 @@ const LIST: [(&str, &str); 4] = [
     ("limit", "at most so many entries"),
 ];
 const ACCOUNT: (&str, &str) = ("account", "the account");
+/// What everything that is decided takes.
+pub(super) const EVIDENCE: (&str, &str) =
+    ("evidence", "true: the answer holds what the nodes have signed, to be checked by anybody");
 const PAID: &[(u16, SchemaOf)] =
     &[(200, of::<Balance<'_>>), (404, of::<Refused<'_>>), (409, of::<Refused<'_>>), TIMEOUT];
 

@@ -1,7 +1,7 @@
 //! `/openapi.json`: what a node can be asked for, described for programs. It is made from
 //! the table of endpoints and from the types of bodies and answers.
 
-use super::endpoints::{ENDPOINTS, Endpoint};
+use super::endpoints::{ENDPOINTS, EVIDENCE, Endpoint};
 use super::response::{Answer, with_type};
 use crate::api::ErrorAnswer;
 use hyper::StatusCode;
@@ -54,6 +54,7 @@ fn operation(generator: &mut SchemaGenerator, endpoint: &Endpoint) -> Value {
     let parameters: Vec<Value> = endpoint
         .query
         .iter()
+        .chain(endpoint.is_decided().then_some(&EVIDENCE))
         .map(|(name, meaning)| {
             json!({ "name": name, "in": "query", "description": meaning, "schema": { "type": "string" } })
         })

@@ -27,8 +27,28 @@ pub(super) async fn body<P: Protocol>(
     read_body(interface, request.into_body(), limit).await
 }
 
+/// Whether a request asks for evidence, and the rest of its query.
+pub(super) fn split_query<T>(request: &Request<T>) -> Result<(bool, String), Refusal> {
+    let (mut evidence, mut rest) = (false, Vec::new());
+    for part in request.uri().query().unwrap_or_default().split('&') {
+        match part.strip_prefix("evidence=") {
+            Some("true") => evidence = true,
+            Some("false") => evidence = false,
+            Some(other) => {
+                return Err(Refusal::bad(format!("evidence is true or false, not {other:?}")));
+            }
+            None => rest.push(part),
+        }
+    }
+    Ok((evidence, rest.join("&")))
+}
+
 /// Has an operation ordered. Returns once it is decided or its time is up.
-pub(super) async fn order<P: Protocol>(node: &Node<P>, operation: Operation) -> Result<Outcome, Refusal> {
+pub(super) async fn order<P: Protocol>(
+    node: &Node<P>,
+    operation: Operation,
+    wants_evidence: bool,
+) -> Result<Outcome, Refusal> {
     if node.is_offline() {
         return Err(offline());
     }
@@ -36,7 +56,7 @@ pub(super) async fn order<P: Protocol>(node: &Node<P>, operation: Operation) -> 
         let error = "this node is being stopped; ask another one".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
     }
-    let outcome = node.submit(operation).map_err(|Busy| {
+    let outcome = node.submit(operation, wants_evidence).map_err(|Busy| {
         Refusal(
             StatusCode::SERVICE_UNAVAILABLE,
             format!("too many requests are in flight (at most {MAX_IN_FLIGHT}); try again later"),
@@ -47,7 +67,7 @@ pub(super) async fn order<P: Protocol>(node: &Node<P>, operation: Operation) -> 
 }
 
 /// How a decision came about, as an answer says it.
-pub(super) fn decision<P: Protocol>(node: &Node<P>, decided: &Decided) -> Decision {
+pub(super) fn decision<P: Protocol>(node: &Node<P>, decided: Decided) -> Decision {
     Decision {
         node: node.config.id,
         seq: decided.seq,
@@ -55,6 +75,7 @@ pub(super) fn decision<P: Protocol>(node: &Node<P>, decided: &Decided) -> Decisi
         consensus_us: decided.consensus_ns as f64 / 1e3,
         received_ns: decided.received_ns,
         replies: decided.replies,
+        evidence: decided.evidence.map(Box::new),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::apps::only_with;
 use super::interface::Interface;
-use super::ordering::{self, order, stuck_slot, timeout_error, undecided_at};
+use super::ordering::{self, order, split_query, stuck_slot, timeout_error, undecided_at};
 use super::response::{Answer, Refusal, json, with_type};
 use super::tallies::{self, Tallies};
 use super::text;
@@ -64,6 +64,8 @@ struct Wanted {
     is_text: bool,
     /// How long to wait for the nodes' final tallies.
     settle: Option<Duration>,
+    /// Whether the answer is to prove itself.
+    evidence: bool,
 }
 
 /// Answers once the request is decided or its time is up.
@@ -75,8 +77,9 @@ pub(super) async fn post<P: Protocol>(
     only_with(node, AppName::Opaque)?;
     let wanted = wanted(node, &request)?;
     let max_data_bytes = node.config.max_data_bytes;
+    let evidence = wanted.evidence;
     let body = ordering::body(interface, request, max_data_bytes + BODY_ALLOWANCE_BYTES).await?;
-    match order(node, parse_data(&body, max_data_bytes)?).await? {
+    match order(node, parse_data(&body, max_data_bytes)?, evidence).await? {
         Outcome::Decided(decided) => {
             let took = Duration::from_nanos(decided.consensus_ns);
             let tallies = tallies_of(node, decided.seq, took, wanted.settle).await;
@@ -97,19 +100,20 @@ fn wanted<P: Protocol>(node: &Node<P>, request: &Request<Incoming>) -> Result<Wa
     let mut accept = request.headers().get_all(ACCEPT).iter();
     let is_text = accept.any(|value| value.to_str().is_ok_and(|value| value.contains("text/plain")));
     let mut settle = is_text.then_some(node.config.settle());
-    for part in request.uri().query().unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
+    let (evidence, rest) = split_query(request)?;
+    for part in rest.split('&').filter(|part| !part.is_empty()) {
         let limit = node.config.timeout();
         let wanted = part.strip_prefix("settle=").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
         let Some(wanted) = wanted.filter(|wanted| *wanted <= limit) else {
             return Err(Refusal::bad(format!(
                 "{part:?} is not understood; ask for /preprepare?settle=MS to wait for the tallies of all nodes, \
-                 with whole milliseconds from 0 to {}",
+                 with whole milliseconds from 0 to {}, or for ?evidence=true",
                 limit.as_millis()
             )));
         };
         settle = Some(wanted);
     }
-    Ok(Wanted { is_text, settle })
+    Ok(Wanted { is_text, settle, evidence })
 }
 
 async fn tallies_of<P: Protocol>(
@@ -144,6 +148,7 @@ fn answer_decided<P: Protocol>(node: &Node<P>, decided: Decided, tallies: Tallie
         result: readable(&decided.result),
         nodes: tallies.nodes,
         not_answered: tallies.not_answered,
+        evidence: decided.evidence.map(Box::new),
     };
     json(StatusCode::OK, &answer)
 }

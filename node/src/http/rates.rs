@@ -1,9 +1,11 @@
-//! How many requests each client may send a second. Clients are told apart by their
-//! address.
+//! How many requests each client may send a second. Clients of HTTP are told apart by
+//! their address, those with a key by that.
 
+use kernel::ReplicaId;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Clients that are remembered. Those that sent little are forgotten first, which costs
 /// them nothing.
@@ -17,12 +19,14 @@ pub(super) struct Rates {
     per_s: Option<u32>,
     /// When a client that sends nothing more has its whole second's worth again.
     full_at_ns: RefCell<HashMap<IpAddr, u64>>,
+    /// The same of clients with keys, of which there are few.
+    of_keys_full_at_ns: RefCell<HashMap<ReplicaId, u64>>,
 }
 
 impl Rates {
     /// So many for each client; any number if `None`.
     pub(super) fn new(per_s: Option<u32>) -> Rates {
-        Rates { per_s, full_at_ns: RefCell::default() }
+        Rates { per_s, full_at_ns: RefCell::default(), of_keys_full_at_ns: RefCell::default() }
     }
 
     /// Whether there is a limit at all.
@@ -51,6 +55,16 @@ impl Rates {
         *full_at_ns = next;
         Ok(())
     }
+
+    /// After so many requests of a client with a key: for how long no more of it are to be
+    /// read. None of them is refused, as its link can be slowed down instead.
+    pub(super) fn pause(&self, client: ReplicaId, requests: usize, now_ns: u64) -> Duration {
+        let Some(per_s) = self.per_s else { return Duration::ZERO };
+        let mut clients = self.of_keys_full_at_ns.borrow_mut();
+        let full_at_ns = clients.entry(client).or_default();
+        *full_at_ns = now_ns.max(*full_at_ns) + requests as u64 * SECOND_NS / u64::from(per_s.max(1));
+        Duration::from_nanos(full_at_ns.saturating_sub(now_ns + SECOND_NS))
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +81,13 @@ mod tests {
         assert_eq!(rates.take(one, 0), Err(1));
         assert_eq!(taken(one, SECOND_NS / 2, 10), 2);
         assert_eq!(taken(one, 100 * SECOND_NS, 10), 4, "no more than a second's worth is saved up");
+        let own = ReplicaId(4);
+        let ms = Duration::from_millis;
+        assert_eq!((rates.pause(own, 4, 0), rates.pause(own, 2, 0)), (ms(0), ms(500)));
+        assert_eq!(rates.pause(ReplicaId(5), 12, 0), ms(2_000), "whatever others send");
+        assert_eq!(rates.pause(own, 0, SECOND_NS / 2), ms(0));
         let unlimited = Rates::new(None);
+        assert_eq!(unlimited.pause(own, 1_000_000, 0), ms(0));
         assert!((0..1000).all(|_| unlimited.take(one, 0).is_ok()));
     }
 

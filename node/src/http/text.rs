@@ -57,7 +57,7 @@ mod tests {
             let (seq, view, received_ns) = (Seq(7), View(1), 5);
             decided(
                 "ccro-paper",
-                &Decided { seq, view, received_ns, consensus_ns, replies: 2, result },
+                &Decided { seq, view, received_ns, consensus_ns, replies: 2, result, evidence: None },
                 &tallies(),
             )
         };

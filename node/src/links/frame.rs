@@ -205,6 +205,7 @@ mod tests {
             seq: Seq(300),
             replica: ReplicaId(2),
             gateway: ReplicaId(0),
+            bundles: vec![],
             replies: vec![],
             signature: Signature([7; 64]),
         }

@@ -6,11 +6,9 @@
 //! What is signed names the cluster, the configuration and both ends, and says which end
 //! signs: it is worth nothing on any other connection.
 
+use client::link::{Introduction, Nonce};
 use kernel::keys::SecretKey;
 use kernel::{Claim, ClusterId, Digest, Keyring, ReplicaId, Signature, Signer};
-
-/// A number that is used once.
-pub(crate) type Nonce = [u8; 32];
 
 /// What two ends of one connection agree on.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +64,12 @@ impl LinkIdentity {
             End::Acceptor => transcript.acceptor,
         };
         self.keyring.verify(&Claim { author, bytes: self.statement(end, transcript), signature })
+    }
+
+    /// Whether a client is who it says in the answer to a challenge.
+    pub(crate) fn is_client(&self, client: ReplicaId, nonce: Nonce, signature: Signature) -> bool {
+        let introduction = Introduction { cluster: self.cluster, node: self.own(), client, nonce };
+        self.keyring.verify(&introduction.claim(signature))
     }
 
     fn statement(&self, end: End, transcript: &Transcript) -> Vec<u8> {

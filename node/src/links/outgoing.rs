@@ -5,10 +5,11 @@
 //! time the connection can write: under load, many frames share one system call
 //! and one wake-up of the receiver.
 
-use super::handshake::{End, LinkIdentity, Nonce, Transcript};
+use super::handshake::{End, LinkIdentity, Transcript};
 use crate::carried::{Carried, SMALL_BYTES};
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
+use client::link::Nonce;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};

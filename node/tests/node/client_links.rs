@@ -3,11 +3,12 @@
 use crate::support::http::{Answer, ask, send};
 use crate::support::{Setup, TestCluster, run};
 use client::link::{
-    FrameReader, FromClient, FromNode, MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, decode, encode,
+    FrameReader, FromClient, FromNode, Introduction, MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, decode,
+    encode,
 };
-use kernel::{Admission, Bundle, Keyring, Operation, ReplicaId, ReplyBundle, Request, SessionId};
+use kernel::weakening::{Weakening, assert_missed};
+use kernel::{Admission, Bundle, Keyring, Operation, ReplicaId, ReplyBundle, Request, SessionId, Signature};
 use serde_json::json;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -38,6 +39,10 @@ fn bundle(cluster: &TestCluster, client: u16, signer: u16, number: u64, text: &s
     encode(&FromClient::Requests(&bundle), MAX_CLIENT_FRAME_BYTES).unwrap()
 }
 
+fn shown(signature: Signature) -> Vec<u8> {
+    encode(&FromClient::<Bundle>::Introduction(signature), MAX_CLIENT_FRAME_BYTES).unwrap()
+}
+
 /// A link to a node.
 struct Link {
     stream: TcpStream,
@@ -48,7 +53,7 @@ struct Link {
 
 impl Link {
     async fn open(cluster: &TestCluster, node: usize) -> Link {
-        Link::open_as(cluster, node, CLIENT).await
+        Link::introduced(cluster, node, CLIENT, CLIENT).await
     }
 
     async fn open_as(cluster: &TestCluster, node: usize, client: u16) -> Link {
@@ -67,6 +72,28 @@ impl Link {
         let head = String::from_utf8(link.came.drain(..end).collect()).unwrap().to_lowercase();
         assert!(head.starts_with("http/1.1 200") && head.contains("chunked"), "{head}");
         link
+    }
+
+    /// Opens a link and shows that it is this client's, with the key of `signer`.
+    async fn introduced(cluster: &TestCluster, node: usize, client: u16, signer: u16) -> Link {
+        let mut link = Link::open_as(cluster, node, client).await;
+        let Some(FromNode::Challenge(nonce)) = link.next().await else { panic!("no challenge") };
+        let introduction = Introduction {
+            cluster: cluster.cluster.id,
+            node: ReplicaId(node as u16),
+            client: ReplicaId(client),
+            nonce,
+        };
+        link.send(&shown(introduction.sign(&cluster.signer(signer.into())))).await;
+        link
+    }
+
+    /// Why the link has ended.
+    async fn end(&mut self) -> String {
+        match self.next().await {
+            Some(FromNode::Ended(why)) => why,
+            other => panic!("it goes on: {other:?}"),
+        }
     }
 
     async fn read(&mut self) -> bool {
@@ -205,9 +232,9 @@ fn a_link_with_garbage_or_too_large_a_frame_ends_and_says_why() {
         let garbage = vec![3, 0, 0, 0, 9, 9, 9];
         let oversized = (MAX_CLIENT_FRAME_BYTES as u32 + 1).to_le_bytes().to_vec();
         for (bytes, says) in [(garbage, "decoded"), (oversized, "too large")] {
-            let mut link = Link::open_as(&cluster, 0, 2).await;
+            let mut link = Link::introduced(&cluster, 0, 2, 2).await;
             link.send(&bytes).await;
-            let Some(FromNode::Ended(why)) = link.next().await else { panic!("it goes on") };
+            let why = link.end().await;
             assert!(why.contains(says), "{why}");
             assert_eq!(link.next().await, None);
         }
@@ -221,34 +248,70 @@ fn a_link_with_garbage_or_too_large_a_frame_ends_and_says_why() {
 fn a_client_has_so_many_links_and_one_that_is_closed_makes_room() {
     run(async {
         let cluster = TestCluster::start(4, setup()).await;
-        let node: SocketAddr = cluster.addresses[0];
         let mut links = Vec::new();
         for _ in 0..16 {
             links.push(Link::open(&cluster, 0).await);
         }
-        let answer = send(node, "POST /client", &headers(&cluster, "4"), b"").await;
-        assert!(answer.status == 429 && answer.body.contains("16 links"), "{}", answer.body);
+        let mut one_more = Link::open(&cluster, 0).await;
+        assert!(one_more.end().await.contains("16 links"));
         links.pop();
-        for _ in 0..1_000 {
-            if TcpStream::connect(node).await.is_ok() && try_open(&cluster).await {
-                return cluster.assert_unharmed();
+        for number in 0..1_000 {
+            let mut link = Link::open(&cluster, 0).await;
+            link.send(&bundle(&cluster, CLIENT, CLIENT, number, "pay")).await;
+            match link.next().await {
+                Some(FromNode::Reply(_)) => return cluster.assert_unharmed(),
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("no place is given back");
     });
 }
 
-/// Whether a link can be opened now; it is closed again.
-async fn try_open(cluster: &TestCluster) -> bool {
-    let address = cluster.addresses[0];
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST /client HTTP/1.1\r\nhost: {address}\r\ntransfer-encoding: chunked\r\n{}\r\n",
-        headers(cluster, &CLIENT.to_string())
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await.unwrap();
-    &answer == b"HTTP/1.1 200"
+/// A stranger without the client's key gets none of its replies and none of its links.
+fn strangers_get_nothing() {
+    run(async {
+        let cluster = TestCluster::start(4, setup()).await;
+        let mut own = Link::open(&cluster, 0).await;
+        let mut strangers = vec![
+            Link::introduced(&cluster, 0, CLIENT, CLIENT + 1).await,
+            Link::open_as(&cluster, 0, CLIENT).await,
+        ];
+        // Shown to another node before.
+        let mut at_other = Link::open_as(&cluster, 1, CLIENT).await;
+        let Some(FromNode::Challenge(nonce)) = at_other.next().await else { panic!("no challenge") };
+        let (id, client) = (cluster.cluster.id, ReplicaId(CLIENT));
+        let introduction = Introduction { cluster: id, node: ReplicaId(1), client, nonce };
+        let signature = introduction.sign(&cluster.signer(CLIENT.into()));
+        let mut relayed = Link::open_as(&cluster, 0, CLIENT).await;
+        relayed.next().await;
+        relayed.send(&shown(signature)).await;
+        strangers.push(relayed);
+        // Asks before it shows anything.
+        let mut hasty = Link::open_as(&cluster, 0, CLIENT).await;
+        hasty.next().await;
+        hasty.send(&bundle(&cluster, CLIENT, CLIENT, 1, "pay")).await;
+        assert!(hasty.end().await.contains("client's key"));
+        for stranger in [0, 2] {
+            assert!(strangers[stranger].end().await.contains("client's key"));
+        }
+        own.send(&bundle(&cluster, CLIENT, CLIENT, 2, "pay")).await;
+        assert_eq!(own.reply().await.replies[0].session.number, 2);
+        let counted = json!({ "link not authenticated": 3 });
+        assert_eq!(cluster.status(0).await["counters"]["rejected"], counted);
+        // The one that shows nothing has no reply waiting.
+        assert!(matches!(strangers[1].next().await, Some(FromNode::Challenge(_))));
+        let nothing = tokio::time::timeout(Duration::from_millis(200), strangers[1].next()).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn strangers_get_none_of_a_client_s_replies_or_links() {
+    strangers_get_nothing();
+}
+
+#[test]
+fn the_check_of_strangers_misses_the_rule_that_it_is_for() {
+    assert_missed(&[(Weakening::LinkNotAuthenticated, strangers_get_nothing)]);
 }

@@ -295,6 +295,7 @@ fn forged_replies_decide_nothing() {
                 View(0),
                 Seq(1),
                 gateway,
+                vec![],
                 vec![reply.clone()],
             )
         };

@@ -237,7 +237,8 @@ impl Leaderless {
                 replies.push(Reply { session, counter, result });
             }
             let as_of = Seq(self.executed);
-            let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), as_of, bundle.gateway(), replies);
+            let bundle =
+                ReplyBundle::sign(cx.cluster, cx.signer, View(0), as_of, bundle.gateway(), vec![], replies);
             cx.push(Effect::Reply { to: bundle.gateway, bundle });
         }
     }

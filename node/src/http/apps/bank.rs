@@ -1,11 +1,10 @@
 //! `/api/v1/bank`: the bank.
 
-use super::{decide, only_with, parse, query, read, unreadable};
+use super::{body_for, decide, local_query, only_with, parse, query, read, unreadable};
 use crate::api::Decision;
 use crate::api::bank::{Balance, LocalBalance, Open, Payment, Refused, Transfer};
 use crate::host::node::Node;
 use crate::http::interface::Interface;
-use crate::http::ordering::body;
 use crate::http::response::{Answer, Refusal, json};
 use apps::{AppName, BankOperation, BankOutput, BankRefusal};
 use hyper::body::Incoming;
@@ -37,11 +36,10 @@ pub(in crate::http) async fn open<P: Protocol>(
     interface: &Interface<P>,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    only_with(&interface.node, AppName::Bank)?;
-    let body = body(interface, request, MAX_BODY_BYTES).await?;
+    let (body, evidence) = body_for(AppName::Bank, interface, request, MAX_BODY_BYTES).await?;
     let Open { account } = parse(&body, OPEN_USAGE)?;
     let account = account.into_owned();
-    ask(&interface.node, account.clone(), BankOperation::Open { account }).await
+    ask(&interface.node, account.clone(), BankOperation::Open { account }, evidence).await
 }
 
 /// `POST /api/v1/bank/deposit` and `/api/v1/bank/withdraw`.
@@ -50,8 +48,7 @@ pub(in crate::http) async fn pay<P: Protocol>(
     request: Request<Incoming>,
     direction: Direction,
 ) -> Result<Answer, Refusal> {
-    only_with(&interface.node, AppName::Bank)?;
-    let body = body(interface, request, MAX_BODY_BYTES).await?;
+    let (body, evidence) = body_for(AppName::Bank, interface, request, MAX_BODY_BYTES).await?;
     let Payment { account, amount } = parse(&body, PAYMENT_USAGE)?;
     let account = account.into_owned();
     let name = account.clone();
@@ -59,7 +56,7 @@ pub(in crate::http) async fn pay<P: Protocol>(
         Direction::Deposit => BankOperation::Deposit { account, amount },
         Direction::Withdrawal => BankOperation::Withdraw { account, amount },
     };
-    ask(&interface.node, name, operation).await
+    ask(&interface.node, name, operation, evidence).await
 }
 
 /// `POST /api/v1/bank/transfer`.
@@ -67,11 +64,10 @@ pub(in crate::http) async fn transfer<P: Protocol>(
     interface: &Interface<P>,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    only_with(&interface.node, AppName::Bank)?;
-    let body = body(interface, request, MAX_BODY_BYTES).await?;
+    let (body, evidence) = body_for(AppName::Bank, interface, request, MAX_BODY_BYTES).await?;
     let Transfer { from, to, amount } = parse(&body, TRANSFER_USAGE)?;
     let (from, to) = (from.into_owned(), to.into_owned());
-    ask(&interface.node, from.clone(), BankOperation::Transfer { from, to, amount }).await
+    ask(&interface.node, from.clone(), BankOperation::Transfer { from, to, amount }, evidence).await
 }
 
 /// `GET /api/v1/bank/accounts?account=`: through consensus.
@@ -80,8 +76,8 @@ pub(in crate::http) async fn balance<P: Protocol>(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     only_with(&interface.node, AppName::Bank)?;
-    let Account { account } = query(&request, READ_USAGE)?;
-    ask(&interface.node, account.clone(), BankOperation::Balance { account }).await
+    let (Account { account }, evidence) = query(&request, READ_USAGE)?;
+    ask(&interface.node, account.clone(), BankOperation::Balance { account }, evidence).await
 }
 
 /// `GET /api/v1/bank/local?account=`: what this node's own state says.
@@ -90,7 +86,7 @@ pub(in crate::http) fn local<P: Protocol>(
     request: &Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     only_with(node, AppName::Bank)?;
-    let Account { account } = query(request, READ_USAGE)?;
+    let Account { account } = local_query(request, READ_USAGE)?;
     let operation = checked(BankOperation::Balance { account: account.clone() })?;
     let reading = read(node, &operation.encode())?;
     let balance = match BankOutput::decode(&reading.output) {
@@ -113,9 +109,10 @@ async fn ask<P: Protocol>(
     node: &Node<P>,
     account: String,
     operation: BankOperation,
+    wants_evidence: bool,
 ) -> Result<Answer, Refusal> {
     let operation = checked(operation)?.encode();
-    decide(node, operation, |output, decision| {
+    decide(node, operation, wants_evidence, |output, decision| {
         let balance = match BankOutput::decode(output)? {
             BankOutput::Opened => 0,
             BankOutput::Balance(balance) => balance,

@@ -1,13 +1,12 @@
 //! `/api/v1/kv`: the key-value store.
 
-use super::{decide, only_with, parse, query, read, unreadable};
+use super::{body_for, decide, local_query, only_with, parse, query, read, unreadable};
 use crate::api::Decision;
 use crate::api::kv::{
     CompareAndSwap, Compared, Deleted, Entry, Listed, LocalList, LocalValue, Put, Stored, Value,
 };
 use crate::host::node::Node;
 use crate::http::interface::Interface;
-use crate::http::ordering::body;
 use crate::http::response::{Answer, Refusal, json};
 use apps::{AppName, KvOperation, KvOutput, KvRefusal, MAX_LISTED, MAX_VALUE_BYTES};
 use hyper::body::Incoming;
@@ -57,13 +56,11 @@ pub(in crate::http) async fn put<P: Protocol>(
     interface: &Interface<P>,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let node = &*interface.node;
-    only_with(node, AppName::Kv)?;
-    let body = body(interface, request, MAX_BODY_BYTES).await?;
+    let (body, evidence) = body_for(AppName::Kv, interface, request, MAX_BODY_BYTES).await?;
     let Put { key, value } = parse(&body, PUT_USAGE)?;
     let put = KvOperation::Put { key: key.clone().into_owned(), value: value.into_owned() };
     let operation = checked(put)?.encode();
-    decide(node, operation, |output, decision| match KvOutput::decode(output)? {
+    decide(&interface.node, operation, evidence, |output, decision| match KvOutput::decode(output)? {
         KvOutput::Stored { created } => Some(json(StatusCode::OK, &Stored { key, created, decision })),
         _ => None,
     })
@@ -75,22 +72,22 @@ pub(in crate::http) async fn compare_and_swap<P: Protocol>(
     interface: &Interface<P>,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let node = &*interface.node;
-    only_with(node, AppName::Kv)?;
-    let body = body(interface, request, MAX_BODY_BYTES).await?;
+    let (body, evidence) = body_for(AppName::Kv, interface, request, MAX_BODY_BYTES).await?;
     let CompareAndSwap { key, expected, new } = parse(&body, CAS_USAGE)?;
     let operation = checked(KvOperation::CompareAndSwap {
         key: key.clone().into_owned(),
         expected: expected.map(String::from),
         new: new.map(String::from),
     })?;
-    decide(node, operation.encode(), |output, decision| match KvOutput::decode(output)? {
-        KvOutput::Compared { swapped, current } => {
-            let status = if swapped { StatusCode::OK } else { StatusCode::CONFLICT };
-            let current = current.map(Into::into);
-            Some(json(status, &Compared { key, swapped, current, decision }))
+    decide(&interface.node, operation.encode(), evidence, |output, decision| {
+        match KvOutput::decode(output)? {
+            KvOutput::Compared { swapped, current } => {
+                let status = if swapped { StatusCode::OK } else { StatusCode::CONFLICT };
+                let current = current.map(Into::into);
+                Some(json(status, &Compared { key, swapped, current, decision }))
+            }
+            _ => None,
         }
-        _ => None,
     })
     .await
 }
@@ -102,9 +99,9 @@ pub(in crate::http) async fn delete<P: Protocol>(
 ) -> Result<Answer, Refusal> {
     let node = &*interface.node;
     only_with(node, AppName::Kv)?;
-    let Key { key } = query(&request, DELETE_USAGE)?;
+    let (Key { key }, evidence) = query(&request, DELETE_USAGE)?;
     let operation = checked(KvOperation::Delete { key: key.clone() })?.encode();
-    decide(node, operation, |output, decision| match KvOutput::decode(output)? {
+    decide(node, operation, evidence, |output, decision| match KvOutput::decode(output)? {
         KvOutput::Deleted { existed } => {
             Some(json(found(existed), &Deleted { key: key.into(), existed, decision }))
         }
@@ -124,7 +121,8 @@ pub(in crate::http) async fn get<P: Protocol>(
 ) -> Result<Answer, Refusal> {
     let node = &*interface.node;
     only_with(node, AppName::Kv)?;
-    let wanted = wanted(&request)?;
+    let (wanted, evidence) = query(&request, READ_USAGE)?;
+    let wanted = reading(wanted)?;
     let operation = wanted.encode();
     let answer = |output: &Output, decision| match (wanted, KvOutput::decode(output)?) {
         (KvOperation::Get { key }, KvOutput::Value(value)) => {
@@ -141,7 +139,7 @@ pub(in crate::http) async fn get<P: Protocol>(
         let reading = read(node, &operation)?;
         return answer(&reading.output, undecided_reading(node.config.id, &reading)).ok_or_else(unreadable);
     }
-    decide(node, operation, answer).await
+    decide(node, operation, evidence, answer).await
 }
 
 /// `GET /api/v1/kv/local`: what this node's own state says.
@@ -150,7 +148,7 @@ pub(in crate::http) fn local<P: Protocol>(
     request: &Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     only_with(node, AppName::Kv)?;
-    let wanted = wanted(request)?;
+    let wanted = reading(local_query(request, READ_USAGE)?)?;
     let reading = read(node, &wanted.encode())?;
     let (as_of, may_be_stale) = (reading.as_of, true);
     match (wanted, KvOutput::decode(&reading.output)) {
@@ -169,11 +167,19 @@ pub(in crate::http) fn local<P: Protocol>(
 
 /// The decision that a read without its rule claims.
 fn undecided_reading(node: ReplicaId, reading: &Reading) -> Decision {
-    Decision { node, seq: reading.as_of, view: View(0), consensus_us: 0.0, received_ns: 0, replies: 0 }
+    Decision {
+        node,
+        seq: reading.as_of,
+        view: View(0),
+        consensus_us: 0.0,
+        received_ns: 0,
+        replies: 0,
+        evidence: None,
+    }
 }
 
-fn wanted(request: &Request<Incoming>) -> Result<KvOperation, Refusal> {
-    let Wanted { key, prefix, after, limit } = query(request, READ_USAGE)?;
+fn reading(wanted: Wanted) -> Result<KvOperation, Refusal> {
+    let Wanted { key, prefix, after, limit } = wanted;
     checked(match (key, prefix) {
         (Some(key), None) if after.is_none() && limit.is_none() => KvOperation::Get { key },
         (None, Some(prefix)) => KvOperation::List { prefix, after, limit: limit.unwrap_or(MAX_LISTED) },

@@ -3,12 +3,14 @@
 pub(super) mod bank;
 pub(super) mod kv;
 
-use super::ordering::{decision, order, undecided};
+use super::interface::Interface;
+use super::ordering::{body, decision, order, split_query, undecided};
 use super::response::{Answer, Refusal};
 use crate::api::Decision;
 use crate::host::gateway::Outcome;
 use crate::host::node::Node;
 use ::apps::AppName;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use kernel::{Operation, Output, Protocol, Reading};
@@ -42,13 +44,14 @@ pub(super) fn only_with<P: Protocol>(node: &Node<P>, app: AppName) -> Result<(),
 async fn decide<P: Protocol>(
     node: &Node<P>,
     operation: Operation,
+    wants_evidence: bool,
     answer: impl FnOnce(&Output, Decision) -> Option<Answer>,
 ) -> Result<Answer, Refusal> {
-    match order(node, operation).await? {
+    match order(node, operation, wants_evidence).await? {
         Outcome::TimedOut { replies } => Ok(undecided(node, replies)),
         Outcome::Decided(decided) => {
-            let decision = decision(node, &decided);
-            answer(&decided.result, decision).ok_or_else(unreadable)
+            let result = decided.result.clone();
+            answer(&result, decision(node, decided)).ok_or_else(unreadable)
         }
     }
 }
@@ -67,10 +70,32 @@ fn unreadable() -> Refusal {
     Refusal(StatusCode::BAD_GATEWAY, error.into())
 }
 
-/// What is asked for behind the `?`.
-fn query<T: DeserializeOwned>(request: &Request<Incoming>, usage: &str) -> Result<T, Refusal> {
-    serde_html_form::from_str(request.uri().query().unwrap_or_default())
-        .map_err(|error| Refusal::bad(format!("{error}; ask for {usage}")))
+/// What is asked for behind the `?`, and whether the answer is to prove itself.
+fn query<T: DeserializeOwned>(request: &Request<Incoming>, usage: &str) -> Result<(T, bool), Refusal> {
+    let (evidence, rest) = split_query(request)?;
+    let wanted = serde_html_form::from_str(&rest)
+        .map_err(|error| Refusal::bad(format!("{error}; ask for {usage}")))?;
+    Ok((wanted, evidence))
+}
+
+/// Likewise, where nothing is decided.
+fn local_query<T: DeserializeOwned>(request: &Request<Incoming>, usage: &str) -> Result<T, Refusal> {
+    match query(request, usage)? {
+        (wanted, false) => Ok(wanted),
+        (_, true) => Err(Refusal::bad("what one node's state says has no evidence; leave /local out")),
+    }
+}
+
+/// The body of a request to an application, and whether the answer is to prove itself.
+async fn body_for<P: Protocol>(
+    app: AppName,
+    interface: &Interface<P>,
+    request: Request<Incoming>,
+    limit: usize,
+) -> Result<(Bytes, bool), Refusal> {
+    only_with(&interface.node, app)?;
+    let (evidence, _) = split_query(&request)?;
+    Ok((body(interface, request, limit).await?, evidence))
 }
 
 /// What a body asks for.

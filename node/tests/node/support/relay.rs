@@ -165,7 +165,8 @@ impl Relay {
             result: Output(request.operation.0.clone()),
         };
         let replies = bundle.requests().iter().map(reply).collect();
-        let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), seq, bundle.gateway(), replies);
+        let bundle =
+            ReplyBundle::sign(cx.cluster, cx.signer, View(0), seq, bundle.gateway(), vec![], replies);
         cx.push(Effect::Reply { to: bundle.gateway, bundle });
     }
 }
