@@ -138,8 +138,9 @@ class Cell:
     def setting(self):
         names = ["nodes", "fault", "payload_bytes", "batch_max", "clients", "rate_per_s"]
         names += ["placement", "link_delay_us", "link_loss"]
-        # Results of before there were several applications have no column for it.
-        return (self.first.get("app", "opaque"), *(self.first[name] for name in names))
+        # Older results have no columns for these.
+        added_later = [self.first.get("app", "opaque"), self.first.get("via", "http")]
+        return (*added_later, *(self.first[name] for name in names))
 
     def outcomes(self, outcome):
         return sum(sample["outcome"] == outcome for sample in self.samples)

@@ -67,8 +67,8 @@ fn reading(material: &Material) -> Vec<String> {
     ];
     if rows.iter().any(|row| row.latency_basis == "consensus") {
         lines.push(
-            "Consensus time: at the gateway, from the request’s receipt to the f + 1st matching valid reply \
-             (closed loops)."
+            "Consensus time: at the gateway (via client: at the client), from the request’s receipt to the f + 1st \
+             matching valid reply (closed loops)."
                 .into(),
         );
     }
