@@ -6,6 +6,8 @@ use kernel::Application as _;
 
 /// Keys that puts are spread over.
 const KEYS: u64 = 10_000;
+/// Bytes of each value that fills a store.
+const FILLING_BYTES: usize = 100_000;
 /// Accounts that transfers are spread over.
 const ACCOUNTS: u64 = 1_000;
 /// What is paid into each account before: enough for every transfer.
@@ -33,6 +35,16 @@ pub fn put(request: u64, value_bytes: usize) -> KvOperation {
     }
     let value = String::from_utf8(value).expect("only ASCII characters");
     KvOperation::Put { key: format!("key {}", mixed(request) % KEYS), value }
+}
+
+/// What fills a store before its requests: values of 100 kB under keys that no request
+/// has, of at least so many bytes together.
+pub fn fill(bytes: u64) -> impl Iterator<Item = KvOperation> {
+    let one = |number| match put(number, FILLING_BYTES) {
+        KvOperation::Put { value, .. } => KvOperation::Put { key: format!("filling {number}"), value },
+        other => other,
+    };
+    (0..bytes.div_ceil(FILLING_BYTES as u64)).map(one)
 }
 
 /// The transfer of a request: 1 from one account to another.
@@ -82,6 +94,16 @@ mod tests {
             let distinct: BTreeSet<String> = (0..50).map(|request| value(request, bytes)).collect();
             assert_eq!(distinct.len(), 50, "{bytes} bytes");
         }
+    }
+
+    #[test]
+    fn a_filling_has_its_size_and_keys_of_its_own() {
+        let bytes = |operation| match operation {
+            KvOperation::Put { key, value } if key.starts_with("filling ") => value.len(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fill(250_000).map(bytes).sum::<usize>(), 300_000);
+        assert_eq!(fill(0).count(), 0);
     }
 
     #[test]

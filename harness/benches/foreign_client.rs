@@ -117,6 +117,7 @@ fn load_generator(address: SocketAddr, requests: u64) -> Result<f64> {
         requests,
         app: AppName::Opaque,
         payload_bytes: PAYLOAD_BYTES,
+        fill_bytes: 0,
         seed: SEED,
         timeout: TIMEOUT,
         give_up_after: 1,

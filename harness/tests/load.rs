@@ -92,6 +92,7 @@ fn spec(address: SocketAddr, load: Load, requests: u64) -> LoadSpec {
         requests,
         app: apps::AppName::Opaque,
         payload_bytes: 100,
+        fill_bytes: 0,
         seed: 1,
         timeout: Duration::from_secs(30),
         give_up_after: 2,

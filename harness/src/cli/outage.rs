@@ -30,6 +30,9 @@ pub struct OutageArgs {
     /// Clients of the key-value store whose history is judged, beside the load (with --app kv)
     #[arg(long, value_name = "N", default_value = "0")]
     pub history_clients: u32,
+    /// Megabytes of values to put into the key-value store before the load (with --app kv)
+    #[arg(long, value_name = "MB", default_value = "0", value_parser = clap::value_parser!(u64).range(..=100_000))]
+    pub fill_mb: u64,
     /// Cut links between groups of nodes for a while, such as 0,1|2,3:2..5 (seconds); can be repeated
     #[arg(long, value_name = "GROUPS:FROM..UNTIL")]
     pub partition: Vec<Partition>,
@@ -104,6 +107,7 @@ impl OutageArgs {
             restart_after_s: (!self.stay_down).then_some(self.restart_after),
             partition: self.partition.clone(),
             history_clients: self.history_clients,
+            fill_mb: self.fill_mb,
             late_ms: self.late_ms,
             ..Outage::default()
         };

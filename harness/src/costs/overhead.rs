@@ -82,6 +82,7 @@ pub async fn measure(
         requests,
         app: AppName::Opaque,
         payload_bytes,
+        fill_bytes: 0,
         seed: 1,
         timeout: Duration::from_secs(10),
         give_up_after: 2,

@@ -203,6 +203,7 @@ fn load_spec(plan: &Plan, cell: &Cell, cluster: &ClusterSpec, addresses: &[Socke
         requests: plan.requests,
         app: cell.app,
         payload_bytes: cell.payload_bytes,
+        fill_bytes: plan.outage.as_ref().map_or(0, |outage| outage.fill_mb * 1_000_000),
         seed: plan.seed,
         timeout: Duration::from_micros(plan.timeout_us()),
         // An outage is not given up: its end is what is waited for.

@@ -14,10 +14,12 @@ use serde::Serialize;
 pub enum Bodies {
     /// For `/preprepare`.
     Data(DataBodies),
-    /// For `/api/v1/kv`: a value of so many bytes.
+    /// For `/api/v1/kv`.
     Kv {
-        /// Bytes of the value.
+        /// Bytes of each value.
         value_bytes: usize,
+        /// Bytes of the values that are there before.
+        fill_bytes: u64,
     },
     /// For `/api/v1/bank/transfer`.
     Bank,
@@ -28,8 +30,16 @@ impl Bodies {
     pub fn new(app: AppName, payload_bytes: usize, seed: u64) -> Bodies {
         match app {
             AppName::Opaque => Bodies::Data(DataBodies::new(payload_bytes, seed)),
-            AppName::Kv => Bodies::Kv { value_bytes: payload_bytes },
+            AppName::Kv => Bodies::Kv { value_bytes: payload_bytes, fill_bytes: 0 },
             AppName::Bank => Bodies::Bank,
+        }
+    }
+
+    /// Likewise, with so many bytes of values in the store before.
+    pub(super) fn after_filling(self, bytes: u64) -> Bodies {
+        match self {
+            Bodies::Kv { value_bytes, .. } => Bodies::Kv { value_bytes, fill_bytes: bytes },
+            other => other,
         }
     }
 
@@ -46,10 +56,7 @@ impl Bodies {
     pub fn body(&self, request: u64) -> Bytes {
         match self {
             Bodies::Data(bodies) => bodies.body(request),
-            Bodies::Kv { value_bytes } => match workload::put(request, *value_bytes) {
-                KvOperation::Put { key, value } => json(&Put { key: key.into(), value: value.into() }),
-                other => unreachable!("{other:?} is no put"),
-            },
+            Bodies::Kv { value_bytes, .. } => put(workload::put(request, *value_bytes)).1,
             Bodies::Bank => match workload::transfer(request) {
                 BankOperation::Transfer { from, to, amount } => {
                     json(&Transfer { from: from.into(), to: to.into(), amount })
@@ -68,35 +75,54 @@ impl Bodies {
     pub(super) fn operation(&self, request: u64) -> Operation {
         match self {
             Bodies::Data(bodies) => Operation::new(bodies.data(&bodies.body(request))),
-            Bodies::Kv { value_bytes } => workload::put(request, *value_bytes).encode(),
+            Bodies::Kv { value_bytes, .. } => workload::put(request, *value_bytes).encode(),
             Bodies::Bank => workload::transfer(request).encode(),
         }
     }
 
     /// What must be decided before the requests, in stages that follow each other.
     pub(super) fn operations_before(&self) -> Vec<Vec<Operation>> {
-        if !matches!(self, Bodies::Bank) {
-            return vec![];
-        }
+        let Bodies::Bank = self else { return vec![] };
         let encode = |stage: Vec<BankOperation>| stage.iter().map(BankOperation::encode).collect();
         workload::preparation().into_iter().map(encode).collect()
     }
 
-    /// The same as posts.
-    pub(super) fn preparation(&self) -> Vec<Vec<Post>> {
-        if !matches!(self, Bodies::Bank) {
-            return vec![];
+    /// The same as posts, one stage after the other.
+    pub(super) fn preparation(&self) -> Box<dyn Iterator<Item = Vec<Post>>> {
+        match self {
+            Bodies::Data(_) => Box::new(std::iter::empty()),
+            Bodies::Kv { fill_bytes, .. } => {
+                let mut puts = workload::fill(*fill_bytes).map(put);
+                let stage = move || Some(puts.by_ref().take(PUTS_PER_STAGE).collect::<Vec<Post>>());
+                Box::new(std::iter::from_fn(stage).take_while(|stage| !stage.is_empty()))
+            }
+            Bodies::Bank => {
+                let stages = workload::preparation().into_iter();
+                Box::new(stages.map(|stage| stage.into_iter().map(open_or_deposit).collect()))
+            }
         }
-        let post = |operation| match operation {
-            BankOperation::Open { account } => {
-                ("/api/v1/bank/accounts", json(&Open { account: account.into() }))
-            }
-            BankOperation::Deposit { account, amount } => {
-                ("/api/v1/bank/deposit", json(&Payment { account: account.into(), amount }))
-            }
-            other => unreachable!("{other:?} prepares nothing"),
-        };
-        workload::preparation().into_iter().map(|stage| stage.into_iter().map(post).collect()).collect()
+    }
+}
+
+/// Puts that fill a store and are in flight together.
+const PUTS_PER_STAGE: usize = 100;
+
+fn put(operation: KvOperation) -> Post {
+    match operation {
+        KvOperation::Put { key, value } => {
+            ("/api/v1/kv", json(&Put { key: key.into(), value: value.into() }))
+        }
+        other => unreachable!("{other:?} is no put"),
+    }
+}
+
+fn open_or_deposit(operation: BankOperation) -> Post {
+    match operation {
+        BankOperation::Open { account } => ("/api/v1/bank/accounts", json(&Open { account: account.into() })),
+        BankOperation::Deposit { account, amount } => {
+            ("/api/v1/bank/deposit", json(&Payment { account: account.into(), amount }))
+        }
+        other => unreachable!("{other:?} prepares nothing"),
     }
 }
 

@@ -46,7 +46,7 @@ struct Target {
 
 impl Gateways {
     pub(super) fn new(spec: &LoadSpec, nodes: &[(u16, SocketAddr)], connections: usize) -> Gateways {
-        let bodies = Bodies::new(spec.app, spec.payload_bytes, spec.seed);
+        let bodies = Bodies::new(spec.app, spec.payload_bytes, spec.seed).after_filling(spec.fill_bytes);
         let target = |address: SocketAddr| Target {
             address,
             uri: format!("http://{address}{}", bodies.path()).parse().expect("an address makes a valid URI"),

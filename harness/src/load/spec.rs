@@ -23,6 +23,8 @@ pub struct LoadSpec {
     pub app: AppName,
     /// Bytes of data in each.
     pub payload_bytes: usize,
+    /// Bytes of values in the key-value store before the load.
+    pub fill_bytes: u64,
     /// Seed of the data.
     pub seed: u64,
     /// The nodes' request timeout.

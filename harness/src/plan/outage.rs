@@ -38,8 +38,16 @@ pub struct Outage {
     /// Clients of the key-value store whose history is recorded and judged, beside the load.
     #[serde(skip_serializing_if = "is_zero")]
     pub history_clients: u32,
+    /// Megabytes of values that are put into the key-value store before the load: what a
+    /// node that comes back without memory has to fetch.
+    #[serde(skip_serializing_if = "is_none")]
+    pub fill_mb: u64,
     /// An answer that takes longer than this, in milliseconds, is a late one.
     pub late_ms: f64,
+}
+
+fn is_none(megabytes: &u64) -> bool {
+    *megabytes == 0
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -55,6 +63,7 @@ impl Default for Outage {
             partition: Vec::new(),
             cut_s: None,
             history_clients: 0,
+            fill_mb: 0,
             late_ms: 100.0,
         }
     }
@@ -203,6 +212,10 @@ impl Outage {
         ensure!(
             self.history_clients == 0 || apps.contains(&AppName::Kv),
             "only the key-value store's clients have a history to judge; give the app kv, or no history clients"
+        );
+        ensure!(
+            self.fill_mb == 0 || apps == [AppName::Kv],
+            "only the key-value store can be filled; give the app kv, or no fill_mb"
         );
         ensure!(self.late_ms > 0.0, "late_ms is {}; it must be above 0", self.late_ms);
         self.partition.iter().try_for_each(|partition| partition.check(load_s))

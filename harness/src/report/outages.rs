@@ -28,6 +28,8 @@ pub struct OutageSummary {
     pub undecided: u64,
     /// The highest view reached.
     pub view: Option<u64>,
+    /// The 99th percentile of the response times after each event, sorted.
+    pub p99_us: Vec<u64>,
     /// Until the node had executed what the others had, sorted.
     pub caught_up_us: Vec<u64>,
     /// Until it took part again, sorted.
@@ -60,6 +62,7 @@ pub fn summarise(events: &[EventRow]) -> Vec<OutageSummary> {
             late: rows.iter().map(|row| row.late).sum(),
             undecided: rows.iter().map(|row| row.undecided).sum(),
             view: rows.iter().filter_map(|row| row.view).max(),
+            p99_us: sorted(|row| row.p99_us),
             caught_up_us: sorted(|row| row.caught_up_us),
             voting_us: sorted(|row| row.voting_us),
         }
@@ -68,7 +71,7 @@ pub fn summarise(events: &[EventRow]) -> Vec<OutageSummary> {
 }
 
 /// The head of the table.
-pub const HEADER: [&str; 10] = [
+pub const HEADER: [&str; 11] = [
     "cell",
     "event",
     "times",
@@ -77,6 +80,7 @@ pub const HEADER: [&str; 10] = [
     "late",
     "undecided",
     "view",
+    "p99",
     "caught up after",
     "votes after",
 ];
@@ -84,7 +88,7 @@ pub const HEADER: [&str; 10] = [
 impl OutageSummary {
     /// The fields as people read them: medians and, where there are several, the
     /// worst.
-    pub fn fields(&self) -> [String; 10] {
+    pub fn fields(&self) -> [String; 11] {
         let served = match self.count - self.service_after_us.len() {
             0 => spread(&self.service_after_us),
             never => format!("{}, {never} never", spread(&self.service_after_us)),
@@ -98,6 +102,7 @@ impl OutageSummary {
             self.late.to_string(),
             self.undecided.to_string(),
             self.view.map_or_else(String::new, |view| view.to_string()),
+            spread(&self.p99_us),
             spread(&self.caught_up_us),
             spread(&self.voting_us),
         ]
@@ -151,6 +156,7 @@ mod tests {
             late: 3,
             undecided: 1,
             view: Some(u64::from(repetition)),
+            p99_us: Some(7_000 + at_us),
             caught_up_us: None,
             voting_us: (event == EventKind::Restart).then_some(5_000),
         }
@@ -183,7 +189,7 @@ mod tests {
             (fields[3].as_str(), fields[4].as_str()),
             ("500 ms (≤ 600 ms)", "390 ms (≤ 510 ms), 1 never")
         );
-        assert_eq!(restart.fields()[9], "5.00 ms");
+        assert_eq!((restart.fields()[8].as_str(), restart.fields()[10].as_str()), ("157 ms", "5.00 ms"));
         let svg = std::fs::read_to_string(dir.path().join("plots/answers-around-events.svg")).unwrap();
         assert!(svg.contains("kill of node 0; no answer for 400 ms") && svg.contains(">restart</text>"));
         let svg = std::fs::read_to_string(dir.path().join("plots/response-over-time.svg")).unwrap();

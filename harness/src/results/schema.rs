@@ -63,7 +63,7 @@ pub trait Row: Serialize + DeserializeOwned {
 }
 
 /// Columns that older files lack. Their fields have a default.
-pub const ADDED_LATER: [&str; 2] = ["app", "via"];
+pub const ADDED_LATER: [&str; 3] = ["app", "via", "p99_us"];
 
 fn opaque() -> String {
     "opaque".to_owned()
@@ -439,6 +439,10 @@ pub struct EventRow {
     pub undecided: u64,
     /// The highest view in which a request was decided.
     pub view: Option<u64>,
+    /// The 99th percentile of the response times of the answers. Files of before it was
+    /// taken do not have it.
+    #[serde(default)]
+    pub p99_us: Option<u64>,
     /// From the event until the nodes had executed what the others had.
     pub caught_up_us: Option<u64>,
     /// From the event until they took part in the agreement again.
@@ -460,6 +464,7 @@ impl Row for EventRow {
         "late",
         "undecided",
         "view",
+        "p99_us",
         "caught_up_us",
         "voting_us",
     ];

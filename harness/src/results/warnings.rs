@@ -386,6 +386,7 @@ mod tests {
             late: 0,
             undecided: 0,
             view: None,
+            p99_us: None,
             caught_up_us: None,
             voting_us: None,
         };

@@ -7,6 +7,7 @@ use crate::load::{Answer, Decision, Sample};
 use crate::plan::Cell;
 use crate::plan::faults::join_ids;
 use crate::results::schema::EventRow;
+use crate::results::statistics::quantile;
 
 /// What clients saw from one event to the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,7 @@ struct Impact {
     late: u64,
     undecided: u64,
     view: Option<u64>,
+    p99_us: Option<u64>,
 }
 
 /// The rows of `events.csv`.
@@ -43,6 +45,7 @@ pub fn event_rows(
             late: impact.late,
             undecided: impact.undecided,
             view: impact.view,
+            p99_us: impact.p99_us,
             caught_up_us: event.caught_up_us,
             voting_us: event.voting_us,
         }
@@ -88,7 +91,10 @@ fn impact(
         .map(|pair| (pair[0].0, pair[1]))
         .filter(|(from, (to, _))| *to >= window.start && *from < window.end)
         .max_by_key(|(from, (to, _))| to - from);
+    let mut times: Vec<u64> = within().filter_map(|(_, sample, _)| sample.response_us).collect();
+    times.sort_unstable();
     Impact {
+        p99_us: quantile(&times, 0.99),
         gap_us: longest.map(|(from, (to, _))| to - from),
         service_after_us: longest
             .filter(|(_, (_, answered))| *answered)
