@@ -209,7 +209,11 @@ impl Application for Bank {
     }
 
     fn restore(chunks: &[Chunk]) -> Option<Bank> {
-        Some(Bank { accounts: Table::restore(chunks)? })
+        Some(Bank { accounts: Table::restore(chunks, None)? })
+    }
+
+    fn restore_over(&self, chunks: &[Chunk]) -> Option<Bank> {
+        Some(Bank { accounts: Table::restore(chunks, Some(&self.accounts))? })
     }
 }
 

@@ -4,6 +4,7 @@ use crate::codec;
 use crate::table::Table;
 use kernel::{Application, Chunk, Operation, Output};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A key has at most so many bytes.
 pub const MAX_KEY_BYTES: usize = 1 << 10;
@@ -155,17 +156,21 @@ impl KvOutput {
 /// The store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KvStore {
-    table: Table<String>,
+    table: Table<Arc<str>>,
 }
 
 impl KvStore {
     /// The answer to an operation that only reads; none for any other.
     fn read(&self, operation: &KvOperation) -> Option<KvOutput> {
         match operation {
-            KvOperation::Get { key } => Some(KvOutput::Value(self.table.get(key).cloned())),
+            KvOperation::Get { key } => Some(KvOutput::Value(self.value(key))),
             KvOperation::List { prefix, after, limit } => Some(self.list(prefix, after.as_deref(), *limit)),
             _ => None,
         }
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        self.table.get(key).map(|value| value.to_string())
     }
 
     fn list(&self, prefix: &str, after: Option<&str>, limit: u32) -> KvOutput {
@@ -174,7 +179,7 @@ impl KvStore {
         while entries.len() < limit.min(MAX_LISTED) as usize && bytes < LISTED_BYTES {
             let Some((key, value)) = rest.next() else { break };
             bytes += key.len() + value.len();
-            entries.push((key.to_string(), value.clone()));
+            entries.push((key.to_string(), value.to_string()));
         }
         KvOutput::Listed { entries, more: rest.peek().is_some() }
     }
@@ -182,18 +187,18 @@ impl KvStore {
     fn apply(&mut self, operation: KvOperation) -> KvOutput {
         match operation {
             KvOperation::Put { key, value } => {
-                KvOutput::Stored { created: self.table.insert(&key, value).is_none() }
+                KvOutput::Stored { created: self.table.insert(&key, value.into()).is_none() }
             }
             KvOperation::Delete { key } => KvOutput::Deleted { existed: self.table.remove(&key).is_some() },
             KvOperation::CompareAndSwap { key, expected, new } => {
-                let swapped = self.table.get(&key) == expected.as_ref();
+                let swapped = self.table.get(&key).map(|value| &**value) == expected.as_deref();
                 if swapped {
                     match new {
-                        Some(value) => drop(self.table.insert(&key, value)),
+                        Some(value) => drop(self.table.insert(&key, value.into())),
                         None => drop(self.table.remove(&key)),
                     }
                 }
-                KvOutput::Compared { swapped, current: self.table.get(&key).cloned() }
+                KvOutput::Compared { swapped, current: self.value(&key) }
             }
             KvOperation::Get { .. } | KvOperation::List { .. } => {
                 self.read(&operation).unwrap_or(KvOutput::Refused(KvRefusal::NotAnOperation))
@@ -221,7 +226,11 @@ impl Application for KvStore {
     }
 
     fn restore(chunks: &[Chunk]) -> Option<KvStore> {
-        Some(KvStore { table: Table::restore(chunks)? })
+        Some(KvStore { table: Table::restore(chunks, None)? })
+    }
+
+    fn restore_over(&self, chunks: &[Chunk]) -> Option<KvStore> {
+        Some(KvStore { table: Table::restore(chunks, Some(&self.table))? })
     }
 }
 

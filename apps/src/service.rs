@@ -83,6 +83,21 @@ impl Service {
     }
 }
 
+fn named(name: &Chunk) -> Option<AppName> {
+    std::str::from_utf8(name.bytes()).ok()?.parse().ok()
+}
+
+impl Service {
+    /// The same application with the state that these chunks hold.
+    fn of_own_chunks(&self, chunks: &[Chunk]) -> Option<Service> {
+        Some(match self {
+            Service::Opaque(app) => Service::Opaque(app.restore_over(chunks)?),
+            Service::Kv(app) => Service::Kv(app.restore_over(chunks)?),
+            Service::Bank(app) => Service::Bank(app.restore_over(chunks)?),
+        })
+    }
+}
+
 impl Application for Service {
     fn execute(&mut self, operation: &Operation) -> Output {
         match self {
@@ -114,12 +129,12 @@ impl Application for Service {
 
     fn restore(chunks: &[Chunk]) -> Option<Service> {
         let (name, chunks) = chunks.split_first()?;
-        let name: AppName = std::str::from_utf8(name.bytes()).ok()?.parse().ok()?;
-        Some(match name {
-            AppName::Opaque => Service::Opaque(OpaqueLog::restore(chunks)?),
-            AppName::Kv => Service::Kv(KvStore::restore(chunks)?),
-            AppName::Bank => Service::Bank(Bank::restore(chunks)?),
-        })
+        Service::new(named(name)?).of_own_chunks(chunks)
+    }
+
+    fn restore_over(&self, chunks: &[Chunk]) -> Option<Service> {
+        let (name, own) = chunks.split_first()?;
+        if named(name)? == self.name() { self.of_own_chunks(own) } else { Service::restore(chunks) }
     }
 }
 

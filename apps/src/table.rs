@@ -7,10 +7,11 @@
 //! and an entry that changes makes one bucket to be written anew. A large entry has
 //! chunks of its own, so that those beside it are not written anew with it.
 
-use kernel::{CachedChunks, Chunk};
+use kernel::{CachedChunks, Chunk, Digest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -23,12 +24,12 @@ const LARGE_BYTES: usize = 4 << 10;
 const LENGTH_BYTES: usize = size_of::<u64>();
 
 /// What can belong to a key.
-pub(crate) trait Value: Serialize + DeserializeOwned {
+pub(crate) trait Value: Clone + Serialize + DeserializeOwned {
     /// About how many bytes it takes.
     fn bytes(&self) -> usize;
 }
 
-impl Value for String {
+impl Value for Arc<str> {
     fn bytes(&self) -> usize {
         self.len()
     }
@@ -159,10 +160,14 @@ impl<V: Value> Table<V> {
         Some(value)
     }
 
+    fn buckets_wanted(&self) -> usize {
+        let by_bytes = self.small_bytes.div_ceil(BYTES_PER_BUCKET);
+        self.entries.len().div_ceil(ENTRIES_PER_BUCKET).max(by_bytes).max(1)
+    }
+
     /// As many buckets as there should be.
     fn fit(&mut self) {
-        let by_bytes = self.small_bytes.div_ceil(BYTES_PER_BUCKET);
-        let wanted = self.entries.len().div_ceil(ENTRIES_PER_BUCKET).max(by_bytes).max(1);
+        let wanted = self.buckets_wanted();
         while self.buckets.len() < wanted {
             self.split();
         }
@@ -208,23 +213,114 @@ impl<V: Value> Table<V> {
         chunks
     }
 
-    /// The table that these chunks hold; none if they hold none.
-    pub(crate) fn restore(chunks: &[Chunk]) -> Option<Table<V>> {
-        let mut table = Table::default();
-        let mut bytes = Vec::new();
-        for chunk in chunks {
-            bytes.extend_from_slice(chunk.bytes());
-            let (length, content) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
-            if (content.len() as u64) < u64::from_le_bytes(*length) {
-                continue;
-            }
-            let entries: Vec<(String, V)> = postcard::from_bytes(content).ok()?;
-            for (key, value) in entries {
-                table.insert(&key, value);
-            }
-            bytes.clear();
+    /// The table that these chunks hold; none if they hold none. What is the same in
+    /// `previous` is taken from there.
+    pub(crate) fn restore(chunks: &[Chunk], previous: Option<&Table<V>>) -> Option<Table<V>> {
+        if chunks.is_empty() {
+            return Some(Table::default());
         }
-        bytes.is_empty().then_some(table)
+        let known = previous.map(Table::runs).unwrap_or_default();
+        let (mut runs, mut rest) = (Vec::new(), chunks);
+        while let Some(first) = rest.first() {
+            let run = match known.get(first.digest()).filter(|run| run.begins(rest)) {
+                Some(run) => run.clone(),
+                None => Run::read(rest)?,
+            };
+            rest = &rest[run.chunks.len()..];
+            runs.push(run);
+        }
+        Table::of(runs)
+    }
+
+    /// What is written of this table, by the first chunk.
+    fn runs(&self) -> HashMap<Digest, Run<V>> {
+        let mut runs = HashMap::new();
+        let mut add = |keys: &[Arc<str>], chunks: Option<&[Chunk]>| {
+            let Some(chunks) = chunks.filter(|chunks| !chunks.is_empty()) else { return };
+            let entry = |key: &Arc<str>| Some((Arc::clone(key), self.entries.get(key)?.value.clone()));
+            let entries = keys.iter().filter_map(entry).collect();
+            runs.insert(*chunks[0].digest(), Run { entries, chunks: chunks.to_vec() });
+        };
+        for bucket in &self.buckets {
+            add(&bucket.small, bucket.chunks.get());
+            for key in &bucket.large {
+                let entry = self.entries.get(key);
+                add(std::slice::from_ref(key), entry.and_then(|entry| entry.chunks.get()));
+            }
+        }
+        runs
+    }
+
+    /// The table of these entries; none if two have the same key.
+    fn of(runs: Vec<Run<V>>) -> Option<Table<V>> {
+        let (mut entries, mut small_bytes) = (BTreeMap::new(), 0);
+        for (key, value) in runs.iter().flat_map(|run| &run.entries) {
+            small_bytes += Bytes::of(key, value).small;
+            let entry = Entry { value: value.clone(), chunks: CachedChunks::default() };
+            if entries.insert(Arc::clone(key), entry).is_some() {
+                return None;
+            }
+        }
+        let mut table = Table { buckets: Vec::new(), entries, small_bytes };
+        table.buckets = vec![Bucket::default(); table.buckets_wanted()];
+        let count = table.buckets.len();
+        for (key, Entry { value, .. }) in &table.entries {
+            let bucket = &mut table.buckets[bucket_of(key, count)];
+            // They come in order.
+            bucket.keys(Bytes::of(key, value).is_large).push(Arc::clone(key));
+        }
+        table.keep_chunks(runs);
+        Some(table)
+    }
+
+    /// What was read is what would be written, if it is in the same order.
+    fn keep_chunks(&mut self, runs: Vec<Run<V>>) {
+        let mut runs = runs.into_iter();
+        let mut chunks_of = |keys: &[Arc<str>]| {
+            let run = runs.next()?;
+            keys.iter().eq(run.entries.iter().map(|(key, _)| key)).then_some(run.chunks)
+        };
+        for bucket in &mut self.buckets {
+            if let Some(chunks) = chunks_of(&bucket.small) {
+                bucket.chunks.set(chunks);
+            }
+            for key in &bucket.large {
+                if let (Some(chunks), Some(entry)) =
+                    (chunks_of(std::slice::from_ref(key)), self.entries.get_mut(key))
+                {
+                    entry.chunks.set(chunks);
+                }
+            }
+        }
+    }
+}
+
+/// Some entries, and the chunks that they are written in.
+#[derive(Clone)]
+struct Run<V> {
+    entries: Vec<(Arc<str>, V)>,
+    chunks: Vec<Chunk>,
+}
+
+impl<V: Value> Run<V> {
+    /// Whether these chunks begin with those of this run.
+    fn begins(&self, chunks: &[Chunk]) -> bool {
+        let digests = self.chunks.iter().map(Chunk::digest);
+        chunks.len() >= self.chunks.len()
+            && digests.eq(chunks.iter().take(self.chunks.len()).map(Chunk::digest))
+    }
+
+    /// The run that these chunks begin with; none if they do not.
+    fn read(chunks: &[Chunk]) -> Option<Run<V>> {
+        let (length, _) = chunks.first()?.bytes().split_first_chunk::<LENGTH_BYTES>()?;
+        let bytes = usize::try_from(u64::from_le_bytes(*length)).ok()?.checked_add(LENGTH_BYTES)?;
+        let chunks = chunks.get(..bytes.div_ceil(Chunk::MOST_BYTES))?;
+        let joined: Cow<'_, [u8]> = match chunks {
+            [one] => one.bytes().into(),
+            several => several.iter().flat_map(Chunk::bytes).copied().collect(),
+        };
+        let (entries, rest) = postcard::take_from_bytes(joined.get(LENGTH_BYTES..bytes)?).ok()?;
+        (rest.is_empty() && joined.len() == bytes).then(|| Run { entries, chunks: chunks.to_vec() })
     }
 }
 
@@ -296,7 +392,7 @@ mod tests {
         let chunks = upwards.snapshot();
         assert_eq!(chunks, downwards.snapshot());
         assert_eq!(chunks.len(), 16, "a bucket for each 64");
-        assert_eq!(Table::restore(&chunks), Some(upwards));
+        assert_eq!(Table::restore(&chunks, None), Some(upwards));
     }
 
     #[test]
@@ -316,34 +412,34 @@ mod tests {
 
     #[test]
     fn large_values_take_several_chunks() {
-        let mut table = Table::default();
+        let mut table = Table::<Arc<str>>::default();
         for key in ["a", "b", "c"] {
-            table.insert(key, key.repeat(Chunk::MOST_BYTES));
+            table.insert(key, key.repeat(Chunk::MOST_BYTES).into());
         }
         let chunks = table.snapshot();
         // Two each, and the bucket's, which has no small entries.
         assert_eq!(chunks.len(), 7);
-        assert_eq!(Table::restore(&chunks), Some(table));
-        assert_eq!(Table::<String>::restore(&chunks[..6]), None);
-        assert_eq!(Table::<String>::restore(&chunks[2..]), None);
+        assert_eq!(Table::restore(&chunks, None), Some(table));
+        assert_eq!(Table::<Arc<str>>::restore(&chunks[..6], None), None);
+        assert_eq!(Table::<Arc<str>>::restore(&chunks[2..], None), None);
     }
 
     #[test]
     fn a_large_entry_that_changes_leaves_those_beside_it_as_they_are() {
-        let mut table = Table::default();
+        let mut table = Table::<Arc<str>>::default();
         for key in 0..60 {
-            table.insert(&format!("key {key}"), "x".repeat(50_000));
+            table.insert(&format!("key {key}"), "x".repeat(50_000).into());
         }
         let before = table.snapshot();
         assert_eq!((table.buckets.len(), before.len()), (1, 61));
-        table.insert("key 7", "y".repeat(50_000));
+        table.insert("key 7", "y".repeat(50_000).into());
         let after = table.snapshot();
         let shared =
             before.iter().filter(|chunk| after.iter().any(|c| c.bytes().as_ptr() == chunk.bytes().as_ptr()));
         assert_eq!(shared.count(), 60, "the others are not even copied");
         // Small ones of a kilobyte are few in a bucket.
         for key in 0..800 {
-            table.insert(&format!("small {key}"), "z".repeat(1_015));
+            table.insert(&format!("small {key}"), "z".repeat(1_015).into());
         }
         assert_eq!(table.buckets.len(), 100);
     }
@@ -363,11 +459,12 @@ mod tests {
     proptest! {
         #[test]
         fn it_does_what_a_sorted_map_does(steps in proptest::collection::vec((0..400u32, 0..4usize), 0..2_000)) {
-            let (mut table, mut model) = (Table::default(), BTreeMap::new());
+            let (mut table, mut model) = (Table::<Arc<str>>::default(), BTreeMap::new());
+            let mut earlier = Table::default();
             for (number, (key, size)) in (0..).zip(steps) {
                 let key = key.to_string();
                 if size > 0 {
-                    let value = number.to_string().repeat([1, 200, 2_000][size - 1]);
+                    let value: Arc<str> = number.to_string().repeat([1, 200, 2_000][size - 1]).into();
                     prop_assert_eq!(table.insert(&key, value.clone()), model.insert(key, value));
                 } else {
                     prop_assert_eq!(table.remove(&key), model.remove(&key));
@@ -375,13 +472,23 @@ mod tests {
                 if number % 64 == 0 {
                     table.snapshot();
                 }
+                if number == 700 {
+                    earlier = table.clone();
+                }
             }
             let entries: Vec<_> = table.with_prefix("", None).map(|(k, v)| (k.to_string(), v.clone())).collect();
             prop_assert_eq!(entries, model.into_iter().collect::<Vec<_>>());
             let chunks = table.snapshot();
-            let mut afresh = Table::<String>::restore(&chunks).unwrap();
+            let mut afresh = Table::<Arc<str>>::restore(&chunks, None).unwrap();
             prop_assert_eq!(&afresh, &table);
-            prop_assert_eq!(afresh.snapshot(), chunks, "what was kept is what would be written");
+            prop_assert_eq!(afresh.snapshot(), chunks.clone(), "what was kept is what would be written");
+            let mut over = Table::restore(&chunks, Some(&earlier)).unwrap();
+            prop_assert_eq!(&over, &table);
+            prop_assert_eq!(over.snapshot(), chunks.clone());
+            // What was read is written anew alike once it is forgotten.
+            over.entries.values_mut().for_each(|entry| entry.chunks.clear());
+            over.buckets.iter_mut().for_each(|bucket| bucket.chunks.clear());
+            prop_assert_eq!(over.snapshot(), chunks);
         }
     }
 }

@@ -28,4 +28,10 @@ pub trait Application: Clone + Debug + Eq + Hash {
     /// The state that these chunks hold; none if they hold none. They are what a
     /// quorum vouched for, one by one.
     fn restore(chunks: &[Chunk]) -> Option<Self>;
+
+    /// The same. What it has in common with this state need not be read again: a replica
+    /// that was left behind a little with a large state is back soon.
+    fn restore_over(&self, chunks: &[Chunk]) -> Option<Self> {
+        Self::restore(chunks)
+    }
 }

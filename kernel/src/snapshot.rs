@@ -8,6 +8,7 @@ use crate::ids::Digest;
 use crate::request::Operation;
 use serde::{Deserialize, Serialize};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 /// A part of a state. Its digest is computed once, when it is made; clones share the
 /// bytes. An application that keeps the chunks that did not change pays only for those
@@ -47,6 +48,11 @@ impl Chunk {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes.0
     }
+
+    /// Its hash.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
 }
 
 /// The chunks of a part of a state, as long as it does not change. They follow from that
@@ -58,6 +64,16 @@ impl CachedChunks {
     /// The part has changed.
     pub fn clear(&mut self) {
         self.0 = None;
+    }
+
+    /// These are the chunks, as they were just read.
+    pub fn set(&mut self, chunks: Vec<Chunk>) {
+        self.0 = Some(chunks);
+    }
+
+    /// The chunks, if the part has not changed since they were written.
+    pub fn get(&self) -> Option<&[Chunk]> {
+        self.0.as_deref()
     }
 
     /// The chunks, written anew by `write` if the part has changed since they were.
@@ -144,6 +160,19 @@ impl Snapshot {
         &self.chunks
     }
 
+    /// Every node of the tree, chunks included: its digest, and which chunks are below it.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Digest, Range<u64>)> {
+        let leaves = self.chunks.iter().map(|chunk| &chunk.digest).enumerate();
+        let leaves = leaves.map(|(place, digest)| (digest, below(place as u64, 0, self.extent.chunks)));
+        let level = |(height, level): (usize, &'_ Vec<Digest>)| (height + 1, level.len());
+        let inner = self.levels.iter().enumerate().map(level).flat_map(move |(height, width)| {
+            (0..width).map(move |place| {
+                (&self.levels[height - 1][place], below(place as u64, height as u32, self.extent.chunks))
+            })
+        });
+        leaves.chain(inner)
+    }
+
     /// One chunk with the proof that it belongs to this snapshot; none if there is no such.
     pub fn prove(&self, index: u64) -> Option<ProvenChunk> {
         let chunk = self.chunks.get(usize::try_from(index).ok()?)?;
@@ -205,10 +234,30 @@ impl ProvenChunk {
         (path.next().is_none() && root(self.extent, &node) == *digest).then_some(chunk)
     }
 
+    /// The nodes beside the way from the chunk to the top, which together cover all other
+    /// chunks: which chunks are below each, and its digest. They are proven as the chunk is.
+    pub fn siblings(&self) -> impl Iterator<Item = (Range<u64>, &Digest)> {
+        let chunks = self.extent.chunks;
+        let mut path = self.path.iter();
+        let heights = (0..u64::BITS).take_while(move |height| chunks.div_ceil(1 << height) > 1);
+        heights.filter_map(move |height| {
+            let sibling = (self.index >> height) ^ 1;
+            (sibling < chunks.div_ceil(1 << height))
+                .then(|| path.next())
+                .flatten()
+                .map(|digest| (below(sibling, height, chunks), digest))
+        })
+    }
+
     /// The chunk as it came.
     pub fn unchecked(&self) -> Chunk {
         Chunk::of(self.bytes.clone())
     }
+}
+
+/// The chunks below a node at this place of its level, among so many in all.
+fn below(place: u64, height: u32, chunks: u64) -> Range<u64> {
+    place << height..((place + 1) << height).min(chunks)
 }
 
 // One byte in front tells apart what is hashed.

@@ -123,6 +123,11 @@ impl States {
         self.kept.get(&seq)
     }
 
+    /// The newest.
+    pub(crate) fn latest(&self) -> Option<&Arc<Snapshot>> {
+        self.kept.values().next_back()
+    }
+
     /// The state that a peer asks for a chunk of.
     pub(crate) fn serve(&mut self, peer: ReplicaId, seq: Seq) -> Option<Arc<Snapshot>> {
         let state = Arc::clone(self.kept.get(&seq)?);

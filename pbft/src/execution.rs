@@ -60,15 +60,24 @@ impl<A: Application> Execution<A> {
 
     /// The state that a snapshot holds; none if it is not one.
     pub fn restore(snapshot: &Snapshot) -> Option<Execution<A>> {
+        Execution::read(snapshot, A::restore)
+    }
+
+    /// The same. What is in this state as well need not be read again.
+    pub fn restore_over(&self, snapshot: &Snapshot) -> Option<Execution<A>> {
+        Execution::read(snapshot, |chunks| self.application.restore_over(chunks))
+    }
+
+    fn read(snapshot: &Snapshot, application: impl FnOnce(&[Chunk]) -> Option<A>) -> Option<Execution<A>> {
         let (head, rest) = snapshot.chunks().split_first()?;
         let (version, last, chain, of_application): (&str, Seq, Digest, u64) =
             postcard::from_bytes(head.bytes()).ok()?;
-        let (application, sessions) = rest.split_at_checked(usize::try_from(of_application).ok()?)?;
+        let (of_application, sessions) = rest.split_at_checked(usize::try_from(of_application).ok()?)?;
         (version == HEAD).then_some(())?;
         Some(Execution {
             last,
             chain,
-            application: A::restore(application)?,
+            application: application(of_application)?,
             sessions: Sessions::restore(sessions)?,
         })
     }

@@ -12,6 +12,14 @@
 //! | | no signer is left | all get another turn, and more time; a newer checkpoint, if there is one, takes the place of this one |
 //! | all chunks | – | take the state over |
 //!
+//! # What is not fetched
+//!
+//! A chunk comes with the digests beside its way to the root. Those that are known here, of the
+//! own state or of a transfer that was given up, stand for chunks that are here already,
+//! whole subtrees of them. So a replica that was left behind a little fetches what has
+//! changed, and a few hashes; one that comes back with nothing fetches all once, and then what has
+//! changed meanwhile.
+//!
 //! # Why no peer can prolong it
 //!
 //! The digest that a quorum signed is the root of a hash tree over the chunks, their
@@ -30,10 +38,11 @@ use crate::core::{Core, PbftProtocol, Timer};
 use crate::execution::Execution;
 use crate::message::{Message, StableCheckpoint};
 use kernel::{
-    Application, Chunk, Context, Extent, Mark, ProvenChunk, Reason, ReplicaId, Seq, Snapshot, Weakening,
-    weakened,
+    Application, Chunk, Context, Digest, Extent, Mark, ProvenChunk, Reason, ReplicaId, Seq, Snapshot,
+    Weakening, weakened,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Chunks that are asked for at one time, of all signers together.
@@ -44,16 +53,47 @@ const PATIENCE: u32 = 2;
 /// The patience doubles at most so often.
 const MOST_DOUBLINGS: u32 = 5;
 
+/// Chunks that need not be fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Known {
+    /// This replica's own state.
+    own: Option<Arc<Snapshot>>,
+    /// Which of its chunks are below each node of its tree.
+    nodes: BTreeMap<Digest, Range<u64>>,
+    /// Of a transfer that was given up.
+    received: BTreeMap<Digest, Chunk>,
+}
+
+impl Known {
+    fn of(own: Option<Arc<Snapshot>>, received: BTreeMap<u64, Chunk>) -> Known {
+        let nodes = own.iter().flat_map(|own| own.nodes());
+        let nodes = nodes.map(|(digest, below)| (*digest, below)).collect();
+        let received = received.into_values().map(|chunk| (*chunk.digest(), chunk)).collect();
+        Known { own, nodes, received }
+    }
+
+    /// The chunks below a node, if they are known.
+    fn below(&self, node: &Digest) -> Option<&[Chunk]> {
+        if let (Some(own), Some(below)) = (&self.own, self.nodes.get(node)) {
+            return own.chunks().get(below.start as usize..below.end as usize);
+        }
+        self.received.get(node).map(std::slice::from_ref)
+    }
+}
+
 /// A state on its way here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Transfer {
     proof: Arc<StableCheckpoint>,
+    known: Known,
     /// Known and proven as soon as a chunk is here.
     extent: Option<Extent>,
     received: BTreeMap<u64, Chunk>,
     received_bytes: u64,
-    /// The lowest chunk that was never asked for.
-    next: u64,
+    /// The lowest chunk of each lane that was never asked for.
+    next: [u64; MOST_REQUESTS],
+    /// The lane that is asked next.
+    lane: usize,
     /// Chunks that were asked of a signer that lost its turn.
     unserved: BTreeSet<u64>,
     servers: BTreeMap<ReplicaId, Server>,
@@ -70,10 +110,18 @@ struct Server {
     lost_turn: bool,
 }
 
+/// Chunks are asked for in as many lanes as there are requests at a time: so each answer can
+/// show what is known beside it before the next in its lane is asked for.
+fn lane(number: usize, chunks: u64) -> Range<u64> {
+    let start = |number: u64| (u128::from(chunks) * u128::from(number) / MOST_REQUESTS as u128) as u64;
+    start(number as u64)..start(number as u64 + 1)
+}
+
 impl Transfer {
     /// `servers` have another turn, the other signers have not.
     fn new(
         proof: Arc<StableCheckpoint>,
+        known: Known,
         signers: &[ReplicaId],
         servers: &[ReplicaId],
         failed_rounds: u32,
@@ -81,10 +129,12 @@ impl Transfer {
         let server = |id: &ReplicaId| Server { owes: BTreeMap::new(), lost_turn: !servers.contains(id) };
         Transfer {
             proof,
+            known,
             extent: None,
             received: BTreeMap::new(),
             received_bytes: 0,
-            next: 1,
+            next: [0; MOST_REQUESTS],
+            lane: 0,
             unserved: BTreeSet::new(),
             servers: signers.iter().map(|id| (*id, server(id))).collect(),
             failed_rounds,
@@ -116,10 +166,16 @@ impl Transfer {
             }
         }
         let chunks = self.extent?.chunks;
-        while self.next < chunks {
-            self.next += 1;
-            if !self.received.contains_key(&(self.next - 1)) {
-                return Some(self.next - 1);
+        for _ in 0..MOST_REQUESTS {
+            let lane = lane(self.lane, chunks);
+            let next = &mut self.next[self.lane];
+            self.lane = (self.lane + 1) % MOST_REQUESTS;
+            *next = (*next).max(lane.start);
+            while *next < lane.end {
+                *next += 1;
+                if !self.received.contains_key(&(*next - 1)) {
+                    return Some(*next - 1);
+                }
             }
         }
         None
@@ -175,6 +231,9 @@ impl Transfer {
         let server = self.servers.get_mut(&from);
         let owed = server.is_some_and(|server| server.owes.remove(&part.index).is_some());
         let chunk = part.verify(&self.proof.state);
+        if chunk.is_some() {
+            self.take_known(part);
+        }
         let chunk = chunk.or_else(|| weakened(Weakening::ChunkNotChecked).then(|| part.unchecked()));
         let Some(chunk) = chunk else {
             if owed {
@@ -184,11 +243,28 @@ impl Transfer {
             return false;
         };
         self.extent = Some(part.extent);
+        self.keep(part.index, chunk);
+        true
+    }
+
+    fn keep(&mut self, index: u64, chunk: Chunk) {
         let bytes = chunk.bytes().len() as u64;
-        if self.received.insert(part.index, chunk).is_none() {
+        if self.received.insert(index, chunk).is_none() {
             self.received_bytes += bytes;
         }
-        true
+    }
+
+    /// Takes what is known of the rest, as far as a proof names it.
+    fn take_known(&mut self, proof: &ProvenChunk) {
+        for (below, node) in proof.siblings() {
+            let is_here = |index: u64| self.received.contains_key(&index);
+            if is_here(below.start) && is_here(below.end - 1) {
+                continue;
+            }
+            let known = self.known.below(node).filter(|known| known.len() as u64 == below.end - below.start);
+            let Some(known) = known.map(<[Chunk]>::to_vec) else { continue };
+            below.zip(known).for_each(|(index, chunk)| self.keep(index, chunk));
+        }
     }
 
     fn is_complete(&self) -> bool {
@@ -248,7 +324,9 @@ impl<A: Application> Core<A> {
             servers.clone_from(&signers);
         }
         let seq = proof.seq;
-        let mut transfer = Transfer::new(proof, &signers, &servers, failed_rounds);
+        let given_up = self.transfer.take().map(|transfer| transfer.received);
+        let known = Known::of(self.states.latest().cloned(), given_up.unwrap_or_default());
+        let mut transfer = Transfer::new(proof, known, &signers, &servers, failed_rounds);
         // Of so many one is honest. The first chunk is small.
         for id in servers.into_iter().take(cx.cluster.weak_quorum()) {
             transfer.note_request(id, 0);
@@ -335,7 +413,7 @@ impl<A: Application> Core<A> {
         let received = std::mem::take(&mut transfer.received);
         self.stop_transfer(cx);
         let snapshot = Snapshot::new(received.into_values().collect());
-        match Execution::restore(&snapshot).filter(|state| state.last() == seq) {
+        match self.execution.restore_over(&snapshot).filter(|state| state.last() == seq) {
             Some(state) => self.adopt_state(cx, state, snapshot),
             // A quorum vouched for what the application cannot read.
             None => cx.reject(from, None, Reason::DigestMismatch),

@@ -56,7 +56,7 @@ impl Bench {
 
     fn batch(&self, slot: u64, requests: u64) -> Arc<Batch> {
         let request = |k: u64| Request {
-            session: SessionId { gateway: ReplicaId(2), number: slot * SESSIONS + k },
+            session: SessionId { gateway: ReplicaId(2), number: (slot << 20) + k },
             counter: 1,
             operation: Operation::new(b"pay"),
         };
@@ -66,23 +66,32 @@ impl Bench {
 
     /// The state after [`SLOT`], of many chunks.
     fn state(&self) -> Snapshot {
+        self.state_after(SLOT, SESSIONS / SLOT.0)
+    }
+
+    /// The state after this slot: those after [`SLOT`] have one request each.
+    fn state_after(&self, last: Seq, requests: u64) -> Snapshot {
         let mut execution = Execution::new(OpaqueLog::default());
         let (mut effects, mut choose) = (Vec::<Effect<Pbft>>::new(), SeededChoice::new(1));
         let mut cx = Context::new(&self.cluster, &self.signers[0], &mut choose, &mut effects);
-        for slot in 1..=SLOT.0 {
-            let batch = self.batch(slot, SESSIONS / SLOT.0);
+        for slot in 1..=last.0 {
+            let batch = self.batch(slot, if slot > SLOT.0 { 1 } else { requests });
             execution.execute(&mut cx, View(0), Seq(slot), batch.digest(), &batch);
         }
         execution.snapshot()
     }
 
     fn proof(&self, state: Digest) -> Message {
+        self.proof_of(SLOT, state)
+    }
+
+    fn proof_of(&self, seq: Seq, state: Digest) -> Message {
         let sign = |id: usize| {
-            let vote = CheckpointVote::sign(&self.cluster, &self.signers[id], SLOT, state);
+            let vote = CheckpointVote::sign(&self.cluster, &self.signers[id], seq, state);
             (vote.author, vote.signature)
         };
         let votes = (0..4).filter(|id| *id != self.id).map(sign).collect();
-        Message::Stable(Arc::new(StableCheckpoint { seq: SLOT, state, votes }))
+        Message::Stable(Arc::new(StableCheckpoint { seq, state, votes }))
     }
 
     /// The replica learns that the state is stable, waits, and asks for it.
@@ -171,6 +180,48 @@ fn chunks_are_asked_of_all_signers_and_make_the_proven_state() {
     assert!(matches!(last[..], [Mark::StateAdopted { seq: SLOT, .. }]), "{last:?}");
     assert_eq!(bench.replica.core().state_digest(), state.digest());
     assert_eq!(bench.replica.core().transferring(), None);
+}
+
+/// Gives a replica every chunk that it asks for until it asks for none, and returns which.
+fn serve_all(bench: &mut Bench, seq: Seq, state: &Snapshot, effects: Effects) -> Vec<u64> {
+    let (mut waiting, mut served) = (effects, Vec::new());
+    loop {
+        let next = waiting.iter().position(|effect| {
+            matches!(effect, Effect::Send { message: Message::FetchState { seq: s, .. }, .. } if *s == seq)
+        });
+        let Some(next) = next else { return served };
+        let Effect::Send { to: To::One(id), message: Message::FetchState { index, .. } } =
+            waiting.remove(next)
+        else {
+            continue;
+        };
+        served.push(index);
+        waiting.extend(bench.deliver(id.0, Message::State { seq, part: state.prove(index).unwrap() }));
+    }
+}
+
+#[test]
+fn what_it_has_already_is_not_fetched_again() {
+    let mut bench = bench(3);
+    let requests = 50 * 256;
+    let state = bench.state_after(SLOT, requests);
+    bench.deliver(0, bench.proof(state.digest()));
+    let asks = bench.step(Input::Expire(Timer::Resend));
+    let all = state.extent().chunks as usize;
+    assert_eq!(serve_all(&mut bench, SLOT, &state, asks).len(), 1 + all, "all, and the first of two");
+    // The next one has other first chunks and some more at its end.
+    let later = Seq(3 * SLOT.0);
+    let next = bench.state_after(later, requests);
+    let new = next.chunks().iter().filter(|chunk| !state.chunks().contains(chunk)).count();
+    assert_eq!((all, new), (202, 10));
+    bench.deliver(0, bench.proof_of(later, next.digest()));
+    // With the first one, it notes that there is no progress.
+    bench.step(Input::Expire(Timer::Resend));
+    let asks = bench.step(Input::Expire(Timer::Resend));
+    let served = serve_all(&mut bench, later, &next, asks);
+    // And what is asked for before the answer that would have shown it.
+    assert!((new..all / 4).contains(&served.len()), "{served:?}");
+    assert_eq!(bench.replica.core().state_digest(), next.digest());
 }
 
 #[test]
