@@ -5,6 +5,9 @@ use std::fmt;
 /// Safety was violated: honest nodes disagreed, or an acknowledged request was lost
 /// or doubled, with at most `f` faulty nodes.
 pub const UNSAFE: u8 = 1;
+/// Of `client`: the answer is no. A key has no value, a swap found another, the bank
+/// refuses, an answer does not prove itself.
+pub const NO: u8 = 1;
 /// Something stands in the way of running, or the output could not be written.
 pub const UNUSABLE: u8 = 2;
 /// Something that was due never came, with at most `f` faulty nodes: a request was

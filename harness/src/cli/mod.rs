@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod cluster;
 pub mod compare;
+pub mod endure;
 pub mod floor;
 pub mod history;
 pub mod init;
@@ -24,6 +25,7 @@ use clap::{Parser, Subcommand};
 pub use check::CheckArgs;
 pub use client::ClientArgs;
 pub use compare::CompareArgs;
+pub use endure::EndureArgs;
 pub use floor::FloorArgs;
 pub use history::HistoryArgs;
 pub use init::InitArgs;
@@ -118,6 +120,17 @@ Examples:
   harness soak --app kv --duration 60
   harness soak --app kv --nodes 7 --fault equivocate@0")]
     Soak(SoakArgs),
+    /// See whether throughput and memory hold over minutes
+    ///
+    /// Each number of clients asks a fresh cluster without a pause. Prints throughput, response times, the longest
+    /// time without an answer, and by how much the resident memory of all nodes has grown since --settle. Exit
+    /// code 3 if a request was not decided or memory has grown by more than --growth.
+    #[command(after_help = "\
+Examples:
+  harness endure --app kv                                six minutes each with 1, 16, 64, 256 and 1,024 clients
+  harness endure --app kv --protocol pbft,ccro --clients 1024 --duration 60 --settle 10
+  harness endure --app bank --clients 64 --csv endured.csv")]
+    Endure(EndureArgs),
     /// Start a cluster that stays up until Ctrl-C
     ///
     /// Prints where the nodes are, what is wrong with which of them, and the curl lines to try.

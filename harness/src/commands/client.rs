@@ -14,14 +14,11 @@ use tokio::task::spawn_local;
 
 use super::verify;
 use crate::base::console::{say, warn};
-use crate::base::exit::NOT_LIVE;
+use crate::base::exit::{NO, NOT_LIVE};
 use crate::cli::client::{Asked, ClientArgs, ClientCommand};
 use crate::config::{ClusterConfig, key_file};
 use crate::results::statistics::quantile;
 
-/// The answer is no: a key has no value, a swap found another, the bank refuses, an answer
-/// does not prove itself.
-pub(super) const NO: u8 = 1;
 /// How long `status` and `bench` wait for links.
 const CONNECTING: Duration = Duration::from_secs(2);
 

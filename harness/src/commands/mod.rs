@@ -4,6 +4,7 @@
 pub mod check;
 pub mod client;
 pub mod compare;
+pub mod endure;
 pub mod floor;
 pub mod history;
 pub mod init;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => block_on(sweep::run(args)),
         Command::Outage(args) => block_on(outage::run(args)),
         Command::Soak(args) => block_on(outage::run_soak(args)),
+        Command::Endure(args) => block_on(endure::run(args)),
         Command::History(args) => block_on(history::run(args)),
         Command::Up(args) => block_on(up::run(args.protocol, args.rest)),
         Command::Floor(args) => block_on(floor::run(args)),

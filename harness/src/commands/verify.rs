@@ -9,8 +9,8 @@ use client::{Evidence, Proven};
 use kernel::{Cluster, Keyring, Operation};
 use serde_json::{Map, Value, json};
 
-use super::client::NO;
 use crate::base::console::{say, warn};
+use crate::base::exit::NO;
 use crate::config::ClusterConfig;
 
 /// Reads an answer that holds evidence, or evidence alone; `-` is standard input. Says what

@@ -176,7 +176,12 @@ async fn warm_up(plan: &Plan, load_spec: &LoadSpec) -> bool {
     result.samples.last().is_none_or(|last| matches!(last.answer, Answer::Decided(_)))
 }
 
-fn load_spec(plan: &Plan, cell: &Cell, cluster: &ClusterSpec, addresses: &[SocketAddr]) -> LoadSpec {
+pub(super) fn load_spec(
+    plan: &Plan,
+    cell: &Cell,
+    cluster: &ClusterSpec,
+    addresses: &[SocketAddr],
+) -> LoadSpec {
     let honest = cell.faults.honest();
     let ids = match plan.gateway {
         Gateway::Auto | Gateway::Spread if honest.is_empty() => vec![0],

@@ -5,6 +5,7 @@ pub mod all;
 pub mod audit;
 pub mod cell;
 mod display;
+pub mod endure;
 pub mod outage;
 pub mod rows;
 
