@@ -7,7 +7,10 @@ use std::time::Duration;
 use adversary::{Adversary, Behaviour};
 use apps::{AppName, KvOperation, KvOutput, Service};
 use client::driver::{Client, Decision, Failure, Setup};
-use client::link::{FromClient, MAX_CLIENT_FRAME_BYTES, encode};
+use client::link::{
+    FrameReader, FromClient, FromNode, Introduction, MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, Nonce,
+    decode, encode,
+};
 use kernel::keys::{Keyring, PublicKey, key_pairs};
 use kernel::weakening::{Weakening, assert_missed};
 use kernel::{Bundle, Cluster, ClusterId, Digest, ReplicaId, Request, SessionId, Signer};
@@ -215,6 +218,30 @@ fn the_commander_is_killed_and_the_client_carries_on() {
     });
 }
 
+async fn write_chunk(stream: &mut TcpStream, bytes: &[u8]) {
+    let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+    stream.write_all(&chunk).await.unwrap();
+}
+
+/// The first frame of a node's answer, which is the first chunk.
+async fn challenge(stream: &mut TcpStream) -> Nonce {
+    let mut came = Vec::new();
+    loop {
+        assert!(stream.read_buf(&mut came).await.unwrap() > 0, "{}", String::from_utf8_lossy(&came));
+        let body = came.windows(4).position(|end| end == b"\r\n\r\n").map(|end| end + 4);
+        let chunk =
+            body.and_then(|body| Some(body + 2 + came[body..].windows(2).position(|end| end == b"\r\n")?));
+        let mut reader = FrameReader::new(MAX_NODE_FRAME_BYTES);
+        reader.feed(chunk.map_or(&[], |chunk| &came[chunk..]));
+        if let Some(payload) = reader.next_frame().unwrap() {
+            match decode::<FromNode>(payload).unwrap() {
+                FromNode::Challenge(nonce) => return nonce,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn a_bundle_that_is_replayed_or_doubled_is_executed_once() {
     run(async {
@@ -250,13 +277,17 @@ fn a_bundle_that_is_replayed_or_doubled_is_executed_once() {
                 nodes.cluster.id
             );
             stream.write_all(head.as_bytes()).await.unwrap();
+            let nonce = challenge(&mut stream).await;
+            let (cluster, node) = (nodes.cluster.id, ReplicaId(links.len() as u16));
+            let shown = Introduction { cluster, node, client: ReplicaId(5), nonce }.sign(&signer);
+            let frame = FromClient::<Bundle>::Introduction(shown);
+            write_chunk(&mut stream, &encode(&frame, MAX_CLIENT_FRAME_BYTES).unwrap()).await;
             links.push(stream);
         }
         let send = async |links: &mut Vec<TcpStream>, frames: &[&Vec<u8>]| {
             for link in links {
                 for bytes in frames {
-                    let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-                    link.write_all(&chunk).await.unwrap();
+                    write_chunk(link, bytes).await;
                 }
             }
         };
