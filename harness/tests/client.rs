@@ -60,6 +60,7 @@ fn start(faults: &[(u16, &str)]) -> Nodes {
             requests_per_s: None,
             settle_us: 100_000,
             shares_process: true,
+            slots_kept: node::SLOTS_KEPT,
             fault_injection: true,
             configuration: Digest::of(b"the configuration of a test"),
         };

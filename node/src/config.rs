@@ -70,6 +70,8 @@ pub struct NodeConfig {
     /// The digest of all that the members of the cluster must be told alike. A link to or
     /// from a node with another is refused.
     pub configuration: Digest,
+    /// The records of how many slots, the latest, are kept for `/log`.
+    pub slots_kept: usize,
     /// Whether `/faults` and `/links` may be used.
     pub fault_injection: bool,
 }

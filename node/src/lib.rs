@@ -32,7 +32,7 @@ mod tally;
 
 pub use clock::now_ns;
 pub use config::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
-pub use host::slot_log::{SLOTS_KEPT, SlotLog};
+pub use host::slot_log::{SERVICE_SLOTS_KEPT, SLOTS_KEPT, SlotLog};
 pub use http::coalesced::Coalesced;
 pub use http::local_tasks::LocalTasks;
 pub use http::status::role;

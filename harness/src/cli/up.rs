@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Parser};
 
 use super::cluster::ClusterArgs;
-use crate::plan::{Plan, ProtocolName, faults};
+use crate::plan::{Plan, ProtocolName, Via, faults};
 
 /// How the command is called.
 pub(super) const EXAMPLES: &str = "\
@@ -55,6 +55,10 @@ pub struct UpRest {
     /// The folder for the nodes' logs; RUST_LOG says how much is in them (info, debug)
     #[arg(long, value_name = "DIR")]
     pub logs: Option<PathBuf>,
+    /// The folder for cluster.toml and the key of a client, which harness client then takes (--config
+    /// DIR/cluster.toml); keys follow from --seed, so that they are for experiments only
+    #[arg(long, value_name = "DIR")]
+    pub client_files: Option<PathBuf>,
     /// The cluster.
     #[command(flatten)]
     pub cluster: ClusterArgs,
@@ -84,6 +88,7 @@ impl UpRest {
             link_delay_us: vec![self.link_delay_us.unwrap_or(0)],
             link_loss: vec![self.link_loss.unwrap_or(0.0)],
             port: Some(self.port),
+            via: vec![if self.client_files.is_some() { Via::Client } else { Via::Http }],
             ..Plan::default()
         };
         self.cluster.put_into(&mut plan);

@@ -148,6 +148,7 @@ impl Member {
                 settle_us: options.pbft(n).resend_after.0,
                 shares_process: false,
                 requests_per_s: self.cluster.requests_per_s,
+                slots_kept: node::SERVICE_SLOTS_KEPT,
                 fault_injection: self.allow_fault_injection,
             },
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use apps::AppName;
 use client::driver::Setup;
 use kernel::keys::{PublicKey, SecretKey};
@@ -13,6 +14,7 @@ use node::{Encoding, LinkConditions, NodeConfig};
 
 use super::limits;
 use super::node::{Memory, NodeSpec};
+use crate::config::init::{NewCluster, Wanted};
 use crate::plan::faults::Assignment;
 use crate::plan::waits::Links;
 use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Options, Placement, Plan, ProtocolName, Via};
@@ -46,9 +48,13 @@ pub struct ClusterSpec {
     pub pin: bool,
     /// The first node's port; free ones if `None`.
     pub first_port: Option<u16>,
+    /// Each node keeps the records of so many slots.
+    pub slots_kept: usize,
     /// The folder for the logs of nodes that are processes; without it, nobody but this
     /// program reads them.
     pub logs: Option<PathBuf>,
+    /// The folder for the files of a client with a key; without it, nobody needs them.
+    pub client_files: Option<PathBuf>,
     /// The program that nodes are.
     pub executable: PathBuf,
 }
@@ -74,7 +80,9 @@ impl ClusterSpec {
             placement: plan.placement,
             pin: plan.pin,
             first_port: plan.port,
+            slots_kept: node::SLOTS_KEPT,
             logs: None,
+            client_files: None,
             // This very program, even if its file was replaced meanwhile.
             executable: PathBuf::from("/proc/self/exe"),
         }
@@ -115,6 +123,7 @@ impl ClusterSpec {
                 shares_process: self.placement == Placement::Tasks,
                 configuration: configuration(&cluster, self.app, &self.options, [public_keys, client_keys]),
                 requests_per_s: None,
+                slots_kept: self.slots_kept,
                 fault_injection: true,
             },
         };
@@ -132,6 +141,22 @@ impl ClusterSpec {
         setup.remind_after = Duration::from_micros(self.options.waits.remind_after_us(self.timeout_us));
         setup.batch_max = self.options.batch_max;
         Some(setup)
+    }
+
+    /// The configuration of this cluster and its client's key, as files.
+    ///
+    /// # Errors
+    /// If requests come by HTTP only.
+    pub(super) fn files_for_client(&self, addresses: &[SocketAddr]) -> Result<NewCluster> {
+        let setup = self.client_setup(addresses).context("no client has a key")?;
+        let wanted = Wanted {
+            protocol: self.protocol,
+            app: self.app,
+            addresses: addresses.to_vec(),
+            clients: vec!["client-0".to_owned()],
+            link_delay_ms: self.link.delay_us as f64 / 1e3,
+        };
+        NewCluster::running(setup.cluster.id, &wanted, &setup.public_keys, setup.secret)
     }
 
     fn clients(&self) -> u16 {

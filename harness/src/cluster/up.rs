@@ -34,6 +34,7 @@ pub async fn run(spec: &ClusterSpec) -> Result<u8> {
         cluster = Cluster::start(spec) => cluster?,
         () = stop.wait() => return Ok(INTERRUPTED),
     };
+    write_client_files(spec, &cluster)?;
     let up: Vec<u16> = nodes_up(&spec.faults).into_iter().collect();
     tokio::select! {
         _ = observe::wait_connected(cluster.addresses(), &up, CONNECT_LIMIT) => {}
@@ -61,6 +62,15 @@ pub async fn run(spec: &ClusterSpec) -> Result<u8> {
     say(format_args!("\nAll nodes are stopped."));
     // Ctrl-C is how this command ends.
     Ok(0)
+}
+
+/// Writes what `harness client` needs, if that is wanted.
+fn write_client_files(spec: &ClusterSpec, cluster: &Cluster) -> Result<()> {
+    let Some(folder) = &spec.client_files else { return Ok(()) };
+    let files = spec.files_for_client(cluster.addresses())?;
+    // The keys of this cluster follow from its seed, so that nothing is lost by writing them again.
+    files.write(folder, files.is_in(folder))?;
+    Ok(())
 }
 
 /// What an honest node that answers says of the cluster. Usually
@@ -102,6 +112,9 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
     let _ = writeln!(text, "\nTry:\n  {curl} http://{gateway}/status");
     for line in to_try(spec.app) {
         let _ = writeln!(text, "  {curl} {}", line.replace("NODE", &gateway.to_string()));
+    }
+    if let Some(folder) = &spec.client_files {
+        let _ = writeln!(text, "  harness client --config {}/cluster.toml status", folder.display());
     }
     let _ = writeln!(
         text,

@@ -10,5 +10,6 @@ use crate::plan::ProtocolName;
 pub async fn run(protocol: ProtocolName, args: UpRest) -> Result<u8> {
     let plan = args.plan(protocol)?;
     let cell = plan.cells()?.remove(0);
-    up::run(&ClusterSpec { logs: args.logs, ..ClusterSpec::of(&plan, &cell) }).await
+    let (logs, client_files) = (args.logs, args.client_files);
+    up::run(&ClusterSpec { logs, client_files, ..ClusterSpec::of(&plan, &cell) }).await
 }

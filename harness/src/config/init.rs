@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use apps::AppName;
 use kernel::ClusterId;
-use kernel::keys::SecretKey;
+use kernel::keys::{PublicKey, SecretKey};
 use rand::RngExt;
 
 use super::cluster_config::ClusterConfig;
@@ -78,6 +78,41 @@ impl NewCluster {
         Ok(NewCluster { settings, secrets })
     }
 
+    /// A cluster that runs already, with one client whose key this is.
+    ///
+    /// # Errors
+    /// If its parts do not fit together.
+    pub fn running(
+        id: ClusterId,
+        wanted: &Wanted,
+        nodes: &[PublicKey],
+        secret: SecretKey,
+    ) -> Result<NewCluster> {
+        let node = wanted.addresses.iter().zip(nodes);
+        let node: Vec<_> =
+            node.map(|(address, key)| NodeEntry { address: *address, public_key: *key }).collect();
+        let [name] = wanted.clients.as_slice() else { bail!("a running cluster has one client") };
+        let client = vec![ClientEntry { name: name.clone(), public_key: secret.public_key() }];
+        let settings = Settings {
+            cluster_id: Some(id),
+            protocol: Some(wanted.protocol),
+            app: Some(wanted.app),
+            nodes: Some(node.len()),
+            clients: Some(client.len()),
+            timers: Timers { link_delay_ms: Some(wanted.link_delay_ms), ..Timers::default() },
+            node,
+            client,
+            ..Settings::default()
+        };
+        ClusterConfig::of(settings.clone())?;
+        Ok(NewCluster { settings, secrets: vec![(key_file::of_client(Path::new(""), name), secret)] })
+    }
+
+    /// Whether the configuration in this folder is one of the same cluster.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        Settings::read(&folder.join(FILE)).is_ok_and(|there| there.cluster_id == self.settings.cluster_id)
+    }
+
     /// Writes all files into a folder, and returns the configuration's.
     ///
     /// # Errors
@@ -89,8 +124,8 @@ impl NewCluster {
         let there = keys.iter().chain([&config]).find(|path| path.symlink_metadata().is_ok());
         if let (Some(there), false) = (there, replace) {
             bail!(
-                "{} is there already, and a key that is replaced is lost; give another folder with --dir, or --force to \
-                 replace it and all the others",
+                "{} is there already, and a key that is replaced is lost; give another folder (harness init also takes --force, \
+                 to replace it and all the others)",
                 there.display()
             );
         }

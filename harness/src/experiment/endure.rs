@@ -60,7 +60,8 @@ impl Endured {
 /// # Errors
 /// If a node cannot be started or does not answer.
 pub async fn endure(plan: &Plan, cell: &Cell, duration: Duration, settle: Duration) -> Result<Endured> {
-    let spec = ClusterSpec::of(plan, cell);
+    // As in a service: the records of an experiment grow for minutes.
+    let spec = ClusterSpec { slots_kept: node::SERVICE_SLOTS_KEPT, ..ClusterSpec::of(plan, cell) };
     let mut cluster = Cluster::start(&spec).await?;
     let addresses = cluster.addresses().to_vec();
     let up: Vec<u16> = nodes_up(&cell.faults).into_iter().collect();

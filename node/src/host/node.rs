@@ -5,7 +5,7 @@ use super::counters::{ArrivalCounters, CounterReport, Counters};
 use super::gateway::{Gateway, Outcome, first_session_now};
 use super::inbox::{FromClient, Inbox, Incoming};
 use super::reported_tallies::ReportedTallies;
-use super::slot_log::{LogReport, SLOTS_KEPT, SlotLog};
+use super::slot_log::{LogReport, SlotLog};
 use crate::carried::{Carried, extension_ns};
 use crate::clock::now_ns;
 use crate::config::{LinkConditions, NodeConfig};
@@ -98,7 +98,7 @@ impl<P: Protocol> Node<P> {
                 replica: RefCell::new(replica),
                 admission: RefCell::new(Admission::new(config.cluster.clone(), keyring)),
                 counters: RefCell::default(),
-                slot_log: RefCell::new(SlotLog::new(SLOTS_KEPT)),
+                slot_log: RefCell::new(SlotLog::new(config.slots_kept)),
                 reported_tallies: RefCell::new(ReportedTallies::new(usize::from(config.cluster.n))),
             },
             arrivals: Arrivals {

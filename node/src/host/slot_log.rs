@@ -6,8 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// A node keeps the records of this many slots, the latest.
+/// In an experiment, whose logs are compared at its end, a node keeps the records of this
+/// many slots, the latest: about 27 MB.
 pub const SLOTS_KEPT: usize = 65_536;
+
+/// In a service it keeps those of so many: its memory does not grow for minutes.
+pub const SERVICE_SLOTS_KEPT: usize = 4_096;
 
 /// A record is opened at most this far above the highest slot executed, so that
 /// absurd sequence numbers cannot drive out the records of real slots.

@@ -99,6 +99,7 @@ impl TestCluster {
             shares_process: true,
             configuration: configuration(),
             requests_per_s: self.setup.requests_per_s,
+            slots_kept: node::SLOTS_KEPT,
             fault_injection: true,
         }
     }
