@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adversary::{Adversary, Behaviour};
 use apps::{AppName, KvOperation, KvOutput, Service};
@@ -11,6 +11,7 @@ use client::link::{
     FrameReader, FromClient, FromNode, Introduction, MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, Nonce,
     decode, encode,
 };
+use harness::history::{Answer, Call, Operation, Returned, judge};
 use kernel::keys::{Keyring, PublicKey, key_pairs};
 use kernel::weakening::{Weakening, assert_missed};
 use kernel::{Bundle, Cluster, ClusterId, Digest, ReplicaId, Request, SessionId, Signer};
@@ -18,7 +19,7 @@ use node::{Encoding, LinkConditions, NodeConfig};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::{JoinHandle, LocalSet};
+use tokio::task::{JoinHandle, JoinSet, LocalSet};
 
 const N: u16 = 4;
 const SEED: u64 = 7;
@@ -182,6 +183,71 @@ fn the_first_reply_is_a_lie_and_not_believed() {
         let client = nodes.client(4).await;
         put(&client, "a", "1").await;
         assert_eq!(get(&client, "a").await.as_deref(), Some("1"));
+    });
+}
+
+/// What a client asks in its turn: about two keys, which all clients share.
+fn call(client: u32, turn: u32) -> (String, Call) {
+    let value = |turn| format!("{client}.{turn}");
+    let call = match (client + turn) % 4 {
+        0 | 1 => Call::Get,
+        2 => Call::Put { value: value(turn) },
+        _ => Call::CompareAndSwap { expected: Some(value(turn - turn.min(1))), new: Some(value(turn)) },
+    };
+    (format!("key {}", turn % 2), call)
+}
+
+fn operation(key: &str, call: &Call) -> KvOperation {
+    let key = key.to_owned();
+    match call.clone() {
+        Call::Get => KvOperation::Get { key },
+        Call::Put { value } => KvOperation::Put { key, value },
+        Call::Delete => KvOperation::Delete { key },
+        Call::CompareAndSwap { expected, new } => KvOperation::CompareAndSwap { key, expected, new },
+    }
+}
+
+fn answer(output: Option<KvOutput>) -> Answer {
+    match output {
+        Some(KvOutput::Value(value)) => Answer::Value { value },
+        Some(KvOutput::Stored { created }) => Answer::Stored { created },
+        Some(KvOutput::Compared { swapped, current }) => Answer::Compared { swapped, current },
+        other => panic!("no honest node says {other:?}"),
+    }
+}
+
+#[test]
+fn what_clients_with_keys_see_beside_a_lying_node_is_linearizable() {
+    run(async {
+        for liar in [0, 3] {
+            let nodes = start(&[(liar, "malicious")]);
+            let began = Instant::now();
+            let now_ns = move || began.elapsed().as_nanos() as u64;
+            let mut running = JoinSet::new();
+            for client in 0..8 {
+                let keyed = nodes.client(4 + client as u16 % 2).await;
+                running.spawn(async move {
+                    let mut seen = Vec::new();
+                    for turn in 0..40 {
+                        let (key, call) = call(client, turn);
+                        let called_ns = now_ns();
+                        let decision = keyed.submit(operation(&key, &call).encode()).await.unwrap();
+                        let answer = answer(KvOutput::decode(&decision.result));
+                        let returned = Some(Returned { at_ns: now_ns(), answer });
+                        seen.push(Operation { client, node: liar, key, call, called_ns, returned });
+                    }
+                    seen
+                });
+            }
+            let history = running.join_all().await.concat();
+            let judged = judge(&history, PATIENCE);
+            assert!(judged.holds() && judged.operations == 320 && judged.unanswered == 0, "{judged:?}");
+            // A lie about one answer would have been noticed.
+            let mut changed = history;
+            let read = changed.iter().position(|operation| operation.call == Call::Get).unwrap();
+            changed[read].returned.as_mut().unwrap().answer = Answer::Value { value: Some("lie".to_owned()) };
+            assert!(!judge(&changed, PATIENCE).holds());
+        }
     });
 }
 
