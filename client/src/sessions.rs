@@ -60,7 +60,7 @@ pub struct Accepted<T, E = ()> {
     pub replies: usize,
     /// Replies that differ from it.
     pub differing: usize,
-    /// The bundle that the request was handed over in.
+    /// The bundle that the request was handed over in, as long as its time was not up.
     pub requests: Option<Arc<Bundle>>,
     /// What the host keeps of the replies that agree, by replica.
     pub evidence: Vec<E>,
@@ -263,6 +263,8 @@ impl<T, E: Clone> Sessions<T, E> {
             let Some((_, number, counter)) = self.deadlines.pop_front() else { return };
             let Some(pending) = self.pending.get_mut(&number) else { return };
             pending.is_in_time = false;
+            // Nobody waits for a proof, and what is set aside may be much.
+            pending.requests = None;
             self.in_flight -= 1;
             self.in_flight_bytes -= pending.bytes;
             let (replies, _) = pending.collector.agreeing_and_not();

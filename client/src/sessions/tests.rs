@@ -224,3 +224,24 @@ fn a_session_that_replicas_may_have_forgotten_is_not_used_again() {
     let other = open(&mut sessions, "c", 0);
     assert_eq!((other.session.number, other.counter), (101 + SESSIONS_KEPT as u64, 1));
 }
+
+#[test]
+fn what_is_set_aside_keeps_no_operations_in_memory() {
+    let (signers, _) = kernel::keys::seeded(1, 1);
+    let cluster = Cluster::new(ClusterId::derive("sessions", 1), "pbft", 1);
+    let mut sessions = sessions();
+    let request = open(&mut sessions, "a", 0);
+    let bundle = Arc::new(Bundle::sign(&cluster, &signers[0], vec![request.clone()]));
+    let kept = Arc::downgrade(&bundle);
+    sessions.handed_over(&bundle, 0, 0);
+    drop(bundle);
+    assert!(kept.upgrade().is_some(), "it may have to be handed over again");
+    assert_eq!(expired(&mut sessions, TIMEOUT), [("a", 0)]);
+    // Reminders of it go with the next bundle.
+    let next = open(&mut sessions, "b", TIMEOUT);
+    sessions.handed_over(&Arc::new(Bundle::sign(&cluster, &signers[0], vec![next])), TIMEOUT, 0);
+    assert!(kept.upgrade().is_none());
+    sessions.add(&reply(1, &request, "ok"), ());
+    let late = sessions.add(&reply(2, &request, "ok"), ());
+    assert!(matches!(&late[..], [Accepted { of: "a", is_in_time: false, requests: None, .. }]), "{late:?}");
+}
