@@ -2,7 +2,7 @@
 //!
 //! The entries are spread over buckets by the hash of their key, in the order of linear
 //! hashing (Litwin, VLDB 1980): there is a bucket for every 64 entries or 8 KiB, and one
-//! entry more or less splits or joins two buckets at most. Which entry is in which bucket
+//! entry more or less splits or joins one bucket at most. Which entry is in which bucket
 //! depends on the entries alone, not on how they came, so equal tables have equal chunks;
 //! and an entry that changes makes one bucket to be written anew. A large entry has
 //! chunks of its own, so that those beside it are not written anew with it.
@@ -121,14 +121,16 @@ impl<V: Value> Table<V> {
     /// Puts an entry in. Returns what belonged to the key before.
     pub(crate) fn insert(&mut self, key: &str, value: V) -> Option<V> {
         let bytes = Bytes::of(key, &value);
-        let before = match self.entries.get_mut(key) {
-            Some(entry) if Bytes::of(key, &entry.value).is_large == bytes.is_large => {
-                self.small_bytes -= Bytes::of(key, &entry.value).small;
+        let present = self.entries.get_mut(key).map(|entry| (Bytes::of(key, &entry.value), entry));
+        let before = match present {
+            Some((present, entry)) if present.is_large == bytes.is_large => {
+                self.small_bytes -= present.small;
                 entry.chunks.clear();
-                let before = std::mem::replace(&mut entry.value, value);
-                let place = bucket_of(key, self.buckets.len());
-                self.buckets[place].keys(bytes.is_large);
-                Some(before)
+                if !bytes.is_large {
+                    let place = bucket_of(key, self.buckets.len());
+                    self.buckets[place].chunks.clear();
+                }
+                Some(std::mem::replace(&mut entry.value, value))
             }
             _ => {
                 let before = self.take(key);

@@ -105,14 +105,15 @@ struct Pending<T, E> {
     of: T,
 }
 
-impl<T> Accepted<T, Arc<ReplyBundle>> {
-    /// What proves the result to others; none if the request was never handed over.
-    pub fn proof(&self) -> Option<Evidence> {
+impl<T, E> Accepted<T, E> {
+    /// What proves the result to others; none once the time was up. `reply` gives the reply
+    /// that is kept, where one is.
+    pub fn proof(&self, reply: impl Fn(&E) -> Option<&Arc<ReplyBundle>>) -> Option<Evidence> {
         Some(Evidence {
             session: self.session,
             counter: self.counter,
             requests: self.requests.clone()?,
-            replies: self.evidence.clone(),
+            replies: self.evidence.iter().filter_map(reply).cloned().collect(),
         })
     }
 }

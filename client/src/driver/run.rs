@@ -296,8 +296,8 @@ fn frame(bundle: &Bundle) -> Option<Bytes> {
 }
 
 fn answer(accepted: Accepted<Asked, Arc<ReplyBundle>>) {
-    // It was handed over, or there would be no result.
-    let Some(evidence) = accepted.proof() else { return };
+    // After its time nobody waits for it.
+    let Some(evidence) = accepted.proof(|reply| Some(reply)) else { return };
     let Accepted { of, seq, view, result, differing, .. } = accepted;
     let _ = of.send(Ok(Decision { result, seq, view, differing, evidence }));
 }

@@ -8,7 +8,8 @@ use clap::Args;
 
 use super::cluster::ClusterArgs;
 use super::load::replace;
-use crate::plan::{Plan, ProtocolName, faults};
+use crate::plan::faults::{self, Scenario};
+use crate::plan::{Plan, ProtocolName};
 
 /// Flags of `endure`.
 #[derive(Clone, Debug, Args)]
@@ -56,6 +57,10 @@ impl EndureArgs {
             ..Plan::default()
         };
         let scenarios = faults::scenarios(&self.cluster.fault)?;
+        ensure!(
+            !scenarios.iter().any(Scenario::has_crash),
+            "crash needs a moment to happen at, and endure has none; use harness outage, or the fault offline"
+        );
         replace(&mut plan.faults, &scenarios.iter().map(ToString::to_string).collect::<Vec<_>>());
         self.cluster.put_into(&mut plan);
         plan.timeout_s =

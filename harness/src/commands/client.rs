@@ -25,10 +25,14 @@ const CONNECTING: Duration = Duration::from_secs(2);
 /// Runs the command and returns the exit code.
 pub async fn run(args: ClientArgs) -> Result<u8> {
     let config = args.cluster()?;
+    let asked = args.command.asked();
+    ensure!(
+        asked.is_some() || args.evidence.is_none(),
+        "--evidence is about one answer, which this command does not have; leave it out"
+    );
     if let ClientCommand::Verify { file } = &args.command {
         return verify::run(file, &config);
     }
-    let asked = args.command.asked();
     if let Some(asked) = &asked {
         asked.check(config.app)?;
     }

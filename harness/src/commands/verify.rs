@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput};
 use client::{Evidence, Proven};
-use kernel::{Cluster, Keyring, Operation};
+use kernel::{Cluster, Keyring};
 use serde_json::{Map, Value, json};
 
 use crate::base::console::{say, warn};
@@ -90,8 +90,8 @@ fn readings(app: AppName, proven: &Proven) -> Result<(String, Map<String, Value>
             (format!("{operation:?}"), KvOutput::decode(result).and_then(|output| kv(&operation, output)))
         }
         AppName::Bank => {
-            let (operation, asked) = bank_operation(operation)?;
-            (asked, BankOutput::decode(result).map(|output| bank(&operation, output)))
+            let operation = BankOperation::decode(operation)?;
+            (format!("{operation:?}"), BankOutput::decode(result).map(|output| bank(&operation, output)))
         }
     };
     match told {
@@ -123,12 +123,6 @@ fn kv(operation: &KvOperation, output: KvOutput) -> Option<Value> {
         }
         _ => return None,
     })
-}
-
-fn bank_operation(operation: &Operation) -> Result<(BankOperation, String)> {
-    let operation = BankOperation::decode(operation)?;
-    let asked = format!("{operation:?}");
-    Ok((operation, asked))
 }
 
 /// Every answer of the bank is about one account.

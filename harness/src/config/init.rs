@@ -63,17 +63,7 @@ impl NewCluster {
             let public_key = public_key(key_file::of_client(Path::new(""), name));
             client.push(ClientEntry { name: name.clone(), public_key });
         }
-        let settings = Settings {
-            cluster_id: Some(ClusterId(rand::rng().random())),
-            protocol: Some(wanted.protocol),
-            app: Some(wanted.app),
-            nodes: Some(node.len()),
-            clients: Some(client.len()),
-            timers: Timers { link_delay_ms: Some(wanted.link_delay_ms), ..Timers::default() },
-            node,
-            client,
-            ..Settings::default()
-        };
+        let settings = settings(ClusterId(rand::rng().random()), wanted, node, client);
         ClusterConfig::of(settings.clone())?;
         Ok(NewCluster { settings, secrets })
     }
@@ -93,17 +83,7 @@ impl NewCluster {
             node.map(|(address, key)| NodeEntry { address: *address, public_key: *key }).collect();
         let [name] = wanted.clients.as_slice() else { bail!("a running cluster has one client") };
         let client = vec![ClientEntry { name: name.clone(), public_key: secret.public_key() }];
-        let settings = Settings {
-            cluster_id: Some(id),
-            protocol: Some(wanted.protocol),
-            app: Some(wanted.app),
-            nodes: Some(node.len()),
-            clients: Some(client.len()),
-            timers: Timers { link_delay_ms: Some(wanted.link_delay_ms), ..Timers::default() },
-            node,
-            client,
-            ..Settings::default()
-        };
+        let settings = settings(id, wanted, node, client);
         ClusterConfig::of(settings.clone())?;
         Ok(NewCluster { settings, secrets: vec![(key_file::of_client(Path::new(""), name), secret)] })
     }
@@ -139,6 +119,20 @@ impl NewCluster {
         fs::write(&config, text(&self.settings)?)
             .with_context(|| format!("cannot write {}", config.display()))?;
         Ok(config)
+    }
+}
+
+fn settings(id: ClusterId, wanted: &Wanted, node: Vec<NodeEntry>, client: Vec<ClientEntry>) -> Settings {
+    Settings {
+        cluster_id: Some(id),
+        protocol: Some(wanted.protocol),
+        app: Some(wanted.app),
+        nodes: Some(node.len()),
+        clients: Some(client.len()),
+        timers: Timers { link_delay_ms: Some(wanted.link_delay_ms), ..Timers::default() },
+        node,
+        client,
+        ..Settings::default()
     }
 }
 

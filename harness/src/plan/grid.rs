@@ -408,6 +408,9 @@ impl Plan {
                 bail!("an outage takes its load by http; leave via out, or use a plan without an outage");
             }
         }
+        if self.via == [Via::Client] && self.gateway != Gateway::Auto {
+            bail!("a client with a key asks all nodes; leave out gateway, or give http to via");
+        }
         within("connections", self.connections as f64, 1.0, 65_536.0)?;
         within("requests", self.requests as f64, 1.0, 1e9)?;
         within("repetitions", f64::from(self.repetitions), 1.0, 1e6)?;

@@ -139,7 +139,7 @@ impl Gateway {
         let accepted = self.sessions.add(bundle, kept);
         let differing = accepted.iter().map(|accepted| accepted.differing).sum();
         for accepted in accepted {
-            let evidence = accepted.of.wants_evidence.then(|| proof(&accepted)).flatten();
+            let evidence = accepted.of.wants_evidence.then(|| accepted.proof(Option::as_ref)).flatten();
             let Accepted { of: Asked { received_ns, client, wants_evidence }, seq, view, .. } = accepted;
             let consensus_ns = now_ns.saturating_sub(received_ns);
             if client.is_some() {
@@ -185,16 +185,6 @@ impl Gateway {
     pub(crate) fn in_flight(&self) -> usize {
         self.sessions.in_flight()
     }
-}
-
-/// What proves the result to others, as far as it was kept.
-fn proof(accepted: &Accepted<Asked, Option<Arc<ReplyBundle>>>) -> Option<Evidence> {
-    Some(Evidence {
-        session: accepted.session,
-        counter: accepted.counter,
-        requests: accepted.requests.clone()?,
-        replies: accepted.evidence.iter().flatten().cloned().collect(),
-    })
 }
 
 /// The first session number of a gateway that starts now.
