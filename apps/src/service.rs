@@ -81,13 +81,7 @@ impl Service {
             Service::Bank(_) => AppName::Bank,
         }
     }
-}
 
-fn named(name: &Chunk) -> Option<AppName> {
-    std::str::from_utf8(name.bytes()).ok()?.parse().ok()
-}
-
-impl Service {
     /// The same application with the state that these chunks hold.
     fn of_own_chunks(&self, chunks: &[Chunk]) -> Option<Service> {
         Some(match self {
@@ -96,6 +90,10 @@ impl Service {
             Service::Bank(app) => Service::Bank(app.restore_over(chunks)?),
         })
     }
+}
+
+fn named(name: &Chunk) -> Option<AppName> {
+    std::str::from_utf8(name.bytes()).ok()?.parse().ok()
 }
 
 impl Application for Service {

@@ -162,13 +162,12 @@ impl Snapshot {
 
     /// Every node of the tree, chunks included: its digest, and which chunks are below it.
     pub fn nodes(&self) -> impl Iterator<Item = (&Digest, Range<u64>)> {
-        let leaves = self.chunks.iter().map(|chunk| &chunk.digest).enumerate();
-        let leaves = leaves.map(|(place, digest)| (digest, below(place as u64, 0, self.extent.chunks)));
-        let level = |(height, level): (usize, &'_ Vec<Digest>)| (height + 1, level.len());
-        let inner = self.levels.iter().enumerate().map(level).flat_map(move |(height, width)| {
-            (0..width).map(move |place| {
-                (&self.levels[height - 1][place], below(place as u64, height as u32, self.extent.chunks))
-            })
+        let chunks = self.extent.chunks;
+        let leaves = (0..).zip(&self.chunks);
+        let leaves = leaves.map(move |(place, chunk)| (&chunk.digest, below(place, 0, chunks)));
+        let levels = (1..).zip(&self.levels);
+        let inner = levels.flat_map(move |(height, level)| {
+            (0..).zip(level).map(move |(place, digest)| (digest, below(place, height, chunks)))
         });
         leaves.chain(inner)
     }

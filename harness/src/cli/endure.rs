@@ -11,6 +11,10 @@ use super::load::replace;
 use crate::plan::faults::{self, Scenario};
 use crate::plan::{Plan, ProtocolName};
 
+/// Seconds between the two readings of memory, at least: the load comes in parts of about
+/// half of that.
+const LEAST_S: f64 = 10.0;
+
 /// Flags of `endure`.
 #[derive(Clone, Debug, Args)]
 pub struct EndureArgs {
@@ -71,10 +75,11 @@ impl EndureArgs {
     /// How long each cell runs, and after how long memory is read for the first time.
     pub fn times(&self) -> Result<[Duration; 2]> {
         ensure!(
-            self.settle >= 0.0 && self.settle < self.duration && self.duration <= 1e6,
-            "--settle {} must be less than --duration {}, which is at most a million seconds",
-            self.settle,
-            self.duration
+            self.settle >= 0.0 && self.settle + LEAST_S <= self.duration && self.duration <= 1e6,
+            "--duration {} must be at least {LEAST_S} seconds more than --settle {}, and at most a million: between the \
+             two, memory grows or does not",
+            self.duration,
+            self.settle
         );
         Ok([self.duration, self.settle].map(Duration::from_secs_f64))
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use kernel::keys::{PublicKey, SecretKey};
-use kernel::{Cluster as Identity, ClusterId, ReplicaId};
+use kernel::{ClusterId, ReplicaId};
 use node::{Encoding, LinkConditions, NodeConfig};
 
 use super::limits;
@@ -113,11 +113,11 @@ impl Member {
     }
 
     fn spec(&self, memory: Memory) -> NodeSpec {
-        let ClusterConfig { id, protocol, app, options, nodes, clients, .. } = &self.cluster;
-        let (n, name) = (self.cluster.n(), protocol.to_string());
+        let ClusterConfig { protocol, app, options, nodes, clients, .. } = &self.cluster;
+        let n = self.cluster.n();
         let descriptors = limits::descriptor_limit();
         let connections = limits::max_clients(Placement::Processes, n, descriptors);
-        let cluster = Identity::new(*id, &name, n).with_clients(clients.len() as u16);
+        let cluster = self.cluster.identity();
         let public_keys: Vec<PublicKey> = nodes.iter().map(|node| node.public_key).collect();
         let client_keys: Vec<PublicKey> = clients.iter().map(|client| client.public_key).collect();
         NodeSpec {

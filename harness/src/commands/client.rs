@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use apps::{AppName, BankOutput, KvOutput, workload};
 use client::driver::{Client, Failure, Setup};
-use kernel::{Cluster, Operation, Output, ReplicaId};
+use kernel::{Operation, Output, ReplicaId};
 use tokio::task::spawn_local;
 
 use super::verify;
@@ -59,11 +59,9 @@ fn setup(args: &ClientArgs, config: &ClusterConfig) -> Result<Setup> {
         "--timeout is {}; it must be more than 0 and at most 3600 seconds",
         args.timeout
     );
-    let cluster =
-        Cluster::new(config.id, &config.protocol.to_string(), n).with_clients(config.clients.len() as u16);
     let public_keys = config.nodes.iter().map(|node| node.public_key).collect();
     let addresses = config.nodes.iter().map(|node| node.address).collect();
-    let mut setup = Setup::new(cluster, ReplicaId(n + place), secret, public_keys, addresses);
+    let mut setup = Setup::new(config.identity(), ReplicaId(n + place), secret, public_keys, addresses);
     setup.replies_needed = config.protocol.tolerates(n) + 1;
     setup.timeout = Duration::from_secs_f64(args.timeout);
     let remind_after_us = config.options.waits.remind_after_us(config.timeout_us);

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput};
 use client::{Evidence, Proven};
-use kernel::{Cluster, Keyring};
+use kernel::Keyring;
 use serde_json::{Map, Value, json};
 
 use crate::base::console::{say, warn};
@@ -45,12 +45,10 @@ fn verify(text: &str, config: &ClusterConfig) -> Result<Result<String, String>> 
     let evidence: Evidence =
         serde_json::from_value(evidence.clone()).context("its evidence cannot be read")?;
     let n = config.n();
-    let cluster =
-        Cluster::new(config.id, &config.protocol.to_string(), n).with_clients(config.clients.len() as u16);
     let nodes = config.nodes.iter().map(|node| node.public_key);
     let keys: Vec<_> = nodes.chain(config.clients.iter().map(|client| client.public_key)).collect();
     let keyring = Keyring::new(&keys)?;
-    let proven = match evidence.check(&cluster, &keyring, config.protocol.tolerates(n) + 1) {
+    let proven = match evidence.check(&config.identity(), &keyring, config.protocol.tolerates(n) + 1) {
         Ok(proven) => proven,
         Err(why) => return Ok(Err(why.to_string())),
     };

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use anyhow::{Context, Result, bail, ensure};
 use apps::AppName;
-use kernel::{ClusterId, Keyring};
+use kernel::{Cluster, ClusterId, Keyring};
 
 use super::settings::{ClientEntry, NodeEntry, Settings};
 use crate::plan::waits::{Links, Waits};
@@ -48,6 +48,12 @@ pub struct ClusterConfig {
 }
 
 impl ClusterConfig {
+    /// The cluster, as its members know each other.
+    pub fn identity(&self) -> Cluster {
+        let name = self.protocol.to_string();
+        Cluster::new(self.id, &name, self.n()).with_clients(self.clients.len() as u16)
+    }
+
     /// Checks what was given. Every error names the field and the rule.
     pub fn of(given: Settings) -> Result<ClusterConfig> {
         let id = given.cluster_id.context(
