@@ -140,6 +140,7 @@ class Cell:
         names += ["placement", "link_delay_us", "link_loss"]
         # Older results have no columns for these.
         added_later = [self.first.get("app", "opaque"), self.first.get("via", "http")]
+        added_later.append(self.first.get("durability", "off"))
         return (*added_later, *(self.first[name] for name in names))
 
     def outcomes(self, outcome):

@@ -12,9 +12,10 @@ use crate::collusion::{Plan, SharedPlans};
 use crate::outgoing::{CarryContext, Content, Outgoing, carry};
 use crate::trigger::{MessageTraits, Moment};
 use kernel::{
-    Class, Cluster, Context, Effect, Input, Micros, Operation, Protocol, Reading, ReplicaId, Status, To,
-    Verified, Wire as _,
+    Class, Cluster, Context, Digest, Effect, Input, Micros, Operation, Protocol, Reading, ReplicaId, Status,
+    To, Verified, Wire as _,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -73,7 +74,7 @@ enum Which {
 }
 
 /// What a node with behaviours waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer<T> {
     /// A timer of the replica inside, in the instance in which it was set.
     Inner {
@@ -111,6 +112,13 @@ impl<P: Protocol> Adversary<P> {
         }
     }
 
+    /// The same, with a replica that has seen something already: what it forgets, it forgets up to
+    /// the one given first.
+    pub fn with_replica(mut self, replica: P) -> Adversary<P> {
+        self.first.replica = replica;
+        self
+    }
+
     /// The behaviours on the node, in force or not.
     pub fn behaviours(&self) -> &[Behaviour] {
         &self.behaviours
@@ -123,6 +131,18 @@ impl<P: Protocol> Adversary<P> {
         self.begun.clear();
         self.recorded.clear();
         self.plans.clear();
+    }
+
+    /// The same, as they are typed; an error says what is no behaviour.
+    pub fn set_typed(&mut self, behaviours: &[String]) -> Result<(), String> {
+        let behaviours: Result<Vec<Behaviour>, _> = behaviours.iter().map(|typed| typed.parse()).collect();
+        self.set_behaviours(behaviours.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    /// The behaviours, as they are typed.
+    pub fn typed(behaviours: &[Behaviour]) -> Vec<String> {
+        behaviours.iter().map(ToString::to_string).collect()
     }
 
     /// Whether the node neither receives nor sends anything at this time.
@@ -443,6 +463,10 @@ impl<P: Protocol> Protocol for Adversary<P> {
 
     fn status(&self, cluster: &kernel::Cluster) -> Status {
         self.inner().status(cluster)
+    }
+
+    fn state_digest(&self) -> Option<Digest> {
+        self.inner().state_digest()
     }
 
     fn corrupt_state(&mut self) {

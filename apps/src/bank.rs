@@ -139,9 +139,14 @@ pub struct Bank {
 }
 
 impl Bank {
+    /// All accounts and what is in them, in the order of their names.
+    pub fn balances(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.accounts.with_prefix("", None).map(|(account, balance)| (&**account, *balance))
+    }
+
     /// All money in all accounts.
     pub fn total(&self) -> u128 {
-        self.accounts.with_prefix("", None).map(|(_, balance)| u128::from(*balance)).sum()
+        self.balances().map(|(_, balance)| u128::from(balance)).sum()
     }
 
     fn balance(&self, account: &str) -> Result<u64, BankRefusal> {

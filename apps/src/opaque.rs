@@ -3,6 +3,8 @@
 use kernel::{Application, Chunk, Digest, Operation, Output};
 use std::io::Write;
 
+/// No log is longer: it would have taken centuries. So its length can always be counted on.
+const LONGEST: u64 = u64::MAX / 2;
 const LENGTH_BYTES: usize = size_of::<u64>();
 
 /// A number of 20 decimal digits at most, a space and one of 16 hexadecimal digits.
@@ -50,7 +52,9 @@ impl Application for OpaqueLog {
             return None;
         };
         let (length, chain) = chunk.bytes().split_first_chunk::<LENGTH_BYTES>()?;
-        Some(OpaqueLog { length: u64::from_le_bytes(*length), chain: Digest(chain.try_into().ok()?) })
+        let length = u64::from_le_bytes(*length);
+        let has_room = length <= LONGEST;
+        has_room.then_some(OpaqueLog { length, chain: Digest(chain.try_into().ok()?) })
     }
 }
 
@@ -66,6 +70,13 @@ mod tests {
         assert_eq!(OpaqueLog::restore(&chunks), Some(log));
         assert_eq!(OpaqueLog::restore(&[Chunk::new(&chunks[0].bytes()[1..])]), None);
         assert_eq!(OpaqueLog::restore(&[]), None);
+    }
+
+    #[test]
+    fn a_state_that_no_log_can_have_is_none() {
+        let mut chunk = OpaqueLog::default().snapshot()[0].bytes().to_vec();
+        chunk[..LENGTH_BYTES].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert_eq!(OpaqueLog::restore(&[Chunk::new(&chunk)]), None, "it could not take another operation");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use kernel::{CachedChunks, Chunk, Digest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -44,7 +45,8 @@ impl Value for u64 {
 /// Keys are text; `V` is what belongs to each.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Table<V> {
-    entries: BTreeMap<Arc<str>, Entry<V>>,
+    /// Short keys lie in the nodes of the map: to compare them, no pointer is followed.
+    entries: BTreeMap<SmolStr, Entry<V>>,
     buckets: Vec<Bucket>,
     /// Bytes of all small entries.
     small_bytes: usize,
@@ -52,6 +54,8 @@ pub(crate) struct Table<V> {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Entry<V> {
+    /// Of the key.
+    hash: u64,
     value: V,
     /// Of a large entry.
     chunks: CachedChunks,
@@ -75,10 +79,10 @@ impl Bytes {
 /// The keys of one bucket, each list sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Bucket {
-    small: Vec<Arc<str>>,
+    small: Vec<SmolStr>,
     /// Of the small entries.
     chunks: CachedChunks,
-    large: Vec<Arc<str>>,
+    large: Vec<SmolStr>,
 }
 
 impl<V> Default for Table<V> {
@@ -92,10 +96,10 @@ fn hash(key: &str) -> u64 {
     u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
-/// The bucket of a key among so many.
-fn bucket_of(key: &str, buckets: usize) -> usize {
+/// The bucket of the keys with this hash among so many.
+fn bucket_of(hash: u64, buckets: usize) -> usize {
     let all = (buckets as u64).next_power_of_two();
-    let place = hash(key) & (all - 1);
+    let place = hash & (all - 1);
     // The upper half is there only as far as it was split already.
     let place = if place < buckets as u64 { place } else { place & (all / 2 - 1) };
     place as usize
@@ -112,7 +116,7 @@ impl<V: Value> Table<V> {
         &'a self,
         prefix: &'a str,
         after: Option<&str>,
-    ) -> impl Iterator<Item = (&'a Arc<str>, &'a V)> {
+    ) -> impl Iterator<Item = (&'a SmolStr, &'a V)> {
         let from = after.filter(|after| *after >= prefix).map_or(Bound::Included(prefix), Bound::Excluded);
         let range = self.entries.range::<str, _>((from, Bound::Unbounded));
         range.take_while(move |(key, _)| key.starts_with(prefix)).map(|(key, entry)| (key, &entry.value))
@@ -127,17 +131,17 @@ impl<V: Value> Table<V> {
                 self.small_bytes -= present.small;
                 entry.chunks.clear();
                 if !bytes.is_large {
-                    let place = bucket_of(key, self.buckets.len());
+                    let place = bucket_of(entry.hash, self.buckets.len());
                     self.buckets[place].chunks.clear();
                 }
                 Some(std::mem::replace(&mut entry.value, value))
             }
             _ => {
                 let before = self.take(key);
-                let place = bucket_of(key, self.buckets.len());
-                let key: Arc<str> = key.into();
-                self.buckets[place].insert(Arc::clone(&key), bytes.is_large);
-                self.entries.insert(key, Entry { value, chunks: CachedChunks::default() });
+                let (key, hash) = (SmolStr::new(key), hash(key));
+                let place = bucket_of(hash, self.buckets.len());
+                self.buckets[place].insert(key.clone(), bytes.is_large);
+                self.entries.insert(key, Entry { hash, value, chunks: CachedChunks::default() });
                 before
             }
         };
@@ -154,9 +158,9 @@ impl<V: Value> Table<V> {
     }
 
     fn take(&mut self, key: &str) -> Option<V> {
-        let value = self.entries.remove(key)?.value;
+        let Entry { hash, value, .. } = self.entries.remove(key)?;
         let bytes = Bytes::of(key, &value);
-        let place = bucket_of(key, self.buckets.len());
+        let place = bucket_of(hash, self.buckets.len());
         self.buckets[place].remove(key, bytes.is_large);
         self.small_bytes -= bytes.small;
         Some(value)
@@ -183,7 +187,9 @@ impl<V: Value> Table<V> {
         let last = self.buckets.len();
         let sibling = &mut self.buckets[sibling_of(last)];
         sibling.chunks.clear();
-        let is_moved = |key: &mut Arc<str>| bucket_of(key, last + 1) == last;
+        let entries = &self.entries;
+        let is_moved =
+            |key: &mut SmolStr| entries.get(key).is_some_and(|entry| bucket_of(entry.hash, last + 1) == last);
         let small = sibling.small.extract_if(.., is_moved).collect();
         let large = sibling.large.extract_if(.., is_moved).collect();
         self.buckets.push(Bucket { small, large, chunks: CachedChunks::default() });
@@ -207,7 +213,7 @@ impl<V: Value> Table<V> {
             let entries = &self.entries;
             chunks.extend_from_slice(cached.get_or_write(|| write(small, entries)));
             for key in large {
-                if let Some(Entry { value, chunks: cached }) = self.entries.get_mut(key) {
+                if let Some(Entry { value, chunks: cached, .. }) = self.entries.get_mut(key) {
                     chunks.extend_from_slice(cached.get_or_write(|| run(&[(&*key, &*value)])));
                 }
             }
@@ -237,9 +243,9 @@ impl<V: Value> Table<V> {
     /// What is written of this table, by the first chunk.
     fn runs(&self) -> HashMap<Digest, Run<V>> {
         let mut runs = HashMap::new();
-        let mut add = |keys: &[Arc<str>], chunks: Option<&[Chunk]>| {
+        let mut add = |keys: &[SmolStr], chunks: Option<&[Chunk]>| {
             let Some(chunks) = chunks.filter(|chunks| !chunks.is_empty()) else { return };
-            let entry = |key: &Arc<str>| Some((Arc::clone(key), self.entries.get(key)?.value.clone()));
+            let entry = |key: &SmolStr| Some((key.clone(), self.entries.get(key)?.value.clone()));
             let entries = keys.iter().filter_map(entry).collect();
             runs.insert(*chunks[0].digest(), Run { entries, chunks: chunks.to_vec() });
         };
@@ -258,18 +264,18 @@ impl<V: Value> Table<V> {
         let (mut entries, mut small_bytes) = (BTreeMap::new(), 0);
         for (key, value) in runs.iter().flat_map(|run| &run.entries) {
             small_bytes += Bytes::of(key, value).small;
-            let entry = Entry { value: value.clone(), chunks: CachedChunks::default() };
-            if entries.insert(Arc::clone(key), entry).is_some() {
+            let entry = Entry { hash: hash(key), value: value.clone(), chunks: CachedChunks::default() };
+            if entries.insert(key.clone(), entry).is_some() {
                 return None;
             }
         }
         let mut table = Table { buckets: Vec::new(), entries, small_bytes };
         table.buckets = vec![Bucket::default(); table.buckets_wanted()];
         let count = table.buckets.len();
-        for (key, Entry { value, .. }) in &table.entries {
-            let bucket = &mut table.buckets[bucket_of(key, count)];
+        for (key, Entry { hash, value, .. }) in &table.entries {
+            let bucket = &mut table.buckets[bucket_of(*hash, count)];
             // They come in order.
-            bucket.keys(Bytes::of(key, value).is_large).push(Arc::clone(key));
+            bucket.keys(Bytes::of(key, value).is_large).push(key.clone());
         }
         table.keep_chunks(runs);
         Some(table)
@@ -278,7 +284,7 @@ impl<V: Value> Table<V> {
     /// What was read is what would be written, if it is in the same order.
     fn keep_chunks(&mut self, runs: Vec<Run<V>>) {
         let mut runs = runs.into_iter();
-        let mut chunks_of = |keys: &[Arc<str>]| {
+        let mut chunks_of = |keys: &[SmolStr]| {
             let run = runs.next()?;
             keys.iter().eq(run.entries.iter().map(|(key, _)| key)).then_some(run.chunks)
         };
@@ -300,7 +306,7 @@ impl<V: Value> Table<V> {
 /// Some entries, and the chunks that they are written in.
 #[derive(Clone)]
 struct Run<V> {
-    entries: Vec<(Arc<str>, V)>,
+    entries: Vec<(SmolStr, V)>,
     chunks: Vec<Chunk>,
 }
 
@@ -331,13 +337,13 @@ fn sibling_of(place: usize) -> usize {
     place - (1 << place.ilog2())
 }
 
-fn write<V: Serialize>(keys: &[Arc<str>], entries: &BTreeMap<Arc<str>, Entry<V>>) -> Vec<Chunk> {
+fn write<V: Serialize>(keys: &[SmolStr], entries: &BTreeMap<SmolStr, Entry<V>>) -> Vec<Chunk> {
     let found = keys.iter().filter_map(|key| entries.get_key_value(key));
     run(&found.map(|(key, entry)| (key, &entry.value)).collect::<Vec<_>>())
 }
 
 /// Some entries in as few chunks as possible, their length in front.
-fn run<V: Serialize>(entries: &[(&Arc<str>, &V)]) -> Vec<Chunk> {
+fn run<V: Serialize>(entries: &[(&SmolStr, &V)]) -> Vec<Chunk> {
     let mut bytes = vec![0; LENGTH_BYTES];
     bytes = postcard::to_extend(entries, bytes).expect("entries are plain data");
     let length = (bytes.len() - LENGTH_BYTES) as u64;
@@ -347,7 +353,7 @@ fn run<V: Serialize>(entries: &[(&Arc<str>, &V)]) -> Vec<Chunk> {
 
 impl Bucket {
     /// The keys of one list, of which an entry changes.
-    fn keys(&mut self, is_large: bool) -> &mut Vec<Arc<str>> {
+    fn keys(&mut self, is_large: bool) -> &mut Vec<SmolStr> {
         if is_large {
             return &mut self.large;
         }
@@ -355,7 +361,7 @@ impl Bucket {
         &mut self.small
     }
 
-    fn insert(&mut self, key: Arc<str>, is_large: bool) {
+    fn insert(&mut self, key: SmolStr, is_large: bool) {
         let keys = self.keys(is_large);
         if let Err(place) = keys.binary_search(&key) {
             keys.insert(place, key);

@@ -3,15 +3,17 @@
 use crate::config::{CommunicationPolicy, Config};
 use crate::trust::{Answer, TrustTable};
 use kernel::{
-    Application, Cluster, Context, Input, Mark, Micros, Operation, Path, Phase, Protocol, Reading, ReplicaId,
-    Seq, Status, View, ViewMark, Weakening, weakened,
+    Application, Cluster, Context, Digest, Input, Mark, Micros, Operation, Path, Phase, Protocol, Reading,
+    ReplicaId, Seq, Status, View, ViewMark, Weakening, weakened,
 };
 use pbft::{Certificate, CertificateKind, Core, Message, Vote, Votes};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A CCRO replica.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(bound = "A: Application")]
 pub struct Replica<A> {
     config: Config,
     core: Core<A>,
@@ -30,7 +32,7 @@ pub struct Replica<A> {
 }
 
 /// What a CCRO replica waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer {
     /// As communication node, the last votes for the fast path of a slot.
     FastWait(Seq),
@@ -47,7 +49,7 @@ impl From<pbft::Timer> for Timer {
 }
 
 /// How far a slot got on its way through the communication node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Carried {
     /// As communication node: `fast_wait` runs or ran.
     fast_wait: Wait,
@@ -61,7 +63,7 @@ struct Carried {
     proposed_at: Option<Micros>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Wait {
     #[default]
     NotBegun,
@@ -498,6 +500,10 @@ impl<A: Application> Protocol for Replica<A> {
             views.communication_node = self.naming.or(last).or_else(|| Some(first()));
         }
         status
+    }
+
+    fn state_digest(&self) -> Option<Digest> {
+        Some(self.core.state_digest())
     }
 
     fn corrupt_state(&mut self) {

@@ -34,6 +34,11 @@ impl<E> ReplyCollector<E> {
         self.by_result.iter().find(|(_, replicas)| replicas.len() >= self.needed).map(|(result, _)| result)
     }
 
+    /// How many replicas gave this result.
+    pub fn count(&self, result: &Output) -> usize {
+        self.by_result.get(result).map_or(0, BTreeMap::len)
+    }
+
     /// What is kept of the replies that agree on `result`.
     pub fn into_evidence(mut self, result: &Output) -> Vec<E> {
         self.by_result.remove(result).unwrap_or_default().into_values().collect()
@@ -60,6 +65,7 @@ mod tests {
         assert_eq!(collector.add(ReplicaId(1), &good, 1), None, "its first reply counts");
         assert_eq!(collector.add(ReplicaId(2), &good, 2), Some(&good));
         assert_eq!(collector.agreeing_and_not(), (2, 1));
+        assert_eq!((collector.count(&good), collector.count(&bad)), (2, 1));
         assert_eq!(collector.into_evidence(&good), [0, 2]);
     }
 

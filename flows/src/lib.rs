@@ -1,5 +1,18 @@
-//! The flows that can be compared, as the simulator and its swarm play them: each protocol
-//! with the application that it replicates.
+//! The flows that can be compared, as the simulator plays them: each protocol with the
+//! application that it replicates.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | this one | the flows for the swarm |
+//! | [`waits`] | how long replicas wait for what |
+//! | [`options`] | what replicas are configured with |
+//! | [`job`] | one run: what it is made of, and how it is played |
+//! | [`record`] | a run with a trace of it, and other futures of the same run |
+
+pub mod job;
+pub mod options;
+pub mod record;
+pub mod waits;
 
 use apps::OpaqueLog;
 use kernel::{Application, Micros, Seq};

@@ -14,6 +14,7 @@
 //! | [`simulate`] | the same in virtual time; swarms |
 //! | [`check`] | every interleaving of small scopes |
 //! | [`costs`] | what work costs on this machine, and the floor |
+//! | [`demo`] | the demo of manual voting |
 //! | [`predict`] | how well the simulator predicts real nodes |
 //! | [`results`] | what came out: rows, the folder, statistics |
 //! | [`report`] | what is shown |
@@ -28,13 +29,16 @@ pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod costs;
+pub mod demo;
 pub mod experiment;
 pub mod history;
 pub mod load;
 pub mod plan;
 pub mod predict;
+pub mod replay;
 pub mod report;
 pub mod results;
 pub mod simulate;
+pub mod view;
 
 pub use commands::{main, main_of};

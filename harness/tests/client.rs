@@ -63,6 +63,8 @@ fn start(faults: &[(u16, &str)]) -> Nodes {
             shares_process: true,
             slots_kept: node::SLOTS_KEPT,
             fault_injection: true,
+            recording: None,
+            journal: None,
             configuration: Digest::of(b"the configuration of a test"),
         };
         let behaviours: Vec<Behaviour> =

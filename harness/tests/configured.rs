@@ -1,7 +1,7 @@
 //! Clusters that a file describes: `harness init`, and `harness node` for each of its nodes.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,11 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+
+#[path = "support/http.rs"]
+mod http;
+
+use http::{ask, until_ready};
 
 fn harness() -> Command {
     Command::new(env!("CARGO_BIN_EXE_harness"))
@@ -65,25 +70,11 @@ impl Configured {
     }
 
     fn ask(&self, node: u16, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let port = self.first_port + node;
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (answer[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {body}")))
+        ask(self.first_port + node, method, path, body)
     }
 
-    /// Asks until the node is ready; the test's runner ends what never is.
     fn until_ready(&self, node: u16) {
-        while self.ask(node, "GET", "/ready", "").0 != 200 {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until_ready(self.first_port + node);
     }
 
     /// What is said of a file that was changed so, on the way out with code 2.

@@ -18,7 +18,7 @@ use harness::plan::{Placement, Plan, ProtocolName};
 use harness::results::files::read_rows;
 use harness::results::schema::{CellRow, EventKind, EventRow};
 use kernel::weakening::weaken;
-use kernel::{Cluster, ClusterId, Output, ReplicaId, Weakening};
+use kernel::{Cluster, ClusterId, ReplicaId, Weakening};
 use node::LinkConditions;
 use sim::{LinkRule, Network, Setup, World};
 use tokio::task::{LocalSet, spawn_local};
@@ -155,7 +155,7 @@ fn answered(world: &KvWorld, history: Vec<(usize, Operation)>) -> Vec<Operation>
     let with_answer = |(request, operation): (usize, Operation)| {
         let outcome = world.accepted().iter().find(|one| one.request == request);
         let returned = outcome.map(|outcome| {
-            let output = Output(outcome.result.as_bytes().into());
+            let output = outcome.result.clone();
             let answer = match KvOutput::decode(&output).expect("the store's own") {
                 KvOutput::Value(value) => Answer::Value { value },
                 KvOutput::Stored { created } => Answer::Stored { created },

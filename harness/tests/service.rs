@@ -1,12 +1,15 @@
 //! The applications as they are used: `harness up --app` and plain HTTP.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use harness::results::files::read_rows;
 use harness::results::schema::{Outcome, SampleRow, SummaryRow};
 use serde_json::Value;
+
+#[path = "support/http.rs"]
+#[allow(dead_code, reason = "shared with other tests, which need more of it")]
+mod http;
 
 /// A cluster of five nodes that is stopped with its end.
 struct Cluster {
@@ -32,24 +35,11 @@ impl Cluster {
 
     /// Status and body of an answer of one node.
     fn ask(&self, node: u16, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let (status, body) = self.text(node, method, path, body);
-        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+        http::ask(self.first_port + node, method, path, body)
     }
 
     fn text(&self, node: u16, method: &str, path: &str, body: &str) -> (u16, String) {
-        let address = ("127.0.0.1", self.first_port + node);
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            address.1,
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer[9..12].parse().unwrap();
-        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+        http::text(self.first_port + node, method, path, body)
     }
 
     fn get(&self, node: u16, path: &str) -> (u16, Value) {

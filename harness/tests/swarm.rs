@@ -4,14 +4,14 @@ use flows::{Ccro, CcroPaper, Pbft};
 use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId};
 use sim::oracles::messages;
 use sim::swarm::schedule::Client;
-use sim::swarm::{BadSchedule, Flow, Schedule, Search, draw, play, shrink};
+use sim::swarm::{BadSchedule, Disks, Flow, Schedule, Search, draw, play, shrink};
 use sim::{Network, Setup, World};
 
 /// Seeds of each flow.
 const SEEDS: u64 = 5_000;
 
 fn all_hold<P: Protocol + 'static>(flow: &Flow<P>, seeds: u64) {
-    let search = Search::new(0..seeds);
+    let search = Search::new(0..seeds, Disks::Drawn);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| search.work(flow));
@@ -19,7 +19,7 @@ fn all_hold<P: Protocol + 'static>(flow: &Flow<P>, seeds: u64) {
     });
     assert_eq!(search.done(), seeds);
     if let Some(finding) = search.findings().into_iter().find(|finding| finding.is_breach) {
-        let schedule = draw(flow.name, finding.seed, flow.tolerates);
+        let schedule = search.schedule(flow, finding.seed);
         let smallest = shrink(flow, &schedule, finding.violation.property);
         panic!("{} seed {} violates {}\n{smallest}", flow.name, finding.seed, finding.violation);
     }

@@ -10,6 +10,7 @@ use adversary::Behaviour;
 use kernel::weakening::weaken;
 use kernel::{Protocol, Weakening};
 use sim::oracles::{Property, Violation};
+use sim::swarm::draw::Disks;
 use sim::swarm::schedule::{Client, Fault};
 use sim::swarm::{Flow, Schedule, draw, play};
 use sim::{LinkRule, Network, Partition};
@@ -46,6 +47,8 @@ enum Bias {
     Slow,
     /// Only schedules with hostile networks.
     Hostile,
+    /// Every schedule has disks, on which all nodes keep journals.
+    Disks,
     /// Only schedules in which a replica is cut off for long or has a damaged state.
     LeftBehind,
     /// The first commander behaves like this, in a hostile network.
@@ -99,6 +102,7 @@ impl Bias {
             Bias::Unfair => draw::unfair(flow.name, seed, flow.tolerates),
             Bias::Slow => draw::slow(flow.name, seed, flow.tolerates),
             Bias::Hostile => hostile(),
+            Bias::Disks => Disks::Always.draw(flow.name, seed, flow.tolerates),
             Bias::LeftBehind => draw::left_behind(flow.name, seed, flow.tolerates),
             Bias::Commander(acts) => with_liar(hostile(), 0, acts),
             Bias::Flood => {
@@ -199,6 +203,10 @@ fn cases() -> Vec<Case> {
         case(ChunkNotChecked, Pbft, Bias::LeftBehind, 2),
         case(ServerKeepsItsTurn, Pbft, Bias::LeftBehind, 7),
         case(DivergenceNotNoticed, Ccro, Bias::LeftBehind, 0),
+        case(EffectsBeforeJournal, Pbft, Bias::Disks, 10),
+        case(UnsyncedTailTrusted, Pbft, Bias::Disks, 0),
+        case(FailedSyncIgnored, Pbft, Bias::Disks, 14),
+        case(CutBeforeSaved, Pbft, Bias::Disks, 3),
     ]
 }
 

@@ -50,7 +50,7 @@ pub use protocol::{Context, Effect, Input, Protocol, Reading, Status, To, ViewSt
 pub use record::Recorder;
 pub use reply::{Reply, ReplyBundle};
 pub use request::{Batch, Bundle, MAX_BUNDLE_BYTES, Operation, Output, Request, SESSIONS_KEPT};
-pub use snapshot::{CachedChunks, Chunk, Extent, ProvenChunk, Snapshot};
+pub use snapshot::{CachedChunks, Chunk, Extent, ProvenChunk, Snapshot, share_chunks};
 pub use votes::{Tallied, VoteSet};
 pub use weakening::{Weakening, weakened};
 pub use wire::{

@@ -2,12 +2,13 @@
 
 use crate::choose::Choose;
 use crate::cluster::Cluster;
-use crate::ids::{Micros, ReplicaId, Seq, View};
+use crate::ids::{Digest, Micros, ReplicaId, Seq, View};
 use crate::keys::Signer;
 use crate::mark::Mark;
 use crate::reply::ReplyBundle;
 use crate::request::{Bundle, Operation, Output};
 use crate::wire::{Falsify, Reason, Rejection, Verified};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -22,13 +23,19 @@ pub trait Protocol: Clone + Debug + Eq + Hash {
     /// adversary be put around any protocol.
     type Message: Falsify;
     /// What the replica waits for.
-    type Timer: Copy + Debug + Ord + Hash;
+    type Timer: Copy + Debug + Ord + Hash + Serialize + DeserializeOwned;
 
     /// Takes one input.
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>);
 
     /// What a person wants to know of the replica.
     fn status(&self, cluster: &Cluster) -> Status;
+
+    /// A digest of all that was executed, alike on replicas that have executed as much: for those who compare
+    /// them. It costs a copy of the state. None in a protocol whose replicas cannot be compared so.
+    fn state_digest(&self) -> Option<Digest> {
+        None
+    }
 
     /// Flips a bit of the state that was executed, as defective memory would. Only an
     /// adversary does so, to its own replica. A protocol without state does nothing.
@@ -142,7 +149,7 @@ pub struct Context<'a, P: Protocol> {
     /// (the published flow's trust) and for nothing else: what is waited for has
     /// a timer. A checker lends 0.
     pub now: Micros,
-    effects: &'a mut Vec<Effect<P>>,
+    pub(crate) effects: &'a mut Vec<Effect<P>>,
 }
 
 impl<'a, P: Protocol> Context<'a, P> {

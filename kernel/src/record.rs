@@ -7,7 +7,7 @@
 
 use crate::choose::Choose;
 use crate::cluster::Cluster;
-use crate::ids::Micros;
+use crate::ids::{Digest, Micros};
 use crate::keys::Signer;
 use crate::protocol::{Context, Effect, Input, Protocol, Reading, Status};
 use crate::request::Operation;
@@ -78,25 +78,37 @@ pub enum Divergence {
     },
 }
 
+/// Gives a replica an input. Returns the choices that it drew, in order: for each the bound and the number chosen.
+pub fn step_noting<P: Protocol>(replica: &mut P, cx: Context<'_, P>, input: Input<P>) -> Vec<(u64, u64)> {
+    let Context { cluster, signer, choose, now, effects } = cx;
+    let mut choose = NotingChoice { inner: choose, drawn: Vec::new() };
+    replica.step(&mut Context::new(cluster, signer, &mut choose, effects).at(now), input);
+    choose.drawn
+}
+
+/// Gives a replica an input with the choices that it drew when it was given it first. False if it asks for others, or
+/// for more or fewer.
+pub fn step_again<P: Protocol>(
+    replica: &mut P,
+    cluster: &Cluster,
+    signer: &Signer,
+    input: Input<P>,
+    now: Micros,
+    choices: &[(u64, u64)],
+    effects: &mut Vec<Effect<P>>,
+) -> bool {
+    let mut choose = NotedChoice { left: choices.iter(), diverged: false };
+    replica.step(&mut Context::new(cluster, signer, &mut choose, effects).at(now), input);
+    !choose.diverged && choose.left.len() == 0
+}
+
 /// Notes every choice that passes through it.
-pub struct RecordingChoice<'a> {
+struct NotingChoice<'a> {
     inner: &'a mut dyn Choose,
     drawn: Vec<(u64, u64)>,
 }
 
-impl<'a> RecordingChoice<'a> {
-    /// Draws from `inner`.
-    pub fn new(inner: &'a mut dyn Choose) -> RecordingChoice<'a> {
-        RecordingChoice { inner, drawn: Vec::new() }
-    }
-
-    /// What was drawn.
-    pub fn into_drawn(self) -> Vec<(u64, u64)> {
-        self.drawn
-    }
-}
-
-impl Choose for RecordingChoice<'_> {
+impl Choose for NotingChoice<'_> {
     fn below(&mut self, bound: u64) -> u64 {
         let chosen = self.inner.below(bound);
         self.drawn.push((bound, chosen));
@@ -104,16 +116,16 @@ impl Choose for RecordingChoice<'_> {
     }
 }
 
-/// Gives recorded choices again, and notices when others are asked for.
-struct RecordedChoice<'a> {
+/// Gives noted choices again, and notices when others are asked for.
+struct NotedChoice<'a> {
     left: std::slice::Iter<'a, (u64, u64)>,
     diverged: bool,
 }
 
-impl Choose for RecordedChoice<'_> {
+impl Choose for NotedChoice<'_> {
     fn below(&mut self, bound: u64) -> u64 {
         match self.left.next() {
-            Some((recorded, chosen)) if *recorded == bound => *chosen,
+            Some((noted, chosen)) if *noted == bound => *chosen,
             _ => {
                 self.diverged = true;
                 0
@@ -136,10 +148,8 @@ pub fn rebuild<P: Protocol>(
     for (number, step) in steps.iter().enumerate() {
         effects.clear();
         (0..step.damaged).for_each(|_| replica.corrupt_state());
-        let mut choose = RecordedChoice { left: step.choices.iter(), diverged: false };
-        let mut cx = Context::new(cluster, signer, &mut choose, &mut effects).at(step.now);
-        replica.step(&mut cx, step.input.clone());
-        if choose.diverged || choose.left.len() > 0 {
+        let input = step.input.clone();
+        if !step_again(&mut replica, cluster, signer, input, step.now, &step.choices, &mut effects) {
             return Err(Divergence::Choices { step: number });
         }
         if hash_of(&effects) != step.effects {
@@ -207,10 +217,8 @@ impl<P: Protocol> Protocol for Recorder<P> {
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         let (input, now) = (input.of(), cx.now);
         let mut effects = Vec::new();
-        let mut choose = RecordingChoice::new(&mut *cx.choose);
-        let mut inner = Context::new(cx.cluster, cx.signer, &mut choose, &mut effects).at(now);
-        self.replica.step(&mut inner, input.clone());
-        let choices = choose.into_drawn();
+        let inner = Context::new(cx.cluster, cx.signer, &mut *cx.choose, &mut effects).at(now);
+        let choices = step_noting(&mut self.replica, inner, input.clone());
         let damaged = std::mem::take(&mut self.damaged);
         self.steps.push(Step { damaged, input, now, choices, effects: hash_of(&effects) });
         effects.into_iter().for_each(|effect| cx.push(effect.of()));
@@ -218,6 +226,10 @@ impl<P: Protocol> Protocol for Recorder<P> {
 
     fn status(&self, cluster: &Cluster) -> Status {
         self.replica.status(cluster)
+    }
+
+    fn state_digest(&self) -> Option<Digest> {
+        self.replica.state_digest()
     }
 
     fn corrupt_state(&mut self) {

@@ -6,7 +6,9 @@
 
 use crate::ids::Digest;
 use crate::request::Operation;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
@@ -52,6 +54,59 @@ impl Chunk {
     /// Its hash.
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+}
+
+/// How a chunk is written: its bytes, or which of those written before it is.
+#[derive(Serialize, Deserialize)]
+enum WrittenChunk<B> {
+    Bytes(B),
+    Same(Digest),
+}
+
+thread_local! {
+    /// What was written or read so far by [`share_chunks`], if it runs on this thread.
+    static SHARED: RefCell<Option<HashMap<Digest, Chunk>>> = const { RefCell::new(None) };
+}
+
+/// Within `work`, a chunk that is serialised or deserialised for the second time is but its
+/// digest. The states that a replica keeps have nearly all chunks in common: so they take
+/// little more than one of them, on a disk and in memory. What was written so must be read so.
+pub fn share_chunks<R>(work: impl FnOnce() -> R) -> R {
+    SHARED.set(Some(HashMap::new()));
+    let result = work();
+    SHARED.set(None);
+    result
+}
+
+impl Serialize for Chunk {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_known = SHARED.with_borrow_mut(|shared| {
+            shared.as_mut().is_some_and(|shared| shared.insert(self.digest, self.clone()).is_some())
+        });
+        match is_known {
+            true => WrittenChunk::Same(self.digest),
+            false => WrittenChunk::Bytes(&self.bytes),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Chunk {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Chunk, D::Error> {
+        SHARED.with_borrow_mut(|shared| match WrittenChunk::<Operation>::deserialize(deserializer)? {
+            WrittenChunk::Bytes(bytes) => {
+                let chunk = Chunk::of(bytes);
+                if let Some(shared) = shared {
+                    shared.insert(chunk.digest, chunk.clone());
+                }
+                Ok(chunk)
+            }
+            WrittenChunk::Same(digest) => {
+                let known = shared.as_ref().and_then(|shared| shared.get(&digest));
+                known.cloned().ok_or_else(|| D::Error::custom("a chunk that was not written before"))
+            }
+        })
     }
 }
 
@@ -124,6 +179,18 @@ impl Eq for Snapshot {}
 impl Hash for Snapshot {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.digest.hash(state);
+    }
+}
+
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.chunks.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Snapshot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Snapshot, D::Error> {
+        Ok(Snapshot::new(Vec::deserialize(deserializer)?))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use crate::ids::{Digest, ReplicaId};
 use crate::keys::Signature;
+use serde::{Deserialize, Serialize};
 
 /// The votes of one phase of one slot in one view: at most one per replica, the
 /// first that came.
 ///
 /// A thousand replicas keep a thousand votes each, so a vote takes no more than
 /// its signature and one byte, and is found by its author's number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VoteSet {
     /// By author: the place of the digest in `counts`, from 1; 0 for no vote.
     choices: Vec<u8>,

@@ -71,11 +71,21 @@ pub enum Weakening {
     StaleReadServed,
     /// A client accepts a result on one matching reply less than it must: `f`.
     FewerRepliesAccepted,
+    /// What a replica sends leaves before the inputs behind it are in its journal.
+    EffectsBeforeJournal,
+    /// What was written and not synced is taken to be safe.
+    UnsyncedTailTrusted,
+    /// A journal's torn end is read as if it were whole.
+    TornTailTrusted,
+    /// A journal goes on after a sync that failed.
+    FailedSyncIgnored,
+    /// A journal is cut before the replica's new save is whole.
+    CutBeforeSaved,
 }
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 32] = [
+    pub const ALL: [Weakening; 37] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -108,6 +118,11 @@ impl Weakening {
         Weakening::LinkNotAuthenticated,
         Weakening::StaleReadServed,
         Weakening::FewerRepliesAccepted,
+        Weakening::EffectsBeforeJournal,
+        Weakening::UnsyncedTailTrusted,
+        Weakening::TornTailTrusted,
+        Weakening::FailedSyncIgnored,
+        Weakening::CutBeforeSaved,
     ];
 }
 

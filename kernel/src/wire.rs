@@ -229,11 +229,19 @@ pub struct Rejection {
     pub reason: Reason,
 }
 
-/// A message whose every signature was checked. Only [`Admission`] makes one.
+/// A message whose every signature was checked. [`Admission`] makes one, and a journal reads
+/// it again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Verified<M>(M);
 
 impl<M> Verified<M> {
+    /// A message that this replica admitted before it was restarted. For its own journal
+    /// alone, whose every record has a checksum: nothing that came from elsewhere may be
+    /// taken in by this.
+    pub fn admitted_before(message: M) -> Verified<M> {
+        Verified(message)
+    }
+
     /// The message.
     pub fn into_inner(self) -> M {
         self.0

@@ -1,12 +1,14 @@
 //! What a node is told at start.
 
 use ::apps::AppName;
+use ::journal::Durability;
 use anyhow::{Context as _, bail, ensure};
 use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Claim, Cluster, Digest, Keyring, ReplicaId, Signer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The largest `data` that a node takes unless told otherwise, in bytes.
@@ -74,6 +76,32 @@ pub struct NodeConfig {
     pub slots_kept: usize,
     /// Whether `/faults` and `/links` may be used.
     pub fault_injection: bool,
+    /// Where the node notes what it does; nobody notes it if `None`.
+    #[serde(default)]
+    pub recording: Option<RecordTo>,
+    /// Where the node keeps what it was given; it keeps nothing if `None`.
+    #[serde(default)]
+    pub journal: Option<JournalTo>,
+}
+
+/// Where a node keeps what it was given, so that it is there again when it is started again.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct JournalTo {
+    /// A folder of its own.
+    pub folder: PathBuf,
+    /// What it outlives.
+    pub durability: Durability,
+    /// A digest of all settings of the replica: with others it would not do again what it did.
+    pub settings: String,
+}
+
+/// Where a node notes what it does, and how much of it: see [`trace::PartWriter`].
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct RecordTo {
+    /// The folder for its part, a file of its own each time that it starts.
+    pub folder: PathBuf,
+    /// It stops recording before the file is larger than so many bytes.
+    pub limit_bytes: u64,
 }
 
 /// Faults of the network, injected on the peer links of one node. What is not

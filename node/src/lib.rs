@@ -14,6 +14,7 @@
 //! | `links` | peer links: frames, and the outgoing half with its queue and reconnection |
 //! | `host` | steps the replica: event loop, inbox, timers, gateway, slot log, counters |
 //! | `http` | how clients, experimenters and peers reach the node: one module per resource |
+//! | `part_file` | the file into which a node notes what it does |
 //! | `run` | puts these together |
 //! | `tally` | votes of one slot, counted |
 //! | `link_latency` | measures what a message over a peer link costs |
@@ -26,15 +27,19 @@ mod host;
 mod http;
 mod link_latency;
 mod links;
+mod part_file;
 mod process;
 mod run;
 mod tally;
 
 pub use clock::now_ns;
-pub use config::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
+pub use config::{
+    DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, JournalTo, LinkConditions, NodeConfig, RecordTo,
+};
 pub use host::slot_log::{SERVICE_SLOTS_KEPT, SLOTS_KEPT, SlotLog};
 pub use http::coalesced::Coalesced;
 pub use http::local_tasks::LocalTasks;
+pub use http::own_hosts::{Foreign, OwnHosts};
 pub use http::status::role;
 pub use link_latency::{LinkCostPlan, LinkCostReport, LinkCosts, measure_posts, measure_streaming};
 pub use links::frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode};

@@ -2,14 +2,18 @@
 
 use crate::config::NodeConfig;
 use crate::host::event_loop::EventLoop;
+use crate::host::journal;
 use crate::host::node::Node;
 use crate::http;
+use ::journal::Durable;
 use adversary::Adversary;
 use anyhow::Context as _;
-use kernel::{Observer, Protocol, ReplicaId};
+use kernel::{Observer, Protocol, ReplicaId, Signer};
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// Runs one node that nobody observes; see [`run_observed`].
@@ -17,7 +21,7 @@ use tokio::task::JoinSet;
 /// # Errors
 ///
 /// As [`run_observed`].
-pub async fn run<P: Protocol + 'static>(
+pub async fn run<P: Durable>(
     config: NodeConfig,
     replica: Adversary<P>,
     listener: std::net::TcpListener,
@@ -38,9 +42,9 @@ const STOP_ALLOWANCE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// If the configuration does not fit together, or the operating system refuses
-/// a socket or a timer.
-pub async fn run_observed<P: Protocol + 'static>(
+/// If the configuration does not fit together, the operating system refuses
+/// a socket or a timer, or the journal cannot be used.
+pub async fn run_observed<P: Durable>(
     config: NodeConfig,
     replica: Adversary<P>,
     listener: std::net::TcpListener,
@@ -52,7 +56,12 @@ pub async fn run_observed<P: Protocol + 'static>(
     listener.set_nonblocking(true).context("cannot make the listening socket non-blocking")?;
     let listener =
         tokio::net::TcpListener::from_std(listener).context("cannot serve on the listening socket")?;
-    let node = Rc::new(Node::new(config, keyring, replica));
+    let (signer, wake) = (Signer::new(config.id, &config.secret), Arc::new(Notify::new()));
+    let start = journal::start(&config, &signer, replica, &wake)?;
+    let progress = start.journal.as_ref().map(journal::Journal::progress);
+    let replica = (start.replica, start.began, start.started_ns);
+    let node = Node::new(config, keyring, signer, replica, progress, wake);
+    let node = Rc::new(node);
     let stopping = async {
         shutdown.await;
         node.stop();
@@ -61,10 +70,10 @@ pub async fn run_observed<P: Protocol + 'static>(
     };
     let mut tasks = JoinSet::new();
     start_links(&node, &mut tasks)?;
-    let event_loop = EventLoop::new(Rc::clone(&node), observer).context("cannot create the node's alarm")?;
+    let event_loop = EventLoop::new(Rc::clone(&node), observer, start.journal)?;
     ready();
     tokio::select! {
-        stopped = event_loop.run() => stopped.context("the node's alarm failed"),
+        stopped = event_loop.run(start.timers) => stopped.context("the node's alarm failed"),
         () = http::serve(Rc::clone(&node), listener, &mut tasks) => Ok(()),
         () = stopping => {
             tracing::warn!("stops although some connections are not at their end");

@@ -10,11 +10,12 @@
 use crate::core::{Core, PbftProtocol};
 use crate::message::{CheckpointVote, Message, StableCheckpoint};
 use kernel::{Application, Context, Mark, Reason, ReplicaId, Seq, Snapshot, Tallied, ViewMark, VoteSet};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The stable checkpoint and the votes for later ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Checkpoints {
     stable: Seq,
     /// The stable checkpoint before that. What lies between the two is kept, to
@@ -100,14 +101,14 @@ const MOST_CHECKPOINTS_WITHOUT_REQUEST: u32 = 64;
 const MOST_CHECKPOINTS_OF_A_TRANSFER: u32 = 1024;
 
 /// The states after this replica's checkpoints.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct States {
     kept: BTreeMap<Seq, Arc<Snapshot>>,
     /// What each peer is fetching: one state each, so that no peer can make this replica keep many.
     fetched: BTreeMap<ReplicaId, Fetched>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Fetched {
     seq: Seq,
     checkpoints_without_request: u32,

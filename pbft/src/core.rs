@@ -20,11 +20,12 @@ use kernel::{
     Protocol, Reading, Reason, ReplicaId, Reply, ReplyBundle, Seq, Status, Tallied, View, ViewStatus,
     Weakening, weakened,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What every replica with PBFT's votes waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer {
     /// Work at hand, and maybe a message lost.
     Resend,
@@ -39,7 +40,7 @@ pub trait PbftProtocol: Protocol<Message = Message, Timer: From<Timer>> {}
 impl<P: Protocol<Message = Message, Timer: From<Timer>>> PbftProtocol for P {}
 
 /// How a flow's votes travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Votes {
     /// To all (PBFT).
     ToAll,
@@ -54,7 +55,8 @@ pub enum Votes {
 const MOST_BYTES_AHEAD: usize = 256 << 20;
 
 /// The state that every flow with PBFT's votes has.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(bound = "A: Application")]
 pub struct Core<A> {
     pub(crate) config: Config,
     pub(crate) votes: Votes,

@@ -26,9 +26,10 @@
 
 use crate::core::{Core, PbftProtocol};
 use kernel::{Application, Context, Digest, Mark, Weakening, weakened};
+use serde::{Deserialize, Serialize};
 
 /// Whether this replica's state is wrong.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Divergence {
     is_present: bool,
     /// How often it was found.

@@ -6,6 +6,7 @@ use kernel::{
     Application, Batch, Bundle, Chunk, Context, Digest, Mark, Operation, Protocol, Reading, Reply,
     ReplyBundle, Seq, Snapshot, View,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::collections::BTreeMap;
 
 /// In front of every snapshot: what it is, and in which form.
@@ -20,6 +21,20 @@ pub struct Execution<A> {
     application: A,
     /// The last request of each session and its result.
     sessions: Sessions,
+}
+
+/// As a snapshot, whose chunks are those of the states that a replica keeps.
+impl<A: Application> Serialize for Execution<A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.clone().snapshot().serialize(serializer)
+    }
+}
+
+impl<'de, A: Application> Deserialize<'de> for Execution<A> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Execution<A>, D::Error> {
+        let snapshot = Snapshot::deserialize(deserializer)?;
+        Execution::restore(&snapshot).ok_or_else(|| D::Error::custom("no state of this application"))
+    }
 }
 
 impl<A: Application> Execution<A> {

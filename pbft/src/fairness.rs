@@ -50,10 +50,11 @@ use crate::core::{Core, PbftProtocol};
 use crate::pace::Score;
 use crate::requests::Room;
 use kernel::{Application, Batch, Bundle, Context, Digest, Micros, ReplicaId, Seq, Weakening, weakened};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a replica has seen of how commanders treat gateways.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Fairness {
     gateways: BTreeMap<ReplicaId, Account>,
     /// The commander is to be left for what a gateway's score has become.
@@ -61,7 +62,7 @@ pub(crate) struct Fairness {
 }
 
 /// How one gateway is treated.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Account {
     followed: Option<Followed>,
     score: Score,
@@ -78,7 +79,7 @@ const TRIAL_AFTER: u32 = 64;
 const MOST_DOUBLINGS: u32 = 10;
 
 /// A bundle whose way is followed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Followed {
     bundle: Digest,
     /// It fits into half a batch.

@@ -45,9 +45,10 @@
 
 use crate::core::{Core, PbftProtocol};
 use kernel::{Application, Context, Micros, Seq, Weakening, weakened};
+use serde::{Deserialize, Serialize};
 
 /// What a replica has measured of commanders.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Pace {
     /// Since when requests wait here and nothing is in flight.
     idle_since: Option<Micros>,
@@ -64,7 +65,7 @@ pub(crate) struct Pace {
 }
 
 /// How often, and how far, a commander exceeded a limit of late.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Score {
     /// In parts of [`ONE`].
     points: u64,

@@ -23,18 +23,19 @@
 use crate::core::{Core, PbftProtocol};
 use crate::message::{Message, Recollection};
 use kernel::{Application, Context, Mark, Reason, ReplicaId, Seq, View, Weakening, weakened};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How far a replica is with recovering.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Recovery {
     step: Step,
     /// It votes in this view and later ones.
     votes_from: View,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Step {
     /// Its memory is whole.
     #[default]

@@ -4,13 +4,15 @@ use crate::config::Config;
 use crate::core::{Core, Timer, Votes};
 use crate::message::{Certificate, CertificateKind, Message};
 use kernel::{
-    Application, Cluster, Context, Input, Operation, Path, Phase, Protocol, Reading, ReplicaId, Seq, Status,
-    Weakening, weakened,
+    Application, Cluster, Context, Digest, Input, Operation, Path, Phase, Protocol, Reading, ReplicaId, Seq,
+    Status, Weakening, weakened,
 };
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A PBFT replica.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(bound = "A: Application")]
 pub struct Replica<A> {
     core: Core<A>,
 }
@@ -29,6 +31,15 @@ impl<A: Application> Replica<A> {
     /// The replica's state.
     pub fn core(&self) -> &Core<A> {
         &self.core
+    }
+
+    /// A person wants another commander: VIEW-CHANGE for the next view, as when the
+    /// request timer runs out (OSDI §4.4). Any replica may ask at any time; a replica
+    /// that may not vote yet does not ask.
+    pub fn ask_for_next_view(&mut self, cx: &mut Context<'_, Self>) {
+        self.core.leave_for_next(cx);
+        self.propose(cx);
+        self.core.watch(cx);
     }
 
     fn deliver(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, message: Message) {
@@ -170,6 +181,10 @@ impl<A: Application> Protocol for Replica<A> {
 
     fn status(&self, cluster: &Cluster) -> Status {
         self.core.status(cluster)
+    }
+
+    fn state_digest(&self) -> Option<Digest> {
+        Some(self.core.state_digest())
     }
 
     fn corrupt_state(&mut self) {

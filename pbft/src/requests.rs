@@ -2,6 +2,7 @@
 //! (OSDI §4.1).
 
 use kernel::{Batch, Bundle, Digest, ReplicaId};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ const MOST_WAITING: usize = 65_536;
 const MOST_WAITING_BYTES: usize = 256 << 20;
 
 /// Requests on their way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Requests {
     /// As commander, bundles waiting for a slot, by gateway; none is empty.
     waiting: BTreeMap<ReplicaId, Queue>,
@@ -31,14 +32,14 @@ pub(crate) struct Requests {
 }
 
 /// What waits of one gateway, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Queue {
     bundles: VecDeque<Arc<Bundle>>,
     requests: usize,
 }
 
 /// A bundle that has to be executed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Watched {
     bundle: Arc<Bundle>,
     /// The resend timer ran out once since it came.

@@ -4,11 +4,12 @@
 use crate::core::{Core, PbftProtocol, Timer};
 use crate::message::Message;
 use kernel::{Application, Cluster, Context, Micros, ReplicaId, Seq, View, Weakening, weakened};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// When what may be lost is sent again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Resend {
     /// What was executed when the timer was started, if it runs.
     since: Option<Seq>,

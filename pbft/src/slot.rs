@@ -2,11 +2,12 @@
 
 use crate::message::{Certificate, CertificateKind, Vote};
 use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Tallied, View, VoteSet, Weakening, weakened};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// All that is known of one sequence number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Slot {
     /// By view: the view that this replica takes part in, and the one it wants.
     pub rounds: BTreeMap<View, Round>,
@@ -26,7 +27,7 @@ pub struct Slot {
 }
 
 /// What happened to a slot in one view.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Round {
     /// The first proposal header of the commander that was seen, in whatever
     /// envelope. Its signature is the commander's entry in `prepares`.

@@ -41,6 +41,7 @@ use kernel::{
     Application, Chunk, Context, Digest, Extent, Mark, ProvenChunk, Reason, ReplicaId, Seq, Snapshot,
     Weakening, weakened,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ const PATIENCE: u32 = 2;
 const MOST_DOUBLINGS: u32 = 5;
 
 /// Chunks that need not be fetched.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Known {
     /// This replica's own state.
     own: Option<Arc<Snapshot>>,
@@ -82,7 +83,7 @@ impl Known {
 }
 
 /// A state on its way here.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Transfer {
     proof: Arc<StableCheckpoint>,
     known: Known,
@@ -103,7 +104,7 @@ pub(crate) struct Transfer {
 }
 
 /// A signer of the checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Server {
     /// What it owes: the chunks asked for, and for how many more expiries of the timer.
     owes: BTreeMap<u64, u32>,

@@ -70,11 +70,12 @@ use kernel::{
     Application, Batch, Context, Digest, Mark, Micros, Phase, Reason, ReplicaId, Seq, Tallied, View,
     ViewMark, Weakening, weakened,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which view a replica is in, and what it knows of later ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Views {
     /// The last view that began here.
     pub(crate) active: View,
@@ -90,7 +91,7 @@ pub(crate) struct Views {
     waits_for: Option<Wait>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Wait {
     /// Something to be executed, in halves of the request timer. Also runs in a replica
     /// that suspects the commander alone.
@@ -100,7 +101,7 @@ enum Wait {
 }
 
 /// What a commander owes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Awaited {
     /// The execution of this bundle.
     Bundle(Digest),
@@ -261,6 +262,11 @@ impl<A: Application> Core<A> {
         if view == self.views.wanted {
             self.leave_for(cx, view.next());
         }
+    }
+
+    /// Sends VIEW-CHANGE for the view after the one that this replica wants.
+    pub(crate) fn leave_for_next<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        self.leave_for(cx, self.views.wanted.next());
     }
 
     /// Sends VIEW-CHANGE for `view`, or for the first later one that this replica

@@ -57,7 +57,7 @@ fn lost_replies_come_again_with_the_reminders() {
     let run = |lost: &[u64]| {
         let mut world = world(4, 1, Network::default(), &[]);
         world.set_remind_after_us(REMIND_AFTER);
-        lost.iter().for_each(|copy| world.lose_copy(*copy));
+        lost.iter().for_each(|copy| world.alter_copy(*copy, sim::Alteration::Lose));
         let replies = Rc::new(RefCell::new(Vec::new()));
         let notes = Rc::clone(&replies);
         world.observe_all(Box::new(move |_, _, observation| {

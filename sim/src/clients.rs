@@ -2,6 +2,8 @@
 
 use client::{Limits, Sessions, Submissions};
 use kernel::{Cluster, Operation, ReplicaId};
+use std::fmt;
+use std::rc::Rc;
 
 /// Clients that ask by themselves, in virtual time.
 #[derive(Clone, Debug)]
@@ -12,12 +14,37 @@ pub struct Load {
     pub pace: Pace,
     /// How many in all.
     pub requests: u64,
-    /// Bytes that each operation carries.
-    pub payload_bytes: usize,
-    /// What a request asks for: its number and its bytes give its operation.
-    pub operation: fn(u64, usize) -> Operation,
+    /// What they ask for.
+    pub operations: Operations,
     /// How long a client waits for an answer before it goes on without one.
     pub timeout_us: u64,
+}
+
+/// What each request of a load asks for, by its number.
+#[derive(Clone)]
+pub struct Operations(Rc<dyn Fn(u64) -> Operation>);
+
+impl Operations {
+    /// Those that a function gives.
+    pub fn new(of: impl Fn(u64) -> Operation + 'static) -> Operations {
+        Operations(Rc::new(of))
+    }
+
+    /// See [`numbered_operation`].
+    pub fn numbered(payload_bytes: usize) -> Operations {
+        Operations::new(move |request| numbered_operation(request, payload_bytes))
+    }
+
+    /// That of one request.
+    pub fn of(&self, request: u64) -> Operation {
+        (self.0)(request)
+    }
+}
+
+impl fmt::Debug for Operations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Operations")
+    }
 }
 
 /// When requests come.

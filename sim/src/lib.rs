@@ -10,6 +10,7 @@
 //! | `setup`, `network`, `regions`, `costs` | what people describe: cluster, network, work |
 //! | `world` | the world itself: events happen, replicas step, effects are carried out |
 //! | `queue`, `links`, `server` | the event queue, the links, the processors of the nodes |
+//! | `disk` | the disk of a node and the journal on it |
 //! | `clients` | requests, sessions and results; clients that ask by themselves |
 //! | `trace`, `counts`, `digest` | what happened: for judges, in numbers, in one hash |
 //! | [`oracles`] | one property each, judged from a trace |
@@ -22,6 +23,7 @@ mod clients;
 mod costs;
 mod counts;
 mod digest;
+mod disk;
 mod links;
 mod network;
 pub mod oracles;
@@ -33,11 +35,12 @@ pub mod swarm;
 mod trace;
 mod world;
 
-pub use clients::{Load, Pace, numbered_operation};
+pub use clients::{Load, Operations, Pace, numbered_operation};
 pub use costs::{BadCosts, Costs, IterationCosts};
 pub use counts::{Role, RoleTraffic, Traffic, Volume};
+pub use disk::{Disk, DiskFault};
 pub use network::{BadNetwork, Delay, LinkRule, Network, Partition};
 pub use regions::NAMED;
 pub use setup::{Memory, Setup, Signatures};
 pub use trace::{Change, Executed, Lifecycle, Outcome, Stamped, Submitted, Trace};
-pub use world::{Intervention, World};
+pub use world::{Alteration, Intervention, World};

@@ -1,6 +1,7 @@
 //! What a world is made of.
 
 use crate::costs::Costs;
+use crate::disk::{Disk, DiskFault};
 use crate::network::Network;
 use adversary::Behaviour;
 use kernel::Cluster;
@@ -33,6 +34,10 @@ pub struct Setup {
     /// After how long without an answer a gateway hands a request to its replica again,
     /// in microseconds; each further time after twice as long.
     pub remind_after_us: u64,
+    /// The disks, on which every node keeps a journal. None: a replica that crashes loses its memory.
+    pub disk: Option<Disk>,
+    /// Disks that have something wrong, by node.
+    pub disk_faults: Vec<(u16, DiskFault)>,
 }
 
 /// What signatures are made of.
@@ -56,7 +61,7 @@ pub enum Memory {
 
 impl Setup {
     /// No faults, a network with a constant delay of 100 microseconds, symbolic
-    /// signatures, work that costs nothing, no record; a client accepts on `f+1`
+    /// signatures, work that costs nothing, no disks, no record; a client accepts on `f+1`
     /// replies.
     pub fn new(cluster: Cluster, seed: u64) -> Setup {
         Setup {
@@ -71,6 +76,8 @@ impl Setup {
             bundle_max: 256,
             results_are_places: true,
             remind_after_us: 1_000_000,
+            disk: None,
+            disk_faults: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What happened in a run, as the oracles read it.
 
-use kernel::{Cluster, Mark, ReplicaId, Seq, SessionId, View};
+use kernel::{Cluster, Mark, Output, ReplicaId, Seq, SessionId, View};
 use std::collections::BTreeSet;
 
 /// Everything that a judge needs to know of a run.
@@ -54,7 +54,7 @@ pub struct Outcome {
     /// The request's number.
     pub request: usize,
     /// What the application answered.
-    pub result: String,
+    pub result: Output,
     /// The slot, by the word of the reply that completed the quorum.
     pub seq: Seq,
     /// The view, by the same.
@@ -94,6 +94,8 @@ pub enum Change {
     Crashed,
     /// It began again, without what it knew.
     Restarted,
+    /// It began again as it was by its journal: nothing of what it had said is forgotten.
+    Resumed,
 }
 
 /// One entry of a replica's log.

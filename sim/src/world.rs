@@ -3,6 +3,7 @@
 mod gateways;
 mod interventions;
 mod iteration;
+mod journals;
 mod observing;
 mod sending;
 mod views;
@@ -11,6 +12,7 @@ use crate::clients::{Clients, Load};
 use crate::costs::{Costs, PER_ITERATION};
 use crate::counts::{CountedMessage, Counts, Roles};
 use crate::digest::RunDigest;
+use crate::disk::NodeDisk;
 use crate::links::Links;
 use crate::network::Network;
 use crate::queue::{EVERYONE, Event, Queue, Slab};
@@ -25,6 +27,7 @@ use kernel::{
     Admission, Cluster, Context, Effect, Input, Keyring, Mark, Micros, Observation, Operation, Path,
     Protocol, Rejection, ReplicaId, ReplyBundle, SeededChoice, Signer, Verified, Wire as _,
 };
+pub use observing::Alteration;
 use observing::Observing;
 use std::collections::BTreeMap;
 
@@ -57,6 +60,14 @@ pub(crate) enum Envelope<P: Protocol> {
     Due,
     /// The node has done its work.
     Done,
+    /// The node's disk has synced what was written, or failed to.
+    Synced {
+        write: u64,
+    },
+    /// The node's replica has been saved.
+    Saved {
+        save: u64,
+    },
     /// The user of the world intervenes.
     Intervene(Box<Intervention>),
 }
@@ -101,7 +112,10 @@ struct InFlight<P: Protocol> {
 struct Node<P: Protocol> {
     replica: Adversary<P>,
     signer: Signer,
-    timers: BTreeMap<Timer<P>, u64>,
+    /// Those that run: by which event they end, and for how long they were set.
+    timers: BTreeMap<Timer<P>, (u64, Micros)>,
+    /// None: a crash takes all.
+    disk: Option<NodeDisk<P>>,
     log: Vec<Executed>,
     down: bool,
     /// When it was started last; what was sent to it before is lost.
@@ -122,6 +136,7 @@ pub struct World<P: Protocol> {
     servers: Servers,
     links: Links,
     choose: SeededChoice,
+    disk_choose: SeededChoice,
     clients: Clients,
     counts: Counts,
     roles: Roles,
@@ -179,6 +194,7 @@ impl<P: Protocol> World<P> {
             servers: Servers::new(cluster.n, setup.costs.cores),
             links,
             choose: SeededChoice::new(seed),
+            disk_choose: SeededChoice::new(seed ^ 0x0064_6973_6b73),
             clients: Clients::new(&cluster, setup.replies_needed, setup.remind_after_us.saturating_mul(1000)),
             counts: Counts::new(cluster.n),
             roles: Roles::default(),
@@ -199,6 +215,10 @@ impl<P: Protocol> World<P> {
             cluster,
         };
         world.begin(signers, &setup.faults);
+        if let Some(disk) = setup.disk {
+            world.begin_journals(&disk, &setup.disk_faults);
+        }
+        world.start_all();
         world
     }
 
@@ -212,11 +232,15 @@ impl<P: Protocol> World<P> {
                 replica: Adversary::new((self.make)(id, Memory::Fresh), behaviours),
                 signer,
                 timers: BTreeMap::new(),
+                disk: None,
                 log: Vec::new(),
                 down: false,
                 up_since_ns: 0,
             });
         }
+    }
+
+    fn start_all(&mut self) {
         // Until the first proposal tells more.
         let views = self.nodes.first().and_then(|node| node.replica.status(&self.cluster).views);
         self.roles.commander = views.map(|views| views.commander);
@@ -302,9 +326,17 @@ impl<P: Protocol> World<P> {
         self.queue.len() == 0
     }
 
-    /// Stops a replica: its state, its timers and what is in transit to it are
-    /// lost, and so is what others send it until it is started again.
+    /// Stops a replica by a loss of power: its state, its timers and what is in transit to it are
+    /// lost, and so is what others send it until it is started again. On its disk, if it
+    /// has one, stays what was synced, and maybe more.
     pub fn crash(&mut self, id: ReplicaId) {
+        self.stop(id);
+        if let Some(disk) = &mut self.nodes[usize::from(id.0)].disk {
+            disk.lose_power(&mut self.disk_choose);
+        }
+    }
+
+    fn stop(&mut self, id: ReplicaId) {
         self.change(id, Change::Crashed);
         let node = &mut self.nodes[usize::from(id.0)];
         node.down = true;
@@ -313,16 +345,27 @@ impl<P: Protocol> World<P> {
             self.drop_copy(envelope);
         }
         self.clients.at(id).submissions.clear();
+        self.stop_journal(id);
     }
 
-    /// Starts a replica again, without what it knew. Its behaviours stay.
+    /// Starts a replica again: as it was by its journal, or without what it knew. Its behaviours stay.
+    ///
+    /// # Panics
+    ///
+    /// If it has a journal on a disk that does not lie, and by that it is not as it was.
     pub fn restart(&mut self, id: ReplicaId) {
+        if self.resume(id) {
+            return;
+        }
         self.change(id, Change::Restarted);
         let replica = (self.make)(id, Memory::Lost);
         let now_ns = self.now_ns;
         let node = &mut self.nodes[usize::from(id.0)];
         let behaviours = node.replica.behaviours().to_vec();
         node.replica = Adversary::new(replica, behaviours);
+        if let Some(disk) = &mut node.disk {
+            disk.begin(node.replica.clone(), Micros(now_ns / 1000));
+        }
         node.timers.clear();
         node.log.clear();
         node.down = false;
@@ -347,7 +390,11 @@ impl<P: Protocol> World<P> {
     /// Replaces a node's behaviours.
     pub fn set_behaviours(&mut self, id: ReplicaId, behaviours: Vec<Behaviour>) {
         self.note_behaviours(id, &behaviours);
+        let now = Micros(self.now_ns / 1000);
         let node = &mut self.nodes[usize::from(id.0)];
+        if let Some(disk) = node.disk.as_mut().filter(|_| !node.down) {
+            disk.note_faults(&behaviours, now);
+        }
         node.replica.set_behaviours(behaviours);
         if !node.down {
             self.step(id, Input::Expire(Adversary::<P>::BEHAVIOURS_CHANGED));
@@ -438,6 +485,7 @@ impl<P: Protocol> World<P> {
             self.begin_iteration();
             envelopes.into_iter().for_each(|key| self.handle_envelope(id, key));
             self.end_iteration(id);
+            self.write_journal(id);
             let spent_ns = std::mem::take(&mut self.spent_ns);
             self.worked_ns += spent_ns;
             self.schedule(spent_ns, id, Envelope::Done);
@@ -458,6 +506,8 @@ impl<P: Protocol> World<P> {
         }
         match self.envelopes.remove(key).envelope {
             Envelope::Message { .. } | Envelope::Done => unreachable!("handled above"),
+            Envelope::Synced { write } => self.synced(to, write),
+            Envelope::Saved { save } => self.saved(to, save),
             Envelope::Reply { from, bundle, counted } => {
                 if from != to {
                     self.counts.received(self.roles.of(to), to, counted);
@@ -470,7 +520,7 @@ impl<P: Protocol> World<P> {
             Envelope::Alarm => self.ring(to),
             Envelope::Expire { timer, generation } => {
                 let node = &mut self.nodes[usize::from(to.0)];
-                if node.timers.get(&timer) == Some(&generation) {
+                if node.timers.get(&timer).is_some_and(|(set, _)| *set == generation) {
                     node.timers.remove(&timer);
                     self.step(to, Input::Expire(timer));
                 }
@@ -545,16 +595,28 @@ impl<P: Protocol> World<P> {
 
     fn step(&mut self, id: ReplicaId, input: Input<Adversary<P>>) {
         let mut effects = std::mem::take(&mut self.effects);
+        let now = Micros(self.now_ns / 1000);
         let node = &mut self.nodes[usize::from(id.0)];
         let made = node.signer.signatures_made();
-        let mut cx = Context::new(&self.cluster, &node.signer, &mut self.choose, &mut effects)
-            .at(Micros(self.now_ns / 1000));
-        node.replica.step(&mut cx, input);
+        let mut cx = Context::new(&self.cluster, &node.signer, &mut self.choose, &mut effects).at(now);
+        match &mut node.disk {
+            Some(disk) => disk.step(&mut node.replica, cx, input),
+            None => node.replica.step(&mut cx, input),
+        }
         self.spent_ns += self.costs.signing_ns(node.signer.signatures_made() - made);
         for effect in effects.drain(..) {
-            self.carry_out(id, effect);
+            let effect = match &mut self.nodes[usize::from(id.0)].disk {
+                None => Some(effect),
+                Some(disk) => disk.hold(effect),
+            };
+            if let Some(effect) = effect {
+                self.carry_out(id, effect);
+            }
         }
         self.effects = effects;
+        if !self.iteration.is_on {
+            self.write_journal(id);
+        }
     }
 
     fn carry_out(&mut self, id: ReplicaId, effect: Effect<Adversary<P>>) {
@@ -563,7 +625,7 @@ impl<P: Protocol> World<P> {
             Effect::SetTimer { timer, after } => {
                 self.generations += 1;
                 let generation = self.generations;
-                self.nodes[usize::from(id.0)].timers.insert(timer, generation);
+                self.nodes[usize::from(id.0)].timers.insert(timer, (generation, after));
                 self.schedule(after.0 * 1000, id, Envelope::Expire { timer, generation });
             }
             Effect::CancelTimer(timer) => {

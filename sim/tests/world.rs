@@ -8,7 +8,9 @@ use kernel::{
     Output, Protocol, Reason, ReplicaId, Reply, ReplyBundle, Seq, Signer, Status, View, ViewMark, Wire,
 };
 use serde::{Deserialize, Serialize};
-use sim::{Costs, Delay, IterationCosts, LinkRule, Load, Memory, Network, Pace, Partition, Setup, World};
+use sim::{
+    Costs, Delay, IterationCosts, LinkRule, Load, Memory, Network, Operations, Pace, Partition, Setup, World,
+};
 use std::sync::Arc;
 
 /// 40 bytes each, and some more for the encoding.
@@ -283,8 +285,7 @@ fn clients_ask_again_when_they_have_an_answer_or_at_their_rate() {
         gateways: vec![0, 1],
         pace,
         requests: 10,
-        payload_bytes: 16,
-        operation: sim::numbered_operation,
+        operations: Operations::numbered(16),
         timeout_us: 1_000,
     };
     let mut open = world(2, Network::constant(100));
@@ -317,8 +318,7 @@ fn clients_give_up_when_their_patience_is_over() {
         gateways: vec![0],
         pace: Pace::Closed { clients: 1 },
         requests: 3,
-        payload_bytes: 8,
-        operation: sim::numbered_operation,
+        operations: Operations::numbered(8),
         timeout_us: 1_000,
     });
     assert!(world.run_until(World::load_is_over, 1_000_000));

@@ -11,6 +11,7 @@ use kernel::{
     Protocol, Reading, Reason, ReplicaId, Seq, Status, Tallied, View, ViewMark, ViewStatus,
 };
 use pbft::Execution;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ pub fn max_faulty(n: u16) -> usize {
 }
 
 /// A node of the published flow.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(bound = "A: Application")]
 pub struct Replica<A> {
     pub(super) batch_max: usize,
     pub(super) batch_bytes_max: usize,
@@ -52,7 +54,7 @@ pub struct Replica<A> {
 }
 
 /// What a node waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer {
     /// The commander: `f+1` REPLYs. All others, with work at hand: STORE.
     Round,
@@ -568,6 +570,10 @@ impl<A: Application> Protocol for Replica<A> {
                 trust_milli: self.trust.all(cluster),
             }),
         }
+    }
+
+    fn state_digest(&self) -> Option<Digest> {
+        Some(self.execution.digest())
     }
 
     fn corrupt_state(&mut self) {

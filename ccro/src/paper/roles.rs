@@ -32,7 +32,7 @@ impl Attempt {
 }
 
 /// The two nodes of a round that are no consensus nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Roles {
     pub(super) commander: ReplicaId,
     pub(super) communication_node: ReplicaId,
@@ -51,7 +51,7 @@ impl Roles {
 const CONSENSUS_FLOOR: u16 = 4_000;
 
 /// The nodes in the order of trust, from which the roles of a round follow.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Ranking {
     order: Vec<ReplicaId>,
     below_floor: Vec<ReplicaId>,

@@ -2,11 +2,12 @@
 
 use super::roles::{Attempt, Ranking, Roles};
 use kernel::{Batch, Digest, Micros, ReplicaId, ReplyBundle, Signature, Tallied, VoteSet};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One round, in the latest attempt that this node knows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Round {
     pub(super) ranking: Arc<Ranking>,
     pub(super) attempt: Attempt,
@@ -29,7 +30,7 @@ pub(super) struct Round {
 
 /// The REPLYs that a commander has, of all attempts: who executed a block once
 /// has executed it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Replies {
     /// When this attempt's REQUEST went out.
     pub(super) begun: Micros,

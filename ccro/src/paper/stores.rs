@@ -2,6 +2,7 @@
 
 use super::message::Message;
 use kernel::Seq;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Rounds kept at most, and bytes of their blocks beyond the last.
@@ -11,7 +12,7 @@ const MOST_BYTES: usize = 64 << 20;
 pub(super) const PER_FETCH: u64 = 64;
 
 /// The latest STOREs without a gap, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Stores {
     kept: VecDeque<Message>,
     bytes: usize,

@@ -1,6 +1,7 @@
 //! Requests that a node knows of and has not executed yet.
 
 use kernel::{Batch, Bundle, Digest};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 const MOST_BUNDLES: usize = 65_536;
 
 /// Bundles in the order in which they came.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Waiting {
     bundles: VecDeque<Arc<Bundle>>,
     /// Of those above that still wait.

@@ -4,4 +4,5 @@
 pub mod console;
 pub mod exit;
 pub mod progress;
+pub mod server;
 pub mod stop;

@@ -6,6 +6,7 @@ use clap::Args;
 use super::cluster::ClusterArgs;
 use super::load::{LoadArgs, replace};
 use super::out::OutArgs;
+use super::trace::TraceArgs;
 use crate::plan::{Plan, ProtocolName, faults};
 
 /// Flags of `compare`. Lists take commas.
@@ -26,6 +27,9 @@ pub struct CompareArgs {
     /// Where results go.
     #[command(flatten)]
     pub out: OutArgs,
+    /// Whether it is recorded.
+    #[command(flatten)]
+    pub trace: TraceArgs,
 }
 
 impl CompareArgs {
@@ -50,6 +54,7 @@ impl CompareArgs {
         plan.port = self.load.port.or(plan.port);
         plan.give_up_after = self.load.give_up_after.unwrap_or(plan.give_up_after);
         replace(&mut plan.via, &self.load.via);
+        replace(&mut plan.durability, &self.load.durability);
         plan.connections = self.load.connections.unwrap_or(plan.connections);
         plan.repetitions = self.load.repetitions.unwrap_or(plan.repetitions);
         self.cluster.put_into(&mut plan);
@@ -79,6 +84,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use clap::Parser;
+    use journal::Durability;
 
     fn plan(flags: &[&str]) -> Result<Plan> {
         let cli = Cli::try_parse_from(["harness", "compare"].iter().chain(flags))?;
@@ -141,11 +147,14 @@ mod tests {
             "fixed:2",
             "--seed",
             "9",
+            "--durability",
+            "off,fsync",
         ])
         .unwrap();
         assert_eq!(plan.faults, ["offline:1+delay=5ms@3"]);
         assert_eq!(plan.payload_bytes, [1, 1_000_000]);
         assert_eq!((plan.timeout_us(), plan.fast_path, plan.seed), (250_000, false, 9));
         assert_eq!(plan.rate, [50.0]);
+        assert_eq!(plan.durability, [Durability::Off, Durability::Fsync]);
     }
 }

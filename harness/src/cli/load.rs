@@ -1,6 +1,7 @@
 //! Flags about the load.
 
 use clap::Args;
+use journal::Durability;
 
 use crate::plan::{Gateway, Plan, Via};
 
@@ -59,6 +60,10 @@ pub struct LoadArgs {
     /// nodes; comma-separated to compare [default: http]
     #[arg(long, value_delimiter = ',', value_name = "HOW")]
     pub via: Vec<Via>,
+    /// What the nodes' journals outlive: nothing (off: there are none), the end of a process (on), a loss of power as
+    /// well (fsync); comma-separated to compare [default: off]
+    #[arg(long, value_delimiter = ',', value_name = "off|on|fsync")]
+    pub durability: Vec<Durability>,
     /// HTTP/2 connections to each gateway, which the clients share [default: 4]
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,

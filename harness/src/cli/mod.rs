@@ -5,6 +5,8 @@ pub mod check;
 pub mod client;
 pub mod cluster;
 pub mod compare;
+pub mod demo;
+mod durability;
 pub mod endure;
 pub mod floor;
 pub mod history;
@@ -15,16 +17,21 @@ pub mod node;
 pub mod out;
 pub mod outage;
 pub mod predict;
+pub mod recorded;
+pub mod replay;
 pub mod report;
 pub mod simulate;
 pub mod sweep;
+pub mod trace;
 pub mod up;
+pub mod view;
 
 use clap::{Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use client::ClientArgs;
 pub use compare::CompareArgs;
+pub use demo::DemoArgs;
 pub use endure::EndureArgs;
 pub use floor::FloorArgs;
 pub use history::HistoryArgs;
@@ -33,10 +40,13 @@ pub use load_overhead::OverheadArgs;
 pub use node::NodeArgs;
 pub use outage::{OutageArgs, SoakArgs};
 pub use predict::PredictArgs;
+pub use recorded::RecordedArgs;
+pub use replay::ReplayArgs;
 pub use report::ReportArgs;
 pub use simulate::SimulateArgs;
 pub use sweep::SweepArgs;
 pub use up::{FixedUp, UpArgs, UpRest};
+pub use view::ViewArgs;
 
 /// Compares Byzantine consensus protocols on real HTTP nodes on this machine.
 #[derive(Debug, Parser)]
@@ -78,6 +88,7 @@ Examples:
   harness compare --protocol pbft,ccro --nodes 13 --fault malicious:2 --fault delay=5ms:1   (both at once)
   harness compare --nodes 4 --clients 512 --batch 512 --requests 100000
   harness compare --nodes 4 --rate 2000 --requests 10000 --timeout 2                        (open loop)
+  harness compare --durability off,on,fsync --clients 64 --fault none                       (nodes with journals)
   harness compare --nodes 4 --fault crash@0 --out results/dead-commander")]
     Compare(Box<CompareArgs>),
     /// Run a plan: a grid of cells, which can be stopped and resumed
@@ -88,13 +99,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   harness sweep harness/plans/quick.toml
+  harness sweep harness/plans/quick.toml --durability off,fsync --out results/durable
   harness sweep harness/plans/ccro-paper.toml --out results/paper
   harness sweep harness/plans/ccro-paper.toml --out results/paper --resume")]
     Sweep(SweepArgs),
     /// Measure what clients see of a killed node or of a partition
     ///
     /// Open-loop load (times count from when a request was due) on a fresh cluster; at --at the victim's process is
-    /// killed, and started again without its memory after --restart-after. The load goes to the other nodes: clients
+    /// killed, and started again after --restart-after: without its memory, or with --durability by its journal. The load goes to the other nodes: clients
     /// of a killed gateway are lost with it, whatever the protocol does. Reports the longest time without an answer,
     /// late and undecided requests, and when the killed node took part again. Exit code 1 if an acknowledged request
     /// was lost or doubled, 3 if a node did not come back.
@@ -102,6 +114,7 @@ Examples:
 Examples:
   harness outage                                          the commander is killed, pbft and ccro, n = 4
   harness outage --kill node:2 --stay-down --rate 1000
+  harness outage --kill all --durability fsync            all at once: when is the first answer after their restart?
   harness outage --kill communication-node --protocol ccro --nodes 7
   harness outage --partition '0,1|2,3:2..5' --duration 10
   harness outage --partition '0|1,2,3:2..4' --out results/isolated-commander")]
@@ -109,7 +122,7 @@ Examples:
     /// Kill f nodes in turn and start them again, under load, for minutes
     ///
     /// The next f nodes are killed as soon as the last are back; every third time they are cut off instead. At the end
-    /// every node must serve, all logs must be equal, and every acknowledged request must have its own place in them.
+    /// every node must serve, all logs and states must be equal, and every acknowledged request must have its own place in them.
     /// With --app kv, more clients ask all honest nodes at the same time, also those that are killed, and what they
     /// see must be linearizable: it is kept as a file and judged (harness history). Exit code 1 if not, 3 if a node
     /// did not come back, 4 if a history could not be judged.
@@ -118,6 +131,7 @@ Examples:
   harness soak
   harness soak --duration 20 --protocol ccro --nodes 7 --rate 100
   harness soak --app kv --duration 60
+  harness soak --app kv --durability fsync --kill-all-every 10   nodes remember; now and then all are killed at once
   harness soak --app kv --nodes 7 --fault equivocate@0")]
     Soak(SoakArgs),
     /// See whether throughput and memory hold over minutes
@@ -136,6 +150,33 @@ Examples:
     /// Prints where the nodes are, what is wrong with which of them, and the curl lines to try.
     #[command(after_help = format!("{}\n\n{}", up::EXAMPLES, up::REQUESTS))]
     Up(UpArgs),
+    /// See a run, message by message, in a browser
+    ///
+    /// Serves one page on 127.0.0.1, which plays the same replicas inside the browser, or shows the run of a file that
+    /// --trace has written. The page asks for nothing from anywhere.
+    #[command(after_help = "\
+Examples:
+  harness view                                   choose a protocol, nodes and faults there
+  harness simulate --fault equivocate@0 --trace run.trace && harness view run.trace
+  harness view run.trace --export run.html       one file, to be mailed")]
+    View(ViewArgs),
+    /// Vote by hand: PBFT's replicas, whose votes wait for you
+    ///
+    /// The real replicas with the real rules, four of them and a client. A person decides when and whether a vote
+    /// leaves, and every vote that arrives is counted: x/N (threshold ≥ 2f+1). One terminal for all, or one for each
+    /// node and one for the client, over HTTP on this machine. "help" at the prompt explains every command.
+    #[command(after_help = "\
+Examples:
+  harness demo                                   all in this terminal; try: tx, all: prepare yes, all: ack commit
+  harness demo --lesson deposit                  explained step by step
+  printf 'tx account=alice,amount=100,operation=deposit\\nP1,P2,P3: prepare yes\\nall: ack commit\\n' | harness demo
+  harness demo --node P0                         a terminal for P0, on port 5000; and so on to P3
+  harness demo --client                          a terminal for the client, on port 7000
+  harness demo --node P2 --port 6002 --peers P0=6000,P1=6001,P3=6003,client=7001
+  harness demo --node P2 --recovering            P2 again, after its process was killed
+
+Exit codes: 0 left; 2 unusable input, or a port that is taken; 3 a lesson did not end as it should; 130 interrupted.")]
+    Demo(DemoArgs),
     /// Ask a cluster, as a client with a key of its own that trusts no node
     ///
     /// Connects to all nodes of the configuration, signs what it asks with its own key, checks the signature of every
@@ -246,6 +287,34 @@ Example:
 Exit codes: 0 linearizable; 1 not linearizable; 2 unusable input; 4 a search took too long, so that nothing is known of
 its key; 130 interrupted.")]
     History(HistoryArgs),
+    /// Show a recorded run: in words, as a chart, or for another program
+    ///
+    /// A trace holds every message of a run with its times (docs/trace-format.md). Charts are of a part that can be
+    /// read: choose slots or a time.
+    #[command(after_help = "\
+Examples:
+  harness trace run.trace
+  harness trace run.trace --as svg --slots 1..3 --out chart.svg
+  harness trace run.trace --as mermaid --ms 400..402
+  harness trace run.trace --as msc --slots 1..2 | mscgen -T svg -o chart.svg
+  harness trace run.trace --as chrome --out run.json            (open it at https://ui.perfetto.dev)
+
+Exit codes: 0 done; 2 no trace, one that was cut short or damaged, or a chart that nobody could read.")]
+    Trace(RecordedArgs),
+    /// Play the journal of a node step by step
+    ///
+    /// A node that is started with --data-dir keeps what it was given there. This plays it, and prints what the replica
+    /// saw, what it did and what it knew after each step: what went wrong on a real node can be looked at as often as
+    /// need be. `harness view DIR` and `harness trace DIR` show the journals of all nodes below DIR as one run.
+    #[command(after_help = "\
+Examples:
+  harness replay data/node-3
+  harness replay data/node-3 --to-seq 120 --full | tail -40
+  harness replay data/node-0 --slot 7
+  harness replay data/node-0 --json | jq .given
+
+Exit codes: 0 played; 2 no journal, or one that cannot be played.")]
+    Replay(ReplayArgs),
     /// Make the configuration of a cluster, and the keys of its nodes and clients
     ///
     /// Writes cluster.toml, node-ID.key and NAME.key into a folder. A key file holds a secret: nobody but the member
@@ -259,12 +328,13 @@ Examples:
     Init(InitArgs),
     /// Run one node of a cluster that a configuration describes, until Ctrl-C or SIGTERM
     ///
-    /// A node that is started again has lost its memory: it notes its first start beside its key (or in --data), and
-    /// later learns from the others before it votes. It can be that only while enough others are up; when all were
-    /// stopped, everything they decided is lost, and --first-start on each begins anew.
+    /// With --data-dir, a node that is started again goes on where it was. Without it, it has lost its memory: it notes
+    /// its first start beside its key, and later learns from the others before it votes. It can be that only while enough
+    /// others are up; when all were stopped, everything they decided is lost, and --first-start on each begins anew.
     #[command(after_help = "\
 Examples:
   harness node --config cluster/cluster.toml --id 3
+  harness node --config cluster/cluster.toml --id 3 --data-dir data             remembers, synced to the disk
   harness node --config cluster.toml --id 0 --allow-remote --listen 0.0.0.0:8080
   HARNESS_CONFIG=cluster.toml HARNESS_ID=2 RUST_LOG=debug harness node
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use journal::Durability;
 
+use super::durability::durability;
 use crate::config::{ClusterConfig, Settings, key_file};
 
 /// Flags of `node`.
@@ -24,9 +26,14 @@ pub struct NodeArgs {
     /// What to listen on, if it is not the address by which the others reach the node
     #[arg(long, env = "HARNESS_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Where the node notes that it was started; without it, beside its key
-    #[arg(long, env = "HARNESS_DATA", value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    /// Where the node keeps what it was given, so that it goes on from there when it is started again;
+    /// without it, it forgets everything, and notes beside its key only that it was started
+    #[arg(long, env = "HARNESS_DATA_DIR", value_name = "DIR", alias = "data")]
+    pub data_dir: Option<PathBuf>,
+    /// What it outlives: nothing (off), the end of the process (on), or a loss of power as well
+    /// (fsync); without it, fsync with --data-dir
+    #[arg(long, env = "HARNESS_DURABILITY", value_name = "off|on|fsync")]
+    pub durability: Option<Durability>,
     /// This start is the cluster's first: no node of it has said anything yet
     #[arg(long, env = "HARNESS_FIRST_START", value_parser = BoolishValueParser::new())]
     pub first_start: bool,
@@ -61,9 +68,14 @@ impl NodeArgs {
         }
     }
 
+    /// What its journal outlives.
+    pub fn durability(&self) -> Result<Durability> {
+        durability(self.durability, self.data_dir.as_deref())
+    }
+
     /// Where the node keeps what it notes.
     pub fn data_folder(&self) -> Result<PathBuf> {
-        match &self.data {
+        match &self.data_dir {
             Some(folder) => Ok(folder.clone()),
             None => self.key_file().map(|key| folder_of(&key).to_owned()),
         }

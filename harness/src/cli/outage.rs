@@ -3,9 +3,11 @@
 use anyhow::{Result, bail};
 use apps::AppName;
 use clap::Args;
+use journal::Durability;
 
 use super::cluster::ClusterArgs;
 use super::out::OutArgs;
+use super::trace::TraceArgs;
 use crate::plan::outage::{Outage, Partition, Victim};
 use crate::plan::{Plan, ProtocolName, faults};
 
@@ -15,7 +17,7 @@ const USUAL_HISTORY_CLIENTS: u32 = 8;
 /// Flags of `outage`.
 #[derive(Clone, Debug, Args)]
 pub struct OutageArgs {
-    /// Who is killed: commander, communication-node or node:ID [default: commander, without a --partition]
+    /// Who is killed: commander, communication-node, node:ID, or all at once (with --durability) [default: commander, without a --partition]
     #[arg(long, value_name = "WHO")]
     pub kill: Option<Victim>,
     /// When, in seconds since the load began
@@ -53,6 +55,9 @@ pub struct SoakArgs {
     /// How long other nodes are cut off each time the killed ones are back, seconds; 0 for never
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     pub cut: f64,
+    /// How often all nodes are killed at once and started again instead, seconds; takes --durability
+    #[arg(long, value_name = "SECONDS")]
+    pub kill_all_every: Option<f64>,
     /// Clients of the key-value store whose history is judged, beside the load [default: 8 with --app kv]
     #[arg(long, value_name = "N")]
     pub history_clients: Option<u32>,
@@ -80,6 +85,10 @@ pub struct OutageLoad {
     /// How long requests keep coming, seconds [default: 8, soak 120]
     #[arg(long, value_name = "SECONDS")]
     pub duration: Option<f64>,
+    /// What the nodes' journals outlive: nothing (off: killed nodes lose their memory), the end of a process (on), a
+    /// loss of power as well (fsync); comma-separated to compare
+    #[arg(long, value_delimiter = ',', value_name = "off|on|fsync", default_value = "off")]
+    pub durability: Vec<Durability>,
     /// How often [default: 3, soak 1]
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
@@ -89,6 +98,9 @@ pub struct OutageLoad {
     /// Where results go.
     #[command(flatten)]
     pub out: OutArgs,
+    /// Whether it is recorded.
+    #[command(flatten)]
+    pub trace: TraceArgs,
 }
 
 impl OutageArgs {
@@ -99,7 +111,9 @@ impl OutageArgs {
             (kill, _) => kill,
         };
         if kill == Some(Victim::InTurn) {
-            bail!("`harness soak` kills nodes in turn; here give commander, communication-node or node:ID");
+            bail!(
+                "`harness soak` kills nodes in turn; here give commander, communication-node, node:ID or all"
+            );
         }
         let outage = Outage {
             kill,
@@ -123,6 +137,7 @@ impl SoakArgs {
             kill: Some(Victim::InTurn),
             at_s: 1.0,
             restart_after_s: Some(self.down),
+            kill_all_every_s: self.kill_all_every,
             cut_s: (self.cut != 0.0).then_some(self.cut),
             history_clients: self.history_clients.unwrap_or(usual),
             late_ms: self.late_ms,
@@ -143,6 +158,7 @@ impl OutageLoad {
             warmup: 100,
             repetitions: self.repetitions.unwrap_or(repetitions),
             give_up_after: 0,
+            durability: self.durability.clone(),
             outage: Some(outage),
             ..Plan::default()
         };
@@ -185,6 +201,11 @@ mod tests {
         let outage = kv.outage.as_ref().unwrap();
         assert_eq!((outage.cut_s, outage.history_clients), (None, 8));
         assert_eq!(outage.killed_at_once(&kv.cells().unwrap()[0]), 1, "one of the two is faulty");
+        let durable = plan(&["soak", "--durability", "fsync", "--kill-all-every", "5"]).unwrap();
+        assert_eq!(durable.outage.as_ref().unwrap().kill_all_every_s, Some(5.0));
+        assert_eq!(durable.cells().unwrap()[0].durability, Durability::Fsync);
+        let all = plan(&["outage", "--kill", "all", "--durability", "on,fsync"]).unwrap();
+        assert_eq!(all.cells().unwrap().len(), 4);
         let cut = plan(&["outage", "--partition", "0|1,2,3:1..2", "--protocol", "pbft"]).unwrap();
         assert_eq!(cut.outage.as_ref().unwrap().kill, None);
         assert_eq!(cut.cells().unwrap().len(), 1);
@@ -194,6 +215,9 @@ mod tests {
             (vec!["outage", "--duration=-1"], "not while the load lasts"),
             (vec!["outage", "--kill", "communication-node"], "pbft has no communication node"),
             (vec!["soak", "--nodes", "3"], "tolerates f = 0"),
+            (vec!["soak", "--kill-all-every", "5"], "give the durability"),
+            (vec!["outage", "--kill", "all"], "give the durability"),
+            (vec!["outage", "--kill", "all", "--durability", "on", "--stay-down"], "give restart_after_s"),
             (vec!["soak", "--fault", "equivocate@0"], "tolerates f = 1"),
             (vec!["soak", "--history-clients", "1"], "give the app kv"),
         ] {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use sim::Network;
+use sim::swarm::Disks;
 
 use super::cluster::ClusterArgs;
 use super::load::RequestArgs;
@@ -37,6 +38,10 @@ pub struct SimulateArgs {
     /// Draw nodes, settings, faults, network and load from each of --seeds, and judge every run
     #[arg(long, requires = "seeds")]
     pub swarm: bool,
+    /// Which seeds of a swarm have disks, so that nodes go on after a crash by their journals: always, never, or drawn,
+    /// which means a third of them
+    #[arg(long, value_name = "WHICH", default_value = "drawn", value_parser = parse_disks, requires = "swarm")]
+    pub disks: Disks,
     /// Play a schedule again that a swarm has printed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["swarm", "seeds"])]
     pub schedule: Option<PathBuf>,
@@ -46,6 +51,11 @@ pub struct SimulateArgs {
     /// Where the result files go: a folder that is empty or does not exist [default: printed only]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write everything that happens into this file, to be seen with `harness view`; where there are several runs,
+    /// each has a file with the cell's name and its seed in it. Of a swarm, what breaks a property is written, cut down,
+    /// each with the protocol and its seed in the name
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// What is asked for; of data, at least 8 bytes, which hold a request's number.
     #[command(flatten)]
     pub asked: RequestArgs,
@@ -63,6 +73,15 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
         return Err(format!("the range {text} is empty; {form}"));
     }
     Ok(first..end)
+}
+
+fn parse_disks(text: &str) -> Result<Disks, String> {
+    match text {
+        "always" => Ok(Disks::Always),
+        "never" => Ok(Disks::Never),
+        "drawn" => Ok(Disks::Drawn),
+        other => Err(format!("{other:?} is none of always, never and drawn")),
+    }
 }
 
 impl SimulateArgs {
@@ -139,6 +158,12 @@ fn read_network(given: &str, nodes: &[u16]) -> Result<Network> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_seeds_with_disks_are_chosen_by_a_word() {
+        assert_eq!(parse_disks("always"), Ok(Disks::Always));
+        assert!(parse_disks("some").unwrap_err().contains("always, never and drawn"));
+    }
 
     #[test]
     fn a_range_of_seeds_has_a_beginning_and_a_later_end() {

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
+use journal::Durability;
 
 use super::cluster::ClusterArgs;
+use super::durability::durability;
+use super::trace::TraceArgs;
 use crate::plan::{Plan, ProtocolName, Via, faults};
 
 /// How the command is called.
@@ -13,7 +16,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   harness up --protocol pbft --nodes 4
   harness up --protocol ccro --nodes 7 --fault malicious:2 --port 9000
-  harness up --protocol ccro --fault withhold@1 --fault delay=5ms@2 --encoding json";
+  harness up --protocol ccro --fault withhold@1 --fault delay=5ms@2 --encoding json
+  harness up --app kv --data-dir data            and the same again, after whatever ended it: it goes on";
 
 /// What can be asked of a cluster that is up.
 pub(super) const REQUESTS: &str = "\
@@ -59,9 +63,20 @@ pub struct UpRest {
     /// DIR/cluster.toml); keys follow from --seed, so that they are for experiments only
     #[arg(long, value_name = "DIR")]
     pub client_files: Option<PathBuf>,
+    /// The folder in which each node keeps what it was given, so that the same command goes on from there; without
+    /// it, all is forgotten at the end
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What that outlives: the end of a process (on), or a loss of power as well (fsync); without it, fsync with
+    /// --data-dir
+    #[arg(long, value_name = "off|on|fsync")]
+    pub durability: Option<Durability>,
     /// The cluster.
     #[command(flatten)]
     pub cluster: ClusterArgs,
+    /// Whether it is recorded.
+    #[command(flatten)]
+    pub trace: TraceArgs,
 }
 
 /// The flags of a command that is `harness up` with its protocol fixed.
@@ -88,6 +103,7 @@ impl UpRest {
             link_delay_us: vec![self.link_delay_us.unwrap_or(0)],
             link_loss: vec![self.link_loss.unwrap_or(0.0)],
             port: Some(self.port),
+            durability: vec![durability(self.durability, self.data_dir.as_deref())?],
             via: vec![if self.client_files.is_some() { Via::Client } else { Via::Http }],
             ..Plan::default()
         };

@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use journal::{Durability, Folder};
 use kernel::keys::{PublicKey, SecretKey};
 use kernel::{ClusterId, ReplicaId};
 use node::{Encoding, LinkConditions, NodeConfig};
 
 use super::limits;
 use super::node::{Memory, NodeSpec, listen, run_process, write_log};
-use super::spec::configuration;
+use super::spec::{Journals, configuration};
 use crate::base::console::say;
 use crate::base::stop::Stop;
 use crate::config::ClusterConfig;
@@ -29,8 +30,10 @@ pub struct Member {
     pub secret: SecretKey,
     /// What it listens on, if not on its address.
     pub listen: Option<SocketAddr>,
-    /// Where it notes that it was started.
+    /// Where it notes that it was started, and keeps its journal.
     pub data: PathBuf,
+    /// What the journal outlives.
+    pub durability: Durability,
     /// No node of the cluster has said anything yet.
     pub first_start: bool,
     /// Whether other machines may reach it, and it them.
@@ -53,7 +56,8 @@ pub fn run(member: Member) -> Result<u8> {
     if memory == Memory::Lost {
         tracing::warn!(
             "node {id} was started before and has lost its memory: it learns from the others first and votes later. If \
-             all nodes were stopped, what they decided is lost; start all of them with --first-start"
+             all nodes were stopped, what they decided is lost; start all of them with --first-start. A node that is \
+             started with --data-dir remembers"
         );
     }
     let ready = || {
@@ -103,13 +107,33 @@ impl Member {
     fn memory(&self) -> Result<Memory> {
         let note = self.data.join(format!("node-{}.started", self.id));
         let was_started = was_started(&note, &self.cluster.id)?;
-        if was_started && !self.first_start {
+        let remembers = self.durability != Durability::Off
+            && Folder::is_used(&self.data.join(format!("node-{}", self.id)));
+        ensure!(
+            !(remembers && self.first_start),
+            "node {} has a journal in {}: it was started before. Leave out --first-start, or remove its folder if the \
+             whole cluster is to forget",
+            self.id,
+            self.data.display()
+        );
+        if was_started && !self.first_start && !remembers {
             return Ok(Memory::Lost);
         }
+        fs::create_dir_all(&self.data).with_context(|| {
+            format!("cannot make the folder {}; give another with --data-dir", self.data.display())
+        })?;
         write_note(&note, &self.cluster.id).with_context(|| {
-            format!("cannot note in {} that the node was started; give a folder with --data", note.display())
+            format!(
+                "cannot note in {} that the node was started; give a folder with --data-dir",
+                note.display()
+            )
         })?;
         Ok(Memory::Fresh)
+    }
+
+    fn journals(&self) -> Option<Journals> {
+        let (folder, durability) = (self.data.clone(), self.durability);
+        (durability != Durability::Off).then_some(Journals { folder, durability })
     }
 
     fn spec(&self, memory: Memory) -> NodeSpec {
@@ -150,6 +174,8 @@ impl Member {
                 requests_per_s: self.cluster.requests_per_s,
                 slots_kept: node::SERVICE_SLOTS_KEPT,
                 fault_injection: self.allow_fault_injection,
+                recording: None,
+                journal: self.journals().map(|journals| journals.of_node(self.id, options, *app)),
             },
         }
     }

@@ -10,10 +10,11 @@ pub mod pinning;
 pub mod ports;
 mod processes;
 pub mod procfs;
+pub mod recording;
 pub mod running;
 pub mod spec;
 mod tasks;
 pub mod up;
 
 pub use running::Cluster;
-pub use spec::{ClusterSpec, nodes_up};
+pub use spec::{ClusterSpec, Journals, nodes_up};

@@ -4,15 +4,17 @@
 use std::future::Future;
 use std::io::{BufRead, IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use adversary::{Adversary, Behaviour};
 use anyhow::{Context, Result};
 use apps::Service;
+use flows::options::Options;
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
 
 use super::pinning::pin_to;
-use crate::plan::{Options, ProtocolName};
+use crate::plan::ProtocolName;
 
 /// What a node knows of its own past when it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,17 +111,26 @@ pub(super) fn write_log(usually: &str) {
         .init();
 }
 
+/// What a node may take to write what it has recorded.
+const END_LIMIT: Duration = Duration::from_secs(4);
+
 /// Reads the node's configuration from the input, runs it, and exits with the end of
-/// the input, which comes when the parent is gone, however it went.
+/// the input, which comes when the parent is gone, however it went. A node that is recorded
+/// writes what it has to write first.
 pub fn run_from_input() -> Result<u8> {
     write_log("error");
     let mut line = String::new();
     stdin().lock().read_line(&mut line).context("cannot read the node's configuration")?;
     let spec: NodeSpec = serde_json::from_str(&line)
         .context("the first line of the input is not a node's configuration; `harness up` starts nodes so")?;
-    std::thread::spawn(|| {
+    let is_recorded = spec.node.recording.is_some();
+    let (end, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
         let mut rest = Vec::new();
         let _ = stdin().lock().read_to_end(&mut rest);
+        if is_recorded && end.send(()).is_ok() {
+            std::thread::sleep(END_LIMIT);
+        }
         std::process::exit(0);
     });
     if let Some(core) = spec.pin {
@@ -130,6 +141,13 @@ pub fn run_from_input() -> Result<u8> {
         println!("ready");
         let _ = stdout().flush();
     };
-    run_process(spec, listener, ready, async || std::future::pending().await)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        // At once: nobody waits for what an experiment has left.
+        tokio::select! {
+            ended = run_node(spec, listener, ready, std::future::pending()) => ended,
+            _ = ended => Ok(()),
+        }
+    })?;
     Ok(0)
 }

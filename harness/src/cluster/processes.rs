@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use kernel::ReplicaId;
@@ -19,11 +20,11 @@ pub(super) const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// One of them.
 pub(super) struct NodeProcess {
-    id: u16,
+    pub(super) id: u16,
     pub(super) child: Child,
     // Held open: the node exits when it reaches the end of its input, so none
     // outlives this process however that ends.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     log: File,
     pub(super) asked_to_die: bool,
 }
@@ -48,11 +49,10 @@ impl NodeProcess {
             .with_context(|| format!("cannot start {} as a node", executable.display()))?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().context("a node without output")?;
-        let mut node_process =
-            NodeProcess { id: node.node.id.0, child, _stdin: stdin, log, asked_to_die: false };
+        let mut node_process = NodeProcess { id: node.node.id.0, child, stdin, log, asked_to_die: false };
         let mut line = serde_json::to_vec(node)?;
         line.push(b'\n');
-        let written = node_process._stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(&line));
+        let written = node_process.stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(&line));
         if let Err(error) = written {
             bail!("node {} did not take its configuration: {error}{}", node.node.id, node_process.log_tail());
         }
@@ -77,20 +77,43 @@ impl NodeProcess {
         Some(death)
     }
 
+    /// Makes it end by itself.
+    pub(super) fn close_input(&mut self) {
+        self.asked_to_die = true;
+        self.stdin = None;
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait_until(&mut self, deadline: Instant) {
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            sleep(Duration::from_millis(2));
+        }
+    }
+
     /// The last lines of its log.
     fn log_tail(&self) -> String {
-        const LINES: usize = 8;
-        const BYTES: u64 = 2048;
-        let length = self.log.metadata().map_or(0, |metadata| metadata.len());
-        let mut tail = vec![0; length.min(BYTES) as usize];
-        if self.log.read_exact_at(&mut tail, length.saturating_sub(BYTES)).is_err() || tail.is_empty() {
-            return ", having logged nothing".to_string();
-        }
-        let text = String::from_utf8_lossy(&tail);
-        let lines: Vec<&str> = text.lines().collect();
-        let last = &lines[lines.len().saturating_sub(LINES)..];
-        format!("; its last lines: {}", last.join(" | "))
+        log_tail(&self.log)
     }
+
+    /// Its log, for when it is gone.
+    pub(super) fn log(&self) -> std::io::Result<File> {
+        self.log.try_clone()
+    }
+}
+
+/// The last lines of a node's log.
+pub(super) fn log_tail(log: &File) -> String {
+    const LINES: usize = 8;
+    const BYTES: u64 = 2048;
+    let length = log.metadata().map_or(0, |metadata| metadata.len());
+    let mut tail = vec![0; length.min(BYTES) as usize];
+    if log.read_exact_at(&mut tail, length.saturating_sub(BYTES)).is_err() || tail.is_empty() {
+        return ", having logged nothing".to_string();
+    }
+    let text = String::from_utf8_lossy(&tail);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(LINES)..];
+    format!("; its last lines: {}", last.join(" | "))
 }
 
 /// The file for a node's log: of its own, or one that goes with the process.

@@ -1,12 +1,14 @@
 //! A running cluster: starting it, watching it, and leaving nothing of it behind.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use journal::Folder;
 
 use super::node::Memory;
 use super::ports;
-use super::processes::{NodeProcess, NodeProcesses, START_LIMIT};
+use super::processes::{NodeProcess, NodeProcesses, START_LIMIT, log_tail};
 use super::spec::ClusterSpec;
 use super::tasks::NodeThreads;
 use crate::plan::Placement;
@@ -15,6 +17,8 @@ use crate::plan::Placement;
 pub struct Cluster {
     addresses: Vec<SocketAddr>,
     members: Members,
+    /// Nodes whose processes were killed or have died, and when, on the machine's clock.
+    killed: Vec<(u64, u16)>,
 }
 
 enum Members {
@@ -22,6 +26,8 @@ enum Members {
     Tasks(NodeThreads),
 }
 
+/// How long nodes may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How often free ports are drawn again when another program was faster.
 const START_ATTEMPTS: u32 = 3;
 
@@ -59,7 +65,7 @@ impl Cluster {
             Placement::Tasks => Members::Tasks(NodeThreads::start(specs, listeners).await?),
             Placement::Simulated => bail!("a simulated cluster has no nodes to start"),
         };
-        Ok(Cluster { addresses, members })
+        Ok(Cluster { addresses, members, killed: Vec::new() })
     }
 
     /// Where each node listens, by id.
@@ -81,21 +87,44 @@ impl Cluster {
         node.asked_to_die = true;
         node.child.kill().with_context(|| format!("cannot kill node {id}"))?;
         node.child.wait()?;
+        self.killed.push((node::now_ns(), id));
         Ok(())
     }
 
-    /// Starts a killed node again, on its port and without its memory. The
+    /// Nodes whose processes were killed or have died, and when, on the machine's clock.
+    pub fn killed(&self) -> &[(u64, u16)] {
+        &self.killed
+    }
+
+    /// Ends all nodes, so that what they have recorded is whole. Waits for them for a few
+    /// seconds at most.
+    pub fn stop(&mut self) {
+        // One that has died a moment ago was not stopped.
+        self.newly_dead();
+        match &mut self.members {
+            Members::Processes(nodes) => {
+                let deadline = Instant::now() + STOP_LIMIT;
+                nodes.running.iter_mut().for_each(NodeProcess::close_input);
+                nodes.running.iter_mut().for_each(|node| node.wait_until(deadline));
+            }
+            Members::Tasks(threads) => threads.stop(),
+        }
+    }
+
+    /// Starts a killed node again, on its port: as it was by its journal, or without its memory. The
     /// future ends when the node listens; its peers come back by themselves.
     pub fn restart(&mut self, id: u16) -> Result<impl Future<Output = Result<()>> + use<>> {
         let NodeProcesses { executable, logs, specs, running } = self.processes()?;
         let spec = &mut specs[usize::from(id)];
-        spec.memory = Memory::Lost;
+        let remembers = spec.node.journal.as_ref().is_some_and(|to| Folder::is_used(&to.folder));
+        spec.memory = if remembers { Memory::Fresh } else { Memory::Lost };
         let (process, ready) = NodeProcess::spawn(executable, spec, logs.as_deref())?;
+        let log = process.log()?;
         running[usize::from(id)] = process;
         Ok(async move {
             match tokio::time::timeout(START_LIMIT, ready).await {
                 Ok(Ok(true)) => Ok(()),
-                _ => bail!("node {id} did not start again"),
+                _ => bail!("node {id} did not start again{}", log_tail(&log)),
             }
         })
     }
@@ -111,7 +140,13 @@ impl Cluster {
     pub fn newly_dead(&mut self) -> Vec<String> {
         match &mut self.members {
             Members::Processes(nodes) => {
-                nodes.running.iter_mut().filter_map(NodeProcess::newly_dead).collect()
+                let killed = &mut self.killed;
+                let newly_dead = |node: &mut NodeProcess| {
+                    let death = node.newly_dead()?;
+                    killed.push((node::now_ns(), node.id));
+                    Some(death)
+                };
+                nodes.running.iter_mut().filter_map(newly_dead).collect()
             }
             Members::Tasks(threads) => {
                 threads.failure.lock().ok().and_then(|mut f| f.take()).into_iter().collect()
@@ -122,7 +157,14 @@ impl Cluster {
     /// Whether a node is gone that should be there, and the end of its log.
     pub fn died(&mut self) -> Option<String> {
         match &mut self.members {
-            Members::Processes(nodes) => nodes.running.iter_mut().find_map(NodeProcess::died),
+            Members::Processes(nodes) => {
+                let dead = |node: &mut NodeProcess| node.died().map(|death| (node.id, death));
+                let (id, death) = nodes.running.iter_mut().find_map(dead)?;
+                if self.killed.iter().all(|(_, known)| *known != id) {
+                    self.killed.push((node::now_ns(), id));
+                }
+                Some(death)
+            }
             Members::Tasks(threads) => threads.failure.lock().ok()?.clone(),
         }
     }

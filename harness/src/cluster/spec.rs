@@ -8,16 +8,18 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use apps::AppName;
 use client::driver::Setup;
+use flows::options::Options;
+use flows::waits::Links;
+use journal::Durability;
 use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Cluster as Identity, ClusterId, Digest, ReplicaId};
-use node::{Encoding, LinkConditions, NodeConfig};
+use node::{Encoding, JournalTo, LinkConditions, NodeConfig, RecordTo};
 
 use super::limits;
 use super::node::{Memory, NodeSpec};
 use crate::config::init::{NewCluster, Wanted};
 use crate::plan::faults::Assignment;
-use crate::plan::waits::Links;
-use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Options, Placement, Plan, ProtocolName, Via};
+use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Placement, Plan, ProtocolName, Via};
 
 /// All that is needed to start a cluster.
 #[derive(Clone, Debug)]
@@ -55,8 +57,33 @@ pub struct ClusterSpec {
     pub logs: Option<PathBuf>,
     /// The folder for the files of a client with a key; without it, nobody needs them.
     pub client_files: Option<PathBuf>,
+    /// Where each node notes what it does, if that is recorded.
+    pub recording: Option<RecordTo>,
+    /// Where the nodes keep what they were given, if they do.
+    pub journals: Option<Journals>,
     /// The program that nodes are.
     pub executable: PathBuf,
+}
+
+/// Where nodes keep what they were given.
+#[derive(Clone, Debug)]
+pub struct Journals {
+    /// Each has a folder in it.
+    pub folder: PathBuf,
+    /// What it outlives.
+    pub durability: Durability,
+}
+
+impl Journals {
+    /// Where one node keeps it.
+    pub(super) fn of_node(&self, id: u16, options: &Options, app: AppName) -> JournalTo {
+        let settings = serde_json::to_vec(&(app, options)).expect("settings are plain data");
+        JournalTo {
+            folder: self.folder.join(format!("node-{id}")),
+            durability: self.durability,
+            settings: Digest::of(&settings).to_string(),
+        }
+    }
 }
 
 impl ClusterSpec {
@@ -83,6 +110,8 @@ impl ClusterSpec {
             slots_kept: node::SLOTS_KEPT,
             logs: None,
             client_files: None,
+            recording: None,
+            journals: None,
             // This very program, even if its file was replaced meanwhile.
             executable: PathBuf::from("/proc/self/exe"),
         }
@@ -125,6 +154,8 @@ impl ClusterSpec {
                 requests_per_s: None,
                 slots_kept: self.slots_kept,
                 fault_injection: true,
+                recording: self.recording.clone(),
+                journal: self.journals.as_ref().map(|journals| journals.of_node(id, &self.options, self.app)),
             },
         };
         (0..self.nodes).zip(&pairs).map(spec_of).collect()
@@ -163,7 +194,7 @@ impl ClusterSpec {
         u16::from(self.via == Via::Client)
     }
 
-    fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> Identity {
         let name = self.protocol.to_string();
         Identity::new(ClusterId::derive(&name, self.seed), &name, self.nodes).with_clients(self.clients())
     }

@@ -108,11 +108,18 @@ fn run_share(
     runtime.shutdown_background();
 }
 
-impl Drop for NodeThreads {
-    fn drop(&mut self) {
+impl NodeThreads {
+    /// Ends all nodes.
+    pub(super) fn stop(&mut self) {
         self.stop.send_replace(true);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for NodeThreads {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

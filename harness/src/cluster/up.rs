@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use anyhow::Result;
 use apps::AppName;
+use journal::Durability;
 use kernel::{ReplicaId, View, ViewStatus};
 
 use super::limits;
 use super::observe;
+use super::recording::Recording;
 use super::running::Cluster;
-use super::spec::{ClusterSpec, nodes_up};
+use super::spec::{ClusterSpec, Journals, nodes_up};
 use crate::base::console::say;
 use crate::base::exit::INTERRUPTED;
 use crate::base::stop::Stop;
 use crate::plan::ProtocolName;
+use crate::plan::trace::TraceTo;
 use crate::results::summary::PAPER_WARNING;
 
 /// Clients that the descriptor limit is checked for.
@@ -25,8 +28,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Starts the cluster, prints where it is and what happens to it, and stops it at
-/// the first Ctrl-C. Returns the exit code.
-pub async fn run(spec: &ClusterSpec) -> Result<u8> {
+/// the first Ctrl-C. Then the trace is written, if there is to be one. Returns the exit code.
+pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
+    let recording = trace.map(|to| Recording::begin(&to.file, to.limit_bytes)).transpose()?;
+    spec.recording = recording.as_ref().map(|recording| recording.of_nodes(spec.nodes));
+    let spec = &spec;
     let descriptors = limits::raise_descriptor_limit();
     limits::check_cluster(spec.placement, spec.nodes, CLIENTS, descriptors)?;
     let stop = Stop::listen()?;
@@ -42,6 +48,16 @@ pub async fn run(spec: &ClusterSpec) -> Result<u8> {
     }
     let mut view = current_view(spec, &cluster).await;
     say(banner(spec, &cluster, view.as_ref()));
+    if let Some(Journals { folder, durability }) = &spec.journals {
+        let lost = if *durability == Durability::Fsync { "a loss of power" } else { "the end of a process" };
+        say(format_args!(
+            "What nodes are given is kept in {} and outlives {lost}: the same command goes on from there.",
+            folder.display()
+        ));
+    }
+    if let Some(to) = trace {
+        say(format_args!("What happens is recorded, and is in {} then.", to.file.display()));
+    }
     loop {
         tokio::select! {
             () = stop.wait() => break,
@@ -58,8 +74,12 @@ pub async fn run(spec: &ClusterSpec) -> Result<u8> {
         }
         view = now.or(view);
     }
-    drop(cluster);
+    cluster.stop();
     say(format_args!("\nAll nodes are stopped."));
+    if let Some(recording) = recording {
+        let title = format!("{} with {} nodes, by hand", spec.protocol, spec.nodes);
+        recording.finish(&mut cluster, spec, title)?.sentences().iter().for_each(say);
+    }
     // Ctrl-C is how this command ends.
     Ok(0)
 }

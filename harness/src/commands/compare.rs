@@ -16,7 +16,7 @@ pub async fn run(args: CompareArgs) -> Result<u8> {
         bail!("--resume needs the folder of the stopped run: --out DIR");
     }
     let dir = args.out.out.unwrap_or_else(|| default_results(&plan.name));
-    let experiment = Experiment::prepare(plan, &dir, args.out.resume)?;
+    let experiment = Experiment::prepare(plan, &dir, args.out.resume, args.trace.to())?;
     let stop = Stop::listen()?;
     let floors = tokio::select! {
         floors = floor::measure_quick(experiment.plan(), experiment.dir()) => floors,

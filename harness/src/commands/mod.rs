@@ -4,6 +4,7 @@
 pub mod check;
 pub mod client;
 pub mod compare;
+pub mod demo;
 pub mod endure;
 pub mod floor;
 pub mod history;
@@ -12,11 +13,14 @@ pub mod load_overhead;
 pub mod node;
 pub mod outage;
 pub mod predict;
+pub mod replay;
 pub mod report;
 pub mod simulate;
 pub mod sweep;
+pub mod trace;
 pub mod up;
-mod verify;
+pub mod verify;
+pub mod view;
 
 use std::process::ExitCode;
 
@@ -37,6 +41,7 @@ pub fn main() -> ExitCode {
         Err(code) => return code,
     };
     finish(match cli.command {
+        Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Node(args) => node::run(&args),
         Command::NodeFromInput => run_from_input(),
@@ -49,11 +54,14 @@ pub fn main() -> ExitCode {
         Command::Endure(args) => block_on(endure::run(args)),
         Command::History(args) => block_on(history::run(args)),
         Command::Up(args) => block_on(up::run(args.protocol, args.rest)),
+        Command::View(args) => block_on(view::run(args)),
         Command::Floor(args) => block_on(floor::run(args)),
         Command::LoadOverhead(args) => block_on(load_overhead::run(args)),
         Command::Simulate(args) => block_on(simulate::run(*args)),
         Command::Predict(args) => block_on(predict::run(args)),
         Command::Report(args) => report::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Replay(args) => replay::run(&args),
     })
 }
 

@@ -1,15 +1,20 @@
 //! `harness up`.
 
 use anyhow::Result;
+use journal::Durability;
 
 use crate::cli::UpRest;
-use crate::cluster::{ClusterSpec, up};
+use crate::cluster::{ClusterSpec, Journals, up};
 use crate::plan::ProtocolName;
 
 /// Runs the command and returns the exit code.
 pub async fn run(protocol: ProtocolName, args: UpRest) -> Result<u8> {
     let plan = args.plan(protocol)?;
     let cell = plan.cells()?.remove(0);
+    let trace = args.trace.to();
     let (logs, client_files) = (args.logs, args.client_files);
-    up::run(&ClusterSpec { logs, client_files, ..ClusterSpec::of(&plan, &cell) }).await
+    let of_folder = |folder| Journals { folder, durability: cell.durability };
+    let journals = args.data_dir.filter(|_| cell.durability != Durability::Off).map(of_folder);
+    let spec = ClusterSpec { logs, client_files, journals, ..ClusterSpec::of(&plan, &cell) };
+    up::run(spec, trace.as_ref()).await
 }

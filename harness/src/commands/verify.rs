@@ -33,8 +33,12 @@ pub(super) fn run(file: &Path, config: &ClusterConfig) -> Result<u8> {
     }
 }
 
-/// What is proven, in words, or why nothing is.
-fn verify(text: &str, config: &ClusterConfig) -> Result<Result<String, String>> {
+/// What is proven by an answer's text, in words, or why nothing is.
+///
+/// # Errors
+///
+/// If it holds no evidence that can be read.
+pub fn verify(text: &str, config: &ClusterConfig) -> Result<Result<String, String>> {
     let answer: Value = serde_json::from_str(text).context("it is no JSON, or is truncated")?;
     let places = ["/evidence", "/decision/evidence"];
     let found = places.iter().find_map(|place| answer.pointer(place).filter(|found| !found.is_null()));

@@ -5,11 +5,12 @@ use std::fmt::Display;
 
 use anyhow::{Context, Result, bail, ensure};
 use apps::AppName;
+use flows::options::Options;
+use flows::waits::{Links, Waits};
 use kernel::{Cluster, ClusterId, Keyring};
 
 use super::settings::{ClientEntry, NodeEntry, Settings};
-use crate::plan::waits::{Links, Waits};
-use crate::plan::{Communication, MAX_PAYLOAD_BYTES, Options, ProtocolName};
+use crate::plan::{Communication, MAX_PAYLOAD_BYTES, ProtocolName};
 
 /// Waits longer than an hour are a mistake.
 const LONGEST_MS: f64 = 3_600_000.0;
@@ -74,7 +75,8 @@ impl ClusterConfig {
             window: given.limits.window.unwrap_or(pbft::Config::for_cluster(n).window),
             fast_path: given.fast_path.unwrap_or(true),
             waits,
-            communication: given.communication.unwrap_or_default(),
+            communication: given.communication.unwrap_or_default().into(),
+            checkpoint_interval: None,
         };
         Ok(ClusterConfig {
             id,

@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(config.options.waits, Waits::suiting(4, &Links::uniform(500, 0.0)));
     }
 
-    use crate::plan::waits::{Links, Waits};
+    use flows::waits::{Links, Waits};
 
     #[test]
     fn a_file_that_was_cut_off_is_refused_wherever_the_cut_is() {

@@ -81,7 +81,8 @@ pub fn read(path: &Path) -> Result<SecretKey> {
     })
 }
 
-fn parse(text: &[u8]) -> Option<SecretKey> {
+/// The key that a file's text holds, if it holds one and nothing else.
+pub fn parse(text: &[u8]) -> Option<SecretKey> {
     let digits = std::str::from_utf8(text.trim_ascii()).ok()?;
     // Not `SecretKey::from_str`: what it cannot read would be in its error.
     if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {

@@ -3,18 +3,23 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use journal::Durability;
 
 use super::cell::{CellRun, run_cell};
 use super::display::Display;
+use super::journals::RunJournals;
 use crate::base::console::{say, warn};
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, NOT_MEASURED, NotMeasured, UNSAFE, graver};
 use crate::base::stop::Stop;
 use crate::cluster::limits;
+use crate::cluster::recording::{Recorded, Recording};
+use crate::plan::trace::TraceTo;
 use crate::plan::{Cell, Placement, Plan};
 use crate::report;
+use crate::results::disk::Disk;
 use crate::results::files::read_rows;
 use crate::results::machine::Machine;
-use crate::results::schema::{CellRow, NOT_BACK, NOT_JUDGED, VIOLATION};
+use crate::results::schema::{CellRow, EventKind, NOT_BACK, NOT_JUDGED, VIOLATION};
 use crate::results::store::{Resume, Store};
 use crate::results::summary::faulty_count;
 
@@ -25,6 +30,7 @@ pub struct Experiment {
     cells: Vec<Cell>,
     store: Store,
     failures: Vec<Failure>,
+    trace: Option<TraceTo>,
 }
 
 /// A run that could not be measured. It has no rows, so `--resume` tries it again.
@@ -40,7 +46,7 @@ const GIVE_UP_AFTER: usize = 3;
 
 impl Experiment {
     /// Checks the plan against itself and the machine, and makes the folder.
-    pub fn prepare(plan: Plan, dir: &Path, resume: bool) -> Result<Experiment> {
+    pub fn prepare(plan: Plan, dir: &Path, resume: bool, trace: Option<TraceTo>) -> Result<Experiment> {
         if plan.placement == Placement::Simulated {
             bail!(
                 "the plan was simulated, not measured; repeat it with the command in its machine.json, or \
@@ -50,6 +56,8 @@ impl Experiment {
         let cells = plan.cells()?;
         let descriptors = limits::raise_descriptor_limit();
         limits::check(&plan, &cells, descriptors)?;
+        // Found out before anything runs.
+        trace.as_ref().map(|to| Recording::begin(&to.file, to.limit_bytes)).transpose()?;
         let store = if resume {
             Store::resume(dir, |begun_with| plan.check_same(begun_with))?
         } else {
@@ -57,7 +65,7 @@ impl Experiment {
             Machine::inspect().write(dir)?;
             store
         };
-        Ok(Experiment { plan, cells, store, failures: Vec::new() })
+        Ok(Experiment { plan, cells, store, failures: Vec::new(), trace })
     }
 
     /// The folder.
@@ -146,7 +154,33 @@ impl Experiment {
         )
     }
 
+    /// Runs the cells, and measures before and after them what syncing costs, if nodes do it.
     async fn run_cells(&mut self, display: &mut Display) -> Result<()> {
+        if self.has_all() {
+            return Ok(());
+        }
+        self.measure_disk(display)?;
+        self.run_unfinished(display).await?;
+        self.measure_disk(display)
+    }
+
+    fn has_all(&self) -> bool {
+        let repetitions = 0..self.plan.repetitions;
+        self.cells.iter().all(|cell| repetitions.clone().all(|number| self.store.has(&cell.name, number)))
+    }
+
+    fn measure_disk(&self, display: &mut Display) -> Result<()> {
+        if !self.plan.durability.contains(&Durability::Fsync) {
+            return Ok(());
+        }
+        let disk = Disk::measure(self.dir()).context(NotMeasured)?;
+        if let (Some(warning), [_]) = (disk.warning(), disk.measurements.as_slice()) {
+            display.line(warning);
+        }
+        Ok(())
+    }
+
+    async fn run_unfinished(&mut self, display: &mut Display) -> Result<()> {
         let mut failed_in_a_row = 0;
         for repetition in 0..self.plan.repetitions {
             let order = self.plan.order(self.cells.len(), repetition);
@@ -156,10 +190,13 @@ impl Experiment {
                     continue;
                 }
                 display.begin(&format!("{} #{repetition}", cell.name));
-                match run_cell(&self.plan, cell, repetition, place).await {
+                match self.run_one(cell, repetition, place).await {
                     Ok(run) => {
                         failed_in_a_row = 0;
                         self.keep_history(&run, display).context(NotMeasured)?;
+                        display_restarts(&run, display);
+                        let sentences = run.recorded.iter().flat_map(Recorded::sentences);
+                        sentences.for_each(|sentence| display.line(&sentence));
                         self.store.append(&run.rows).context(NotMeasured)?;
                         display.end(&run);
                     }
@@ -176,6 +213,18 @@ impl Experiment {
             }
         }
         Ok(())
+    }
+
+    async fn run_one(&self, cell: &Cell, repetition: u32, place: u32) -> Result<CellRun> {
+        let journals = RunJournals::begin(self.dir(), cell, repetition).context(NotMeasured)?;
+        run_cell(&self.plan, cell, repetition, place, self.trace_of(cell, repetition), journals).await
+    }
+
+    /// Where a run is recorded.
+    fn trace_of(&self, cell: &Cell, repetition: u32) -> Option<TraceTo> {
+        let trace = self.trace.as_ref()?;
+        let runs = self.cells.len() * self.plan.repetitions as usize;
+        Some(TraceTo { file: trace.file_of(&cell.name, u64::from(repetition), runs), ..trace.clone() })
     }
 
     /// Writes a run's history into the folder, and says what came of judging it.
@@ -226,5 +275,25 @@ impl Experiment {
             ));
         }
         Ok(code)
+    }
+}
+
+/// Says how soon answers came again after all nodes had been killed and were started again.
+fn display_restarts(run: &CellRun, display: &mut Display) {
+    let restarts = run.rows.events.iter().filter(|event| event.event == EventKind::RestartAll);
+    let answered: Vec<String> = restarts
+        .map(|event| match event.service_after_us {
+            Some(us) => format!("{} ms", us / 1000),
+            None => "never".to_owned(),
+        })
+        .collect();
+    if !answered.is_empty() {
+        let (cell, number) = (&run.rows.cell, answered.len());
+        display.line(&format!(
+            "{} #{}: all nodes were killed at once and started again, {number} times; the first answer came after {}",
+            cell.cell,
+            cell.repetition,
+            answered.join(", ")
+        ));
     }
 }

@@ -19,7 +19,8 @@ struct First {
     chain: Option<(u16, Digest)>,
 }
 
-/// Compares the honest nodes' logs: two digests for one slot, or two histories
+/// Compares the honest nodes' logs, of the slots that several have records of; a node that is there again by
+/// its journal has them since then only: two digests for one slot, or two histories
 /// (chains) up to one slot where no digest explains the difference.
 pub fn compare(honest: &[&LogReport]) -> Audit {
     let mut known: BTreeMap<u64, First> = BTreeMap::new();
@@ -79,7 +80,7 @@ mod tests {
                 ..SlotRow::default()
             })
             .collect();
-        LogReport { id, last_executed: rows.len() as u64, truncated: false, rows }
+        LogReport { id, last_executed: rows.len() as u64, executed_before: 0, truncated: false, rows }
     }
 
     fn disagreeing(logs: &[LogReport]) -> Vec<u64> {
@@ -93,6 +94,15 @@ mod tests {
         let later = log(2, &[(2, Some("b"), Some("B"))]);
         assert_eq!(disagreeing(&[full, behind, later]), Vec::<u64>::new());
         assert_eq!(disagreeing(&[]), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn a_node_that_is_there_again_is_compared_since_then() {
+        let full = log(0, &[(1, Some("a"), Some("A")), (2, Some("b"), Some("B")), (3, Some("c"), Some("C"))]);
+        let again = |chain| LogReport { executed_before: 2, ..log(1, &[(3, Some("c"), Some(chain))]) };
+        assert_eq!(disagreeing(&[full.clone(), again("C")]), Vec::<u64>::new());
+        // It executed something else before, of which there is no record any more.
+        assert_eq!(disagreeing(&[full, again("X")]), [3]);
     }
 
     #[test]

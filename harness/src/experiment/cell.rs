@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use node::api::LogReport;
 
 use super::audit;
+use super::journals::RunJournals;
 use super::outage::driver::{self, Driver, Seen};
 use super::outage::recorded::{self, Recorded};
 use super::outage::{aftermath, verdict};
@@ -16,12 +17,14 @@ use super::rows::{self, Measured, RunId};
 use crate::base::exit::NotMeasured;
 use crate::cluster::observe;
 use crate::cluster::procfs::CpuMark;
+use crate::cluster::recording::{self, Recording};
 use crate::cluster::{Cluster, ClusterSpec, nodes_up};
 use crate::history::clients::History;
 use crate::load::{self, Answer, LoadResult, LoadSpec, Progress, Sample, Targets};
 use crate::plan::outage::Victim;
+use crate::plan::trace::TraceTo;
 use crate::plan::{Cell, Gateway, OPEN_LOOP_IN_FLIGHT, Plan};
-use crate::results::schema::VIOLATION;
+use crate::results::schema::{RECORDED, VIOLATION};
 use crate::results::store::CellRows;
 
 /// What one run of one cell gave.
@@ -33,6 +36,8 @@ pub struct CellRun {
     pub violations: Vec<String>,
     /// What clients of the key-value store saw meanwhile, if that was recorded.
     pub history: Option<Recorded>,
+    /// What happened in it, message by message, if that was recorded.
+    pub recorded: Option<recording::Recorded>,
     /// Whether they came with at most `f` faulty nodes.
     pub within_f: bool,
 }
@@ -46,21 +51,39 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs one cell. What the nodes do or fail to do is its result; an error says that
 /// there is none, because a node could not be started, killed or asked.
-pub async fn run_cell(plan: &Plan, cell: &Cell, repetition: u32, order: u32) -> Result<CellRun> {
+pub async fn run_cell(
+    plan: &Plan,
+    cell: &Cell,
+    repetition: u32,
+    order: u32,
+    trace: Option<TraceTo>,
+    journals: Option<RunJournals>,
+) -> Result<CellRun> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let run = RunId { repetition, order, started_unix_ms: now.as_millis() as u64 };
-    let measured = measure(plan, cell, repetition).await.context(NotMeasured)?;
+    let (measured, recorded) = measure(plan, cell, repetition, trace, journals).await.context(NotMeasured)?;
     let clients = rows::clients_column(cell.load, OPEN_LOOP_IN_FLIGHT);
     Ok(CellRun {
         rows: rows::rows(cell, run, plan.placement, clients, &measured),
         violations: measured.audit.disagreements.into_values().collect(),
         history: measured.history,
+        recorded,
         within_f: cell.faults.faulty().len() <= cell.f(),
     })
 }
 
-async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> {
-    let spec = ClusterSpec::of(plan, cell);
+async fn measure(
+    plan: &Plan,
+    cell: &Cell,
+    repetition: u32,
+    trace: Option<TraceTo>,
+    // Before the cluster, so that they are removed after its nodes have ended.
+    mut journals: Option<RunJournals>,
+) -> Result<(Measured, Option<recording::Recorded>)> {
+    let mut spec = ClusterSpec::of(plan, cell);
+    let recording = trace.map(|to| Recording::begin(&to.file, to.limit_bytes)).transpose()?;
+    spec.recording = recording.as_ref().map(|recording| recording.of_nodes(cell.nodes));
+    spec.journals = journals.as_ref().map(RunJournals::of_nodes);
     let cluster = Rc::new(RefCell::new(Cluster::start(&spec).await?));
     let addresses = cluster.borrow().addresses().to_vec();
     let mut notes = Vec::new();
@@ -119,7 +142,14 @@ async fn measure(plan: &Plan, cell: &Cell, repetition: u32) -> Result<Measured> 
     if let Some(first) = audit.disagreements.values().next() {
         notes.push(format!("{VIOLATION} on {} slots, the first: {first}", audit.disagreements.len()));
     }
-    Ok(Measured { load, before, after, logs, audit, cpu, events, notes, history })
+    if notes.iter().any(|note| note.starts_with(VIOLATION)) {
+        notes.extend(journals.as_mut().map(RunJournals::keep));
+    }
+    let title = format!("{} #{repetition}", cell.name);
+    let finish = |recording: Recording| recording.finish(&mut cluster.borrow_mut(), &spec, title);
+    let recorded = recording.map(finish).transpose()?;
+    notes.extend(recorded.iter().map(|recorded| format!("{RECORDED} into {}", recorded.file.display())));
+    Ok((Measured { load, before, after, logs, audit, cpu, events, notes, history }, recorded))
 }
 
 /// Runs the load, and the plan's outage beside it, and clients whose history is recorded.
@@ -142,13 +172,13 @@ async fn load_under_outage(
     let honest = cell.faults.honest();
     let addresses = cluster.borrow().addresses().to_vec();
     let victim = match outage.kill {
-        Some(Victim::InTurn) | None => None,
+        Some(Victim::InTurn | Victim::All) | None => None,
         Some(victim) => Some(driver::find(victim, &honest, &addresses).await?),
     };
     let progress = Progress::new(spec);
     victim.into_iter().for_each(|id| progress.spare(id, true));
     let load_ends = Duration::from_secs_f64(plan.requests as f64 / cell.rate_per_s().unwrap_or(1.0));
-    let driver = Driver::new(outage, cell, load_ends, cluster, &progress);
+    let driver = Driver::new(outage, cell, load_ends, cluster, &progress, spec.seed);
     let both = async {
         let (_, driven) = tokio::join!(load::run(spec, &progress), driver.run());
         driven

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cell;
 mod display;
 pub mod endure;
+pub mod journals;
 pub mod outage;
 pub mod rows;
 

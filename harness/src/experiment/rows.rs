@@ -83,6 +83,7 @@ pub fn rows(cell: &Cell, run: RunId, placement: Placement, clients: u64, measure
         clients,
         rate_per_s: cell.rate_per_s(),
         via: cell.via.to_string(),
+        durability: cell.durability.to_string(),
         order: run.order,
         started_unix_ms: run.started_unix_ms,
         measured_s: measured.load.elapsed.as_secs_f64(),
@@ -186,6 +187,7 @@ fn sample_rows(cell: &Cell, run: RunId, clients: u64, measured: &Measured) -> Ve
             clients,
             rate_per_s: cell.rate_per_s(),
             via: cell.via.to_string(),
+            durability: cell.durability.to_string(),
             request: request as u64,
             outcome: Outcome::Error,
             path: None,
@@ -329,7 +331,7 @@ mod tests {
             corrupt: 1,
             ..SlotRow::default()
         };
-        Some(LogReport { id, last_executed: seq, truncated: false, rows: vec![row] })
+        Some(LogReport { id, last_executed: seq, executed_before: 0, truncated: false, rows: vec![row] })
     }
 
     fn measured(cell: &Cell, digests: [&str; 4]) -> Measured {

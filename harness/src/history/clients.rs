@@ -143,8 +143,8 @@ impl Client {
     /// The connection to a node; none if nobody listens there.
     async fn connection(&mut self, node: u16, address: SocketAddr, patience: Duration) -> Option<Connection> {
         match self.connections.remove(&node) {
-            Some(open) => Some(open),
-            None => timeout(patience, Connection::open(address)).await.ok()?.ok(),
+            Some(open) if open.is_open() => Some(open),
+            _ => timeout(patience, Connection::open(address)).await.ok()?.ok(),
         }
     }
 

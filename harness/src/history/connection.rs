@@ -37,6 +37,11 @@ impl Connection {
         Ok(Connection { address, sender })
     }
 
+    /// Whether it has not broken yet, as far as is known.
+    pub(super) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Asks for an operation on a key, whose characters need no escapes, and waits for its
     /// answer. After an error nobody knows whether the operation takes effect.
     pub(super) async fn ask(&mut self, key: &str, call: &Call) -> Result<Answer> {

@@ -31,8 +31,16 @@ pub fn write(path: &Path, history: &[Operation]) -> Result<()> {
 pub fn read(path: &Path) -> Result<Vec<Operation>> {
     let file =
         File::open(path).with_context(|| format!("cannot read {}; give a history file", path.display()))?;
+    parse(BufReader::new(file), path)
+}
+
+/// Reads the text of a history; `path` is what errors call it.
+///
+/// # Errors
+/// If a line of it is no operation.
+pub fn parse(text: impl BufRead, path: &Path) -> Result<Vec<Operation>> {
     let mut history = Vec::new();
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
+    for (number, line) in (1..).zip(text.lines()) {
         let place = || format!("{} line {number} is no operation of a history", path.display());
         let line = line.with_context(place)?;
         if line.trim().is_empty() {

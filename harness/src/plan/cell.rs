@@ -1,6 +1,7 @@
 //! One combination of a plan's grid: what one cluster is and what it is asked.
 
 use apps::AppName;
+use journal::Durability;
 
 use super::faults::Assignment;
 use super::protocols::{ProtocolName, Via};
@@ -48,6 +49,8 @@ pub struct Cell {
     pub load: Load,
     /// How they reach the cluster.
     pub via: Via,
+    /// What the nodes' journals outlive.
+    pub durability: Durability,
     /// Delay on every peer link, microseconds.
     pub link_delay_us: u64,
     /// Loss on every peer link, a probability.

@@ -5,15 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use apps::AppName;
+use flows::options::Options;
+use flows::waits::{Links, Waits};
+use journal::Durability;
 use kernel::{Choose, SeededChoice};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Load, MAX_PAYLOAD_BYTES};
 use super::faults::{Assignment, CommanderDraw, Scenario};
-use super::options::Options;
 use super::outage::Outage;
 use super::protocols::{Communication, Gateway, Placement, ProtocolName, Via};
-use super::waits::{Links, Waits};
 
 /// A grid of cells and how to run them. Every list is one dimension of the
 /// grid; whatever a file leaves out has the default of [`Plan::default`].
@@ -40,6 +41,8 @@ pub struct Plan {
     pub rate: Vec<f64>,
     /// How requests reach the cluster: `http`, `client`.
     pub via: Vec<Via>,
+    /// What the nodes' journals outlive: `off`, `on`, `fsync`.
+    pub durability: Vec<Durability>,
     /// HTTP/2 connections to each gateway, which the clients share.
     pub connections: usize,
     /// Delay on every peer link, microseconds.
@@ -118,6 +121,7 @@ impl Default for Plan {
             clients: vec![1],
             rate: vec![],
             via: vec![Via::Http],
+            durability: vec![Durability::Off],
             connections: 4,
             link_delay_us: vec![0],
             link_loss: vec![0.0],
@@ -186,7 +190,8 @@ impl Plan {
             window: self.window,
             fast_path: self.fast_path,
             waits: self.waits(cell.nodes, links),
-            communication: self.communication,
+            communication: self.communication.into(),
+            checkpoint_interval: None,
         }
     }
 
@@ -268,13 +273,16 @@ impl Plan {
             for &payload_bytes in &self.payload_bytes {
                 for &batch in &self.batch {
                     for load in self.loads() {
-                        combinations
-                            .extend(self.via.iter().map(|via| (app, payload_bytes, batch, load, *via)));
+                        for &via in &self.via {
+                            let durability = self.durability.iter();
+                            combinations
+                                .extend(durability.map(|d| (app, payload_bytes, batch, load, via, *d)));
+                        }
                     }
                 }
             }
         }
-        for (app, payload_bytes, batch, load, via) in combinations {
+        for (app, payload_bytes, batch, load, via, durability) in combinations {
             for &link_delay_us in &self.link_delay_us {
                 for &link_loss in &self.link_loss {
                     let mut cell = Cell {
@@ -287,6 +295,7 @@ impl Plan {
                         batch,
                         load,
                         via,
+                        durability,
                         link_delay_us,
                         link_loss,
                     };
@@ -325,6 +334,9 @@ impl Plan {
         }
         if self.via.len() > 1 {
             name += &format!("-{}", cell.via);
+        }
+        if self.durability.len() > 1 {
+            name += &format!("-{}", cell.durability);
         }
         if self.link_delay_us.len() > 1 {
             name += &format!("-d{}us", cell.link_delay_us);
@@ -373,6 +385,7 @@ impl Plan {
             ("batch", self.batch.len()),
             ("clients", self.clients.len()),
             ("via", self.via.len()),
+            ("durability", self.durability.len()),
             ("link_delay_us", self.link_delay_us.len()),
             ("link_loss", self.link_loss.len()),
         ];
@@ -510,6 +523,8 @@ mod tests {
             ("protocols = [\"pbft\"]\ncommunication = \"collocated\"", "for ccro only"),
             ("gateway = \"9\"", "gateway 9"),
             ("nodes = []", "nodes is empty"),
+            ("durability = []", "durability is empty"),
+            ("durability = [\"always\"]", "`off`, `on`, `fsync`"),
             ("payload_bytes = [0]", "payload_bytes"),
             ("payload_bytes = [99999999]", "8388608"),
             ("timeout_s = 0.0", "timeout_s"),
@@ -577,6 +592,19 @@ mod tests {
                 "pbft-n4-offline:1-p100"
             ]
         );
+    }
+
+    #[test]
+    fn durability_is_a_dimension_of_the_grid() {
+        let plan = |text: &str| Plan::parse(text, None).unwrap();
+        let all = plan("protocols = [\"pbft\"]\ndurability = [\"off\", \"on\", \"fsync\"]");
+        assert_eq!(Plan::parse(&all.to_toml().unwrap(), None).unwrap(), all);
+        let cells = all.cells().unwrap();
+        let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
+        assert_eq!(names, ["pbft-n4-none-off", "pbft-n4-none-on", "pbft-n4-none-fsync"]);
+        assert_eq!(cells[2].durability, Durability::Fsync);
+        let one = plan("protocols = [\"pbft\"]").cells().unwrap().remove(0);
+        assert_eq!((one.name.as_str(), one.durability), ("pbft-n4-none", Durability::Off));
     }
 
     #[test]

@@ -4,12 +4,10 @@
 pub mod cell;
 pub mod faults;
 pub mod grid;
-pub mod options;
 pub mod outage;
 pub mod protocols;
-pub mod waits;
+pub mod trace;
 
 pub use cell::{Cell, Load, MAX_PAYLOAD_BYTES, OPEN_LOOP_IN_FLIGHT};
 pub use grid::Plan;
-pub use options::Options;
 pub use protocols::{Communication, Gateway, Placement, ProtocolName, Via};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
+use journal::Durability;
 use serde::{Deserialize, Serialize};
 
 use apps::AppName;
@@ -19,8 +20,8 @@ const MOST_HISTORY_CLIENTS: u32 = 64;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outage {
-    /// Who is killed: `commander`, `communication-node`, `node:ID`, or `in-turn`:
-    /// `f` nodes at a time, again and again.
+    /// Who is killed: `commander`, `communication-node`, `node:ID`, `all`, or `in-turn`:
+    /// `f` nodes at a time, again and again; where nodes keep journals, one to `f`, drawn by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kill: Option<Victim>,
     /// When, in seconds since the load began.
@@ -35,6 +36,9 @@ pub struct Outage {
     /// killed ones are back, in seconds; nobody is if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut_s: Option<f64>,
+    /// With `kill = "in-turn"`: how often all nodes are killed at once instead, in seconds; never if `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kill_all_every_s: Option<f64>,
     /// Clients of the key-value store whose history is recorded and judged, beside the load.
     #[serde(skip_serializing_if = "is_zero")]
     pub history_clients: u32,
@@ -62,6 +66,7 @@ impl Default for Outage {
             restart_after_s: None,
             partition: Vec::new(),
             cut_s: None,
+            kill_all_every_s: None,
             history_clients: 0,
             fill_mb: 0,
             late_ms: 100.0,
@@ -79,6 +84,8 @@ pub enum Victim {
     CommunicationNode,
     /// This node.
     Node(u16),
+    /// All nodes at once, which takes journals.
+    All,
     /// `f` nodes, and the next `f` when those are back, until the load ends.
     InTurn,
 }
@@ -101,6 +108,7 @@ impl fmt::Display for Victim {
             Victim::Commander => f.write_str("commander"),
             Victim::CommunicationNode => f.write_str("communication-node"),
             Victim::Node(id) => write!(f, "node:{id}"),
+            Victim::All => f.write_str("all"),
             Victim::InTurn => f.write_str("in-turn"),
         }
     }
@@ -113,9 +121,12 @@ impl FromStr for Victim {
         match (text, text.strip_prefix("node:").map(str::parse)) {
             ("commander", _) => Ok(Victim::Commander),
             ("communication-node", _) => Ok(Victim::CommunicationNode),
+            ("all", _) => Ok(Victim::All),
             ("in-turn", _) => Ok(Victim::InTurn),
             (_, Some(Ok(id))) => Ok(Victim::Node(id)),
-            _ => bail!("{text:?} cannot be killed; known: commander, communication-node, node:ID, in-turn"),
+            _ => bail!(
+                "{text:?} cannot be killed; known: commander, communication-node, node:ID, all, in-turn"
+            ),
         }
     }
 }
@@ -204,6 +215,16 @@ impl Outage {
                 "cut_s is for nodes that are killed in turn; give the times and groups of other cuts as partition"
             );
         }
+        if let Some(every_s) = self.kill_all_every_s {
+            ensure!(
+                (0.1..=3600.0).contains(&every_s),
+                "kill_all_every_s is {every_s}; it must be from 0.1 to 3600"
+            );
+            ensure!(
+                self.kill == Some(Victim::InTurn),
+                "kill_all_every_s is for nodes that are killed in turn; kill = \"all\" kills all nodes once"
+            );
+        }
         ensure!(
             self.history_clients <= MOST_HISTORY_CLIENTS,
             "history_clients is {}; it must be from 0 to {MOST_HISTORY_CLIENTS}",
@@ -244,15 +265,24 @@ impl Outage {
                 "the partition {partition} must name each of the nodes 0 to {last} once"
             );
         }
-        let faulty = cell.faults.faulty().len();
+        let (kills_all, faulty) = (self.kills_all(), cell.faults.faulty().len());
         ensure!(
-            faulty + self.killed_at_once(cell) <= cell.f(),
-            "{} with {} nodes tolerates f = {}; {faulty} faulty and {} killed at once are more, and a node that was \
-             killed has lost its memory: give more nodes or fewer faults",
+            !kills_all || cell.durability != Durability::Off,
+            "when all nodes are killed at once without journals, everything they decided is lost; give the durability \
+             on or fsync"
+        );
+        ensure!(
+            !kills_all || self.kill == Some(Victim::InTurn) || self.restart_after_s.is_some(),
+            "when all nodes are killed, some must be started again; give restart_after_s"
+        );
+        let killed = if self.kill == Some(Victim::All) { 0 } else { self.killed_at_once(cell) };
+        ensure!(
+            faulty + killed <= cell.f(),
+            "{} with {} nodes tolerates f = {}; {faulty} faulty and {killed} killed at once are more, and a node that was \
+             killed is away or has lost its memory: give more nodes or fewer faults",
             cell.protocol,
             cell.nodes,
             cell.f(),
-            self.killed_at_once(cell)
         );
         Ok(())
     }
@@ -262,7 +292,13 @@ impl Outage {
         self.history_clients > 0 && cell.app == AppName::Kv
     }
 
-    /// Nodes that are down at the same time: as many as are tolerated beside the faulty ones.
+    /// Whether all nodes are killed at once some time.
+    pub fn kills_all(&self) -> bool {
+        self.kill == Some(Victim::All) || self.kill_all_every_s.is_some()
+    }
+
+    /// Nodes that are down at the same time, but for when all are: as many as are tolerated beside the
+    /// faulty ones.
     pub fn killed_at_once(&self, cell: &Cell) -> usize {
         match self.kill {
             None => 0,
@@ -329,12 +365,21 @@ mod tests {
             ("kil = \"commander\"", "unknown field"),
             ("kill = \"commander\"\ncut_s = 1.0", "killed in turn"),
             ("kill = \"in-turn\"\nrestart_after_s = 1.0\ncut_s = -1.0", "from 0 to 3600"),
+            ("kill = \"all\"", "give the durability"),
+            ("kill = \"in-turn\"\nrestart_after_s = 1.0\nkill_all_every_s = 2.0", "give the durability"),
+            ("kill = \"in-turn\"\nrestart_after_s = 1.0\nkill_all_every_s = 0.0", "from 0.1 to 3600"),
+            ("kill = \"commander\"\nkill_all_every_s = 2.0", "killed in turn"),
             ("kill = \"commander\"\nhistory_clients = 8", "give the app kv"),
             ("kill = \"commander\"\nhistory_clients = 65", "from 0 to 64"),
         ] {
             let message = format!("{:#}", plan(outage).unwrap_err());
             assert!(message.contains(expected), "{outage}: {message}");
         }
+        let durable = "durability = [\"on\"]\nrate = [100.0]\n[outage]\nkill = \"all\"\nat_s = 1.0";
+        let message = Plan::parse(durable, None).unwrap().cells().unwrap_err().to_string();
+        assert!(message.contains("give restart_after_s"), "{message}");
+        let again = format!("{durable}\nrestart_after_s = 0.0");
+        assert_eq!(Plan::parse(&again, None).unwrap().cells().unwrap().len(), 2);
         let closed = Plan::parse("[outage]\nkill = \"commander\"", None).unwrap().cells();
         assert!(closed.unwrap_err().to_string().contains("open loop"));
         let small = "nodes = [3]\nrate = [100.0]\n[outage]\nkill = \"commander\"\nat_s = 1.0";

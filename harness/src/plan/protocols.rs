@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use flows::job::FlowName;
+use kernel::ReplicaId;
 use serde::{Deserialize, Serialize};
 
 /// A flow that can be run.
@@ -62,6 +64,17 @@ pub enum Communication {
     Fixed(u16),
 }
 
+impl From<Communication> for ccro::CommunicationPolicy {
+    fn from(communication: Communication) -> ccro::CommunicationPolicy {
+        match communication {
+            Communication::Separate => ccro::CommunicationPolicy::Separate,
+            Communication::Collocated => ccro::CommunicationPolicy::Collocated,
+            Communication::Trust => ccro::CommunicationPolicy::Trust,
+            Communication::Fixed(id) => ccro::CommunicationPolicy::Fixed(ReplicaId(id)),
+        }
+    }
+}
+
 /// Which node the load is posted to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Gateway {
@@ -74,21 +87,25 @@ pub enum Gateway {
     Node(u16),
 }
 
+impl From<ProtocolName> for FlowName {
+    fn from(protocol: ProtocolName) -> FlowName {
+        match protocol {
+            ProtocolName::Pbft => FlowName::Pbft,
+            ProtocolName::Ccro => FlowName::Ccro,
+            ProtocolName::CcroPaper => FlowName::CcroPaper,
+        }
+    }
+}
+
 impl ProtocolName {
     /// Faults that the flow tolerates among `nodes` nodes.
     pub fn tolerates(self, nodes: u16) -> usize {
-        match self {
-            ProtocolName::Pbft | ProtocolName::Ccro => kernel::cluster::max_faulty(nodes),
-            ProtocolName::CcroPaper => usize::from(nodes).saturating_sub(3) / 3,
-        }
+        FlowName::from(self).tolerates(nodes)
     }
 
     /// Refuses a cluster that is too small for the flow.
     pub fn check_size(self, nodes: u16) -> Result<()> {
-        let least = match self {
-            ProtocolName::Pbft | ProtocolName::Ccro => 1,
-            ProtocolName::CcroPaper => 3,
-        };
+        let least = FlowName::from(self).least_nodes();
         if nodes < least {
             bail!("{self} needs at least {least} node(s), not {nodes}; give more nodes");
         }
@@ -98,11 +115,7 @@ impl ProtocolName {
 
 impl fmt::Display for ProtocolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ProtocolName::Pbft => "pbft",
-            ProtocolName::Ccro => "ccro",
-            ProtocolName::CcroPaper => "ccro-paper",
-        })
+        f.write_str(FlowName::from(*self).as_str())
     }
 }
 

@@ -27,7 +27,7 @@ use crate::results::schema::{CellRow, PredictionRow, Row as _, SampleRow};
 use crate::results::statistics::quantile;
 use crate::results::warnings::FOREIGN_CPU_SHARE;
 use crate::simulate::all::one;
-use crate::simulate::cell::{Job, Run};
+use crate::simulate::cell::{Run, job_of};
 use crate::simulate::rows;
 use crate::simulate::simulation::Simulation;
 
@@ -69,7 +69,7 @@ pub async fn run(plan: Plan, out: Option<&Path>) -> Result<u8> {
     let mut predictions = Vec::new();
     let not_measured: u32 = real.iter().map(|side| side.not_measured).sum();
     for (cell, real) in cells.iter().zip(&real).filter(|(_, side)| side.not_measured < plan.repetitions) {
-        let played = one(Job::of(&simulation, cell, plan.seed), &stop).await?;
+        let played = one(job_of(&simulation, cell, plan.seed), &stop).await?;
         if played.interrupted {
             return Ok(INTERRUPTED);
         }
@@ -105,7 +105,7 @@ async fn measure(plan: &Plan, cells: &[Cell]) -> Result<(Measured, Vec<Side>)> {
         warn(format_args!("Measuring what work costs, then {} cells, #{repetition} …", cells.len()));
         costs.push(work::measure().context(NotMeasured)?);
         for (place, index) in (0u32..).zip(plan.order(cells.len(), repetition)) {
-            let run = match run_cell(plan, &cells[index], repetition, place).await {
+            let run = match run_cell(plan, &cells[index], repetition, place, None, None).await {
                 Ok(run) => run,
                 Err(error) => {
                     warn(format_args!("NOT MEASURED: {} #{repetition} {error:#}", cells[index].name));
@@ -176,6 +176,7 @@ fn simulation(plan: &Plan, measured: &Measured) -> Simulation {
         costs: measured.costs,
         real_signatures: false,
         seeds: plan.seed..plan.seed.saturating_add(1),
+        trace: None,
     }
 }
 

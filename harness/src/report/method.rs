@@ -84,6 +84,15 @@ fn reading(material: &Material) -> Vec<String> {
          those of all nodes together, divided by decided slots."
             .into(),
     );
+    if rows.iter().any(|row| row.durability != "off") {
+        lines.push(
+            "Durability: without journals (off), a node that stops has lost its memory. With journals, what a node \
+             was given is written before anything that follows from it leaves: to the operating system (on), which \
+             outlives the end of a process, or synced to the disk (fsync), which outlives a loss of power. All \
+             nodes of a cluster share one disk here."
+                .into(),
+        );
+    }
     if rows.iter().any(|row| row.safety == PAPER_WARNING) {
         lines.push(format!(
             "* ccro-paper is {PAPER_WARNING}: a lower time of it is not a lower time for the same service."

@@ -23,6 +23,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use crate::results::disk::Disk;
 use crate::results::schema::{CellRow, EventRow, NodeRow, PredictionRow, Row as _, SampleRow, SummaryRow};
 use crate::results::warnings::{self, Warning};
 use crate::results::{files, histograms, setting, summary};
@@ -73,7 +74,7 @@ impl Report {
 }
 
 /// Reads `samples.csv`, `nodes.csv` and `cells.csv` of `dir` (and `events.csv`,
-/// `floor.json` and `machine.json`, where they are there) and writes `summary.csv`,
+/// `floor.json`, `disk.json` and `machine.json`, where they are there) and writes `summary.csv`,
 /// `histograms/`, `plots/` and `report.html` anew. Of a folder of `harness predict` it
 /// reads `predictions.csv`.
 ///
@@ -91,6 +92,7 @@ pub fn build(dir: &Path) -> Result<Report> {
         false => Vec::new(),
     };
     let floors = summary::read_floors(dir)?;
+    let disk = Disk::read(dir)?;
     let machine = page::read_machine(dir)?;
     let mut problems = leave_out_unfinished(dir, &cells, &mut samples, &mut nodes)?;
     events.retain(|event| {
@@ -98,6 +100,7 @@ pub fn build(dir: &Path) -> Result<Report> {
     });
     problems.extend(contradictions(&cells, &samples));
     problems.extend(missing_nodes(&cells, &nodes));
+    problems.extend(disk.as_ref().and_then(Disk::warning).map(String::from));
 
     let mut rows = summary::summarise(&samples, &nodes, &cells, &floors);
     let doubts = warnings::find(&rows, &cells, &samples, &nodes, &events);
@@ -113,7 +116,7 @@ pub fn build(dir: &Path) -> Result<Report> {
     });
     let figures = figures::all(&material);
     let mut report = Report {
-        findings: findings::of_cells(&material),
+        findings: findings::of_cells(&material, disk.as_ref()),
         variants: variants(&rows, &cells),
         notes: notes(&cells),
         outages: outages::summarise(&events),

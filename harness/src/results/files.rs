@@ -15,15 +15,20 @@ use super::schema::{ADDED_LATER, Row};
 /// those of [`ADDED_LATER`].
 pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<R>> {
     let path = dir.join(R::FILE);
-    let mut file = File::open(&path).with_context(|| {
+    let file = File::open(&path).with_context(|| {
         format!(
             "cannot read {}: a report needs samples.csv, nodes.csv and cells.csv; \
              give the folder that a run wrote",
             path.display()
         )
     })?;
-    check_complete(&mut file, &path)?;
-    let mut reader = csv::Reader::from_reader(file);
+    parse_rows(file, &path)
+}
+
+/// Reads all rows of a text, as [`read_rows`] does; `path` is what errors call it.
+pub fn parse_rows<R: Row>(mut text: impl Read + Seek, path: &Path) -> Result<Vec<R>> {
+    check_complete(&mut text, path)?;
+    let mut reader = csv::Reader::from_reader(text);
     let headers =
         reader.headers().with_context(|| format!("cannot read the header of {}", path.display()))?.clone();
     let mut needed = R::COLUMNS.iter().filter(|column| !ADDED_LATER.contains(column));
@@ -35,21 +40,21 @@ pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<R>> {
     }
     let mut rows = Vec::new();
     for row in reader.deserialize() {
-        rows.push(row.map_err(|error| describe(&error, &headers, &path))?);
+        rows.push(row.map_err(|error| describe(&error, &headers, path))?);
     }
     Ok(rows)
 }
 
 /// Refuses an empty file and one whose last line was cut off.
-fn check_complete(file: &mut File, path: &Path) -> Result<()> {
+fn check_complete(text: &mut (impl Read + Seek), path: &Path) -> Result<()> {
     let context = || format!("cannot read {}", path.display());
-    if file.metadata().with_context(context)?.len() == 0 {
+    if text.seek(SeekFrom::End(0)).with_context(context)? == 0 {
         bail!("{} is empty, not even a header line is there; run the measurement again", path.display());
     }
     let mut last = [0u8];
-    file.seek(SeekFrom::End(-1)).with_context(context)?;
-    file.read_exact(&mut last).with_context(context)?;
-    file.seek(SeekFrom::Start(0)).with_context(context)?;
+    text.seek(SeekFrom::End(-1)).with_context(context)?;
+    text.read_exact(&mut last).with_context(context)?;
+    text.seek(SeekFrom::Start(0)).with_context(context)?;
     if last != *b"\n" {
         bail!(
             "{} is truncated: its last line has no end. Resume the run that writes it, \
@@ -238,10 +243,10 @@ mod tests {
         let path = dir.path().join(CellRow::FILE);
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(&path).unwrap();
         let records: Vec<csv::StringRecord> = reader.records().map(|record| record.unwrap()).collect();
-        let app = records[0].iter().position(|column| column == "app").unwrap();
+        let is_late = |place: usize| ["app", "via", "durability"].contains(&&records[0][place]);
         let mut writer = csv::Writer::from_path(&path).unwrap();
         for record in &records {
-            let fields = record.iter().enumerate().filter(|(place, _)| *place != app);
+            let fields = record.iter().enumerate().filter(|(place, _)| !is_late(*place));
             writer.write_record(fields.map(|(_, field)| field)).unwrap();
         }
         writer.flush().unwrap();

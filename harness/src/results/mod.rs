@@ -1,6 +1,7 @@
 //! What came out: the rows of the result files, the folder that holds them, statistics
 //! and the machine. Knows nothing of plans, clusters, load or experiments.
 
+pub mod disk;
 pub mod files;
 pub mod histograms;
 pub mod machine;

@@ -54,6 +54,9 @@ pub const NOT_BACK: &str = "NOT BACK";
 /// How a note begins that says that a history could not be judged.
 pub const NOT_JUDGED: &str = "NOT JUDGED";
 
+/// How a note begins that says that the run was recorded, which takes time.
+pub const RECORDED: &str = "RECORDED";
+
 /// A row of one of the result files.
 pub trait Row: Serialize + DeserializeOwned {
     /// The file's name inside a result folder.
@@ -63,7 +66,7 @@ pub trait Row: Serialize + DeserializeOwned {
 }
 
 /// Columns that older files lack. Their fields have a default.
-pub const ADDED_LATER: [&str; 3] = ["app", "via", "p99_us"];
+pub const ADDED_LATER: [&str; 4] = ["app", "via", "durability", "p99_us"];
 
 fn opaque() -> String {
     "opaque".to_owned()
@@ -71,6 +74,10 @@ fn opaque() -> String {
 
 fn http() -> String {
     "http".to_owned()
+}
+
+fn off() -> String {
+    "off".to_owned()
 }
 
 /// One request: a row of `samples.csv`.
@@ -106,6 +113,10 @@ pub struct SampleRow {
     /// several ways do not have it.
     #[serde(default = "http")]
     pub via: String,
+    /// What the nodes' journals outlived: `off` (there were none), `on` or `fsync`. Files of
+    /// before there were journals do not have it.
+    #[serde(default = "off")]
+    pub durability: String,
     /// Number of the request, from 0, warm-up excluded.
     pub request: u64,
     /// How it ended.
@@ -154,6 +165,7 @@ impl Row for SampleRow {
         "clients",
         "rate_per_s",
         "via",
+        "durability",
         "request",
         "outcome",
         "path",
@@ -312,6 +324,10 @@ pub struct CellRow {
     /// several ways do not have it.
     #[serde(default = "http")]
     pub via: String,
+    /// What the nodes' journals outlived: `off` (there were none), `on` or `fsync`. Files of
+    /// before there were journals do not have it.
+    #[serde(default = "off")]
+    pub durability: String,
     /// Place in the repetition's random order, from 0.
     pub order: u32,
     /// Wall clock at the start, milliseconds since 1970.
@@ -364,6 +380,7 @@ impl Row for CellRow {
         "clients",
         "rate_per_s",
         "via",
+        "durability",
         "order",
         "started_unix_ms",
         "measured_s",
@@ -386,16 +403,20 @@ impl Row for CellRow {
 
 /// What was done to a cluster under load.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// Processes ended with SIGKILL.
     Kill,
-    /// Those processes started again, without their memory.
+    /// Those processes started again: by their journals, or without their memory.
     Restart,
     /// Links cut.
     Cut,
     /// Links healed.
     Heal,
+    /// The processes of all nodes ended with SIGKILL, at once.
+    KillAll,
+    /// Those processes started again, by their journals.
+    RestartAll,
 }
 
 impl EventKind {
@@ -406,6 +427,8 @@ impl EventKind {
             EventKind::Restart => "restart",
             EventKind::Cut => "cut",
             EventKind::Heal => "heal",
+            EventKind::KillAll => "kill-all",
+            EventKind::RestartAll => "restart-all",
         }
     }
 }
@@ -501,6 +524,10 @@ pub struct SummaryRow {
     /// several ways do not have it.
     #[serde(default = "http")]
     pub via: String,
+    /// What the nodes' journals outlived: `off` (there were none), `on` or `fsync`. Files of
+    /// before there were journals do not have it.
+    #[serde(default = "off")]
+    pub durability: String,
     /// How many repetitions ran.
     pub repetitions: u32,
     /// Requests of all repetitions.
@@ -590,6 +617,7 @@ impl Row for SummaryRow {
         "clients",
         "rate_per_s",
         "via",
+        "durability",
         "repetitions",
         "requests",
         "decided",

@@ -30,6 +30,8 @@ pub struct Variant {
     /// Intended requests per second, as bits: positive floats sort like them.
     rate_bits: Option<u64>,
     via: String,
+    /// What the nodes' journals outlived.
+    pub durability: String,
     placement: String,
     link_delay_us: u64,
     link_loss_bits: u64,
@@ -48,6 +50,7 @@ impl Setting {
                 clients: row.clients,
                 rate_bits: row.rate_per_s.map(f64::to_bits),
                 via: row.via.clone(),
+                durability: row.durability.clone(),
                 placement: row.placement.clone(),
                 link_delay_us: row.link_delay_us,
                 link_loss_bits: row.link_loss.to_bits(),
@@ -67,7 +70,7 @@ impl Variant {
         self.link_delay_us > 0 || f64::from_bits(self.link_loss_bits) > 0.0
     }
 
-    fn parts(&self) -> [String; 9] {
+    fn parts(&self) -> [String; 10] {
         [
             self.app.clone(),
             format!("payload {} B", self.payload_bytes),
@@ -78,6 +81,7 @@ impl Variant {
                 None => "closed loop".into(),
             },
             format!("via {}", self.via),
+            format!("durability {}", self.durability),
             self.placement.clone(),
             format!("link delay {} µs", self.link_delay_us),
             format!("link loss {}", f64::from_bits(self.link_loss_bits)),

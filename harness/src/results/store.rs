@@ -126,6 +126,9 @@ impl Store {
         };
         truncate(&dir.join(PROGRESS), whole_bytes)?;
         last.cut_back(dir)?;
+        check_columns::<SampleRow>(dir)?;
+        check_columns::<NodeRow>(dir)?;
+        check_columns::<CellRow>(dir)?;
         store.finished = lines
             .into_iter()
             .filter(|line| line.cell != START)
@@ -276,6 +279,21 @@ fn header<R: Row>() -> Result<Vec<u8>> {
     writer.into_inner().map_err(|error| anyhow!("{error}"))
 }
 
+/// Refuses to append rows to a file of other columns.
+fn check_columns<R: Row>(dir: &Path) -> Result<()> {
+    let path = dir.join(R::FILE);
+    let mut reader =
+        csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    if reader.headers()?.iter().ne(R::COLUMNS.iter().copied()) {
+        bail!(
+            "{} has other columns than this version of the program writes: another version began the run, and must \
+             go on with it; or give another folder with --out",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 fn append<R: Row>(file: &mut File, rows: &[R]) -> Result<()> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     for row in rows {
@@ -384,6 +402,11 @@ mod tests {
         fs::rename(dir.join(PLAN), dir.join("elsewhere")).unwrap();
         assert!(resume(dir).unwrap_err().to_string().contains("has lost its plan.toml"));
         fs::rename(dir.join("elsewhere"), dir.join(PLAN)).unwrap();
+        let columns = fs::read_to_string(dir.join(CellRow::FILE)).unwrap();
+        let other = columns.replace("durability", "DURABILITY");
+        fs::write(dir.join(CellRow::FILE), other).unwrap();
+        let other = resume(dir).unwrap_err().to_string();
+        assert!(other.contains("cells.csv has other columns"), "{other}");
         fs::write(dir.join(CellRow::FILE), "x").unwrap();
         assert!(resume(dir).unwrap_err().to_string().contains("shorter"));
     }

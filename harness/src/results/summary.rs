@@ -211,6 +211,7 @@ fn summary_of(cell: &Cell) -> SummaryRow {
         clients: first.clients,
         rate_per_s: first.rate_per_s,
         via: first.via.clone(),
+        durability: first.durability.clone(),
         repetitions: cell.runs.len() as u32,
         requests,
         decided,

@@ -24,6 +24,7 @@ pub(crate) struct CellSpec {
     pub(crate) requests: u64,
     pub(crate) repetitions: u32,
     pub(crate) decided: bool,
+    pub(crate) durability: &'static str,
 }
 
 impl CellSpec {
@@ -38,6 +39,7 @@ impl CellSpec {
             requests: 20,
             repetitions: 1,
             decided: true,
+            durability: "off",
         }
     }
 
@@ -49,6 +51,9 @@ impl CellSpec {
         }
         if *clients != 1 {
             name += &format!("-c{clients}");
+        }
+        if self.durability != "off" {
+            name += &format!("-{}", self.durability);
         }
         name
     }
@@ -168,6 +173,7 @@ fn sample(spec: &CellSpec, repetition: u32, request: u64, random: &mut ChaCha8Rn
         clients: spec.clients,
         rate_per_s: spec.rate,
         via: "http".into(),
+        durability: spec.durability.into(),
         request,
         outcome: if spec.decided { Outcome::Decided } else { Outcome::Timeout },
         path: spec.decided.then_some(path),
@@ -241,6 +247,7 @@ fn cell_row(spec: &CellSpec, repetition: u32) -> CellRow {
         clients: spec.clients,
         rate_per_s: spec.rate,
         via: "http".into(),
+        durability: spec.durability.into(),
         order: 0,
         started_unix_ms: 1_700_000_000_000,
         measured_s: spec.requests as f64 * 0.001,

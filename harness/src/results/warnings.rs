@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use super::schema::{CellRow, EventRow, NodeRow, SampleRow, SummaryRow};
+use super::schema::{CellRow, EventRow, NodeRow, RECORDED, SampleRow, SummaryRow};
 use super::statistics::quantile;
 
 /// From this share of all cores' time on, other programs disturb a measurement.
@@ -34,6 +34,8 @@ pub enum Warning {
     /// Other programs used this share of all cores' time, the mean over the
     /// repetitions.
     ForeignCpu(f64),
+    /// So many repetitions were recorded.
+    Recorded(usize),
     /// The load generator used this share of a core, all repetitions together.
     LoadGenerator(f64),
     /// This percentile, and those above it, rest on too few decided requests: its
@@ -58,6 +60,7 @@ impl Warning {
     pub fn name(&self) -> &'static str {
         match self {
             Warning::ForeignCpu(_) => "foreign-cpu",
+            Warning::Recorded(_) => "recorded",
             Warning::LoadGenerator(_) => "load-generator",
             Warning::FewSamples(_) => "few-samples",
             Warning::FewRepetitions(_) => "few-repetitions",
@@ -73,6 +76,10 @@ impl Warning {
     pub fn meaning(&self) -> &'static str {
         match self {
             Warning::ForeignCpu(_) => "other programs used the CPU meanwhile; repeat it on a quiet machine",
+            Warning::Recorded(_) => {
+                "every message was recorded meanwhile, so that times and throughput include the recording; leave out \
+                 --trace to measure them"
+            }
             Warning::LoadGenerator(_) => {
                 "the load generator was nearly busy all the time, so times and throughput may be its own; \
                  give fewer clients or a lower rate"
@@ -110,6 +117,7 @@ impl Warning {
     pub fn concerns_every_number(&self) -> bool {
         match self {
             Warning::ForeignCpu(_) | Warning::LoadGenerator(_) | Warning::Outlier(..) => true,
+            Warning::Recorded(_) => true,
             Warning::ViewChanges(_) | Warning::Fallbacks(_) | Warning::SentAgain(_) => true,
             Warning::FewSamples(_) | Warning::FewRepetitions(_) | Warning::NotSignificant => false,
         }
@@ -123,6 +131,7 @@ impl Warning {
             Warning::ViewChanges(count) | Warning::Fallbacks(count) => count.to_string(),
             Warning::FewSamples(percentile) => (*percentile).to_owned(),
             Warning::FewRepetitions(count) => count.to_string(),
+            Warning::Recorded(count) => count.to_string(),
             Warning::NotSignificant => String::new(),
             Warning::Outlier(repetition, factor) => format!("#{repetition}*{factor:.2}"),
         }
@@ -204,6 +213,8 @@ pub fn sentences(summary: &[SummaryRow], found: &[Vec<Warning>]) -> Vec<String> 
 
 fn of_machine(row: &SummaryRow, runs: &[&CellRow]) -> Vec<Warning> {
     let mut found = Vec::new();
+    let recorded = runs.iter().filter(|run| run.note.contains(RECORDED)).count();
+    found.extend((recorded > 0).then_some(Warning::Recorded(recorded)));
     found.extend(row.foreign_cpu_share.filter(|share| *share >= FOREIGN_CPU_SHARE).map(Warning::ForeignCpu));
     let load_us: u64 = runs.iter().filter_map(|run| run.load_cpu_us).sum();
     let measured_us = 1e6 * runs.iter().map(|run| run.measured_s).sum::<f64>();
@@ -321,6 +332,13 @@ mod tests {
         data.cells[0].foreign_cpu_share = Some(0.8);
         data.cells.iter_mut().filter(|c| c.protocol == "ccro").for_each(|c| c.load_cpu_us = Some(900_000));
         assert_eq!(columns(&data), ["foreign-cpu=0.28", "load-generator=0.90"]);
+    }
+
+    #[test]
+    fn a_recording_is_noticed() {
+        let mut data = quiet();
+        data.cells[1].note = "cut short; RECORDED into run.trace".into();
+        assert_eq!(columns(&data), ["recorded=1", ""]);
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use flows::job::Job;
 
 use super::cell::{self, Run};
 use super::simulation::Simulation;
-use super::{memory, print, rows};
+use super::{memory, print, rows, trace};
 use crate::base::console::{say, warn};
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, NotMeasured, UNSAFE};
 use crate::base::stop::Stop;
@@ -53,7 +54,8 @@ async fn all(simulation: &Simulation, mut store: Option<&mut Store>, stop: &Stop
     for (repetition, seed) in (0u32..).zip(simulation.seeds.clone()) {
         for (order, cell) in (0u32..).zip(simulation.cells(seed)?) {
             let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let run = one(cell::Job::of(simulation, &cell, seed), stop).await?;
+            let job = cell::job_of(simulation, &cell, seed);
+            let run = one(job.clone(), stop).await?;
             if several {
                 print::line(&cell, seed, &run);
             } else {
@@ -67,6 +69,9 @@ async fn all(simulation: &Simulation, mut store: Option<&mut Store>, stop: &Stop
                 let id = RunId { repetition, order, started_unix_ms: started.as_millis() as u64 };
                 store.append(&rows::rows(&cell, id, &run)).context(NotMeasured)?;
             }
+            if let Some(file) = &simulation.trace {
+                trace::write(&job, &run, &trace::file_of(file, &cell, seed, simulation))?;
+            }
             worst = worse(worst, verdict(&cell, &run));
         }
     }
@@ -74,10 +79,10 @@ async fn all(simulation: &Simulation, mut store: Option<&mut Store>, stop: &Stop
 }
 
 /// Plays on a thread of its own, so that Ctrl-C is noticed.
-pub(crate) async fn one(job: cell::Job, stop: &Stop) -> Result<Run> {
+pub(crate) async fn one(job: Job, stop: &Stop) -> Result<Run> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
-    let mut playing = tokio::task::spawn_blocking(move || cell::play(job, &flag));
+    let mut playing = tokio::task::spawn_blocking(move || cell::play(&job, &flag));
     let run = tokio::select! {
         run = &mut playing => run,
         () = stop.wait() => {

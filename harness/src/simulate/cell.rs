@@ -6,34 +6,15 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use apps::{AppName, workload};
-use kernel::{Cluster, ClusterId, Digest, Mark, Observation, Path, Protocol, ReplicaId, Status, ViewMark};
+use flows::job::{Asked, Job, Visitor};
+use kernel::{Digest, Mark, Observation, Path, Protocol, ReplicaId, Status, ViewMark};
 use node::api::SlotRow;
 use node::{SLOTS_KEPT, SlotLog, Tally};
-use sim::{
-    Costs, Load, Network, Outcome, Pace, Role, RoleTraffic, Setup, Signatures, Submitted, Traffic, Volume,
-    World,
-};
+use sim::{Outcome, Pace, Role, RoleTraffic, Signatures, Submitted, Traffic, Volume, World};
 
 use super::simulation::Simulation;
 use crate::cluster::procfs::this_thread_cpu_us;
-use crate::plan::{self, Cell, Gateway, Options, ProtocolName};
-
-/// What is to be played.
-#[derive(Clone, Debug)]
-pub struct Job {
-    cell: Cell,
-    seed: u64,
-    network: Network,
-    costs: Costs,
-    signatures: Signatures,
-    options: Options,
-    /// How long a message takes on the slowest link.
-    slowest_us: u64,
-    gateways: Vec<u16>,
-    requests: u64,
-    timeout_us: u64,
-}
+use crate::plan::{self, Cell, Gateway};
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -101,128 +82,74 @@ struct Notes {
     fallbacks: u64,
 }
 
-impl Job {
-    /// A cell of what was asked for.
-    pub fn of(simulation: &Simulation, cell: &Cell, seed: u64) -> Job {
-        let honest = cell.faults.honest();
-        let gateways = match simulation.plan.gateway {
-            Gateway::Auto => vec![honest.first().copied().unwrap_or(0)],
-            Gateway::Spread if honest.is_empty() => vec![0],
-            Gateway::Spread => honest,
-            Gateway::Node(id) => vec![id],
-        };
-        Job {
-            cell: cell.clone(),
-            seed,
-            network: simulation.network.clone(),
-            costs: simulation.costs,
-            signatures: if simulation.real_signatures { Signatures::Ed25519 } else { Signatures::Symbolic },
-            options: simulation.options(cell),
-            slowest_us: simulation.network.slowest_us(cell.nodes),
-            gateways,
-            requests: simulation.plan.requests,
-            timeout_us: simulation.plan.timeout_us(),
-        }
-    }
-
-    fn setup(&self) -> Setup {
-        let name = self.cell.protocol.to_string();
-        let cluster = Cluster::new(ClusterId::derive("simulate", self.seed), &name, self.cell.nodes);
-        let faults = (0..).zip(&self.cell.faults.nodes);
-        Setup {
-            network: self.network.clone(),
-            replies_needed: self.cell.f() + 1,
-            faults: faults.map(|(id, node)| (id, node.behaviours.clone())).collect(),
-            signatures: self.signatures,
-            costs: self.costs,
-            bundle_max: self.cell.batch,
-            results_are_places: self.cell.app == AppName::Opaque,
-            remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
-            ..Setup::new(cluster, self.seed)
-        }
-    }
-
-    fn load(&self) -> Load {
-        Load {
-            gateways: self.gateways.clone(),
-            pace: match self.cell.load {
-                plan::Load::Closed { clients } => Pace::Closed { clients },
-                plan::Load::Open { rate_per_s } => Pace::Open { rate_per_s },
-            },
-            requests: self.requests,
-            payload_bytes: self.cell.payload_bytes,
-            operation: match self.cell.app {
-                AppName::Opaque => sim::numbered_operation,
-                AppName::Kv => |request, bytes| workload::put(request, bytes).encode(),
-                AppName::Bank => |request, _| workload::transfer(request).encode(),
-            },
-            timeout_us: self.timeout_us,
-        }
+/// The job of a cell of what was asked for.
+pub fn job_of(simulation: &Simulation, cell: &Cell, seed: u64) -> Job {
+    let honest = cell.faults.honest();
+    let gateways = match simulation.plan.gateway {
+        Gateway::Auto => vec![honest.first().copied().unwrap_or(0)],
+        Gateway::Spread if honest.is_empty() => vec![0],
+        Gateway::Spread => honest,
+        Gateway::Node(id) => vec![id],
+    };
+    let nodes = || (0..).zip(&cell.faults.nodes);
+    Job {
+        flow: cell.protocol.into(),
+        nodes: cell.nodes,
+        seed,
+        app: cell.app,
+        network: simulation.network.clone(),
+        costs: simulation.costs,
+        signatures: if simulation.real_signatures { Signatures::Ed25519 } else { Signatures::Symbolic },
+        faults: nodes().map(|(id, node)| (id, node.behaviours.clone())).collect(),
+        crashed: nodes().filter(|(_, node)| node.crash).map(|(id, _)| id).collect(),
+        options: simulation.options(cell),
+        gateways,
+        pace: match cell.load {
+            plan::Load::Closed { clients } => Pace::Closed { clients },
+            plan::Load::Open { rate_per_s } => Pace::Open { rate_per_s },
+        },
+        asked: Asked::Workload { requests: simulation.plan.requests, payload_bytes: cell.payload_bytes },
+        timeout_us: simulation.plan.timeout_us(),
     }
 }
 
 /// Plays a job until its end, or until `stopped` says so.
-pub fn play(job: Job, stopped: &AtomicBool) -> Run {
-    let (n, name) = (job.cell.nodes, job.cell.app);
-    let app = move || workload::prepared(name);
-    let (pbft, ccro) = (job.options.pbft(n), job.options.ccro(n));
-    match job.cell.protocol {
-        ProtocolName::Pbft => play_flow(&job, stopped, move || pbft::Replica::new(pbft.clone(), app())),
-        ProtocolName::Ccro => play_flow(&job, stopped, move || ccro::Replica::new(ccro.clone(), app())),
-        ProtocolName::CcroPaper => play_flow(&job, stopped, move || ccro::paper::Replica::new(&pbft, app())),
-    }
+pub fn play(job: &Job, stopped: &AtomicBool) -> Run {
+    job.visit(Playing { job, stopped })
 }
 
-fn play_flow<P: Protocol>(job: &Job, stopped: &AtomicBool, make: impl Fn() -> P + 'static) -> Run {
-    let (began, cpu_began_us) = (Instant::now(), this_thread_cpu_us().unwrap_or(0));
-    let mut world = World::new(job.setup(), move |_, _| make());
-    let notes = Rc::new(RefCell::new(Notes::new(job.cell.nodes)));
-    let observer = Rc::clone(&notes);
-    world.observe(Box::new(move |now_ns, id, seen| observer.borrow_mut().take(now_ns, id, seen)));
-    for (id, node) in (0..).zip(&job.cell.faults.nodes) {
-        if node.crash {
-            world.crash(ReplicaId(id));
-        }
-    }
-    world.offer(job.load());
-    let over = advance(&mut world, stopped, u64::MAX / 2_000, World::load_is_over);
-    let (lasted_us, worked_us) = (world.now_us(), world.worked_us());
-    let healthy = |world: &World<P>| job.network.is_healthy_at(world.now_us());
-    let all_accepted = |world: &World<P>| world.accepted().len() == world.submitted();
-    if over && job.cell.faults.faulty().len() <= job.cell.f() && !all_accepted(&world) {
-        // What is undecided gets its chance: late is not never.
-        advance(&mut world, stopped, 20 * job.timeout_us, all_accepted);
-    }
-    let healthy_at_end = healthy(&world);
-    // What is under way arrives, so that all logs and counts are complete.
-    let settling_us = 10 * job.slowest_us + 50_000;
-    advance(&mut world, stopped, settling_us, |_| false);
-    let mut run = gather(job, &world, &notes.borrow());
-    (run.lasted_us, run.worked_us) = (lasted_us, worked_us);
-    run.healthy_at_end = healthy_at_end;
-    run.interrupted = stopped.load(Ordering::Relaxed);
-    run.took = began.elapsed();
-    run.cpu = Duration::from_micros(this_thread_cpu_us().unwrap_or(0) - cpu_began_us);
-    run
+struct Playing<'a> {
+    job: &'a Job,
+    stopped: &'a AtomicBool,
 }
 
-/// Runs until `done` or for so long; says whether it was done. Looks at `stopped`
-/// from time to time.
-fn advance<P: Protocol>(
-    world: &mut World<P>,
-    stopped: &AtomicBool,
-    at_most_us: u64,
-    done: impl Fn(&World<P>) -> bool,
-) -> bool {
-    let mut events = 0u64;
-    let over = world.run_until(
-        |world| {
+impl Visitor for Playing<'_> {
+    type Out = Run;
+
+    fn visit<P: Protocol + 'static>(self, mut world: World<P>) -> Run {
+        let Playing { job, stopped } = self;
+        let (began, cpu_began_us) = (Instant::now(), this_thread_cpu_us().unwrap_or(0));
+        let notes = Rc::new(RefCell::new(Notes::new(job.nodes)));
+        let observer = Rc::clone(&notes);
+        world.observe(Box::new(move |now_ns, id, seen| observer.borrow_mut().take(now_ns, id, seen)));
+        let mut events = 0u64;
+        let mut is_stopped = move |_: &World<P>| {
             events += 1;
-            done(world) || (events.is_multiple_of(1024) && stopped.load(Ordering::Relaxed))
-        },
-        at_most_us,
-    );
-    over && !stopped.load(Ordering::Relaxed)
+            events.is_multiple_of(1024) && stopped.load(Ordering::Relaxed)
+        };
+        let over = job.play(&mut world, &mut is_stopped);
+        let healthy_at_end = job.network.is_healthy_at(world.now_us());
+        job.settle(&mut world, &mut is_stopped);
+        let mut run = gather(job, &world, &notes.borrow());
+        if let Some(over) = over {
+            (run.lasted_us, run.worked_us) = (over.at_us, over.worked_us);
+        }
+        run.healthy_at_end = healthy_at_end;
+        run.interrupted = stopped.load(Ordering::Relaxed);
+        run.took = began.elapsed();
+        run.cpu = Duration::from_micros(this_thread_cpu_us().unwrap_or(0) - cpu_began_us);
+        run
+    }
 }
 
 fn gather<P: Protocol>(job: &Job, world: &World<P>, notes: &Notes) -> Run {
@@ -239,7 +166,7 @@ fn gather<P: Protocol>(job: &Job, world: &World<P>, notes: &Notes) -> Run {
         submitted: trace.submitted.clone(),
         accepted: trace.accepted.clone(),
         timed_out: trace.timed_out.clone(),
-        replies_needed: job.cell.f() + 1,
+        replies_needed: job.f() + 1,
         by_kind: world.by_kind().clone(),
         by_role: world.by_role().clone(),
         paths: world.paths().clone(),

@@ -8,3 +8,4 @@ mod print;
 pub mod rows;
 pub mod simulation;
 pub mod swarm;
+mod trace;

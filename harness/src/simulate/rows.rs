@@ -58,7 +58,7 @@ fn samples(run: &Run) -> Vec<Sample> {
             received_ns: received_us * 1000,
             replies: run.replies_needed as u64,
             view: outcome.view.0,
-            result: outcome.result.clone(),
+            result: String::from_utf8_lossy(&outcome.result.0).into_owned(),
         };
         answers.insert(outcome.request, (Some(took_us), Answer::Decided(decision)));
     }
@@ -78,7 +78,7 @@ fn samples(run: &Run) -> Vec<Sample> {
 
 fn log(id: u16, node: &NodeRun) -> LogReport {
     let rows = node.slots.clone();
-    LogReport { id, last_executed: node.status.last_executed.0, truncated: false, rows }
+    LogReport { id, last_executed: node.status.last_executed.0, executed_before: 0, truncated: false, rows }
 }
 
 fn state(id: u16, node: &NodeRun) -> NodeState {

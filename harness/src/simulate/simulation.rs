@@ -1,12 +1,14 @@
 //! What is to be simulated.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use anyhow::Result;
+use flows::options::Options;
+use flows::waits::Links;
 use sim::{Costs, Network};
 
-use crate::plan::waits::Links;
-use crate::plan::{Cell, Load, Options, Plan};
+use crate::plan::{Cell, Load, Plan};
 
 /// The cells of a plan, on a network, with what work costs.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct Simulation {
     pub real_signatures: bool,
     /// The seeds.
     pub seeds: Range<u64>,
+    /// Where everything that happens is written.
+    pub trace: Option<PathBuf>,
 }
 
 impl Simulation {

@@ -8,13 +8,15 @@ use anyhow::{Context as _, Result, bail};
 use ccro::CommunicationPolicy;
 use kernel::Protocol;
 use sim::oracles::{Property, Violation};
-use sim::swarm::{Finding, Flow, Schedule, Search, draw, play, shrink};
+use sim::swarm::{Disks, Finding, Flow, Schedule, Search, Verdict, play, shrink};
 
+use super::trace;
 use crate::base::console;
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, UNSAFE};
 use crate::base::progress::ProgressLine;
 use crate::base::stop::Stop;
 use crate::plan::ProtocolName;
+use crate::plan::trace::file_of;
 
 /// Findings that are shrunk and printed whole; the others are only counted.
 const PRINTED: usize = 3;
@@ -26,8 +28,13 @@ struct Outcome {
     interrupted: bool,
 }
 
-/// Plays every seed for every flow and says what was violated.
-pub async fn run(protocols: &[ProtocolName], seeds: Range<u64>) -> Result<u8> {
+/// Plays every seed for every flow and says what was violated. What is printed is recorded as well, if `trace` says where.
+pub async fn run(
+    protocols: &[ProtocolName],
+    seeds: Range<u64>,
+    disks: Disks,
+    trace: Option<&Path>,
+) -> Result<u8> {
     if seeds.is_empty() {
         bail!(
             "the seeds {}..{} are none; give a range that ends after it begins, such as 0..1000",
@@ -40,9 +47,9 @@ pub async fn run(protocols: &[ProtocolName], seeds: Range<u64>) -> Result<u8> {
     let (mut played, mut breaches, mut code) = (0, 0, 0);
     for protocol in protocols {
         let outcome = match protocol {
-            ProtocolName::Pbft => search(flows::PBFT, seeds.clone(), &stop).await?,
-            ProtocolName::Ccro => search(flows::CCRO, seeds.clone(), &stop).await?,
-            ProtocolName::CcroPaper => search(flows::CCRO_PAPER, seeds.clone(), &stop).await?,
+            ProtocolName::Pbft => search(flows::PBFT, seeds.clone(), disks, trace, &stop).await?,
+            ProtocolName::Ccro => search(flows::CCRO, seeds.clone(), disks, trace, &stop).await?,
+            ProtocolName::CcroPaper => search(flows::CCRO_PAPER, seeds.clone(), disks, trace, &stop).await?,
         };
         played += outcome.played;
         let of_flow: Vec<&Finding> = outcome.findings.iter().filter(|finding| finding.is_breach).collect();
@@ -65,10 +72,15 @@ fn worse(code: u8, violation: &Violation) -> u8 {
     }
 }
 
-async fn search<P: Protocol + 'static>(flow: Flow<P>, seeds: Range<u64>, stop: &Stop) -> Result<Outcome> {
-    let total = seeds.end - seeds.start;
-    let search = Search::new(seeds);
-    let mut progress = ProgressLine::new(total, "{msg:10} {bar:40} {pos}/{len} seeds {per_sec}")?;
+async fn search<P: Protocol + 'static>(
+    flow: Flow<P>,
+    seeds: Range<u64>,
+    disks: Disks,
+    trace: Option<&Path>,
+    stop: &Stop,
+) -> Result<Outcome> {
+    let search = Search::new(seeds, disks);
+    let mut progress = ProgressLine::new(search.seeds(), "{msg:10} {bar:40} {pos}/{len} seeds {per_sec}")?;
     progress.describe(flow.name);
     let seeds_of = format!("{}, seeds", flow.name);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -97,7 +109,7 @@ async fn search<P: Protocol + 'static>(flow: Flow<P>, seeds: Range<u64>, stop: &
         worker.join().ok().context("a worker thread panicked")?;
     }
     let outcome = Outcome { played: search.done(), findings: search.findings(), interrupted };
-    report(flow, &outcome, stop).await;
+    report(flow, &search, &outcome, trace, stop).await?;
     Ok(outcome)
 }
 
@@ -124,7 +136,13 @@ async fn smallest<P: Protocol + 'static>(
 
 /// Prints what was found in one flow: how often each property broke, and the
 /// first breaches with minimised schedules.
-async fn report<P: Protocol + 'static>(flow: Flow<P>, outcome: &Outcome, stop: &Stop) {
+async fn report<P: Protocol + 'static>(
+    flow: Flow<P>,
+    search: &Search,
+    outcome: &Outcome,
+    trace: Option<&Path>,
+    stop: &Stop,
+) -> Result<()> {
     let breaches = || outcome.findings.iter().filter(|finding| finding.is_breach);
     let expected = outcome.findings.len() - breaches().count();
     console::say(format_args!("{}: {} seeds, {} violations", flow.name, outcome.played, breaches().count()));
@@ -136,20 +154,24 @@ async fn report<P: Protocol + 'static>(flow: Flow<P>, outcome: &Outcome, stop: &
         ));
     }
     if breaches().next().is_none() {
-        return;
+        return Ok(());
     }
     console::say(format_args!("{}: violated: {}", flow.name, by_property(breaches())));
     for finding in breaches().take(PRINTED) {
-        let schedule = draw(flow.name, finding.seed, flow.tolerates);
+        let schedule = search.schedule(&flow, finding.seed);
         let smallest = smallest(flow, schedule, finding.violation.property, stop).await;
         let breach = play(&flow, &smallest).violation.unwrap_or_else(|| finding.violation.clone());
         console::say(format_args!(
             "\n# {} seed {} violates {}\n# replay with: harness simulate --schedule FILE\n{smallest}",
             flow.name, finding.seed, breach
         ));
+        if let Some(file) = trace {
+            record(&flow, &smallest, &file_of(file, flow.name, finding.seed))?;
+        }
     }
     let seeds: Vec<String> = breaches().take(20).map(|finding| finding.seed.to_string()).collect();
     console::say(format_args!("{}: first seeds: {}", flow.name, seeds.join(" ")));
+    Ok(())
 }
 
 fn by_property<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
@@ -162,15 +184,15 @@ fn by_property<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
 }
 
 /// Plays a schedule from a file.
-pub fn replay(path: &Path) -> Result<u8> {
+pub fn replay(path: &Path, trace: Option<&Path>) -> Result<u8> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let schedule =
         Schedule::parse(&text).with_context(|| format!("{} cannot be replayed", path.display()))?;
     check_policy(&schedule).with_context(|| format!("{} cannot be replayed", path.display()))?;
     match schedule.protocol.as_str() {
-        "pbft" => judge(&flows::PBFT, &schedule),
-        "ccro" => judge(&flows::CCRO, &schedule),
-        "ccro-paper" => judge(&flows::CCRO_PAPER, &schedule),
+        "pbft" => judge(&flows::PBFT, &schedule, trace),
+        "ccro" => judge(&flows::CCRO, &schedule, trace),
+        "ccro-paper" => judge(&flows::CCRO_PAPER, &schedule, trace),
         other => bail!("protocol {other:?} is unknown; known: pbft, ccro, ccro-paper"),
     }
 }
@@ -190,9 +212,20 @@ fn check_policy(schedule: &Schedule) -> Result<()> {
     }
 }
 
-fn judge<P: Protocol + 'static>(flow: &Flow<P>, schedule: &Schedule) -> Result<u8> {
+/// Plays a schedule and writes its trace.
+fn record<P: Protocol + 'static>(flow: &Flow<P>, schedule: &Schedule, file: &Path) -> Result<Verdict> {
+    let title = format!("{} with {} nodes, a schedule of seed {}", flow.name, schedule.nodes, schedule.seed);
+    let (verdict, recorded) = flows::record::schedule(flow, schedule, title);
+    trace::save(&recorded, file)?;
+    Ok(verdict)
+}
+
+fn judge<P: Protocol + 'static>(flow: &Flow<P>, schedule: &Schedule, trace_to: Option<&Path>) -> Result<u8> {
     let faulty = schedule.faulty().len();
-    let verdict = play(flow, schedule);
+    let verdict = match trace_to {
+        None => play(flow, schedule),
+        Some(file) => record(flow, schedule, file)?,
+    };
     let (submitted, answered) = verdict.requests;
     console::say(format_args!(
         "{} with {} nodes, {faulty} of them faulty: {answered} of {submitted} requests answered, \

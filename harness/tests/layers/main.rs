@@ -11,22 +11,62 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use graph::{arrows, circle};
 
 /// Each crate and what it may depend on; everything else is a wrong arrow.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("kernel", &[]),
     ("pbft", &["kernel"]),
     ("ccro", &["kernel", "pbft"]),
     ("apps", &["kernel"]),
     ("client", &["kernel"]),
+    ("demo", &["kernel", "pbft", "apps", "client"]),
     ("adversary", &["kernel"]),
-    ("sim", &["kernel", "client", "adversary"]),
-    ("flows", &["kernel", "pbft", "ccro", "apps", "sim"]),
+    ("journal", &["kernel"]),
+    ("sim", &["kernel", "client", "adversary", "journal"]),
+    ("trace", &["kernel", "apps"]),
+    ("flows", &["kernel", "pbft", "ccro", "apps", "adversary", "sim", "trace"]),
+    ("viewer", &["kernel", "pbft", "ccro", "apps", "adversary", "sim", "trace", "flows"]),
     ("digests", &["kernel", "sim", "flows"]),
-    ("node", &["kernel", "apps", "client", "adversary"]),
-    ("harness", &["kernel", "pbft", "ccro", "apps", "adversary", "sim", "flows", "client", "node"]),
+    ("node", &["kernel", "apps", "client", "adversary", "journal", "trace"]),
+    (
+        "harness",
+        &[
+            "kernel",
+            "pbft",
+            "ccro",
+            "apps",
+            "adversary",
+            "sim",
+            "flows",
+            "client",
+            "demo",
+            "node",
+            "journal",
+            "trace",
+            "viewer",
+        ],
+    ),
+    (
+        "fuzz",
+        &[
+            "kernel",
+            "pbft",
+            "ccro",
+            "apps",
+            "adversary",
+            "sim",
+            "flows",
+            "client",
+            "demo",
+            "node",
+            "journal",
+            "trace",
+            "viewer",
+            "harness",
+        ],
+    ),
 ];
 
 /// Each folder of `harness` and what it may use, from the top to the bottom.
-const FOLDERS: [(&str, &[&str]); 15] = [
+const FOLDERS: [(&str, &[&str]); 18] = [
     (
         "commands",
         &[
@@ -36,21 +76,27 @@ const FOLDERS: [(&str, &[&str]); 15] = [
             "config",
             "cluster",
             "costs",
+            "demo",
             "experiment",
             "history",
             "simulate",
             "check",
             "predict",
             "results",
+            "replay",
             "report",
+            "view",
         ],
     ),
     ("cli", &["plan", "config"]),
     ("predict", &["base", "plan", "cluster", "costs", "experiment", "simulate", "results", "report"]),
     ("simulate", &["base", "plan", "cluster", "load", "experiment", "results", "report"]),
     ("experiment", &["base", "plan", "cluster", "load", "history", "results", "report"]),
+    ("replay", &[]),
+    ("view", &["base"]),
     ("history", &[]),
     ("check", &["base"]),
+    ("demo", &["base", "cluster"]),
     ("costs", &["base", "plan", "cluster", "load"]),
     ("load", &["plan"]),
     ("cluster", &["base", "plan", "config", "results"]),
@@ -62,10 +108,10 @@ const FOLDERS: [(&str, &[&str]); 15] = [
 ];
 
 /// The crates in which no files may use each other in a circle.
-const WITHOUT_CIRCLES: [&str; 2] = ["harness", "node"];
+const WITHOUT_CIRCLES: [&str; 3] = ["harness", "node", "trace"];
 
 /// Where sockets and tasks are at home.
-const MAY_DO_IO: [&str; 2] = ["node", "harness"];
+const MAY_DO_IO: [&str; 3] = ["node", "harness", "fuzz"];
 
 #[test]
 fn the_arrows_between_crates_are_those_of_the_architecture() {

@@ -7,7 +7,7 @@ pub mod kv;
 mod state;
 
 pub use decision::Decision;
-pub use state::{Readiness, StateReport};
+pub use state::{JournalReport, Readiness, StateDigest, StateReport};
 
 use adversary::Behaviour;
 use client::Evidence;
@@ -177,6 +177,8 @@ pub struct StatusReport {
     pub requests_in_flight: usize,
     /// Counts since the start.
     pub counters: CounterReport,
+    /// Its journal; none if it keeps none.
+    pub journal: Option<JournalReport>,
 }
 
 /// One peer as a node sees it.

@@ -2,18 +2,21 @@
 
 use super::counters::Amount;
 use super::inbox::{FromClient, Incoming};
+use super::journal::{Journal, RunningTimers};
 use super::node::Node;
+use super::recording::Recording;
 use super::timers::{Alarm, Running, Timers};
 use crate::clock::now_ns;
 use crate::links::frame::{Frame, encode};
 use crate::links::outgoing::Link;
 use crate::tally::Tally;
 use adversary::{Adversary, Timer};
+use anyhow::Context as _;
 use bytes::Bytes;
 use client::link;
 use kernel::{
     Bundle, Choose as _, Class, Content, Context, Effect, Input, Mark, Observation, Observer, Protocol,
-    Reason, Rejection, ReplicaId, ReplyBundle, SeededChoice, To, Verified, ViewMark, Wire,
+    Reason, Rejection, ReplicaId, ReplyBundle, Request, SeededChoice, To, Verified, ViewMark, Wire,
 };
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -47,30 +50,47 @@ pub(crate) struct EventLoop<P: Protocol> {
     observer: Option<Observer<P::Message>>,
     /// Copies of messages that have left this node.
     copies_sent: u64,
+    /// None unless the node is recorded.
+    recording: Option<Recording<P::Message>>,
+    /// None unless the node keeps one.
+    journal: Option<Journal<P>>,
 }
 
 impl<P: Protocol> EventLoop<P> {
     pub(crate) fn new(
         node: Rc<Node<P>>,
         observer: Option<Observer<P::Message>>,
-    ) -> std::io::Result<EventLoop<P>> {
+        journal: Option<Journal<P>>,
+    ) -> anyhow::Result<EventLoop<P>> {
         let seed = node.config.seed;
+        let recording = node.config.recording.as_ref();
+        let recording = recording.map(|to| Recording::begin(&node.config, to)).transpose();
+        let recording = recording.context("cannot record what the node does")?;
         Ok(EventLoop {
             timers: Timers::new(),
-            alarm: Alarm::new()?,
+            alarm: Alarm::new().context("cannot create the node's alarm")?,
             choose: SeededChoice::new(seed),
             loss: SeededChoice::new(seed ^ 0x6c6f_7373),
             delayed: VecDeque::new(),
             effects: Vec::new(),
             observer,
             copies_sent: 0,
+            recording,
+            journal,
             node,
         })
     }
 
-    /// Runs for ever.
-    pub(crate) async fn run(mut self) -> std::io::Result<()> {
-        self.step(Input::Start);
+    /// Runs for ever. A replica that is there again has its timers already.
+    pub(crate) async fn run(mut self, timers: Option<RunningTimers<P>>) -> std::io::Result<()> {
+        match timers {
+            None => self.step(Input::Start),
+            Some(timers) => timers.into_iter().for_each(|(timer, after)| {
+                self.timers.set(timer, after, now_ns(), self.node.carried());
+            }),
+        }
+        self.write_journal();
+        self.hand_over_recording();
         loop {
             let due = self.next_due();
             self.alarm.arm(due)?;
@@ -81,14 +101,23 @@ impl<P: Protocol> EventLoop<P> {
                 rang = self.alarm.rung() => rang?,
             }
             self.iterate();
-            while !node.arrivals.inbox.is_empty()
-                || !node.arrivals.from_clients.is_empty()
-                || node.gateway.borrow().has_submissions()
-            {
+            while self.has_work() {
                 tokio::task::yield_now().await;
                 self.iterate();
             }
         }
+    }
+
+    fn waits_for_the_disk(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::is_behind)
+    }
+
+    fn has_work(&self) -> bool {
+        let node = &self.node;
+        !self.waits_for_the_disk()
+            && (!node.arrivals.inbox.is_empty()
+                || !node.arrivals.from_clients.is_empty()
+                || node.gateway.borrow().has_submissions())
     }
 
     fn next_due(&mut self) -> Option<u64> {
@@ -100,10 +129,16 @@ impl<P: Protocol> EventLoop<P> {
     /// Handles what has come up, within bounds.
     fn iterate(&mut self) {
         let now = now_ns();
+        self.release_held();
+        if self.has_lost_its_journal() {
+            return;
+        }
         self.set_behaviours();
-        let mut incoming = self.node.arrivals.inbox.take(FRAMES_PER_ITERATION);
+        let waits_for_the_disk = self.waits_for_the_disk();
+        let at_most = if waits_for_the_disk { 0 } else { FRAMES_PER_ITERATION };
+        let mut incoming = self.node.arrivals.inbox.take(at_most);
         incoming.retain(|incoming| !self.node.is_cut(incoming.from));
-        let from_clients = self.node.arrivals.from_clients.take(FRAMES_PER_ITERATION);
+        let from_clients = self.node.arrivals.from_clients.take(at_most);
         // A node that is offline does not even look at what it is sent.
         if !self.node.is_offline() {
             self.receive(incoming);
@@ -111,9 +146,67 @@ impl<P: Protocol> EventLoop<P> {
         }
         // After what has arrived, as that may be what a timer waits for.
         self.expire_timers(now);
-        self.submit();
+        if !waits_for_the_disk {
+            self.submit();
+        }
+        self.write_journal();
         self.release_delayed(now);
-        self.node.gateway.borrow_mut().expire(now);
+        self.expire_requests(now);
+        self.hand_over_recording();
+    }
+
+    /// Has the inputs of this iteration written, and the replica saved if they have become many.
+    fn write_journal(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        journal.write();
+        let timers = &self.timers;
+        let replica = self.node.engine.replica.borrow();
+        journal.save_if_long(&replica, || timers.running(), self.node.elapsed());
+        self.node.set_effects_waiting(journal.effects_waiting());
+    }
+
+    /// Carries out what waited for the disk.
+    fn release_held(&mut self) {
+        while let Some(effect) = self.journal.as_mut().and_then(Journal::release) {
+            self.carry_out(effect);
+        }
+    }
+
+    /// Without its journal, the node does nothing more: what it says could not be held to. What comes in is
+    /// dropped.
+    fn has_lost_its_journal(&mut self) -> bool {
+        if !self.journal.as_mut().is_some_and(Journal::has_ended) {
+            return false;
+        }
+        self.node.set_effects_waiting(0);
+        self.node.arrivals.inbox.take(usize::MAX);
+        self.node.arrivals.from_clients.take(usize::MAX);
+        self.timers = Timers::new();
+        self.delayed.clear();
+        if self.node.controls.new_behaviours.take().is_some() {
+            self.node.controls.behaviours_set.notify_waiters();
+        }
+        self.expire_requests(now_ns());
+        true
+    }
+
+    fn expire_requests(&mut self, now: u64) {
+        let recording = &mut self.recording;
+        self.node.gateway.borrow_mut().expire(now, |request| {
+            if let Some(recording) = recording {
+                recording.timed_out(now, request);
+            }
+        });
+    }
+
+    /// Before anything that was sent can arrive: links are served by other tasks.
+    fn hand_over_recording(&mut self) {
+        let Some(recording) = &mut self.recording else { return };
+        let node = &self.node;
+        recording.links(&node.controls.link_conditions.borrow());
+        if !recording.hand_over(|| node.replica_status(), |operation| node.query(operation)) {
+            self.recording = None;
+        }
     }
 
     /// Steps the replica with the timers that have run out. Its own run on while large
@@ -136,15 +229,24 @@ impl<P: Protocol> EventLoop<P> {
     /// Puts new behaviours on the replica: those that act by themselves begin.
     fn set_behaviours(&mut self) {
         let Some(behaviours) = self.node.controls.new_behaviours.take() else { return };
+        if let Some(recording) = &mut self.recording {
+            recording.behaves(now_ns(), behaviours.iter().map(ToString::to_string).collect());
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.note_faults(&behaviours, self.node.elapsed());
+        }
         self.node.engine.replica.borrow_mut().set_behaviours(behaviours);
         self.step(Input::Expire(Adversary::<P>::BEHAVIOURS_CHANGED));
         self.node.controls.behaviours_set.notify_waiters();
     }
 
-    /// Tells the observer, if there is one.
+    /// Tells the observer and the recording, if there are any.
     fn observe(&mut self, observation: Observation<'_, P::Message>) {
         if let Some(observer) = &mut self.observer {
             observer(now_ns(), self.node.config.id, observation);
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.observe(now_ns(), observation);
         }
     }
 
@@ -159,7 +261,7 @@ impl<P: Protocol> EventLoop<P> {
     }
 
     fn receive(&mut self, incoming: Vec<Incoming<P::Message>>) {
-        if self.observer.is_some() {
+        if self.observer.is_some() || self.recording.is_some() {
             self.observe_arrivals(&incoming);
         }
         let mut messages = Vec::with_capacity(incoming.len());
@@ -206,6 +308,9 @@ impl<P: Protocol> EventLoop<P> {
         }
         let verdicts = self.node.engine.admission.borrow_mut().admit_bundles(&bundles);
         for ((from, bundle), verdict) in bundles.into_iter().zip(verdicts) {
+            if let (Ok(()), Some(recording)) = (verdict, &mut self.recording) {
+                recording.client_asks(now_ns(), from, &bundle);
+            }
             match verdict {
                 Ok(()) => self.step(Input::Submit(bundle)),
                 Err(reason) => self.refuse(&Rejection { from, seq: None, corrupt_vote: false, reason }),
@@ -219,12 +324,13 @@ impl<P: Protocol> EventLoop<P> {
 
     /// A peer's replies to this node's clients.
     fn accept_reply(&mut self, from: ReplicaId, bundle: &ReplyBundle, votes: Tally) {
-        let config = &self.node.config;
+        let node = Rc::clone(&self.node);
+        let config = &node.config;
         if bundle.gateway != config.id || !config.cluster.contains(bundle.replica) {
             self.node.engine.counters.borrow_mut().refused(Reason::NotEntitled);
             return;
         }
-        let engine = &self.node.engine;
+        let engine = &node.engine;
         // Late replies are many and decide nothing: do not check their signatures.
         if !self.node.gateway.borrow().awaits(bundle) {
             if from == bundle.replica {
@@ -241,8 +347,13 @@ impl<P: Protocol> EventLoop<P> {
         }
     }
 
-    fn count_reply(&self, bundle: &ReplyBundle) {
-        let corrupt = self.node.gateway.borrow_mut().add(bundle, now_ns());
+    fn count_reply(&mut self, bundle: &ReplyBundle) {
+        let (now, recording) = (now_ns(), &mut self.recording);
+        let corrupt = self.node.gateway.borrow_mut().add(bundle, now, |request, decided| {
+            if let Some(recording) = recording {
+                recording.answer(now, request, (decided.seq.0, decided.view.0), &decided.result);
+            }
+        });
         self.node.engine.counters.borrow_mut().corrupt_replies += corrupt as u64;
     }
 
@@ -251,6 +362,7 @@ impl<P: Protocol> EventLoop<P> {
         let config = &self.node.config;
         let groups = self.node.gateway.borrow_mut().take_submissions(config.batch_max);
         for requests in groups {
+            self.record_requests(&requests);
             let node = &self.node;
             let bundle = Bundle::sign(&node.config.cluster, &node.signer, requests);
             let bundle = Arc::new(bundle);
@@ -266,14 +378,35 @@ impl<P: Protocol> EventLoop<P> {
         }
     }
 
+    fn record_requests(&mut self, requests: &[Request]) {
+        let Some(recording) = &mut self.recording else { return };
+        let gateway = self.node.gateway.borrow();
+        for request in requests {
+            if let Some((number, received_ns)) = gateway.asked(request) {
+                recording.request(received_ns, number, &request.operation);
+            }
+        }
+    }
+
     fn step(&mut self, input: Input<Adversary<P>>) {
         let mut effects = std::mem::take(&mut self.effects);
         let node = Rc::clone(&self.node);
         let mut cx = Context::new(&node.config.cluster, &node.signer, &mut self.choose, &mut effects)
             .at(node.elapsed());
-        node.engine.replica.borrow_mut().step(&mut cx, input);
+        let mut replica = node.engine.replica.borrow_mut();
+        match &mut self.journal {
+            Some(journal) => journal.step(&mut replica, cx, input),
+            None => replica.step(&mut cx, input),
+        }
+        drop(replica);
         for effect in effects.drain(..) {
-            self.carry_out(effect);
+            let effect = match &mut self.journal {
+                Some(journal) => journal.hold(effect),
+                None => Some(effect),
+            };
+            if let Some(effect) = effect {
+                self.carry_out(effect);
+            }
         }
         self.effects = effects;
     }
@@ -299,8 +432,11 @@ impl<P: Protocol> EventLoop<P> {
         }
     }
 
-    fn reply_to_client(&self, to: ReplicaId, bundle: &ReplyBundle) {
+    fn reply_to_client(&mut self, to: ReplicaId, bundle: &ReplyBundle) {
         let node = &self.node;
+        if let Some(recording) = &mut self.recording {
+            recording.client_answered(now_ns(), to, bundle);
+        }
         if !node.client_links.is_linked(to) {
             return;
         }

@@ -2,10 +2,11 @@
 
 use super::client_links::ClientLinks;
 use super::counters::{ArrivalCounters, CounterReport, Counters};
-use super::gateway::{Gateway, Outcome, first_session_now};
+use super::gateway::{Gateway, Outcome};
 use super::inbox::{FromClient, Inbox, Incoming};
 use super::reported_tallies::ReportedTallies;
 use super::slot_log::{LogReport, SlotLog};
+use crate::api::JournalReport;
 use crate::carried::{Carried, extension_ns};
 use crate::clock::now_ns;
 use crate::config::{LinkConditions, NodeConfig};
@@ -15,12 +16,15 @@ use crate::process::{process_cpu_us, process_memory_bytes};
 use crate::tally::Tally;
 use adversary::{Adversary, Behaviour};
 use client::Busy;
+use journal::{Progress, When};
 use kernel::{
-    Admission, Keyring, Micros, Operation, Path, Protocol, Reading, ReplicaId, Seq, Signer, Status,
+    Admission, Digest, Keyring, Micros, Operation, Path, Protocol, Reading, ReplicaId, Seq, Signer, Status,
 };
 use prometheus_client::metrics::histogram::Histogram;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 
 /// One node. The event loop steps its replica; all others read the node, or queue
@@ -41,11 +45,17 @@ pub(crate) struct Node<P: Protocol> {
     /// Clients open requests; the event loop does the rest.
     pub(super) gateway: RefCell<Gateway>,
     /// Tells the event loop that there is work.
-    pub(super) wake: Notify,
+    pub(super) wake: Arc<Notify>,
     /// Becomes true when it is to accept no more.
     stopping: watch::Sender<bool>,
     /// When this node began, for conditions and measurements of time.
     started_ns: u64,
+    /// The time that its replica was lent before that, by its journal.
+    elapsed_before: Micros,
+    /// How far its journal is, if it keeps one.
+    journal: Option<Progress>,
+    /// Written by the event loop: effects that wait for the disk.
+    effects_waiting: Cell<usize>,
 }
 
 /// Written by the event loop.
@@ -75,8 +85,17 @@ pub(super) struct Controls {
 }
 
 impl<P: Protocol> Node<P> {
-    pub(crate) fn new(config: NodeConfig, keyring: Keyring, replica: Adversary<P>) -> Node<P> {
+    /// A node whose replica was lent `began.elapsed` before it was started, which was at `started_ns`.
+    pub(crate) fn new(
+        config: NodeConfig,
+        keyring: Keyring,
+        signer: Signer,
+        (replica, began, started_ns): (Adversary<P>, When, u64),
+        journal: Option<Progress>,
+        wake: Arc<Notify>,
+    ) -> Node<P> {
         let carried = Rc::<Carried>::default();
+        let executed = replica.status(&config.cluster).last_executed;
         let link = |id| (id != config.id).then(|| Rc::new(Link::new(Rc::clone(&carried))));
         let links = config.cluster.replicas().map(link).collect();
         let gateway = Gateway::new(
@@ -84,13 +103,13 @@ impl<P: Protocol> Node<P> {
             config.faulty_tolerated + 1,
             config.timeout_us.saturating_mul(1000),
             config.remind_after_us.saturating_mul(1000),
-            first_session_now(),
+            client::first_session(Duration::from_micros(began.unix_us)),
         );
         let own = (config.id, &config.secret);
         let link_identity = LinkIdentity::new(config.cluster.id, config.configuration, own, keyring.clone());
         Node {
             link_identity: Rc::new(link_identity),
-            signer: Signer::new(config.id, &config.secret),
+            signer,
             links,
             client_links: Rc::default(),
             carried,
@@ -98,7 +117,7 @@ impl<P: Protocol> Node<P> {
                 replica: RefCell::new(replica),
                 admission: RefCell::new(Admission::new(config.cluster.clone(), keyring)),
                 counters: RefCell::default(),
-                slot_log: RefCell::new(SlotLog::new(config.slots_kept)),
+                slot_log: RefCell::new(SlotLog::after(executed.0, config.slots_kept)),
                 reported_tallies: RefCell::new(ReportedTallies::new(usize::from(config.cluster.n))),
             },
             arrivals: Arrivals {
@@ -112,9 +131,12 @@ impl<P: Protocol> Node<P> {
                 behaviours_set: Notify::new(),
             },
             gateway: RefCell::new(gateway),
-            wake: Notify::new(),
+            wake,
             stopping: watch::Sender::new(false),
-            started_ns: now_ns(),
+            started_ns,
+            elapsed_before: began.elapsed,
+            journal,
+            effects_waiting: Cell::default(),
             config,
         }
     }
@@ -138,9 +160,31 @@ impl<P: Protocol> Node<P> {
         }
     }
 
-    /// Time since the node began.
+    /// Time since the node began, the times before it was last started included.
     pub(super) fn elapsed(&self) -> Micros {
-        Micros(now_ns().saturating_sub(self.started_ns) / 1000)
+        Micros(self.elapsed_before.0 + now_ns().saturating_sub(self.started_ns) / 1000)
+    }
+
+    /// What the journal has taken in.
+    pub(crate) fn journal_report(&self) -> Option<JournalReport> {
+        let (to, journal) = (self.config.journal.as_ref()?, self.journal.as_ref()?);
+        Some(JournalReport {
+            durability: to.durability,
+            bytes: journal.bytes(),
+            writes: journal.writes(),
+            effects_waiting: self.effects_waiting.get() as u64,
+            failure: journal.failure().map(str::to_owned),
+        })
+    }
+
+    /// So many effects wait for the disk.
+    pub(super) fn set_effects_waiting(&self, count: usize) {
+        self.effects_waiting.set(count);
+    }
+
+    /// Whether the journal has failed, so that the node promises nothing more.
+    pub(crate) fn has_lost_its_journal(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.failure().is_some())
     }
 
     /// Whether the node is cut off by fault injection.
@@ -254,6 +298,8 @@ impl<P: Protocol> Node<P> {
     /// Changes what the network does to messages.
     pub(crate) fn set_link_conditions(&self, conditions: LinkConditions) {
         self.controls.link_conditions.replace(conditions);
+        // It notes that, if it is recorded.
+        self.wake.notify_one();
     }
 
     /// Whether the network lets nothing through to and from this peer.
@@ -264,6 +310,11 @@ impl<P: Protocol> Node<P> {
     /// What the replica says of itself.
     pub(crate) fn replica_status(&self) -> Status {
         self.engine.replica.borrow().status(&self.config.cluster)
+    }
+
+    /// A digest of all that the replica has executed.
+    pub(crate) fn state_digest(&self) -> Option<Digest> {
+        self.engine.replica.borrow().state_digest()
     }
 
     /// What the replica's own state answers to an operation that only reads.
@@ -291,6 +342,7 @@ impl<P: Protocol> Node<P> {
         LogReport {
             id: self.config.id.0,
             last_executed: self.replica_status().last_executed.0,
+            executed_before: slot_log.executed_before(),
             truncated: slot_log.is_truncated(),
             rows: slot_log.rows(from, to),
         }

@@ -11,11 +11,11 @@ use std::collections::VecDeque;
 pub const SLOTS_KEPT: usize = 65_536;
 
 /// In a service it keeps those of so many: its memory does not grow for minutes.
-pub const SERVICE_SLOTS_KEPT: usize = 4_096;
+pub const SERVICE_SLOTS_KEPT: usize = 2_048;
 
 /// A record is opened at most this far above the highest slot executed, so that
 /// absurd sequence numbers cannot drive out the records of real slots.
-const LOOK_AHEAD: u64 = 4_096;
+const LOOK_AHEAD: u64 = 1_024;
 
 /// What is known of one slot.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +65,8 @@ impl Slot {
 #[derive(Debug)]
 pub struct SlotLog {
     kept: usize,
+    /// What the replica had executed before this log began.
+    executed_before: u64,
     first: u64,
     slots: VecDeque<Slot>,
     last_executed: u64,
@@ -74,7 +76,24 @@ pub struct SlotLog {
 impl SlotLog {
     /// A log of at most `kept` slots.
     pub fn new(kept: usize) -> SlotLog {
-        SlotLog { kept, first: 1, slots: VecDeque::new(), last_executed: 0, totals: Tally::default() }
+        SlotLog::after(0, kept)
+    }
+
+    /// The same, of a replica that had executed so many slots before it was started, by its journal.
+    pub fn after(executed: u64, kept: usize) -> SlotLog {
+        SlotLog {
+            kept,
+            executed_before: executed,
+            first: executed + 1,
+            slots: VecDeque::new(),
+            last_executed: executed,
+            totals: Tally::default(),
+        }
+    }
+
+    /// What the replica had executed before this log began.
+    pub(crate) fn executed_before(&self) -> u64 {
+        self.executed_before
     }
 
     /// Takes note of a mark made at `now_ns`.
@@ -158,7 +177,7 @@ impl SlotLog {
 
     /// Whether records older than the first one were dropped.
     pub(crate) fn is_truncated(&self) -> bool {
-        self.first > 1
+        self.first > self.executed_before + 1
     }
 
     fn get(&self, seq: Seq) -> Option<&Slot> {
@@ -240,7 +259,11 @@ pub struct LogReport {
     pub id: u16,
     /// The highest slot executed, 0 if none.
     pub last_executed: u64,
-    /// Older records were dropped.
+    /// The highest slot that it had executed, by its journal, before it was last started: there are records of later slots
+    /// only.
+    #[serde(default)]
+    pub executed_before: u64,
+    /// Records of slots after that were dropped.
     pub truncated: bool,
     /// In ascending order.
     #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
@@ -269,6 +292,19 @@ mod tests {
 
     fn tally(correct: u64, corrupt: u64) -> Tally {
         Tally { correct, corrupt }
+    }
+
+    #[test]
+    fn a_replica_that_is_there_again_has_records_since_then() {
+        let mut log = SlotLog::after(50_000, 10);
+        log.note(&vote(50_001, A, false), 1);
+        log.note(&vote(50_000, A, false), 2);
+        log.note(&executed(50_001, A), 3);
+        assert_eq!(log.rows(0, u64::MAX).iter().map(|row| row.seq).collect::<Vec<_>>(), [50_001]);
+        assert_eq!(log.tally(Seq(50_001)), tally(1, 0), "the first vote counts");
+        assert!(!log.is_truncated());
+        (50_002..50_020).for_each(|seq| log.note(&executed(seq, A), 4));
+        assert!(log.is_truncated());
     }
 
     #[test]

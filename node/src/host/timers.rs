@@ -56,6 +56,11 @@ impl<T: Copy + Ord> Timers<T> {
         self.current.remove(&timer);
     }
 
+    /// The timers that run, and for how long each was set.
+    pub(crate) fn running(&self) -> BTreeMap<T, Micros> {
+        self.current.iter().map(|(timer, running)| (*timer, Micros(running.wait_ns / 1000))).collect()
+    }
+
     /// The next timer that ran out by `now_ns`; of several, the earliest due. One that is
     /// due, but for which `extension` names more nanoseconds than have passed, runs on.
     pub(crate) fn pop_due(&mut self, now_ns: u64, extension: impl Fn(&T, &Running) -> u64) -> Option<T> {

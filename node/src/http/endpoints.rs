@@ -4,7 +4,8 @@
 use crate::api::bank::{Balance, LocalBalance, Open, Payment, Refused, Transfer};
 use crate::api::kv::{CompareAndSwap, Compared, Deleted, Listed, LocalList, LocalValue, Put, Stored, Value};
 use crate::api::{
-    Data, Decided, Faults, LinkConditions, LogReport, Readiness, StateReport, StatusReport, Undecided,
+    Data, Decided, Faults, LinkConditions, LogReport, Readiness, StateDigest, StateReport, StatusReport,
+    Undecided,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -115,6 +116,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[(200, of::<LinkConditions>)],
     ),
     get("/api/v1/state", "Role, view and progress of the replica", &[], &[(200, of::<StateReport>)]),
+    get(
+        "/api/v1/state/digest",
+        "A digest of all that the replica has executed, which costs a copy of it",
+        &[],
+        &[(200, of::<StateDigest>)],
+    ),
     get("/api/v1/pbft/state", "The same, where the protocol is pbft", &[], &[(200, of::<StateReport>)]),
     get(
         "/api/v1/kv",

@@ -2,7 +2,7 @@
 
 use super::response::{Answer, error, with_type};
 use super::status;
-use crate::api::StatusReport;
+use crate::api::{JournalReport, StatusReport};
 use crate::host::node::Node;
 use hyper::StatusCode;
 use kernel::Protocol;
@@ -30,6 +30,9 @@ fn text(report: &StatusReport, latencies: Histogram, timed_out: u64) -> Result<S
     let mut registry = Registry::with_prefix("consensus");
     add_replica(&mut registry, report);
     add_traffic(&mut registry, report);
+    if let Some(journal) = &report.journal {
+        add_journal(&mut registry, journal);
+    }
     registry.register(
         "request_seconds",
         "From the receipt of a client's request to the f+1st matching reply, of those decided in time",
@@ -74,6 +77,16 @@ fn add_replica(registry: &mut Registry, report: &StatusReport) {
     counter(registry, "fallbacks", help, counters.fallbacks);
     let help = "How often the replica's state was found to be wrong";
     counter(registry, "divergences", help, status.divergences);
+}
+
+fn add_journal(registry: &mut Registry, journal: &JournalReport) {
+    let help = "1 if the journal has ended, so that the node takes part in nothing more";
+    gauge(registry, "journal_failed", help, u64::from(journal.failure.is_some()));
+    let help = "Bytes that would be played if the node were started again now";
+    gauge(registry, "journal_bytes", help, journal.bytes);
+    let help = "Messages, replies and marks that wait for the disk";
+    gauge(registry, "journal_effects_waiting", help, journal.effects_waiting);
+    counter(registry, "journal_writes", "How often something was written", journal.writes);
 }
 
 fn add_traffic(registry: &mut Registry, report: &StatusReport) {

@@ -16,7 +16,7 @@ mod log;
 mod metrics;
 mod openapi;
 mod ordering;
-mod own_hosts;
+pub(crate) mod own_hosts;
 mod peer;
 mod preprepare;
 mod rates;

@@ -52,6 +52,11 @@ pub(super) async fn order<P: Protocol>(
     if node.is_offline() {
         return Err(offline());
     }
+    if node.has_lost_its_journal() {
+        let error =
+            "this node has lost its journal and takes part in nothing more; ask another one".to_owned();
+        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
+    }
     if node.is_stopping() {
         let error = "this node is being stopped; ask another one".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));

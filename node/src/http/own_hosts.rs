@@ -1,4 +1,4 @@
-//! The names by which this node may be asked.
+//! The names by which a server on this machine may be asked.
 //!
 //! A web page can make its reader's browser send requests to a node on the reader's
 //! machine, and a name that its owner points at 127.0.0.1 makes the node look like a
@@ -10,9 +10,9 @@ use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::{Request, StatusCode, Version};
 use std::net::{IpAddr, SocketAddr};
 
-/// `host:port`, as in the header `Host`.
+/// The names of a server, each `host:port` as in the header `Host`.
 #[derive(Debug)]
-pub(super) struct OwnHosts {
+pub struct OwnHosts {
     hosts: Vec<String>,
     /// The node listens on all addresses of its machine, on this port: any of them may
     /// be named, as no name is an address.
@@ -20,9 +20,9 @@ pub(super) struct OwnHosts {
 }
 
 impl OwnHosts {
-    /// Of a node that listens at one address and is announced to its peers by another,
-    /// which is the same unless it listens on all of its machine's.
-    pub(super) fn new(listening: SocketAddr, announced: SocketAddr) -> OwnHosts {
+    /// Of a server that listens at one address and is announced to others by another, which
+    /// is the same unless it listens on all of its machine's.
+    pub fn new(listening: SocketAddr, announced: SocketAddr) -> OwnHosts {
         let mut hosts = vec![announced.to_string(), listening.to_string()];
         let port = listening.port();
         hosts.extend(["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}")));
@@ -45,29 +45,52 @@ impl OwnHosts {
         }
     }
 
-    /// Refuses a request that comes from a foreign page or to a foreign name.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+    /// What of a request is not this server's own.
+    pub fn foreign<B>(&self, request: &Request<B>) -> Option<Foreign> {
         let authority = request.uri().authority().map(|authority| authority.as_str());
         let mut in_headers = request.headers().get_all(HOST).iter().map(text).peekable();
         if authority.is_none() && in_headers.peek().is_none() && request.version() != Version::HTTP_10 {
-            return Err(Refusal::bad(format!(
-                "the request has no Host header; send Host: {}",
-                self.hosts[0]
-            )));
+            return Some(Foreign::Nameless);
         }
-        if let Some(foreign) = authority.into_iter().chain(in_headers).find(|host| !self.contains(host)) {
-            let error = format!("this node is not {foreign:?}; ask it by its own address, {}", self.hosts[0]);
-            return Err(Refusal(StatusCode::MISDIRECTED_REQUEST, error));
+        if let Some(host) = authority.into_iter().chain(in_headers).find(|host| !self.contains(host)) {
+            return Some(Foreign::Host(host.to_owned()));
         }
         let is_own = |origin: &&str| origin.strip_prefix("http://").is_some_and(|host| self.contains(host));
-        if let Some(foreign) = request.headers().get_all(ORIGIN).iter().map(text).find(|o| !is_own(o)) {
-            let error = format!(
-                "pages of {foreign:?} may not ask this node; ask it without a browser, for example with curl"
-            );
-            return Err(Refusal(StatusCode::FORBIDDEN, error));
-        }
-        Ok(())
+        let origin = request.headers().get_all(ORIGIN).iter().map(text).find(|origin| !is_own(origin))?;
+        Some(Foreign::Page(origin.to_owned()))
     }
+
+    /// Refuses a request that comes from a foreign page or to a foreign name.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        let own = &self.hosts[0];
+        Err(match self.foreign(request) {
+            None => return Ok(()),
+            Some(Foreign::Nameless) => {
+                Refusal::bad(format!("the request has no Host header; send Host: {own}"))
+            }
+            Some(Foreign::Host(host)) => {
+                let error = format!("this node is not {host:?}; ask it by its own address, {own}");
+                Refusal(StatusCode::MISDIRECTED_REQUEST, error)
+            }
+            Some(Foreign::Page(page)) => {
+                let error = format!(
+                    "pages of {page:?} may not ask this node; ask it without a browser, for example with curl"
+                );
+                Refusal(StatusCode::FORBIDDEN, error)
+            }
+        })
+    }
+}
+
+/// Why a request is not meant for a server, or does not come from its own page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// It names no host, as it must from HTTP/1.1 on.
+    Nameless,
+    /// It is for another host.
+    Host(String),
+    /// It comes from a page of another site.
+    Page(String),
 }
 
 fn text(value: &HeaderValue) -> &str {

@@ -3,13 +3,14 @@
 use crate::api::ErrorAnswer;
 use crate::host::client_links::OpenLink;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 /// Told to a client for whom there is no connection left.
@@ -21,19 +22,61 @@ pub(super) type Answer = Response<AnswerBody>;
 
 /// What is answered.
 pub(super) enum AnswerBody {
-    /// All of it.
-    Whole(Full<Bytes>),
+    /// All of it, until it is handed over to be written.
+    Whole(Option<Bytes>),
     /// A client's link, which is open until this is dropped.
     Link(Box<OpenLink>),
 }
 
 impl AnswerBody {
     fn whole(body: impl Into<Bytes>) -> AnswerBody {
-        AnswerBody::Whole(Full::new(body.into()))
+        AnswerBody::Whole(Some(body.into()).filter(|body| !body.is_empty()))
     }
 
     pub(super) fn link(open: OpenLink) -> AnswerBody {
         AnswerBody::Link(Box::new(open))
+    }
+}
+
+/// Answers of a connection that are not written yet, because its client takes them slowly or not at all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unwritten(Arc<AtomicUsize>);
+
+/// Smaller answers take less than what keeps count of them.
+const COUNTED_BYTES: usize = 512;
+
+impl Unwritten {
+    /// Counts this answer until it is written.
+    pub(super) fn count(&self, answer: &mut Answer) {
+        if let AnswerBody::Whole(Some(bytes)) = answer.body_mut()
+            && bytes.len() >= COUNTED_BYTES
+        {
+            self.0.fetch_add(bytes.len(), Ordering::Relaxed);
+            *bytes = Bytes::from_owner(Counted { bytes: std::mem::take(bytes), of: self.clone() });
+        }
+    }
+
+    /// How much of all that was counted is left.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes of an answer, as long as somebody has them.
+struct Counted {
+    bytes: Bytes,
+    of: Unwritten,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.of.0.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
 }
 
@@ -46,21 +89,21 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            AnswerBody::Whole(body) => Pin::new(body).poll_frame(cx),
+            AnswerBody::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             AnswerBody::Link(open) => Pin::new(open.body()).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            AnswerBody::Whole(body) => body.is_end_stream(),
+            AnswerBody::Whole(body) => body.is_none(),
             AnswerBody::Link(..) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            AnswerBody::Whole(body) => body.size_hint(),
+            AnswerBody::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             AnswerBody::Link(..) => SizeHint::default(),
         }
     }

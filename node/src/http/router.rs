@@ -87,6 +87,7 @@ async fn answer<P: Protocol + 'static>(
         ("/health", &Method::GET) => Ok(state::health()),
         ("/ready", &Method::GET) => Ok(state::ready(&interface.node)),
         ("/api/v1/state", &Method::GET) => Ok(state::get(&interface.node)),
+        ("/api/v1/state/digest", &Method::GET) => Ok(state::digest(&interface.node)),
         ("/api/v1/pbft/state", &Method::GET) => state::get_pbft(&interface.node),
         ("/api/v1/kv", &Method::POST) => Box::pin(kv::put(interface, request)).await,
         ("/api/v1/kv", &Method::GET) => Box::pin(kv::get(interface, request)).await,

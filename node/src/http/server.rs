@@ -5,7 +5,7 @@ use super::connections::{self, Connections, Explained, Permit};
 use super::interface::Interface;
 use super::local_tasks::LocalTasks;
 use super::own_hosts::OwnHosts;
-use super::response::TOO_MANY_CONNECTIONS;
+use super::response::{TOO_MANY_CONNECTIONS, Unwritten};
 use super::router::route;
 use crate::host::node::Node;
 use client::MAX_IN_FLIGHT;
@@ -18,6 +18,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// Accepts connections until the node stops, and returns when its clients have had their
@@ -77,6 +78,8 @@ const MAX_STREAMS: u32 = MAX_IN_FLIGHT as u32;
 /// Bodies that come in on an HTTP/2 connection and are not read yet.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// A client that lets more bytes of answers pile up than this does not read them.
+const MAX_UNWRITTEN_BYTES: usize = 16 << 20;
 
 /// One connection, from its first request to its end.
 async fn serve_connection<P: Protocol + 'static>(
@@ -142,9 +145,22 @@ async fn serve_http2<P: Protocol + 'static>(
     let tasks = LocalTasks::default();
     let stopping = interface.node.until_stopping();
     let permit = Rc::new(permit);
+    let (unwritten, too_many) = (Unwritten::default(), Rc::new(Notify::new()));
     let service = service_fn(|request| {
         let (interface, permit) = (Rc::clone(&interface), Rc::clone(&permit));
-        async move { Ok::<_, Infallible>(route(&interface, &permit, request).await) }
+        let (unwritten, too_many) = (unwritten.clone(), Rc::clone(&too_many));
+        async move {
+            // Others may have come together with the one that was too much.
+            if unwritten.bytes() > MAX_UNWRITTEN_BYTES {
+                return std::future::pending().await;
+            }
+            let mut answer = route(&interface, &permit, request).await;
+            unwritten.count(&mut answer);
+            if unwritten.bytes() > MAX_UNWRITTEN_BYTES {
+                too_many.notify_one();
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut http = http2::Builder::new(tasks.clone());
     http.timer(TokioTimer::new())
@@ -161,6 +177,10 @@ async fn serve_http2<P: Protocol + 'static>(
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
                 }
+                return;
+            }
+            () = too_many.notified() => {
+                tracing::debug!(limit_bytes = MAX_UNWRITTEN_BYTES, "closes a connection whose client does not read its answers");
                 return;
             }
             () = tokio::time::sleep(limit) => {}

@@ -2,7 +2,7 @@
 
 use super::response::{Answer, Refusal, json};
 use super::status::{report, role};
-use crate::api::{Readiness, StateReport};
+use crate::api::{Readiness, StateDigest, StateReport};
 use crate::host::node::Node;
 use hyper::StatusCode;
 use kernel::Protocol;
@@ -27,6 +27,12 @@ pub(super) fn get<P: Protocol>(node: &Node<P>) -> Answer {
     json(StatusCode::OK, &state)
 }
 
+/// `GET /api/v1/state/digest`.
+pub(super) fn digest<P: Protocol>(node: &Node<P>) -> Answer {
+    let (last_applied, digest) = (node.replica_status().last_executed, node.state_digest());
+    json(StatusCode::OK, &StateDigest { last_applied, digest })
+}
+
 /// `GET /api/v1/pbft/state`: the same, where the flow is `pbft`.
 pub(super) fn get_pbft<P: Protocol>(node: &Node<P>) -> Result<Answer, Refusal> {
     let protocol = &node.config.cluster.protocol;
@@ -48,6 +54,9 @@ pub(super) fn ready<P: Protocol>(node: &Node<P>) -> Answer {
     let mut problems = Vec::new();
     if node.is_stopping() {
         problems.push("it is being stopped".to_owned());
+    }
+    if let Some(failure) = report.journal.as_ref().and_then(|journal| journal.failure.as_ref()) {
+        problems.push(format!("it has lost its journal and takes part in nothing more: {failure}"));
     }
     if node.is_offline() {
         problems.push("it is offline by fault injection".to_owned());

@@ -43,6 +43,7 @@ pub(super) fn report<P: Protocol>(node: &Node<P>) -> StatusReport {
         faults: node.behaviours(),
         requests_in_flight: node.requests_in_flight(),
         counters: node.counters(),
+        journal: node.journal_report(),
     }
 }
 
@@ -59,8 +60,9 @@ pub fn role(id: ReplicaId, status: &Status) -> &'static str {
     }
 }
 
-/// The published flow has its own `f` and decides on `2f+1` votes of it.
-fn quorum(cluster: &Cluster, f: usize) -> usize {
+/// Votes that decide in a cluster that tolerates `f`: the published flow has its own `f`
+/// and decides on `2f+1` votes of it.
+pub(crate) fn quorum(cluster: &Cluster, f: usize) -> usize {
     if cluster.protocol == "ccro-paper" { 2 * f + 1 } else { cluster.quorum() }
 }
 

@@ -8,6 +8,7 @@
 //! | [`total_order`] | slots without a gap, the same requests in each |
 //! | [`source_order`] | without slots: the requests of each session in its order, at most once |
 //! | [`validity`] | only what was asked for, at most once; answers to what was applied |
+//! | [`acknowledged`] | what was acknowledged stands at its place at the end, once |
 //! | [`certificates`] | enough votes behind every decision and every COMMIT |
 //! | [`votes`] | an honest replica votes once, and never below a view that it left for |
 //! | [`reports`] | a VIEW-CHANGE forgets nothing that its sender promised |
@@ -19,6 +20,7 @@
 //! | [`logs`] | agreement and order of logs alone, where no marks were recorded |
 //! | [`messages`] | messages per decision, fault-free |
 
+pub mod acknowledged;
 pub mod agreement;
 pub mod bounded;
 pub mod certificates;
@@ -58,6 +60,8 @@ pub enum Property {
     SourceOrder,
     /// [`validity`].
     Validity,
+    /// [`acknowledged`].
+    Acknowledged,
     /// [`certificates`].
     Certificates,
     /// [`votes`].
@@ -112,6 +116,7 @@ impl fmt::Display for Property {
             Property::TotalOrder => "total order",
             Property::SourceOrder => "source order",
             Property::Validity => "validity",
+            Property::Acknowledged => "acknowledged requests",
             Property::Certificates => "certificate soundness",
             Property::Votes => "one vote",
             Property::Reports => "view-change reports",

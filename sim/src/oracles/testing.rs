@@ -1,7 +1,9 @@
 //! Traces made by hand, for the oracles' own tests.
 
 use crate::trace::{Change, Lifecycle, Outcome, Stamped, Submitted, Trace};
-use kernel::{Cluster, ClusterId, Digest, Mark, Path, Phase, ReplicaId, Seq, SessionId, View, ViewMark};
+use kernel::{
+    Cluster, ClusterId, Digest, Mark, Output, Path, Phase, ReplicaId, Seq, SessionId, View, ViewMark,
+};
 
 pub(crate) fn digest(name: &str) -> Digest {
     Digest::of(name.as_bytes())
@@ -49,7 +51,13 @@ impl Trace {
 
     pub(crate) fn accept(mut self, request: usize, result: &str) -> Trace {
         let at_us = self.marks.len() as u64;
-        self.accepted.push(Outcome { request, result: result.into(), seq: Seq(0), view: View(0), at_us });
+        self.accepted.push(Outcome {
+            request,
+            result: Output::new(result.as_bytes()),
+            seq: Seq(0),
+            view: View(0),
+            at_us,
+        });
         self
     }
 

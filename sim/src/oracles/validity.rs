@@ -63,8 +63,9 @@ pub fn check_accepted(trace: &Trace) -> Result<(), String> {
         if !trace.results_are_places {
             continue;
         }
-        let place = outcome.result.split(' ').next().unwrap_or_default();
+        let place = outcome.result.0.split(|byte| *byte == b' ').next().unwrap_or_default();
         if let Some(other) = places.insert(place, request) {
+            let place = String::from_utf8_lossy(place);
             return Err(format!("requests {other} and {request} were both answered with place {place}"));
         }
     }

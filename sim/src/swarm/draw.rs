@@ -1,6 +1,7 @@
 //! A schedule from a seed: which combinations come up, and how often.
 
-use super::schedule::{Client, Crash, Fault, Schedule, Settings, Steady};
+use super::schedule::{BadDisk, Client, Crash, Fault, Schedule, Settings, Steady};
+use crate::disk::{Disk, DiskFault};
 use crate::network::{Delay, LinkRule, Network, Partition};
 use adversary::Behaviour;
 use kernel::{Choose as _, SeededChoice};
@@ -15,6 +16,76 @@ pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule 
         5 if protocol != "ccro-paper" => left_behind(protocol, seed, tolerates),
         _ => varied(protocol, seed, tolerates),
     }
+}
+
+/// Which schedules of a swarm have disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disks {
+    /// All.
+    Always,
+    /// None: the schedules are those of [`draw()`].
+    Never,
+    /// Those of every third seed.
+    #[default]
+    Drawn,
+}
+
+impl Disks {
+    /// Draws the schedule of a seed: that of [`draw()`], and maybe with disks.
+    pub fn draw(self, protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
+        let schedule = draw(protocol, seed, tolerates);
+        match self {
+            Disks::Never => schedule,
+            Disks::Drawn if !(seed / 8).is_multiple_of(3) => schedule,
+            Disks::Always | Disks::Drawn => with_disks(schedule, tolerates),
+        }
+    }
+}
+
+/// The same schedule with disks: any number of nodes may crash, all at once as well. It is drawn from a
+/// generator of its own, so that everything else stays as it was.
+pub fn with_disks(mut schedule: Schedule, tolerates: fn(u16) -> usize) -> Schedule {
+    let mut dice = Dice(SeededChoice::new(schedule.seed ^ 0x0d15_c5ee_df00_d5ee));
+    let (nodes, heal_us) = (schedule.nodes, schedule.heal_us);
+    // A timer that is shorter than a sync is long lets nothing come about, which shows nothing.
+    let most_us = (schedule.settings.request_timer_us / 40).max(20);
+    let least_us = dice.between(5, most_us);
+    schedule.disk = Some(Disk {
+        sync_us: (least_us, dice.between(least_us, most_us)),
+        save_after_bytes: dice.one_of(&[500, 2000, 2000, 10_000, 50_000]),
+        save_us: (100, dice.between(100, 50_000)),
+    });
+    for _ in 0..dice.one_of(&[0, 1, 1, 2, 2, 3, 4]) {
+        let at_us = dice.0.below(heal_us);
+        let restart_us = at_us + 1 + dice.0.below(heal_us - at_us);
+        let some = if dice.percent(50) { nodes } else { 1 + dice.0.below(u64::from(nodes)) as u16 };
+        for node in dice.0.draw((0..nodes).collect(), usize::from(some)) {
+            // Sometimes all come back at the same time, too.
+            let later_us = if dice.percent(50) { 0 } else { dice.0.below(heal_us - restart_us + 1) };
+            schedule.crashes.push(Crash { node, at_us, restart_us: restart_us + later_us });
+        }
+    }
+    let faulty = schedule.faulty();
+    let mut may_fail: Vec<u16> = faulty.iter().copied().collect();
+    let honest: Vec<u16> = (0..nodes).filter(|node| !faulty.contains(node)).collect();
+    let more = tolerates(nodes).saturating_sub(faulty.len()).min(honest.len());
+    may_fail.extend(dice.0.draw(honest, more));
+    if dice.percent(40) {
+        for node in may_fail {
+            let fault =
+                if dice.percent(70) { DiskFault::Lies } else { DiskFault::FailsFrom(dice.between(1, 200)) };
+            schedule.disk_faults.push(BadDisk { node, fault });
+        }
+    }
+    for _ in 0..dice.one_of(&[0, 0, 1, 1, 2]) {
+        let fault = match dice.between(0, 3) {
+            0 | 1 => DiskFault::FailsAt(dice.between(1, 200)),
+            2 => DiskFault::FullAfterBytes(dice.between(1, 50_000)),
+            _ => DiskFault::SlowUs(dice.between(1, 20_000)),
+        };
+        schedule.disk_faults.push(BadDisk { node: dice.node(nodes), fault });
+    }
+    schedule
 }
 
 /// Few slots between checkpoints and a replica that is cut off for many of them, so that
@@ -53,6 +124,8 @@ pub fn left_behind(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Sc
         probes: 0,
         settings,
         network,
+        disk: None,
+        disk_faults: vec![],
         faults: targets.iter().map(|node| fault(&mut dice, *node)).collect(),
         crashes: vec![],
         clients: (0..dice.between(1, 3))
@@ -89,6 +162,8 @@ fn varied(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
         probes: PROBES,
         settings: dice.settings(nodes),
         network: dice.network(nodes, heal_us),
+        disk: None,
+        disk_faults: vec![],
         faults: scene.targets.iter().flat_map(|node| dice.faults(*node, &scene)).collect(),
         crashes: if f > 0 && dice.percent(35) { dice.crashes(nodes, heal_us) } else { vec![] },
         clients: dice.clients(nodes, heal_us),
@@ -139,6 +214,8 @@ pub fn hostile(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedu
             communication: dice.one_of(&["separate", "separate", "collocated"]).to_owned(),
         },
         network,
+        disk: None,
+        disk_faults: vec![],
         faults: scene.targets.iter().flat_map(|node| dice.faults(*node, &scene)).collect(),
         crashes: if dice.percent(15) { dice.crashes(nodes, heal_us) } else { vec![] },
         clients: (0..dice.between(1, 3))
@@ -177,6 +254,8 @@ pub fn unfair(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedul
         steady: None,
         probes: 2 * PROBES,
         network: Network { delay: Delay::Uniform(50.0, 200.0), ..Network::default() },
+        disk: None,
+        disk_faults: vec![],
         faults: faults.collect(),
         crashes: vec![],
         clients: dice.clients(nodes, heal_us),

@@ -16,8 +16,8 @@ pub mod schedule;
 pub mod search;
 pub mod shrink;
 
-pub use draw::draw;
-pub use play::{Verdict, inspect, play, record};
+pub use draw::{Disks, draw};
+pub use play::{Verdict, inspect, play, record, watch};
 pub use schedule::{BadSchedule, Schedule, Settings};
 pub use search::{Finding, Search};
 pub use shrink::shrink;

@@ -2,6 +2,7 @@
 
 use super::Flow;
 use super::schedule::{Client, Schedule, Settings, Steady};
+use crate::disk::Disk;
 use crate::network::Network;
 use crate::oracles::states::{self, Behind};
 use crate::oracles::{
@@ -72,6 +73,22 @@ pub fn inspect<P: Protocol + 'static>(
 /// Called with a replica whose time is over.
 type Inspector<'a, P> = Box<dyn FnMut(&Cluster, ReplicaId, &P) + 'a>;
 
+/// Plays a schedule and shows the world before it begins, and then after every event.
+pub fn watch<P: Protocol + 'static>(
+    flow: &Flow<P>,
+    schedule: &Schedule,
+    prepare: impl FnOnce(&mut World<P>),
+    look: impl FnMut(&World<P>),
+) -> Verdict {
+    let mut player = Player::new(flow, schedule);
+    prepare(&mut player.world);
+    player.watch = Some(Box::new(look));
+    player.play()
+}
+
+/// Called after every event.
+type Watch<'a, P> = Box<dyn FnMut(&World<P>) + 'a>;
+
 /// Something that happens at a given time.
 #[derive(Clone, Copy, Debug)]
 enum Action {
@@ -105,7 +122,6 @@ struct Player<'a, P: Protocol> {
     clients: Vec<Progress>,
     answered: BTreeSet<usize>,
     seen: usize,
-    down: BTreeSet<u16>,
     kept: Vec<Kept>,
     behind: Vec<Behind>,
     /// From when on everything was at rest before each request.
@@ -113,6 +129,7 @@ struct Player<'a, P: Protocol> {
     /// How long the requests of steady clients took: the slowest gateway's.
     row: Option<Row>,
     inspector: Option<Inspector<'a, P>>,
+    watch: Option<Watch<'a, P>>,
 }
 
 impl<'a, P: Protocol + 'static> Player<'a, P> {
@@ -125,6 +142,8 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         setup.record = true;
         setup.remind_after_us = REMIND_AFTER_US;
         let at_once = schedule.faults.iter().filter(|fault| fault.from_us == 0);
+        setup.disk = schedule.disk.clone();
+        setup.disk_faults = schedule.disk_faults.iter().map(|bad| (bad.node, bad.fault)).collect();
         setup.faults = at_once.map(|fault| (fault.node, fault.behaviours.clone())).collect();
         let clients = schedule.clients.iter().map(|client| Progress {
             client: *client,
@@ -140,12 +159,12 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             clients: clients.collect(),
             answered: BTreeSet::new(),
             seen: 0,
-            down: BTreeSet::new(),
             kept: Vec::new(),
             behind: Vec::new(),
             settled_us: None,
             row: None,
             inspector: None,
+            watch: None,
         }
     }
 
@@ -159,6 +178,18 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             requests: (self.world.trace().submitted.len(), self.world.trace().accepted.len()),
             ended_us: self.world.now_us(),
         }
+    }
+
+    /// Runs until `done` says so, and at most so long. Says whether it did.
+    fn advance(&mut self, mut done: impl FnMut(&World<P>) -> bool, at_most_us: u64) -> bool {
+        let watch = &mut self.watch;
+        let look_and_ask = |world: &World<P>| {
+            if let Some(watch) = watch {
+                watch(world);
+            }
+            done(world)
+        };
+        self.world.run_until(look_and_ask, at_most_us)
     }
 
     /// Runs it all and returns by when everything was due.
@@ -208,7 +239,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let first = self.world.submit_again(gateway, &[&[u8::MAX, number as u8]]);
             let left_us = deadline_us.saturating_sub(self.world.now_us());
             let answered = |world: &World<P>| world.accepted().iter().any(|outcome| outcome.request == first);
-            self.world.run_until(answered, left_us);
+            self.advance(answered, left_us);
             self.listen();
             self.probe();
         }
@@ -234,7 +265,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let bound_us = if number == 0 { terms.when_healed_us() } else { terms.when_settled_us() };
             let request = self.world.submit_again(gateway, &[&[255, number as u8]]);
             let answered = |world: &World<P>| world.accepted().iter().any(|one| one.request == request);
-            if !self.world.run_until(answered, bound_us) {
+            if !self.advance(answered, bound_us) {
                 break;
             }
             self.listen();
@@ -264,7 +295,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let next_us = idle.map(|client| client.due_us).min().unwrap_or(u64::MAX);
             let left_us = (begun_us + self.schedule.limit_us).saturating_sub(now_us);
             let seen = self.world.accepted().len();
-            self.world.run_until(|world| world.accepted().len() > seen, left_us.min(next_us - now_us));
+            self.advance(|world| world.accepted().len() > seen, left_us.min(next_us - now_us));
             let now_us = self.world.now_us();
             let new: BTreeSet<usize> = self.world.accepted()[seen..].iter().map(|one| one.request).collect();
             for client in &mut clients {
@@ -290,7 +321,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         let is_answered = |world: &World<P>| {
             due.iter().all(|due| world.accepted()[seen..].iter().any(|one| one.request == *due))
         };
-        self.world.run_until(is_answered, self.terms().when_settled_us());
+        self.advance(is_answered, self.terms().when_settled_us());
         self.listen();
     }
 
@@ -325,7 +356,11 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             }
         }
         Property::Liveness.judge(oracles::liveness::answered(trace, deadline_us))?;
-        Property::EqualLogs.judge(oracles::liveness::equal_logs(trace))
+        Property::EqualLogs.judge(oracles::liveness::equal_logs(trace))?;
+        if self.flow.withstands_faults {
+            Property::Acknowledged.judge(oracles::acknowledged::check(trace))?;
+        }
+        Ok(())
     }
 
     /// Runs until a time, handing over what clients ask for on the way.
@@ -337,7 +372,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let until_us = next.map_or(end_us, |next| next.min(end_us));
             let seen = self.seen;
             let at_most_us = until_us - self.world.now_us();
-            self.world.run_until(|world| world.accepted().len() > seen, at_most_us);
+            self.advance(|world| world.accepted().len() > seen, at_most_us);
             self.listen();
             if self.world.now_us() >= end_us {
                 break;
@@ -390,16 +425,9 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
                 let fault = &self.schedule.faults[place];
                 self.world.set_behaviours(ReplicaId(fault.node), fault.behaviours.clone());
             }
-            Action::Crash(node) if self.may_crash(node) => {
-                self.down.insert(node);
-                self.world.crash(ReplicaId(node));
-            }
-            Action::Crash(_) => {}
-            Action::Restart(node) => {
-                if self.down.remove(&node) {
-                    self.restart(node);
-                }
-            }
+            Action::Crash(node) if self.may_crash(node) => self.world.crash(ReplicaId(node)),
+            Action::Restart(node) if self.world.is_down(node) => self.restart(node),
+            Action::Crash(_) | Action::Restart(_) => {}
         }
     }
 
@@ -415,8 +443,11 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
     }
 
     /// Whether at most `f` nodes are faulty, down or without memory if one more
-    /// crashes.
+    /// crashes. With disks, any number may be down.
     fn may_crash(&self, node: u16) -> bool {
+        if self.schedule.disk.is_some() {
+            return !self.world.is_down(node);
+        }
         let faulty = self.schedule.faulty();
         if faulty.contains(&node) {
             return false;
@@ -425,7 +456,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         let lacking = cluster.replicas().filter(|id| {
             id.0 == node
                 || faulty.contains(&id.0)
-                || self.down.contains(&id.0)
+                || self.world.is_down(id.0)
                 || self.world.replica(id.0).status(cluster).recovering
         });
         lacking.count() <= (self.flow.tolerates)(self.schedule.nodes)
@@ -433,8 +464,11 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
 
     fn heal(&mut self) {
         self.world.set_network(&Network::constant(100));
-        for node in std::mem::take(&mut self.down) {
-            self.restart(node);
+        self.world.mend_disks(&Disk::quick());
+        for node in 0..self.schedule.nodes {
+            if self.world.is_down(node) {
+                self.restart(node);
+            }
         }
         if self.schedule.reform {
             for node in self.schedule.faulty() {
@@ -451,7 +485,9 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         let executed = |id: &ReplicaId| self.world.replica(id.0).status(&trace.cluster).last_executed;
         let mut logs = trace.honest().into_iter().map(|id| executed(&id));
         let first = logs.next();
-        self.clients.iter().filter(honest).all(over) && logs.all(|log| Some(log) == first)
+        self.clients.iter().filter(honest).all(over)
+            && logs.all(|log| Some(log) == first)
+            && trace.honest().into_iter().all(|id| self.world.is_safe(id.0))
     }
 
     fn probe(&mut self) {
@@ -462,7 +498,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let (slots, votes) = (self.flow.kept)(inner);
             self.kept.push(Kept { replica, at_us, slots, votes });
             let status = inner.status(cluster);
-            let is_behind = !self.down.contains(&replica.0)
+            let is_behind = !self.world.is_down(replica.0)
                 && status.views.is_some_and(|views| views.stable_checkpoint > status.last_executed);
             let received_bytes = (self.flow.transferred)(inner);
             self.behind.push(Behind { replica, at_us, is_behind, received_bytes });

@@ -1,6 +1,7 @@
 //! A schedule: everything that one run of the swarm is made of, as a file that
 //! people can read, cut down and replay.
 
+use crate::disk::{Disk, DiskFault};
 use crate::network::Network;
 use adversary::Behaviour;
 use serde::{Deserialize, Serialize};
@@ -35,10 +36,17 @@ pub struct Schedule {
     pub settings: Settings,
     /// The network until it heals.
     pub network: Network,
+    /// The disks until they are mended with the network, on which every node keeps a journal. None: whoever crashes
+    /// loses its memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
+    /// What is wrong with whose disk.
+    #[serde(default, rename = "disk_fault", skip_serializing_if = "Vec::is_empty")]
+    pub disk_faults: Vec<BadDisk>,
     /// Who misbehaves, how and when.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
-    /// Who crashes and begins again. A crash that would make more than `f` nodes
+    /// Who crashes and begins again. Without disks, a crash that would make more than `f` nodes
     /// faulty, down or without memory at one time is left out.
     #[serde(default, rename = "crash", skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<Crash>,
@@ -97,7 +105,17 @@ pub struct Fault {
     pub from_us: u64,
 }
 
-/// A node crashes, and begins again without what it knew.
+/// A node's disk has something wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BadDisk {
+    /// Whose.
+    pub node: u16,
+    /// What.
+    pub fault: DiskFault,
+}
+
+/// A node crashes, and begins again by its journal, or without what it knew if it has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Crash {
@@ -157,12 +175,14 @@ impl Schedule {
     pub fn is_benign(&self) -> bool {
         let network = &self.network;
         let lossless = network.loss == 0.0 && network.duplication == 0.0 && network.partitions.is_empty();
-        self.faults.is_empty() && self.crashes.is_empty() && lossless && network.links.is_empty()
+        let nodes_fail = !self.faults.is_empty() || !self.crashes.is_empty() || !self.disk_faults.is_empty();
+        !nodes_fail && lossless && network.links.is_empty()
     }
 
-    /// Nodes that misbehave at some time.
+    /// Nodes that misbehave at some time, or whose disk does.
     pub fn faulty(&self) -> std::collections::BTreeSet<u16> {
-        self.faults.iter().map(|fault| fault.node).collect()
+        let bad_disks = self.disk_faults.iter().filter(|bad| bad.fault.is_for_ever());
+        self.faults.iter().map(|fault| fault.node).chain(bad_disks.map(|bad| bad.node)).collect()
     }
 
     fn check(&self) -> Result<(), String> {
@@ -176,7 +196,8 @@ impl Schedule {
         let faulty = self.faults.iter().map(|fault| ("fault", fault.node));
         let crashed = self.crashes.iter().map(|crash| ("crash", crash.node));
         let gateways = self.clients.iter().map(|client| ("client", client.gateway));
-        let mut named = faulty.chain(crashed).chain(gateways);
+        let disks = self.disk_faults.iter().map(|bad| ("disk_fault", bad.node));
+        let mut named = faulty.chain(crashed).chain(gateways).chain(disks);
         if let Some((key, node)) = named.find(|(_, node)| *node >= self.nodes) {
             return Err(format!("[[{key}]] names node {node}; there are {} nodes, from 0", self.nodes));
         }
@@ -188,6 +209,13 @@ impl Schedule {
         }
         if let Some(crash) = self.crashes.iter().find(|crash| crash.restart_us <= crash.at_us) {
             return Err(format!("[[crash]] of node {}: restart_us must come after at_us", crash.node));
+        }
+        match &self.disk {
+            Some(disk) => disk.check().map_err(|problem| format!("[disk] {problem}"))?,
+            None if !self.disk_faults.is_empty() => {
+                return Err("[[disk_fault]] needs a table [disk]: without it there are no disks".into());
+            }
+            None => {}
         }
         self.network.check(self.nodes).map_err(|error| error.to_string())
     }

@@ -1,8 +1,9 @@
 //! Many seeds on many threads; they share nothing.
 
 use super::Flow;
-use super::draw::draw;
+use super::draw::Disks;
 use super::play::play;
+use super::schedule::Schedule;
 use crate::oracles::Violation;
 use kernel::Protocol;
 use std::ops::Range;
@@ -25,6 +26,7 @@ pub struct Finding {
 #[derive(Debug)]
 pub struct Search {
     seeds: Range<u64>,
+    disks: Disks,
     next: AtomicU64,
     done: AtomicU64,
     stopped: AtomicBool,
@@ -33,10 +35,11 @@ pub struct Search {
 
 impl Search {
     /// Will play every seed of the range.
-    pub fn new(seeds: Range<u64>) -> Search {
+    pub fn new(seeds: Range<u64>, disks: Disks) -> Search {
         Search {
             next: AtomicU64::new(seeds.start),
             seeds,
+            disks,
             done: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             findings: Mutex::new(Vec::new()),
@@ -51,7 +54,7 @@ impl Search {
             if seed >= self.seeds.end {
                 break;
             }
-            let schedule = draw(flow.name, seed, flow.tolerates);
+            let schedule = self.schedule(flow, seed);
             if let Some(violation) = play(flow, &schedule).violation {
                 let finding = Finding { seed, violation, is_breach: flow.must_hold(&schedule) };
                 self.findings.lock().expect("nobody panics with it").push(finding);
@@ -60,9 +63,19 @@ impl Search {
         }
     }
 
+    /// The schedule of a seed.
+    pub fn schedule<P>(&self, flow: &Flow<P>, seed: u64) -> Schedule {
+        self.disks.draw(flow.name, seed, flow.tolerates)
+    }
+
     /// Makes all threads end after the seed that they are at.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// How many seeds the range has.
+    pub fn seeds(&self) -> u64 {
+        self.seeds.end - self.seeds.start
     }
 
     /// Seeds played so far.

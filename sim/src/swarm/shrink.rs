@@ -3,6 +3,7 @@
 use super::Flow;
 use super::play::play;
 use super::schedule::Schedule;
+use crate::disk::Disk;
 use crate::network::{Delay, Network};
 use crate::oracles::Property;
 use kernel::Protocol;
@@ -56,6 +57,12 @@ fn candidates(schedule: &Schedule) -> Vec<Step> {
     let mut steps = vec![
         step(|s| s.probes = 0),
         step(|s| s.crashes.clear()),
+        step(|s| {
+            s.disk_faults.clear();
+            s.disk = None;
+        }),
+        step(|s| s.disk_faults.clear()),
+        step(|s| s.disk = s.disk.as_ref().map(|_| Disk::quick())),
         step(|s| s.network = Network::default()),
         step(|s| s.network.partitions.clear()),
         step(|s| s.network.loss = 0.0),
@@ -67,6 +74,7 @@ fn candidates(schedule: &Schedule) -> Vec<Step> {
     steps.extend(removals(schedule.clients.len(), |s, place| without(&mut s.clients, place)));
     steps.extend(removals(schedule.faults.len(), |s, place| without(&mut s.faults, place)));
     steps.extend(removals(schedule.crashes.len(), |s, place| without(&mut s.crashes, place)));
+    steps.extend(removals(schedule.disk_faults.len(), |s, place| without(&mut s.disk_faults, place)));
     let partitions = schedule.network.partitions.len();
     steps.extend(removals(partitions, |s, place| without(&mut s.network.partitions, place)));
     for (place, fault) in schedule.faults.iter().enumerate() {

@@ -151,7 +151,6 @@ impl<P: Protocol> World<P> {
         for Accepted { of, is_in_time, seq, view, result, .. } in
             self.clients.at(gateway).sessions.add(bundle, ())
         {
-            let result = String::from_utf8_lossy(&result.0).into_owned();
             self.trace.accepted.push(Outcome { request: of.request, result, seq, view, at_us });
             if of.of_load && is_in_time {
                 self.request_is_over(gateway);
@@ -180,7 +179,7 @@ impl<P: Protocol> World<P> {
         };
         let number = run.begun;
         run.begun += 1;
-        let operation = (run.load.operation)(number, run.load.payload_bytes);
+        let operation = run.load.operations.of(number);
         let timeout_ns = run.load.timeout_us * 1000;
         if let Some(due_ns) = run.load.due_ns(run.begun).filter(|_| run.begun < run.load.requests) {
             let gateway = run.load.gateways[run.begun as usize % run.load.gateways.len()];

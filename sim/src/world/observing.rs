@@ -1,20 +1,33 @@
 //! Who is told what happens, and which copies are to be lost.
 
 use super::{Body, Envelope, World};
+use crate::links::Arrivals;
 use kernel::{Content, Observation, Observer, Protocol, ReplicaId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-/// The observer, the ordinals of copies, and the copies that are to be lost.
+/// What is done to one copy of a message, against what the network does to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alteration {
+    /// It is lost.
+    Lose,
+    /// It arrives so many nanoseconds later.
+    Delay(u64),
+    /// It arrives a second time, as long after the first as that took. A reply does not:
+    /// the second would count for nothing.
+    Duplicate,
+}
+
+/// The observer, the ordinals of copies, and what is done to single copies.
 pub(super) struct Observing<M> {
     observer: Option<Observer<M>>,
     includes_messages: bool,
-    lost: BTreeSet<u64>,
+    altered: BTreeMap<u64, Alteration>,
     next_copy: u64,
 }
 
 impl<M> Default for Observing<M> {
     fn default() -> Observing<M> {
-        Observing { observer: None, includes_messages: false, lost: BTreeSet::new(), next_copy: 0 }
+        Observing { observer: None, includes_messages: false, altered: BTreeMap::new(), next_copy: 0 }
     }
 }
 
@@ -31,18 +44,26 @@ impl<M> Observing<M> {
         self.includes_messages
     }
 
-    /// Whether neither messages are observed nor copies lost.
+    /// Whether neither messages are observed nor copies altered.
     pub(super) fn is_plain(&self) -> bool {
-        !self.includes_messages && self.lost.is_empty()
+        !self.includes_messages && self.altered.is_empty()
     }
 
-    pub(super) fn loses(&self, copy: u64) -> bool {
-        self.lost.contains(&copy)
+    /// When a copy arrives that would arrive then.
+    pub(super) fn alter(&self, copy: u64, depart_ns: u64, arrivals: Arrivals) -> Arrivals {
+        match (self.altered.get(&copy), arrivals) {
+            (Some(Alteration::Lose), _) => [None, None],
+            (Some(Alteration::Delay(by_ns)), arrivals) => {
+                arrivals.map(|arrival| arrival.map(|at_ns| at_ns.saturating_add(*by_ns)))
+            }
+            (Some(Alteration::Duplicate), [Some(at_ns), None]) => [Some(at_ns), Some(2 * at_ns - depart_ns)],
+            (_, arrivals) => arrivals,
+        }
     }
 
-    /// Whether one of so many copies from `first` on is to be lost.
-    pub(super) fn loses_any(&self, first: u64, copies: u32) -> bool {
-        !self.lost.is_empty() && self.lost.range(first..first + u64::from(copies)).next().is_some()
+    /// Whether one of so many copies from `first` on is altered.
+    pub(super) fn alters_any(&self, first: u64, copies: u32) -> bool {
+        !self.altered.is_empty() && self.altered.range(first..first + u64::from(copies)).next().is_some()
     }
 }
 
@@ -61,10 +82,10 @@ impl<P: Protocol> World<P> {
         self.observation.includes_messages = true;
     }
 
-    /// Loses the copy of this ordinal (see [`Observation::Departed`]) when it leaves
-    /// its sender. Everything before that stays as it was without the loss.
-    pub fn lose_copy(&mut self, copy: u64) {
-        self.observation.lost.insert(copy);
+    /// Does something to the copy of this ordinal (see [`Observation::Departed`]) when it
+    /// leaves its sender. Everything before that stays as it was.
+    pub fn alter_copy(&mut self, copy: u64, alteration: Alteration) {
+        self.observation.altered.insert(copy, alteration);
     }
 
     pub(super) fn notify(&mut self, id: ReplicaId, observation: Observation<'_, P::Message>) {

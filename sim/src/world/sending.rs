@@ -38,7 +38,7 @@ impl<P: Protocol> World<P> {
             To::All => {
                 if cost_ns == 0
                     && !self.iteration.is_on
-                    && !self.observation.loses_any(first_copy, copies)
+                    && !self.observation.alters_any(first_copy, copies)
                     && let Some(delay_ns) = self.links.same_for_all(self.now_ns + self.spent_ns)
                 {
                     let depart_ns = self.now_ns + self.spent_ns;
@@ -83,21 +83,18 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// When a copy that leaves now arrives. One that is to be lost is lost after all
-    /// draws for it, so that nothing else changes by that.
+    /// When a copy that leaves now arrives. It is altered after all draws for it, so that
+    /// nothing else changes by that.
     fn carry(&mut self, from: ReplicaId, to: ReplicaId, bytes: usize, key: u32) -> Arrivals {
         let depart_ns = self.now_ns + self.spent_ns;
         let mut arrivals = self.links.carry(from.0, to.0, depart_ns, bytes);
-        if arrivals[1].is_some() && matches!(self.envelopes.get_mut(key).envelope, Envelope::Reply { .. }) {
+        if !self.observation.is_plain() {
+            let copy = self.copy_to(key, to);
+            arrivals = self.observation.alter(copy, depart_ns, arrivals);
+        }
+        if matches!(self.envelopes.get_mut(key).envelope, Envelope::Reply { .. }) {
             // A second copy of a reply would count for nothing.
             arrivals[1] = None;
-        }
-        if self.observation.is_plain() {
-            return arrivals;
-        }
-        let copy = self.copy_to(key, to);
-        if self.observation.loses(copy) {
-            arrivals = [None, None];
         }
         if self.observation.includes_messages() {
             let times: Vec<u64> = arrivals.into_iter().flatten().collect();

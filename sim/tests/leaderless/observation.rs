@@ -3,7 +3,7 @@
 use super::protocol::{Command, Leaderless, operation};
 use kernel::observe::{Content, Observation};
 use kernel::{Cluster, ClusterId, Protocol as _, ReplicaId};
-use sim::{Costs, Intervention, IterationCosts, Memory, Network, Setup, World};
+use sim::{Alteration, Costs, Intervention, IterationCosts, Memory, Network, Setup, World};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -134,7 +134,7 @@ fn a_given_copy_is_lost_and_nothing_before_it_changes() {
         let (copy, departure) = before.departed.iter().find(|(_, d)| is_it(d)).unwrap();
 
         let mut other = world_in(&network, &costs);
-        other.lose_copy(*copy);
+        other.alter_copy(*copy, Alteration::Lose);
         let after = observed(&mut other);
         run(&mut other);
         let after = after.borrow();

@@ -1,14 +1,17 @@
 //! After the load: whether all is as it should be again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use apps::AppName;
+use kernel::{Digest, Seq};
+use node::api::StateDigest;
 use tokio::time::{Instant, sleep};
 
 use super::driver::Seen;
 use super::verdict::check_places;
+use crate::cluster::http::get_json;
 use crate::cluster::observe;
 use crate::load::{self, Answer, LoadSpec, Progress, Sample, Targets};
 use crate::plan::Load;
@@ -16,10 +19,12 @@ use crate::results::schema::{NOT_BACK, VIOLATION};
 
 /// How long nodes may take to execute the last requests.
 const LEVEL_LIMIT: Duration = Duration::from_secs(10);
+/// How long a node may take to make the digest of a large state.
+const DIGEST_LIMIT: Duration = Duration::from_secs(60);
 
 /// Posts one more request through every node that is up, and says what is wrong:
-/// nodes that do not serve or did not execute all, and acknowledged requests that
-/// were lost or doubled. `posted` requests were sent before, the warm-up's included.
+/// nodes that do not serve or did not execute all, states that differ, and acknowledged requests
+/// that were lost or doubled. `posted` requests were sent before, the warm-up's included.
 pub async fn check(
     spec: &LoadSpec,
     addresses: &[SocketAddr],
@@ -39,6 +44,9 @@ pub async fn check(
     }
     if let Some(different) = not_level(addresses, &up).await {
         notes.push(format!("{NOT_BACK}: {different}"));
+    }
+    if let Some(different) = different_states(addresses, &up).await {
+        notes.push(format!("{VIOLATION}: {different}"));
     }
     // Only the opaque log names places.
     let wrong = match spec.app {
@@ -63,6 +71,27 @@ async fn one_more(spec: &LoadSpec, id: u16, address: SocketAddr) -> Answer {
     load::run(&spec, &progress).await;
     let mut samples = progress.finish("no answer").samples;
     samples.pop().map_or(Answer::Pending, |sample| sample.answer)
+}
+
+/// A sentence on nodes that have executed as much as each other and have different states.
+async fn different_states(addresses: &[SocketAddr], up: &[u16]) -> Option<String> {
+    let mut digests: BTreeMap<Seq, (u16, Digest)> = BTreeMap::new();
+    for id in up {
+        let address = addresses[usize::from(*id)];
+        let Ok(state) = get_json::<StateDigest>(address, "/api/v1/state/digest", DIGEST_LIMIT).await else {
+            // Whoever does not answer is found by others.
+            continue;
+        };
+        let Some(digest) = state.digest else { continue };
+        let (other, theirs) = digests.entry(state.last_applied).or_insert((*id, digest));
+        if *theirs != digest {
+            let seq = state.last_applied;
+            return Some(format!(
+                "after slot {seq}, the states of nodes {other} and {id} have different digests"
+            ));
+        }
+    }
+    None
 }
 
 /// What the nodes have executed, if that stays different.

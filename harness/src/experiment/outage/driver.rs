@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use journal::Durability;
+use kernel::{Choose, SeededChoice};
 use node::LinkConditions;
 use node::api::{LogReport, StatusReport};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -23,6 +25,8 @@ use crate::results::schema::EventKind;
 const BACK_LIMIT: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// All nodes are not killed so late that no load would be left to see when they serve again.
+const SEEN: Duration = Duration::from_secs(2);
 /// Between the return of the killed nodes and the next kill.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long a gateway's last requests are waited for before it is killed.
@@ -60,12 +64,40 @@ pub struct Seen {
     pub not_back: Vec<String>,
 }
 
+/// Whom a kill or a cut hits next.
+struct Turns {
+    honest: Vec<u16>,
+    /// Nodes that may be away at once.
+    at_most: usize,
+    next: usize,
+    /// Where nodes keep journals, some are drawn; else it is the next in order.
+    draw: Option<SeededChoice>,
+}
+
+impl Turns {
+    fn next(&mut self) -> Vec<u16> {
+        let places = self.honest.len() as u64;
+        let Some(draw) = &mut self.draw else {
+            let next = self.next;
+            self.next += self.at_most;
+            return (next..self.next).map(|place| self.honest[place % self.honest.len()]).collect();
+        };
+        let count = 1 + draw.below(self.at_most as u64) as usize;
+        let mut drawn = BTreeSet::new();
+        while drawn.len() < count.min(self.honest.len()) {
+            drawn.insert(self.honest[draw.below(places) as usize]);
+        }
+        drawn.into_iter().collect()
+    }
+}
+
 /// One outage of one cluster.
 pub struct Driver {
     outage: Outage,
     honest: Vec<u16>,
-    /// Nodes killed at once when all are killed in turn.
-    at_once: usize,
+    /// All nodes whose processes are not killed from the start.
+    all: Vec<u16>,
+    turns: RefCell<Turns>,
     load_ends: Duration,
     addresses: Vec<SocketAddr>,
     cluster: Rc<RefCell<Cluster>>,
@@ -81,11 +113,20 @@ impl Driver {
         load_ends: Duration,
         cluster: &Rc<RefCell<Cluster>>,
         progress: &Rc<Progress>,
+        seed: u64,
     ) -> Driver {
+        let has_process = |id: &u16| !cell.faults.nodes[usize::from(*id)].crash;
+        let turns = Turns {
+            honest: cell.faults.honest(),
+            at_most: outage.killed_at_once(cell),
+            next: 0,
+            draw: (cell.durability != Durability::Off).then(|| SeededChoice::new(seed)),
+        };
         Driver {
+            all: (0..cell.nodes).filter(has_process).collect(),
+            turns: RefCell::new(turns),
             outage: outage.clone(),
             honest: cell.faults.honest(),
-            at_once: outage.killed_at_once(cell),
             load_ends,
             addresses: cluster.borrow().addresses().to_vec(),
             cluster: Rc::clone(cluster),
@@ -100,6 +141,10 @@ impl Driver {
             match self.outage.kill {
                 None => Ok(()),
                 Some(Victim::InTurn) => self.kill_in_turn().await,
+                Some(Victim::All) => {
+                    self.wait_until(self.outage.at_s).await;
+                    self.kill_all(self.outage.restart_after_s.unwrap_or(0.0)).await.map(|_| ())
+                }
                 Some(victim) => self.kill_once(victim).await,
             }
         };
@@ -131,24 +176,46 @@ impl Driver {
         }
     }
 
+    /// Kills all nodes at once, in the midst of what they do, and starts them again. Says whether they are back.
+    async fn kill_all(&self, down_s: f64) -> Result<bool> {
+        let logs = observe::logs(&self.addresses).await;
+        for id in &self.all {
+            self.cluster.borrow_mut().kill(*id)?;
+        }
+        self.note(EventKind::KillAll, &self.all);
+        self.seen.borrow_mut().logs.extend(logs.into_iter().flatten());
+        sleep(Duration::from_secs_f64(down_s)).await;
+        let event = self.note(EventKind::RestartAll, &self.all);
+        self.start(&self.all).await?;
+        Ok(self.wait_back(&self.honest, event).await)
+    }
+
     /// Kills the next `f` as long as the last are back in time, until the load ends. Every
-    /// third time they are cut off instead, if the plan says so.
+    /// third time they are cut off instead, if the plan says so, and now and then all are killed at once.
     async fn kill_in_turn(&self) -> Result<()> {
         self.wait_until(self.outage.at_s).await;
         let down_s = self.outage.restart_after_s.unwrap_or(0.0);
-        let mut order = (0..self.honest.len()).cycle();
+        let every = self.outage.kill_all_every_s.map(Duration::from_secs_f64);
+        let mut all_killed = Instant::now();
         for turn in 1.. {
             let cut_s = self.outage.cut_s.filter(|_| turn % 3 == 0);
             let away = Duration::from_secs_f64(cut_s.unwrap_or(down_s));
             if self.progress.started().elapsed() + away >= self.load_ends {
                 break;
             }
-            let next: Vec<u16> = order.by_ref().take(self.at_once).map(|place| self.honest[place]).collect();
-            let are_back = match cut_s {
-                Some(_) => self.cut_and_heal(&self.isolating(&next), away).await?,
-                None => {
-                    self.kill(&next).await?;
-                    self.restart(&next, down_s).await?
+            let is_seen =
+                self.progress.started().elapsed() + Duration::from_secs_f64(down_s) + SEEN < self.load_ends;
+            let are_back = if is_seen && every.is_some_and(|every| all_killed.elapsed() >= every) {
+                all_killed = Instant::now();
+                self.kill_all(down_s).await?
+            } else {
+                let next = self.turns.borrow_mut().next();
+                match cut_s {
+                    Some(_) => self.cut_and_heal(&self.isolating(&next), away).await?,
+                    None => {
+                        self.kill(&next).await?;
+                        self.restart(&next, down_s).await?
+                    }
                 }
             };
             if !are_back {
@@ -188,11 +255,17 @@ impl Driver {
     /// they are.
     async fn restart(&self, ids: &[u16], after_s: f64) -> Result<bool> {
         sleep(Duration::from_secs_f64(after_s)).await;
+        let event = self.note(EventKind::Restart, ids);
+        self.start(ids).await?;
+        Ok(self.wait_back(ids, event).await)
+    }
+
+    /// Starts killed nodes, all at the same time, and waits until they listen.
+    async fn start(&self, ids: &[u16]) -> Result<()> {
         let mut listening = Vec::new();
         for id in ids {
             listening.push(self.cluster.borrow_mut().restart(*id)?);
         }
-        let event = self.note(EventKind::Restart, ids);
         {
             let mut seen = self.seen.borrow_mut();
             seen.restarted.extend(ids);
@@ -201,7 +274,7 @@ impl Driver {
         for listens in listening {
             listens.await?;
         }
-        Ok(self.wait_back(ids, event).await)
+        Ok(())
     }
 
     /// Cuts groups off from each other for a while, and waits until those outside the
@@ -250,7 +323,9 @@ impl Driver {
                 ids.iter().for_each(|id| self.progress.spare(*id, false));
                 return true;
             }
-            let others = self.honest.iter().filter(|id| !ids.contains(id)).filter_map(of);
+            // Where all were away, they are compared with each other.
+            let all_away = self.honest.iter().all(|id| ids.contains(id));
+            let others = self.honest.iter().filter(|id| all_away || !ids.contains(id)).filter_map(of);
             others_had = others.map(|status| status.replica.last_executed).max().or(others_had);
             sleep(LOOK_EVERY).await;
         }

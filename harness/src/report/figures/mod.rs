@@ -3,6 +3,7 @@
 
 mod cost;
 mod distribution;
+mod durability;
 mod load;
 mod outage;
 mod outcomes;
@@ -12,6 +13,7 @@ mod scaling;
 mod time;
 mod votes;
 
+pub(super) use durability::comparisons;
 pub(super) use load::{Course, courses};
 
 use super::figure::{Figure, field};
@@ -27,6 +29,7 @@ pub(super) mod id {
     pub(in crate::report) const MESSAGES: &str = "messages-by-nodes";
     pub(in crate::report) const TIME_BY_NODES: &str = "time-by-nodes";
     pub(in crate::report) const COST: &str = "cost-per-decision";
+    pub(in crate::report) const DURABILITY: &str = "durability";
     pub(in crate::report) const LOAD: &str = "throughput";
     pub(in crate::report) const OUTCOMES: &str = "outcomes-and-paths";
     pub(in crate::report) const VOTES: &str = "votes-by-node";
@@ -44,6 +47,7 @@ pub(super) fn all(material: &Material) -> Vec<Figure> {
         time::figure(material),
         distribution::figure(material),
         load::figure(material),
+        durability::figure(material),
         scaling::messages(material),
         scaling::time(material),
         cost::figure(material),

@@ -27,16 +27,24 @@ fn sentence(kind: EventKind, events: &[&EventRow]) -> Finding {
             None => by_cell.push((&event.cell, vec![event])),
         }
     }
-    let gaps: Vec<String> = by_cell.iter().filter_map(|(_, events)| gap(events, by_cell.len() > 1)).collect();
+    // What they waited for is the answer after the start, which a time without an answer would count from the kill.
+    let (value, waited): (fn(&EventRow) -> Option<u64>, &str) = match kind {
+        EventKind::RestartAll => (|event| event.service_after_us, "the first answer came after"),
+        _ => (|event| event.gap_us, "clients had no answer for"),
+    };
+    let gaps = by_cell.iter().filter_map(|(_, events)| median(events, value, by_cell.len() > 1));
+    let gaps: Vec<String> = gaps.collect();
     let after = match kind {
         EventKind::Kill => "After a node was killed",
         EventKind::Restart => "When it was started again",
         EventKind::Cut => "When links were cut",
         EventKind::Heal => "When they healed",
+        EventKind::KillAll => "After all nodes were killed",
+        EventKind::RestartAll => "After all nodes were started again",
     };
     let gaps = match gaps.is_empty() {
         true => "no answer came any more".to_string(),
-        false => format!("clients had no answer for {}", list(&gaps)),
+        false => format!("{waited} {}", list(&gaps)),
     };
     let undecided: u64 = events.iter().map(|event| event.undecided).sum();
     let lost = match undecided {
@@ -57,8 +65,8 @@ fn sentence(kind: EventKind, events: &[&EventRow]) -> Finding {
 }
 
 /// `418 ms with PBFT at n = 4 (median of 3; 451 ms at worst)`.
-fn gap(events: &[&EventRow], several: bool) -> Option<String> {
-    let mut gaps: Vec<u64> = events.iter().filter_map(|event| event.gap_us).collect();
+fn median(events: &[&EventRow], value: impl Fn(&EventRow) -> Option<u64>, several: bool) -> Option<String> {
+    let mut gaps: Vec<u64> = events.iter().filter_map(|event| value(event)).collect();
     gaps.sort_unstable();
     let first = events.first()?;
     let median = duration(quantile(&gaps, 0.5).map(|us| us as f64));

@@ -6,13 +6,15 @@ pub(crate) mod relay;
 use self::http::get_json;
 use self::relay::{Message, Relay};
 use adversary::{Adversary, Behaviour};
+use journal::Durability;
 use kernel::keys::{key_pairs, seeded};
 use kernel::{Cluster, ClusterId, Digest, Observation, Observer, ReplicaId, Signer};
-use node::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, LinkConditions, NodeConfig};
+use node::{DEFAULT_MAX_DATA_BYTES, DEFAULT_READ_LIMIT_US, Encoding, JournalTo, LinkConditions, NodeConfig};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::{JoinHandle, LocalSet};
@@ -38,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) is_observed: bool,
     /// Nodes that `start` is called for later.
     pub(crate) late: Vec<usize>,
+    /// Nodes that keep a journal, in a folder of their own below this one.
+    pub(crate) journals: Option<(PathBuf, Vec<usize>)>,
 }
 
 pub(crate) struct TestCluster {
@@ -101,7 +105,37 @@ impl TestCluster {
             requests_per_s: self.setup.requests_per_s,
             slots_kept: node::SLOTS_KEPT,
             fault_injection: true,
+            recording: None,
+            journal: self.journal(id),
         }
+    }
+
+    fn journal(&self, id: usize) -> Option<JournalTo> {
+        let (folder, nodes) = self.setup.journals.as_ref()?;
+        let folder = folder.join(format!("node-{id}"));
+        let settings = "those of a test".to_owned();
+        nodes.contains(&id).then_some(JournalTo { folder, durability: Durability::Fsync, settings })
+    }
+
+    /// Ends a node without any notice, as a kill does; returns when it is gone.
+    pub(crate) async fn kill_node(&mut self, id: usize) {
+        let task = &mut self.tasks[id];
+        task.abort();
+        let ended = task.await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()));
+    }
+
+    /// Starts it again, on its port.
+    pub(crate) fn start_again(&mut self, id: usize) {
+        self.start_node(id);
+        self.tasks.swap_remove(id);
+    }
+
+    /// The same; returns when it has found all others.
+    pub(crate) async fn restart_node(&mut self, id: usize) {
+        self.start_again(id);
+        let reachable = usize::from(self.cluster.n) - 1;
+        self.until(id, |status| status["peers_reachable"] == reachable).await;
     }
 
     pub(crate) fn start_node(&mut self, id: usize) {
@@ -129,6 +163,13 @@ impl TestCluster {
         let node =
             node::run_observed(self.config(id), replica, listener, observer, || {}, std::future::pending());
         self.tasks.push(tokio::task::spawn_local(node));
+    }
+
+    /// Starts a second node in the place of this one, on another port.
+    pub(crate) async fn second_of(&self, id: usize) -> anyhow::Result<()> {
+        let (replica, listener) =
+            (Adversary::new(Relay::default(), vec![]), TcpListener::bind("127.0.0.1:0").unwrap());
+        node::run(self.config(id), replica, listener, || {}, std::future::pending()).await
     }
 
     /// The signer of a node, or of a client.

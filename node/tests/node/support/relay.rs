@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 const COMMANDER: ReplicaId = ReplicaId(0);
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Relay {
     last: u64,
     chain: Option<Digest>,

@@ -1,10 +1,9 @@
 //! What replicas are configured with.
 
-use kernel::{Micros, ReplicaId};
+use crate::waits::Waits;
+use ccro::CommunicationPolicy;
+use kernel::Micros;
 use serde::{Deserialize, Serialize};
-
-use super::protocols::Communication;
-use super::waits::Waits;
 
 /// What a replica is configured with, beside its identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,18 +17,23 @@ pub struct Options {
     /// How long it waits for what.
     pub waits: Waits,
     /// Who collects CCRO's votes.
-    pub communication: Communication,
+    pub communication: CommunicationPolicy,
+    /// A checkpoint every so many slots; none: as often as suits real clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_interval: Option<u64>,
 }
 
 impl Options {
     /// PBFT's settings in a cluster of `n` nodes.
     pub fn pbft(&self, n: u16) -> pbft::Config {
+        let defaults = pbft::Config::for_cluster(n);
         pbft::Config {
+            checkpoint_interval: self.checkpoint_interval.unwrap_or(defaults.checkpoint_interval),
             batch_max: self.batch_max,
             window: self.window,
             request_after: Micros(self.waits.request_after_us),
             resend_after: Micros(self.waits.resend_after_us),
-            ..pbft::Config::for_cluster(n)
+            ..defaults
         }
     }
 
@@ -40,18 +44,7 @@ impl Options {
             fast_path: self.fast_path,
             fast_wait: Micros(self.waits.fast_wait_us),
             fallback_after: Micros(self.waits.fallback_after_us),
-            communication: self.communication.into(),
-        }
-    }
-}
-
-impl From<Communication> for ccro::CommunicationPolicy {
-    fn from(communication: Communication) -> ccro::CommunicationPolicy {
-        match communication {
-            Communication::Separate => ccro::CommunicationPolicy::Separate,
-            Communication::Collocated => ccro::CommunicationPolicy::Collocated,
-            Communication::Trust => ccro::CommunicationPolicy::Trust,
-            Communication::Fixed(id) => ccro::CommunicationPolicy::Fixed(ReplicaId(id)),
+            communication: self.communication,
         }
     }
 }

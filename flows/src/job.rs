@@ -1,0 +1,282 @@
+//! One simulated run of one flow: what it is made of, and how it is played. The command
+//! line and the page play the same jobs, delivery by delivery.
+
+use crate::options::Options;
+use adversary::Behaviour;
+use apps::{AppName, Service, workload};
+use kernel::{Cluster, ClusterId, Operation, Protocol, ReplicaId};
+use sim::{Costs, Load, Network, Operations, Pace, Setup, Signatures, World};
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+/// A flow, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowName {
+    /// Classic PBFT.
+    Pbft,
+    /// CCRO with certificates.
+    Ccro,
+    /// CCRO as published.
+    CcroPaper,
+}
+
+impl FlowName {
+    /// All of them.
+    pub const ALL: [FlowName; 3] = [FlowName::Pbft, FlowName::Ccro, FlowName::CcroPaper];
+
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FlowName::Pbft => "pbft",
+            FlowName::Ccro => "ccro",
+            FlowName::CcroPaper => "ccro-paper",
+        }
+    }
+
+    /// Faulty nodes that it tolerates among so many.
+    pub fn tolerates(self, nodes: u16) -> usize {
+        match self {
+            FlowName::Pbft | FlowName::Ccro => kernel::cluster::max_faulty(nodes),
+            FlowName::CcroPaper => ccro::paper::max_faulty(nodes),
+        }
+    }
+
+    /// Votes that decide: the published flow has its own `f`, and decides on `2f+1` of it.
+    pub fn quorum(self, cluster: &Cluster) -> usize {
+        match self {
+            FlowName::Pbft | FlowName::Ccro => cluster.quorum(),
+            FlowName::CcroPaper => 2 * self.tolerates(cluster.n) + 1,
+        }
+    }
+
+    /// The smallest cluster that it runs in.
+    pub fn least_nodes(self) -> u16 {
+        match self {
+            FlowName::Pbft | FlowName::Ccro => 1,
+            FlowName::CcroPaper => 3,
+        }
+    }
+}
+
+/// There is no flow of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no protocol; there are pbft, ccro and ccro-paper")]
+pub struct UnknownFlow(String);
+
+impl FromStr for FlowName {
+    type Err = UnknownFlow;
+
+    fn from_str(text: &str) -> Result<FlowName, UnknownFlow> {
+        FlowName::ALL.into_iter().find(|flow| flow.as_str() == text).ok_or_else(|| UnknownFlow(text.into()))
+    }
+}
+
+/// What clients ask for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// So many requests of a kind that the application is prepared for.
+    Workload {
+        /// Requests.
+        requests: u64,
+        /// Bytes that each carries, where the application lets one choose.
+        payload_bytes: usize,
+    },
+    /// These, of an application in which nothing was done yet.
+    Operations(Vec<Operation>),
+}
+
+/// All that one run is made of.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The flow.
+    pub flow: FlowName,
+    /// Replicas.
+    pub nodes: u16,
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// What is replicated.
+    pub app: AppName,
+    /// What happens to messages in transit.
+    pub network: Network,
+    /// What work costs.
+    pub costs: Costs,
+    /// What signatures are made of.
+    pub signatures: Signatures,
+    /// Nodes that misbehave from the start, and how.
+    pub faults: Vec<(u16, Vec<Behaviour>)>,
+    /// Nodes that are down from the start.
+    pub crashed: Vec<u16>,
+    /// What replicas are configured with. A bundle holds as many requests as a slot orders.
+    pub options: Options,
+    /// The nodes that take requests, in turn.
+    pub gateways: Vec<u16>,
+    /// When requests come.
+    pub pace: Pace,
+    /// What they ask for.
+    pub asked: Asked,
+    /// How long a client waits for an answer.
+    pub timeout_us: u64,
+}
+
+/// Something to be done with the world of a job, whatever its protocol.
+pub trait Visitor {
+    /// What comes of it.
+    type Out;
+
+    /// Does it.
+    fn visit<P: Protocol + 'static>(self, world: World<P>) -> Self::Out;
+}
+
+impl Job {
+    /// Faulty nodes that are tolerated.
+    pub fn f(&self) -> usize {
+        self.flow.tolerates(self.nodes)
+    }
+
+    /// Nodes that misbehave or are down from the start.
+    fn faulty(&self) -> usize {
+        let misbehaving = self.faults.iter().filter(|(_, behaviours)| !behaviours.is_empty());
+        let ids = misbehaving.map(|(id, _)| id).chain(&self.crashed);
+        ids.collect::<BTreeSet<_>>().len()
+    }
+
+    /// The world in which nothing has happened yet.
+    ///
+    /// # Panics
+    ///
+    /// If the network or the costs cannot be meant: check them first.
+    pub fn visit<V: Visitor>(&self, visitor: V) -> V::Out {
+        let (pbft, ccro) = (self.options.pbft(self.nodes), self.options.ccro(self.nodes));
+        let app = self.service();
+        let setup = self.setup();
+        match self.flow {
+            FlowName::Pbft => visitor.visit(World::new(setup, move |_, memory| match memory {
+                sim::Memory::Fresh => pbft::Replica::new(pbft.clone(), app.clone()),
+                sim::Memory::Lost => pbft::Replica::recovering(pbft.clone(), app.clone()),
+            })),
+            FlowName::Ccro => visitor.visit(World::new(setup, move |_, memory| match memory {
+                sim::Memory::Fresh => ccro::Replica::new(ccro.clone(), app.clone()),
+                sim::Memory::Lost => ccro::Replica::recovering(ccro.clone(), app.clone()),
+            })),
+            FlowName::CcroPaper => {
+                visitor.visit(World::new(setup, move |_, _| ccro::paper::Replica::new(&pbft, app.clone())))
+            }
+        }
+    }
+
+    fn service(&self) -> Service {
+        match &self.asked {
+            Asked::Workload { .. } => workload::prepared(self.app),
+            Asked::Operations(_) => Service::new(self.app),
+        }
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(ClusterId::derive("simulate", self.seed), self.flow.as_str(), self.nodes)
+    }
+
+    fn setup(&self) -> Setup {
+        Setup {
+            network: self.network.clone(),
+            replies_needed: self.f() + 1,
+            faults: self.faults.clone(),
+            signatures: self.signatures,
+            costs: self.costs,
+            bundle_max: self.options.batch_max,
+            results_are_places: self.app == AppName::Opaque,
+            remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
+            ..Setup::new(self.cluster(), self.seed)
+        }
+    }
+
+    /// Requests in all.
+    pub fn requests(&self) -> u64 {
+        match &self.asked {
+            Asked::Workload { requests, .. } => *requests,
+            Asked::Operations(operations) => operations.len() as u64,
+        }
+    }
+
+    /// What the requests ask for.
+    pub fn operations(&self) -> Operations {
+        match (&self.asked, self.app) {
+            (Asked::Operations(operations), _) => {
+                let operations = operations.clone();
+                Operations::new(move |request| operations[request as usize].clone())
+            }
+            (Asked::Workload { payload_bytes, .. }, AppName::Opaque) => Operations::numbered(*payload_bytes),
+            (Asked::Workload { payload_bytes, .. }, AppName::Kv) => {
+                let bytes = *payload_bytes;
+                Operations::new(move |request| workload::put(request, bytes).encode())
+            }
+            (Asked::Workload { .. }, AppName::Bank) => {
+                Operations::new(|request| workload::transfer(request).encode())
+            }
+        }
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            gateways: self.gateways.clone(),
+            pace: self.pace,
+            requests: self.requests(),
+            operations: self.operations(),
+            timeout_us: self.timeout_us,
+        }
+    }
+
+    /// Plays a world of this job from the first request to its end: until every request is
+    /// answered or given up, then as long again as late answers may take, and until what is
+    /// under way has arrived. `stopped` is asked before every event. Says when the load
+    /// was over, if it was.
+    pub fn play<P: Protocol>(
+        &self,
+        world: &mut World<P>,
+        mut stopped: impl FnMut(&World<P>) -> bool,
+    ) -> Option<LoadOver> {
+        self.crashed.iter().for_each(|id| world.crash(ReplicaId(*id)));
+        world.offer(self.load());
+        let over = advance(world, &mut stopped, u64::MAX / 2_000, World::load_is_over)?;
+        let load_over = LoadOver { at_us: world.now_us(), worked_us: world.worked_us() };
+        let all_accepted = |world: &World<P>| world.accepted().len() == world.submitted();
+        if over && self.faulty() <= self.f() && !all_accepted(world) {
+            // What is undecided gets its chance: late is not never.
+            advance(world, &mut stopped, 20 * self.timeout_us, all_accepted)?;
+        }
+        Some(load_over)
+    }
+
+    /// Lets what is under way arrive, so that all logs and counts are complete.
+    pub fn settle<P: Protocol>(&self, world: &mut World<P>, mut stopped: impl FnMut(&World<P>) -> bool) {
+        let settling_us = 10 * self.network.slowest_us(self.nodes) + 50_000;
+        advance(world, &mut stopped, settling_us, |_| false);
+    }
+}
+
+/// The end of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOver {
+    /// When every request was answered or given up, virtual microseconds.
+    pub at_us: u64,
+    /// What all nodes had spent on their work by then, microseconds.
+    pub worked_us: u64,
+}
+
+/// Runs until `done` or for so long; says whether it was done. None if it was stopped.
+fn advance<P: Protocol>(
+    world: &mut World<P>,
+    stopped: &mut impl FnMut(&World<P>) -> bool,
+    at_most_us: u64,
+    done: impl Fn(&World<P>) -> bool,
+) -> Option<bool> {
+    let mut is_stopped = false;
+    let over = world.run_until(
+        |world| {
+            is_stopped = stopped(world);
+            is_stopped || done(world)
+        },
+        at_most_us,
+    );
+    (!is_stopped).then_some(over)
+}

@@ -1,0 +1,132 @@
+//! Valid messages, signed as they should be: where mutations begin.
+
+use kernel::{
+    Batch, Bundle, Chunk, Cluster, ClusterId, Digest, Falsify as _, Keyring, Operation, Output, Phase,
+    ReplicaId, Reply, ReplyBundle, Request, SeededChoice, Seq, SessionId, Signer, Snapshot, View,
+};
+use pbft::{
+    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
+    ViewChange, Vote,
+};
+use std::sync::Arc;
+
+const SEED: u64 = 0;
+/// Replicas.
+pub const N: u16 = 4;
+
+/// A cluster, with one client that has a key, and all its keys.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Of replicas, then of the client.
+    pub signers: Vec<Signer>,
+    /// The same.
+    pub keyring: Keyring,
+}
+
+impl Bench {
+    /// A cluster that runs `protocol`. Signatures are symbolic: they hold or do not hold as others
+    /// do, and cost little.
+    pub fn new(protocol: &str) -> Bench {
+        let cluster = Cluster::new(ClusterId::derive("fuzz", SEED), protocol, N).with_clients(1);
+        let (signers, keyring) = kernel::keys::symbolic(SEED, N + 1);
+        Bench { cluster, signers, keyring }
+    }
+
+    /// Requests of a gateway or client, signed by it.
+    pub fn bundle(&self, gateway: u16, operation: &[u8]) -> Arc<Bundle> {
+        let request = Request {
+            session: SessionId { gateway: ReplicaId(gateway), number: 1 },
+            counter: 1,
+            operation: Operation::new(operation),
+        };
+        Arc::new(Bundle::sign(&self.cluster, &self.signers[usize::from(gateway)], vec![request]))
+    }
+
+    /// A reply to such a bundle.
+    pub fn reply(&self, replica: u16, bundle: &Bundle, result: &[u8]) -> ReplyBundle {
+        let request = &bundle.requests()[0];
+        let reply = Reply { session: request.session, counter: request.counter, result: Output::new(result) };
+        let (cluster, signer) = (&self.cluster, &self.signers[usize::from(replica)]);
+        let bundles = vec![bundle.digest()];
+        ReplyBundle::sign(cluster, signer, View(0), Seq(1), bundle.gateway(), bundles, vec![reply])
+    }
+
+    fn vote(&self, author: u16, phase: Phase, about: (View, Seq, Digest)) -> Vote {
+        Vote::sign(&self.cluster, &self.signers[usize::from(author)], phase, about, None)
+    }
+
+    /// Messages of PBFT and CCRO, one of each kind at least, about the first slots of view 0 and
+    /// about view 1. The author of most is replica 1.
+    pub fn messages(&self) -> Vec<Message> {
+        let Bench { cluster, signers, .. } = self;
+        let node = (cluster.protocol == "ccro").then_some(ReplicaId(1));
+        let batch = Arc::new(Batch { bundles: vec![self.bundle(2, b"pay"), self.bundle(3, b"pay more")] });
+        let about = (View(0), Seq(1), batch.digest());
+        let (header, proposal) =
+            Message::propose(cluster, &signers[0], View(0), Seq(1), Arc::clone(&batch), node);
+        let prepares = [1, 2, 3].map(|author| self.vote(author, Phase::Prepare, about));
+        let commits = [0, 1, 2, 3].map(|author| self.vote(author, Phase::Commit, about));
+        let certificate = |kind, votes: &[&Vote]| {
+            let votes = votes.iter().map(|vote| (vote.author, vote.signature)).collect();
+            let (view, seq, digest) = about;
+            Arc::new(Certificate { kind, view, seq, digest, communication_node: node, votes })
+        };
+        let prepared = certificate(CertificateKind::Prepared, &[&header, &prepares[0], &prepares[1]]);
+        let fast = certificate(CertificateKind::Fast, &[&header, &prepares[0], &prepares[1], &prepares[2]]);
+        let committed = Arc::new(Certificate {
+            communication_node: None,
+            ..(*certificate(CertificateKind::Committed, &[&commits[0], &commits[1], &commits[2]])).clone()
+        });
+        let state = self.state();
+        let checkpoint =
+            |author: usize| CheckpointVote::sign(cluster, &signers[author], Seq(4), state.digest());
+        let votes = [0, 1, 2].map(|author| (ReplicaId(author), checkpoint(usize::from(author)).signature));
+        let stable = Arc::new(StableCheckpoint { seq: Seq(4), state: state.digest(), votes: votes.to_vec() });
+        let change = |author: usize| {
+            let prepared = if author == 1 { vec![Arc::clone(&prepared)] } else { vec![] };
+            Arc::new(ViewChange::sign(cluster, &signers[author], View(1), None, prepared, vec![]))
+        };
+        let changes: Vec<Arc<ViewChange>> = [1, 2, 3].map(change).to_vec();
+        let again =
+            Vote::sign(cluster, &signers[1], Phase::PrePrepare, (View(1), Seq(1), batch.digest()), node);
+        let new_view = NewView::sign(cluster, &signers[1], View(1), changes.clone(), vec![again]);
+        let asked = (77, ReplicaId(0));
+        let recollection = Recollection::sign(cluster, &signers[1], asked, None, changes.clone());
+        let other = Message::propose(cluster, &signers[0], View(0), Seq(1), Arc::default(), node).0;
+        let mut messages = vec![
+            Message::Requests(self.bundle(1, b"pay")),
+            proposal,
+            Message::Vote(prepares[0].clone()),
+            Message::Vote(commits[1].clone()),
+            Message::Certificate(prepared),
+            Message::Certificate(fast),
+            Message::Certificate(committed),
+            Message::Stuck {
+                seq: Seq(1),
+                complaint: true,
+                votes: vec![prepares[0].clone(), commits[1].clone()],
+            },
+            Message::Checkpoint(checkpoint(1)),
+            Message::Stable(Arc::clone(&stable)),
+            Message::Progress { view: View(0), executed: Seq(1) },
+            Message::ViewChange(Arc::clone(&changes[0])),
+            Message::NewView(Arc::new(new_view)),
+            Message::Conflict { first: Box::new(header), second: Box::new(other) },
+            Message::FetchState { seq: Seq(4), index: 1 },
+            Message::State { seq: Seq(4), part: state.prove(1).expect("it has three chunks") },
+            Message::Recover { nonce: 77 },
+            Message::Recollection(Arc::new(recollection)),
+            Message::Fetch { seq: Seq(1), digest: batch.digest() },
+            Message::Fetched { seq: Seq(1), batch },
+        ];
+        messages.push(Message::noise(Seq(1), &mut SeededChoice::new(1), cluster, &signers[1]));
+        messages
+    }
+
+    /// A state of three chunks.
+    pub fn state(&self) -> Snapshot {
+        Snapshot::new(vec![Chunk::new(b"one"), Chunk::new(b"part"), Chunk::new(b"three")])
+    }
+}

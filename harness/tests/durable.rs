@@ -1,0 +1,311 @@
+//! Nodes that keep journals: killed one by one, all at once, with their files damaged, and under load.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use harness::results::disk::Disk;
+use harness::results::files::read_rows;
+use harness::results::schema::{CellRow, EventKind, EventRow, SampleRow, SummaryRow};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+#[path = "support/http.rs"]
+mod http;
+
+use http::{ask, until_ready};
+
+fn harness() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_harness"))
+}
+
+fn free_port() -> u16 {
+    harness::cluster::ports::bind_free(1).unwrap()[0].local_addr().unwrap().port()
+}
+
+fn put(port: u16, key: &str, value: &str) {
+    let body = format!("{{\"key\": \"{key}\", \"value\": \"{value}\"}}");
+    let (status, answer) = ask(port, "POST", "/api/v1/kv", &body);
+    assert_eq!(status, 200, "{answer}");
+}
+
+fn value(port: u16, key: &str) -> Value {
+    let (_, answer) = ask(port, "GET", &format!("/api/v1/kv?key={key}"), "");
+    answer["value"].clone()
+}
+
+/// Waits for a line of a program's output, and reads on, so that it can write more.
+fn wait_for_line(child: &mut Child, part: &str) {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains(part)), "{part:?} was not said");
+    std::thread::spawn(move || lines.for_each(drop));
+}
+
+/// Four nodes with journals, each started by itself.
+struct Nodes {
+    folder: tempfile::TempDir,
+    first_port: u16,
+    running: Vec<Child>,
+}
+
+impl Nodes {
+    fn init() -> Nodes {
+        let (folder, first_port) = (tempfile::tempdir().unwrap(), free_port());
+        let mut init = harness();
+        init.args(["init", "--nodes", "4", "--app", "kv", "--port", &first_port.to_string(), "--dir"]);
+        let output = init.arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        Nodes { folder, first_port, running: Vec::new() }
+    }
+
+    fn command(&self, id: u16) -> Command {
+        let mut command = harness();
+        command.args(["node", "--id", &id.to_string(), "--durability", "fsync", "--config"]);
+        command.arg(self.folder.path().join("cluster.toml"));
+        command.arg("--data-dir").arg(self.folder.path().join("data"));
+        command
+    }
+
+    fn start(&mut self, ids: &[u16]) {
+        for id in ids {
+            let mut command = self.command(*id);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            wait_for_line(&mut child, "listens on");
+            self.running.push(child);
+        }
+        ids.iter().for_each(|id| until_ready(self.port(*id)));
+    }
+
+    /// `kill -9` of every node.
+    fn kill_all(&mut self) {
+        self.running.iter_mut().for_each(|node| node.kill().unwrap());
+        self.running.drain(..).for_each(|mut node| {
+            node.wait().unwrap();
+        });
+    }
+
+    fn port(&self, id: u16) -> u16 {
+        self.first_port + id
+    }
+
+    /// A node's files of inputs, in the order of their generations.
+    fn inputs(&self, id: u16) -> Vec<PathBuf> {
+        let folder = self.folder.path().join(format!("data/node-{id}"));
+        let generation = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.strip_prefix("inputs-").and_then(|number| number.parse::<u64>().ok())
+        };
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let mut inputs: Vec<PathBuf> = files.filter(|path| generation(path).is_some()).collect();
+        inputs.sort_by_key(generation);
+        inputs
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        for node in &mut self.running {
+            let _ = node.kill();
+            let _ = node.wait();
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_all_nodes_were_killed_or_one_s_file_was_damaged() {
+    let mut nodes = Nodes::init();
+    nodes.start(&[0, 1, 2, 3]);
+    (0..20).for_each(|key| put(nodes.port(key % 4), &format!("key-{key}"), &format!("value-{key}")));
+    nodes.kill_all();
+
+    nodes.start(&[0, 1, 2, 3]);
+    for key in 0..20 {
+        assert_eq!(value(nodes.port(key % 4), &format!("key-{key}")), format!("value-{key}"));
+    }
+    put(nodes.port(1), "afterwards", "yes");
+    nodes.kill_all();
+
+    // The last batch of node 2 is torn, as if power had been lost while it was written.
+    let newest = nodes.inputs(2).pop().unwrap();
+    let file = OpenOptions::new().write(true).open(newest).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 3).unwrap();
+    nodes.start(&[0, 1, 2, 3]);
+    (0..4).for_each(|id| assert_eq!(value(nodes.port(id), "afterwards"), "yes", "through node {id}"));
+    put(nodes.port(2), "torn", "and mended");
+    nodes.kill_all();
+
+    // A byte of node 3 is another one than was written, and whole batches are behind it.
+    let oldest = nodes.inputs(3).remove(0);
+    let mut bytes = fs::read(&oldest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&oldest, bytes).unwrap();
+    nodes.start(&[0, 1, 2]);
+    let Output { status, stderr, .. } = nodes.command(3).output().unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(2), "{said}");
+    for part in [
+        oldest.to_str().unwrap(),
+        "is damaged",
+        "A loss of power does not do that; the disk may",
+        "remove it and start the node as one that lost its memory",
+    ] {
+        assert!(said.contains(part), "{part:?} not in {said}");
+    }
+    (0..3).for_each(|id| assert_eq!(value(nodes.port(id), "torn"), "and mended", "through node {id}"));
+    put(nodes.port(0), "without node 3", "too");
+}
+
+fn up(folder: &Path, port: u16, more: &[&str]) -> Command {
+    let mut command = harness();
+    command.args(["up", "--app", "kv", "--port", &port.to_string(), "--data-dir"]).arg(folder).args(more);
+    command
+}
+
+/// A cluster that is up; its nodes end with it.
+struct Up(Child);
+
+impl Up {
+    fn start(folder: &Path, port: u16) -> Up {
+        let mut child = up(folder, port, &[]).stdout(Stdio::piped()).spawn().unwrap();
+        wait_for_line(&mut child, "outlives a loss of power");
+        Up(child)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn refusal(command: &mut Command) -> String {
+    let Output { status, stderr, .. } = command.output().unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(2), "{said}");
+    said
+}
+
+#[test]
+fn a_cluster_that_is_up_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let port = free_port();
+    let mut cluster = Up::start(&data, port);
+    put(port + 1, "color", "blue");
+    let pid_of = |id| ask(port + id, "GET", "/status", "").1["pid"].as_i64().unwrap();
+    let pids: Vec<i64> = (0..4).map(pid_of).collect();
+    cluster.0.kill().unwrap();
+    // They may have ended with their parent already.
+    pids.iter().for_each(|pid| {
+        let _ = kill(Pid::from_raw(*pid as i32), Signal::SIGKILL);
+    });
+    drop(cluster);
+    // A zombie's command line is empty, and nobody may be there to reap it.
+    let is_running = |pid: &i64| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+    while pids.iter().any(is_running) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    let other_port = free_port();
+    let cluster = Up::start(&data, other_port);
+    assert_eq!(value(other_port + 2, "color"), "blue");
+    let in_use = refusal(&mut up(&data, free_port(), &[]));
+    assert!(in_use.contains("is in use by a node that runs"), "{in_use}");
+    let pids: Vec<i64> =
+        (0..4).map(|id| ask(other_port + id, "GET", "/status", "").1["pid"].as_i64().unwrap()).collect();
+    drop(cluster);
+    while pids.iter().any(is_running) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    let other = refusal(&mut up(&data, free_port(), &["--seed", "2"]));
+    assert!(other.contains("it is the journal of another cluster"), "{other}");
+    let other = refusal(&mut up(&data, free_port(), &["--batch", "7"]));
+    assert!(other.contains("it is the journal of another configuration"), "{other}");
+    let without = refusal(harness().args(["up", "--durability", "on"]));
+    assert!(without.contains("--durability on needs a folder: give it with --data-dir"), "{without}");
+}
+
+/// Runs a command that measures, and returns what it said.
+fn measured(dir: &Path, arguments: &[&str]) -> String {
+    let output = harness().args(arguments).arg("--out").arg(dir).output().unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+    let is_journal = |name: &str| name.ends_with(".journals");
+    let mut files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name());
+    assert!(!files.any(|name| is_journal(name.to_str().unwrap())), "the journals are removed after each run");
+    said
+}
+
+#[test]
+fn durability_is_compared_beside_what_syncing_costs() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("out");
+    let cells = ["--protocol", "pbft", "--nodes", "4", "--fault", "none", "--durability", "off,on,fsync"];
+    let load = ["--requests", "10", "--warmup", "2", "--repetitions", "1"];
+    let said = measured(&dir, &[&["compare"], &cells[..], &load].concat());
+    assert!(said.contains("One fdatasync after 2000 appended bytes took"), "{said}");
+    let summary: Vec<SummaryRow> = read_rows(&dir).unwrap();
+    let mut durabilities: Vec<&str> = summary.iter().map(|row| row.durability.as_str()).collect();
+    durabilities.sort_unstable();
+    assert_eq!(durabilities, ["fsync", "off", "on"]);
+    assert!(summary.iter().all(|row| row.decided == 10 && row.ratio_to_pbft == Some(1.0)));
+    let samples: Vec<SampleRow> = read_rows(&dir).unwrap();
+    assert!(samples.iter().all(|row| row.cell.ends_with(&row.durability)));
+    let measured = Disk::read(&dir).unwrap().unwrap().measurements;
+    assert_eq!(measured.iter().map(|times| times.files).collect::<Vec<_>>(), [1, 4, 1, 4]);
+    assert!(dir.join("plots/durability.svg").exists());
+}
+
+fn kinds(events: &[EventRow]) -> Vec<EventKind> {
+    events.iter().map(|event| event.event).collect()
+}
+
+#[test]
+fn a_cluster_whose_nodes_are_all_killed_under_load_answers_again_and_has_lost_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("out");
+    let kill = ["--kill", "all", "--at", "0.3", "--restart-after", "0.1", "--duration", "2"];
+    let run = ["outage", "--durability", "fsync", "--rate", "40", "--repetitions", "1", "--timeout", "30"];
+    let said = measured(&dir, &[&run[..], &kill].concat());
+    let events: Vec<EventRow> = read_rows(&dir).unwrap();
+    let both = [EventKind::KillAll, EventKind::RestartAll];
+    assert_eq!(kinds(&events), [both, both].concat(), "pbft and ccro");
+    for event in events.iter().filter(|event| event.event == EventKind::RestartAll) {
+        assert_eq!(event.node, "0;1;2;3");
+        assert!(event.service_after_us.is_some() && event.voting_us.is_some(), "{event:?}");
+    }
+    assert!(said.contains("all nodes were killed at once and started again, 1 times"), "{said}");
+    let cells: Vec<CellRow> = read_rows(&dir).unwrap();
+    assert!(cells.iter().all(|cell| cell.note.is_empty() && cell.durability == "fsync"), "{cells:?}");
+}
+
+#[test]
+fn a_soak_of_durable_nodes_is_linearizable_over_kills_of_some_and_of_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("out");
+    let run = [
+        "soak",
+        "--app",
+        "kv",
+        "--durability",
+        "on",
+        "--protocol",
+        "ccro",
+        "--rate",
+        "40",
+        "--timeout",
+        "30",
+    ];
+    let kills = ["--kill-all-every", "1", "--down", "0.1", "--cut", "0", "--duration", "8"];
+    measured(&dir, &[&run[..], &kills].concat());
+    let kinds = kinds(&read_rows::<EventRow>(&dir).unwrap());
+    assert!(kinds.contains(&EventKind::Kill) && kinds.contains(&EventKind::RestartAll), "{kinds:?}");
+    assert!(dir.join("history-ccro-n4-none-r40-0.jsonl").exists());
+}

@@ -1,0 +1,413 @@
+//! The files of one replica.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `lock` | held by the node that runs |
+//! | `replica-7` | the replica as it was when generation 7 began, with a checksum at its end |
+//! | `inputs-7` | what it was given since, in batches |
+//!
+//! A new generation begins with an empty `inputs-8`; `replica-8` is written meanwhile, and when it is whole, all before
+//! is removed. So a replica is the newest `replica-N`, given `inputs-N` and those that follow.
+
+use crate::batch::{self, Damaged, HEAD_BYTES, Key};
+use crate::header::{BadHeader, Header, Identity, When};
+use kernel::{Micros, Weakening, weakened};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+const REPLICA: &str = "replica-";
+const INPUTS: &str = "inputs-";
+/// Behind the name of a replica's file while it is written.
+const UNFINISHED: &str = ".unfinished";
+const CHECKSUM_BYTES: usize = 32;
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// Another process has it.
+    #[error("{0} is in use by a node that runs: stop that one, or give this one a folder of its own")]
+    InUse(PathBuf),
+    /// The operating system refuses something.
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        /// What was to be done.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file is not this replica's, or not one of ours.
+    #[error("{path}: {reason}")]
+    Header {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: BadHeader,
+    },
+    /// A file was damaged after it was safe.
+    #[error(
+        "{path} is damaged: {reason}. A loss of power does not do that; the disk may. Take the folder from a copy that \
+         is as new as this one, or remove it and start the node as one that lost its memory"
+    )]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// Where.
+        reason: String,
+    },
+}
+
+impl FolderError {
+    fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+        move |source| FolderError::Io { what, path: path.to_owned(), source }
+    }
+
+    fn damaged(path: &Path, reason: impl ToString) -> FolderError {
+        FolderError::Damaged { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// What a replica was given from one start, or one save, to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// The entries ([`crate::entry::read`]).
+    pub entries: Vec<u8>,
+    /// When it began.
+    pub began: When,
+}
+
+/// What was in a folder.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The replica as it was saved ([`crate::replay::load`]).
+    pub replica: Vec<u8>,
+    /// What it was given since, a generation after the other.
+    pub inputs: Vec<Generation>,
+    /// Bytes that a loss of power had left torn.
+    pub torn: u64,
+    /// The version of the program that wrote it.
+    pub program: String,
+}
+
+/// The folder of one replica, locked.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    identity: Identity,
+    /// Whose file of inputs is the newest.
+    generation: u64,
+    /// Held as long as this is.
+    _lock: File,
+}
+
+impl Folder {
+    /// Whether a replica was saved there.
+    pub fn is_used(path: &Path) -> bool {
+        files(path).is_ok_and(|files| !files.replicas.is_empty())
+    }
+
+    /// Opens a folder, which is made if need be, checks everything, and cuts what a loss of power left torn. `None` if
+    /// nothing is in it.
+    ///
+    /// # Errors
+    ///
+    /// See [`FolderError`]; nothing is changed then.
+    pub fn open(path: &Path, identity: Identity) -> Result<(Folder, Option<Found>), FolderError> {
+        fs::create_dir_all(path).map_err(FolderError::io("make the folder", path))?;
+        let lock = lock(path)?;
+        let (found, generation) = read(path, Some(&identity), true)?;
+        remove_unfinished(path).map_err(FolderError::io("remove an unfinished file from", path))?;
+        Ok((Folder { path: path.to_owned(), identity, generation, _lock: lock }, found))
+    }
+
+    /// Reads a folder without changing it, of whatever identity; a node may be running.
+    ///
+    /// # Errors
+    ///
+    /// See [`FolderError`]. A running node may remove a file meanwhile.
+    pub fn look(path: &Path) -> Result<Option<(Identity, Found)>, FolderError> {
+        let files = files(path)?;
+        let Some(newest) = files.replicas.last_key_value().map(|(_, path)| path.clone()) else {
+            return Ok(None);
+        };
+        let bytes = fs::read(&newest).map_err(FolderError::io("read", &newest))?;
+        let identity = header(&newest, &bytes, None)?.0.identity;
+        Ok(read(path, None, false)?.0.map(|found| (identity, found)))
+    }
+
+    /// Begins a new generation, with a file for what the replica is given from `began` on.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written and synced.
+    pub fn begin_generation(&mut self, began: When) -> io::Result<Inputs> {
+        self.generation += 1;
+        let salt = RandomState::new().build_hasher().finish();
+        let line = Header::new(self.identity.clone(), self.generation, began, salt).line();
+        let path = self.path.join(format!("{INPUTS}{}", self.generation));
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(&line)?;
+        file.sync_all()?;
+        sync_folder(&self.path)?;
+        Ok(Inputs { file, key: Key::of(&line), number: 0 })
+    }
+
+    /// Where the replica is to be written as it was when the newest generation began.
+    pub fn save(&self) -> Save {
+        self.save_as(self.generation)
+    }
+
+    /// Where a replica that has seen nothing yet is to be written, before the first generation begins.
+    pub fn save_first(&self) -> Save {
+        self.save_as(self.generation + 1)
+    }
+
+    fn save_as(&self, generation: u64) -> Save {
+        Save {
+            folder: self.path.clone(),
+            header: Header::new(self.identity.clone(), generation, When::now(Micros(0)), 0),
+        }
+    }
+}
+
+/// A replica's file that is to be written.
+#[derive(Debug)]
+pub struct Save {
+    folder: PathBuf,
+    header: Header,
+}
+
+impl Save {
+    /// Writes it by `write`, and removes what is not needed any more once it is safe. Returns its bytes.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be written; what was there is untouched.
+    pub fn write(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
+        let generation = self.header.generation;
+        if weakened(Weakening::CutBeforeSaved) {
+            remove_before(&self.folder, generation)?;
+        }
+        let path = self.folder.join(format!("{REPLICA}{generation}"));
+        let unfinished = self.folder.join(format!("{REPLICA}{generation}{UNFINISHED}"));
+        let mut file = Hashing {
+            inner: BufWriter::new(File::create(&unfinished)?),
+            hasher: blake3::Hasher::new(),
+            bytes: 0,
+        };
+        file.write_all(&self.header.line())?;
+        write(&mut file)?;
+        let checksum = *file.hasher.finalize().as_bytes();
+        file.write_all(&checksum)?;
+        let bytes = file.bytes;
+        file.inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        sync_folder(&self.folder)?;
+        remove_before(&self.folder, generation)?;
+        Ok(bytes)
+    }
+}
+
+struct Hashing<W> {
+    inner: W,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The file of inputs that is being written.
+#[derive(Debug)]
+pub struct Inputs {
+    file: File,
+    key: Key,
+    number: u64,
+}
+
+impl Inputs {
+    /// Writes one batch, and syncs it if it is to outlive a loss of power.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written, or synced. Then nobody knows what is on the disk, and trying again does not tell
+    /// (Rebello et al., *Can applications recover from fsync failures?*, ATC 2020): the journal has ended.
+    pub fn append(&mut self, entries: &[u8], sync: bool) -> io::Result<()> {
+        let head = batch::head(&self.key, self.number, entries);
+        self.number += 1;
+        let mut batch = Vec::with_capacity(head.len() + entries.len());
+        batch.extend_from_slice(&head);
+        batch.extend_from_slice(entries);
+        self.file.write_all(&batch)?;
+        if sync { self.file.sync_data() } else { Ok(()) }
+    }
+}
+
+fn lock(path: &Path) -> Result<File, FolderError> {
+    let lock = path.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+    let file = file.map_err(FolderError::io("write", &lock))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(FolderError::io("lock", &lock)(source)),
+    }
+}
+
+#[derive(Default)]
+struct Files {
+    replicas: BTreeMap<u64, PathBuf>,
+    inputs: BTreeMap<u64, PathBuf>,
+}
+
+fn files(path: &Path) -> Result<Files, FolderError> {
+    let mut files = Files::default();
+    for entry in fs::read_dir(path).map_err(FolderError::io("read the folder", path))? {
+        let file = entry.map_err(FolderError::io("read the folder", path))?;
+        let name = file.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let number = |prefix| name.strip_prefix(prefix).and_then(|number| number.parse().ok());
+        if let Some(generation) = number(REPLICA) {
+            files.replicas.insert(generation, file.path());
+        } else if let Some(generation) = number(INPUTS) {
+            files.inputs.insert(generation, file.path());
+        }
+    }
+    Ok(files)
+}
+
+/// What is in the folder, and the generation of its newest file of inputs. Checks everything before it changes anything.
+fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<(Option<Found>, u64), FolderError> {
+    let Files { replicas, mut inputs } = files(path)?;
+    let Some((saved, replica)) = replicas.last_key_value() else {
+        return match inputs.is_empty() {
+            true => Ok((None, 0)),
+            false => Err(FolderError::damaged(path, "the file of the replica is missing")),
+        };
+    };
+    let mut found = read_replica(replica, own)?;
+    let mut last = None;
+    inputs.retain(|generation, _| generation >= saved);
+    let newest = inputs.last_key_value().map_or(saved.saturating_sub(1), |(newest, _)| *newest);
+    // The first replica is saved before any input, and every other one after its file of inputs was begun.
+    if *saved > 1 && inputs.is_empty() {
+        return Err(FolderError::damaged(path, format!("{INPUTS}{saved} is missing")));
+    }
+    for (expected, (generation, path)) in (*saved..).zip(&inputs) {
+        if *generation != expected {
+            return Err(FolderError::damaged(path, format!("{INPUTS}{expected} before it is missing")));
+        }
+        let bytes = fs::read(path).map_err(FolderError::io("read", path))?;
+        let read = read_inputs(path, &bytes, own)?;
+        if read.whole < bytes.len() && *generation != newest {
+            return Err(FolderError::damaged(path, "its end is torn, and another file follows it"));
+        }
+        found.torn = (bytes.len() - read.whole) as u64;
+        found.inputs.extend(read.generation);
+        last = Some((path, bytes, read.last_batch..read.whole));
+    }
+    if settle && let Some((path, bytes, last_batch)) = last {
+        settle_end(path, &bytes, last_batch).map_err(FolderError::io("write", path))?;
+    }
+    Ok((Some(found), newest))
+}
+
+/// Writes the last batch of the newest file once more, cuts what is behind it, and syncs. The process may have ended
+/// before that batch was synced, or because a sync failed. Then what was read is in the memory of the operating
+/// system only, which may take it to be written: without this, a later loss of power could take a batch away on
+/// which newer files build.
+fn settle_end(path: &Path, bytes: &[u8], last_batch: Range<usize>) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.seek(SeekFrom::Start(last_batch.start as u64))?;
+    file.write_all(&bytes[last_batch.clone()])?;
+    file.set_len(last_batch.end as u64)?;
+    file.sync_all()
+}
+
+fn header(path: &Path, bytes: &[u8], own: Option<&Identity>) -> Result<(Header, usize), FolderError> {
+    let wrong = |reason| FolderError::Header { path: path.to_owned(), reason };
+    let read = Header::read(bytes).map_err(wrong)?;
+    let (header, end) = read.ok_or_else(|| FolderError::damaged(path, "its first line is cut short"))?;
+    own.map_or(Ok(()), |own| header.check(own)).map_err(wrong)?;
+    Ok((header, end))
+}
+
+fn read_replica(path: &Path, own: Option<&Identity>) -> Result<Found, FolderError> {
+    let mut bytes = fs::read(path).map_err(FolderError::io("read", path))?;
+    let (header, start) = header(path, &bytes, own)?;
+    let end = bytes.len().saturating_sub(CHECKSUM_BYTES).max(start);
+    if blake3::hash(&bytes[..end]).as_bytes()[..] != bytes[end..] {
+        return Err(FolderError::damaged(path, "its checksum is not that of its bytes"));
+    }
+    bytes.truncate(end);
+    Ok(Found { replica: bytes.split_off(start), inputs: Vec::new(), torn: 0, program: header.program })
+}
+
+/// What a file of inputs holds.
+#[derive(Default)]
+struct ReadInputs {
+    /// None if power was lost when it was begun.
+    generation: Option<Generation>,
+    /// Where its last batch begins, or its first line if it has none.
+    last_batch: usize,
+    /// How much of it is whole.
+    whole: usize,
+}
+
+fn read_inputs(path: &Path, bytes: &[u8], own: Option<&Identity>) -> Result<ReadInputs, FolderError> {
+    let wrong = |reason| FolderError::Header { path: path.to_owned(), reason };
+    let Some((header, start)) = Header::read(bytes).map_err(wrong)? else {
+        // It is synced before anything is written behind it.
+        return match batch::may_be_in(bytes) {
+            true => Err(FolderError::damaged(path, "its first line has no end")),
+            false => Ok(ReadInputs::default()),
+        };
+    };
+    own.map_or(Ok(()), |own| header.check(own)).map_err(wrong)?;
+    let key = Key::of(&bytes[..start]);
+    let damaged = |damaged: Damaged| FolderError::damaged(path, damaged);
+    let batches = batch::read(&key, bytes, start).map_err(damaged)?;
+    let entries = batches.entries.iter().flat_map(|range| &bytes[range.clone()]).copied().collect();
+    let last_batch = batches.entries.last().map_or(0, |range| range.start - HEAD_BYTES);
+    let generation = Some(Generation { entries, began: header.began });
+    Ok(ReadInputs { generation, last_batch, whole: batches.end })
+}
+
+fn remove_before(folder: &Path, generation: u64) -> io::Result<()> {
+    let files = files(folder).map_err(io::Error::other)?;
+    for (_, path) in files.replicas.range(..generation).chain(files.inputs.range(..generation)) {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// A save that was being written when the process ended is as large as the state, and will never be whole.
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(REPLICA) && name.ends_with(UNFINISHED) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,345 @@
+//! The thread that writes and syncs, while the replica goes on.
+
+use crate::folder::{Folder, Inputs, Save};
+use crate::header::When;
+use crate::held::Ticket;
+use kernel::{Weakening, weakened};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io::{self, Write};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread::JoinHandle;
+
+/// What a node's journal outlives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// There is none: a node that stops loses its memory.
+    #[default]
+    Off,
+    /// The end of the process, however it comes.
+    On,
+    /// A loss of power as well: what is written is synced.
+    Fsync,
+}
+
+impl Durability {
+    /// All of them.
+    pub const ALL: [Durability; 3] = [Durability::Off, Durability::On, Durability::Fsync];
+
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Durability::Off => "off",
+            Durability::On => "on",
+            Durability::Fsync => "fsync",
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// There is no durability of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no durability; there are off, on and fsync")]
+pub struct UnknownDurability(String);
+
+impl FromStr for Durability {
+    type Err = UnknownDurability;
+
+    fn from_str(text: &str) -> Result<Durability, UnknownDurability> {
+        let found = Durability::ALL.into_iter().find(|durability| durability.as_str() == text);
+        found.ok_or_else(|| UnknownDurability(text.into()))
+    }
+}
+
+/// Writes a replica as it was ([`crate::replay::save`]).
+pub type WriteReplica = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+
+/// How much there is in a folder already.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Bytes of the replica's file.
+    pub saved: u64,
+    /// Entries behind it.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+enum Work {
+    Append(Ticket, Vec<u8>),
+    BeginGeneration(When, WriteReplica),
+}
+
+/// The replica is saved anew after so many entries or bytes of them, whichever comes first: to play an entry again takes
+/// some tens of microseconds, however small it is, and a node that starts again should be there within a second. But
+/// not before there are as many bytes as the last save took, so that at most twice as much is written.
+const ENTRIES_BEFORE_SAVE: u64 = 16_384;
+const BYTES_BEFORE_SAVE: u64 = 64 << 20;
+
+/// What both threads know.
+struct Shared {
+    safe: AtomicU64,
+    failure: OnceLock<String>,
+    is_saving: AtomicBool,
+    /// Since the newest generation began.
+    bytes: AtomicU64,
+    /// The same.
+    entries: AtomicU64,
+    saved_bytes: AtomicU64,
+    writes: AtomicU64,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Shared {
+    fn fail(&self, what: &str, error: &io::Error) {
+        self.failure.get_or_init(|| format!("{what}: {error}"));
+        (self.wake)();
+    }
+}
+
+/// How far a journal is.
+pub struct Progress(Arc<Shared>);
+
+impl Progress {
+    /// Bytes of entries since the newest generation began.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How often something was written, and synced if it had to be.
+    pub fn writes(&self) -> u64 {
+        self.0.writes.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing more will be safe, if so.
+    pub fn failure(&self) -> Option<&str> {
+        self.0.failure.get().map(String::as_str)
+    }
+}
+
+/// Hands over what is to be written, and knows what is safe.
+pub struct Writer {
+    work: Option<mpsc::Sender<Work>>,
+    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    last: Ticket,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("last", &self.last).field("safe", &self.safe()).finish()
+    }
+}
+
+impl Writer {
+    /// Begins a generation in `folder`, in which a replica was saved, and a thread that writes to it. `wake` is called
+    /// whenever more is safe, and when the journal has failed.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be written.
+    pub fn begin(
+        mut folder: Folder,
+        durability: Durability,
+        size: Size,
+        began: When,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> io::Result<Writer> {
+        let inputs = folder.begin_generation(began)?;
+        let shared = Arc::new(Shared {
+            safe: AtomicU64::new(0),
+            failure: OnceLock::new(),
+            is_saving: AtomicBool::new(false),
+            bytes: AtomicU64::new(size.bytes),
+            entries: AtomicU64::new(size.entries),
+            saved_bytes: AtomicU64::new(size.saved),
+            writes: AtomicU64::new(0),
+            wake: Box::new(wake),
+        });
+        let (work, to_do) = mpsc::channel();
+        let thread =
+            Thread { folder, inputs, sync: durability == Durability::Fsync, shared: Arc::clone(&shared) };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || thread.run(&to_do))?;
+        Ok(Writer { work: Some(work), thread: Some(thread), shared, last: 0 })
+    }
+
+    /// The ticket of what is appended next.
+    pub fn next(&self) -> Ticket {
+        self.last + 1
+    }
+
+    /// Has so many entries written.
+    pub fn append(&mut self, entries: Vec<u8>, count: u64) {
+        self.last += 1;
+        self.shared.entries.fetch_add(count, Ordering::Relaxed);
+        self.shared.bytes.fetch_add(entries.len() as u64, Ordering::Relaxed);
+        self.hand_over(Work::Append(self.last, entries));
+    }
+
+    /// All is safe up to this ticket.
+    pub fn safe(&self) -> Ticket {
+        self.shared.safe.load(Ordering::Acquire)
+    }
+
+    /// How far it is, for others to read.
+    pub fn progress(&self) -> Progress {
+        Progress(Arc::clone(&self.shared))
+    }
+
+    /// Whether so much was written that the replica should be saved anew.
+    pub fn wants_save(&self) -> bool {
+        let Shared { bytes, entries, saved_bytes, is_saving, .. } = &*self.shared;
+        let bytes = bytes.load(Ordering::Relaxed);
+        (bytes >= BYTES_BEFORE_SAVE || entries.load(Ordering::Relaxed) >= ENTRIES_BEFORE_SAVE)
+            && bytes >= saved_bytes.load(Ordering::Relaxed)
+            && !is_saving.load(Ordering::Acquire)
+    }
+
+    /// Has the replica saved as it is after all that was appended so far.
+    pub fn save(&mut self, now: When, replica: WriteReplica) {
+        self.shared.is_saving.store(true, Ordering::Release);
+        self.shared.bytes.store(0, Ordering::Relaxed);
+        self.shared.entries.store(0, Ordering::Relaxed);
+        self.hand_over(Work::BeginGeneration(now, replica));
+    }
+
+    fn hand_over(&self, work: Work) {
+        if let Some(to_thread) = &self.work {
+            // An error means that the thread has ended, and it has said why.
+            let _ = to_thread.send(work);
+        }
+    }
+}
+
+/// Everything that was appended is written first.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.work = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Thread {
+    folder: Folder,
+    inputs: Inputs,
+    sync: bool,
+    shared: Arc<Shared>,
+}
+
+impl Thread {
+    fn run(mut self, to_do: &mpsc::Receiver<Work>) {
+        let mut saving: Option<JoinHandle<()>> = None;
+        let mut next = to_do.recv().ok();
+        while let Some(work) = next.take() {
+            let done = match work {
+                Work::Append(ticket, entries) => {
+                    let (ticket, entries, after) = gather(ticket, entries, to_do);
+                    next = after;
+                    self.append(ticket, &entries)
+                }
+                Work::BeginGeneration(began, replica) => self.begin_generation(began).map(|save| {
+                    let shared = Arc::clone(&self.shared);
+                    saving = Some(std::thread::spawn(move || write_replica(&shared, save, replica)));
+                }),
+            };
+            if let Err(error) = done {
+                self.shared.fail("cannot write the journal", &error);
+                break;
+            }
+            next = next.or_else(|| to_do.recv().ok());
+        }
+        if let Some(saving) = saving {
+            let _ = saving.join();
+        }
+    }
+
+    fn append(&mut self, ticket: Ticket, entries: &[u8]) -> io::Result<()> {
+        let appended = self.inputs.append(entries, self.sync);
+        if !weakened(Weakening::FailedSyncIgnored) {
+            appended?;
+        }
+        self.shared.writes.fetch_add(1, Ordering::Relaxed);
+        self.shared.safe.store(ticket, Ordering::Release);
+        (self.shared.wake)();
+        Ok(())
+    }
+
+    fn begin_generation(&mut self, began: When) -> io::Result<Save> {
+        self.inputs = self.folder.begin_generation(began)?;
+        Ok(self.folder.save())
+    }
+}
+
+/// All that waits to be appended is one batch.
+fn gather(
+    mut ticket: Ticket,
+    mut entries: Vec<u8>,
+    to_do: &mpsc::Receiver<Work>,
+) -> (Ticket, Vec<u8>, Option<Work>) {
+    loop {
+        match to_do.try_recv() {
+            Ok(Work::Append(later, more)) => {
+                ticket = later;
+                entries.extend_from_slice(&more);
+            }
+            Ok(other) => return (ticket, entries, Some(other)),
+            Err(_) => return (ticket, entries, None),
+        }
+    }
+}
+
+fn write_replica(shared: &Shared, save: Save, replica: WriteReplica) {
+    match save.write(replica) {
+        Ok(bytes) => shared.saved_bytes.store(bytes, Ordering::Relaxed),
+        Err(error) => shared.fail("cannot save the replica", &error),
+    }
+    shared.is_saving.store(false, Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::Identity;
+
+    fn identity() -> Identity {
+        let text = |text: &str| text.to_owned();
+        let (cluster, protocol, app, settings) = (text("c"), text("pbft"), text("kv"), text("s"));
+        Identity { cluster, protocol, app, n: 4, clients: 0, node: 0, settings }
+    }
+
+    fn writer(folder: &tempfile::TempDir, size: Size) -> Writer {
+        let (folder, _) = Folder::open(folder.path(), identity()).unwrap();
+        folder.save_first().write(|_| Ok(())).unwrap();
+        Writer::begin(folder, Durability::On, size, When::default(), || ()).unwrap()
+    }
+
+    #[test]
+    fn a_replica_is_saved_after_so_many_entries_or_bytes_but_not_before_a_save_pays() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(&folder, Size { saved: 100, entries: ENTRIES_BEFORE_SAVE - 2, bytes: 98 });
+        let mut wants = |bytes: usize, entries| {
+            writer.append(vec![0; bytes], entries);
+            writer.wants_save()
+        };
+        assert!(!wants(1, 1), "one entry is missing");
+        assert!(!wants(0, 1), "one byte is missing");
+        assert!(wants(1, 0));
+        writer.save(When::default(), Box::new(|to| to.write_all(&[0; 1000])));
+        assert!(!writer.wants_save(), "it is being saved");
+        writer.append(vec![0; BYTES_BEFORE_SAVE as usize], 1);
+        while writer.shared.is_saving.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        assert!(writer.wants_save(), "few entries, and many bytes");
+    }
+}

@@ -1,0 +1,347 @@
+//! What is found in a folder, whatever became of it.
+
+use journal::folder::Inputs;
+use journal::{Folder, FolderError, Found, Identity, When};
+use kernel::Weakening;
+use kernel::weakening::assert_missed;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn identity() -> Identity {
+    Identity {
+        cluster: "c1".into(),
+        protocol: "pbft".into(),
+        app: "kv".into(),
+        n: 4,
+        clients: 1,
+        node: 2,
+        settings: "s1".into(),
+    }
+}
+
+fn open(path: &Path) -> Result<(Folder, Option<Found>), FolderError> {
+    Folder::open(path, identity())
+}
+
+/// What is said about a folder that cannot be opened.
+fn refusal(path: &Path) -> String {
+    open(path).expect_err("it is refused").to_string()
+}
+
+fn entries(found: &Found) -> Vec<u8> {
+    found.inputs.iter().flat_map(|generation| &generation.entries).copied().collect()
+}
+
+/// The replica and the entries that are found, in one.
+fn found(path: &Path) -> (String, String) {
+    let (_, found) = open(path).unwrap();
+    let found = found.expect("something is there");
+    let entries = entries(&found);
+    (String::from_utf8(found.replica).unwrap(), String::from_utf8(entries).unwrap())
+}
+
+fn write_all(folder: &Folder, text: &'static str) -> u64 {
+    folder.save().write(|to| to.write_all(text.as_bytes())).unwrap()
+}
+
+/// A folder with a first replica, and these batches behind it.
+fn begun(path: &Path, batches: &[&str]) -> (Folder, Inputs) {
+    let (mut folder, nothing) = open(path).unwrap();
+    assert!(nothing.is_none());
+    folder.save_first().write(|to| to.write_all(b"first")).unwrap();
+    let mut inputs = folder.begin_generation(When::default()).unwrap();
+    batches.iter().for_each(|batch| inputs.append(batch.as_bytes(), true).unwrap());
+    (folder, inputs)
+}
+
+fn of(found: (&str, &str)) -> (String, String) {
+    (found.0.into(), found.1.into())
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// All that is in a folder, but its lock.
+fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| !path.ends_with("lock"))
+        .map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn copy(files: &[(PathBuf, Vec<u8>)]) -> TempDir {
+    let to = folder();
+    files.iter().for_each(|(name, bytes)| fs::write(to.path().join(name), bytes).unwrap());
+    to
+}
+
+#[test]
+fn a_fresh_folder_is_made_and_empty() {
+    let parent = folder();
+    let path = parent.path().join("deep/er");
+    assert!(!Folder::is_used(&path));
+    assert!(open(&path).unwrap().1.is_none());
+    assert!(!Folder::is_used(&path));
+    begun(&path, &[]);
+    assert!(Folder::is_used(&path));
+}
+
+#[test]
+fn what_was_appended_is_found_over_generations() {
+    let at = folder();
+    drop(begun(at.path(), &["a", "b"]));
+    assert_eq!(found(at.path()), of(("first", "ab")));
+    let (mut folder, _) = open(at.path()).unwrap();
+    let mut inputs = folder.begin_generation(When::default()).unwrap();
+    inputs.append(b"c", false).unwrap();
+    drop(folder);
+    assert_eq!(found(at.path()), of(("first", "abc")));
+    let (identity_of, looked) = Folder::look(at.path()).unwrap().unwrap();
+    assert_eq!((identity_of, entries(&looked)), (identity(), b"abc".to_vec()));
+}
+
+#[test]
+fn a_save_replaces_what_was_before_it() {
+    let at = folder();
+    let (mut folder, _) = begun(at.path(), &["a", "b"]);
+    let mut inputs = folder.begin_generation(When::default()).unwrap();
+    inputs.append(b"c", true).unwrap();
+    let bytes = write_all(&folder, "second");
+    drop(folder);
+    assert_eq!(found(at.path()), of(("second", "c")));
+    let names: Vec<_> = files(at.path()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, [PathBuf::from("inputs-2"), PathBuf::from("replica-2")]);
+    assert_eq!(fs::metadata(at.path().join("replica-2")).unwrap().len(), bytes);
+}
+
+#[test]
+fn a_torn_end_is_cut() {
+    let at = folder();
+    drop(begun(at.path(), &["a", "bbbb"]));
+    let path = at.path().join("inputs-1");
+    let whole = fs::read(&path).unwrap();
+    let first = whole.len() - 4 - journal::batch::HEAD_BYTES;
+    for kept in first..whole.len() {
+        fs::write(&path, &whole[..kept]).unwrap();
+        let (_, seen) = Folder::look(at.path()).unwrap().unwrap();
+        assert_eq!(seen.torn as usize, kept - first);
+        assert_eq!(fs::read(&path).unwrap().len(), kept, "a look changes nothing");
+        let opened = open(at.path()).unwrap().1.unwrap();
+        assert_eq!((opened.torn as usize, entries(&opened)), (kept - first, b"a".to_vec()));
+        assert_eq!(fs::read(&path).unwrap(), whole[..first]);
+    }
+    // A file that was just begun when power was lost.
+    for kept in [0, 1, 40] {
+        fs::write(&path, &whole[..kept]).unwrap();
+        assert_eq!(found(at.path()), of(("first", "")));
+        assert_eq!(found(at.path()), of(("first", "")), "again");
+    }
+}
+
+/// Whatever byte of whatever file changes: it is noticed, or only the last batch is missing, which a loss of power
+/// may have torn just so.
+#[test]
+fn a_changed_byte_is_never_read_as_what_was_written() {
+    let at = folder();
+    let (mut folder, _) = begun(at.path(), &["a", "b"]);
+    folder.begin_generation(When::default()).unwrap().append(b"c", true).unwrap();
+    let mut newest = folder.begin_generation(When::default()).unwrap();
+    newest.append(b"d", true).unwrap();
+    newest.append(b"e", true).unwrap();
+    drop(folder);
+    let whole = files(at.path());
+    let (mut refused, mut cut) = (0, 0);
+    for (place, (name, bytes)) in whole.iter().enumerate() {
+        for byte in 0..bytes.len() {
+            for change in [1, 0x80] {
+                let mut changed = whole.clone();
+                changed[place].1[byte] ^= change;
+                let copied = copy(&changed);
+                match open(copied.path()) {
+                    Err(error) => {
+                        refused += 1;
+                        assert_eq!(files(copied.path()), changed, "it was touched");
+                        assert!(error.to_string().contains(name.to_str().unwrap()), "{error}");
+                    }
+                    Ok((_, found)) => {
+                        cut += 1;
+                        assert_eq!(entries(&found.unwrap()), b"abcd", "{} {byte}", name.display());
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(cut, 2 * (journal::batch::HEAD_BYTES + 1), "only in the last batch");
+    assert!(refused > 1000);
+}
+
+#[test]
+fn damage_in_the_middle_says_what_to_do() {
+    let at = folder();
+    drop(begun(at.path(), &["a", "b", "c"]));
+    let path = at.path().join("inputs-1");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() - journal::batch::HEAD_BYTES - 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let says = refusal(at.path());
+    assert!(says.contains("batch 1") && says.contains("Take the folder from a copy"), "{says}");
+}
+
+#[test]
+fn the_journal_of_another_is_refused() {
+    let at = folder();
+    drop(begun(at.path(), &["a"]));
+    type Change = fn(&mut Identity);
+    let changes: [(&str, Change); 7] = [
+        ("cluster", |identity| identity.cluster = "c2".into()),
+        ("protocol", |identity| identity.protocol = "ccro".into()),
+        ("application", |identity| identity.app = "bank".into()),
+        ("number of clients", |identity| identity.clients = 2),
+        ("number of nodes", |identity| identity.n = 5),
+        ("node", |identity| identity.node = 3),
+        ("configuration", |identity| identity.settings = "s2".into()),
+    ];
+    for (what, change) in changes {
+        let mut other = identity();
+        change(&mut other);
+        let says = Folder::open(at.path(), other).err().unwrap().to_string();
+        assert!(says.contains(&format!("another {what}:")), "{says}");
+    }
+    assert_eq!(found(at.path()), of(("first", "a")));
+}
+
+#[test]
+fn another_version_of_the_format_is_refused() {
+    let at = folder();
+    drop(begun(at.path(), &["a"]));
+    for name in ["replica-1", "inputs-1"] {
+        let whole = files(at.path());
+        let path = at.path().join(name);
+        let newer = String::from_utf8_lossy(&fs::read(&path).unwrap()).replacen(":1,", ":2,", 1);
+        fs::write(&path, newer).unwrap();
+        let says = refusal(at.path());
+        assert!(says.contains("format 2") && says.contains("use the program that wrote it"), "{says}");
+        fs::write(&path, "no header\n").unwrap();
+        assert!(refusal(at.path()).contains("does not begin with the line"));
+        let bytes = &whole.iter().find(|(found, _)| found.as_os_str() == name).unwrap().1;
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_is_used_by_one_at_a_time() {
+    let at = folder();
+    let held = begun(at.path(), &["a"]);
+    let says = refusal(at.path());
+    assert!(says.contains("in use by a node that runs"), "{says}");
+    assert!(Folder::look(at.path()).unwrap().is_some(), "a look is allowed");
+    drop(held);
+    assert!(open(at.path()).is_ok());
+}
+
+#[test]
+fn a_missing_file_is_noticed() {
+    let at = folder();
+    let (mut folder, _) = begun(at.path(), &["a"]);
+    folder.begin_generation(When::default()).unwrap().append(b"b", true).unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"c", true).unwrap();
+    write_all(&folder, "third");
+    folder.begin_generation(When::default()).unwrap().append(b"d", true).unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"e", true).unwrap();
+    drop(folder);
+    assert_eq!(found(at.path()), of(("third", "cde")));
+    let whole = files(at.path());
+    let without = |missing: &[&str]| {
+        let left: Vec<_> = whole
+            .iter()
+            .filter(|(name, _)| !missing.iter().any(|one| name.as_os_str() == *one))
+            .cloned()
+            .collect();
+        copy(&left)
+    };
+    assert!(refusal(without(&["replica-3"]).path()).contains("the file of the replica is missing"));
+    assert!(refusal(without(&["inputs-3"]).path()).contains("inputs-3 before it is missing"));
+    assert!(refusal(without(&["inputs-4"]).path()).contains("inputs-4 before it is missing"));
+    assert!(refusal(without(&["inputs-3", "inputs-4", "inputs-5"]).path()).contains("inputs-3 is missing"));
+}
+
+/// The folder as it would be found if power were lost during a save, again and again: while the replica is written,
+/// before and after it gets its name, and between the removals.
+fn crash_points() {
+    let at = folder();
+    let (mut folder, _) = begun(at.path(), &["a", "b"]);
+    drop(folder.begin_generation(When::default()).unwrap());
+    folder.begin_generation(When::default()).unwrap().append(b"c", true).unwrap();
+    let before = files(at.path());
+    let as_before = of(("first", "abc"));
+    let looks_as_before = |files: &[(PathBuf, Vec<u8>)]| assert_eq!(found(copy(files).path()), as_before);
+    looks_as_before(&before);
+    folder
+        .save()
+        .write(|to| {
+            looks_as_before(&files(at.path()));
+            to.write_all(b"thi")?;
+            to.flush()?;
+            looks_as_before(&files(at.path()));
+            to.write_all(b"rd")
+        })
+        .unwrap();
+    let after = files(at.path());
+    assert_eq!(found(copy(&after).path()), of(("third", "c")));
+    // Written, and not yet named: any part of it.
+    let (_, replica) = after.iter().find(|(name, _)| name.as_os_str() == "replica-3").unwrap();
+    for kept in [0, 1, replica.len() / 2, replica.len()] {
+        let unfinished = (PathBuf::from("replica-3.unfinished"), replica[..kept].to_vec());
+        looks_as_before(&[&before[..], &[unfinished]].concat());
+    }
+    // Named, and some of what was before is removed, in whatever order.
+    for removed in 0..1 << before.len() {
+        let is_left = |place: usize| removed & (1 << place) == 0;
+        let mut left: Vec<_> = (0..before.len())
+            .filter(|place| is_left(*place) || before[*place].0.as_os_str() == "inputs-3")
+            .map(|place| before[place].clone())
+            .collect();
+        left.push((PathBuf::from("replica-3"), replica.clone()));
+        assert_eq!(found(copy(&left).path()), of(("third", "c")));
+    }
+}
+
+#[test]
+fn a_save_can_be_interrupted_anywhere() {
+    crash_points();
+}
+
+#[test]
+fn a_save_that_was_left_unfinished_is_made_anew() {
+    let at = folder();
+    let (mut folder, _) = begun(at.path(), &["a"]);
+    drop(folder.begin_generation(When::default()).unwrap());
+    fs::write(at.path().join("replica-2.unfinished"), "half").unwrap();
+    drop(folder);
+    let (mut folder, _) = open(at.path()).unwrap();
+    assert!(!at.path().join("replica-2.unfinished").exists(), "it would stay for ever");
+    drop(folder.begin_generation(When::default()).unwrap());
+    write_all(&folder, "third");
+    drop(folder);
+    assert_eq!(found(at.path()), of(("third", "")));
+}
+
+fn torn_end() {
+    let at = folder();
+    drop(begun(at.path(), &["a", "bbbb"]));
+    let path = at.path().join("inputs-1");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(found(at.path()), of(("first", "a")));
+}
+
+#[test]
+fn these_checks_miss_the_rules_they_are_for() {
+    assert_missed(&[(Weakening::CutBeforeSaved, crash_points), (Weakening::TornTailTrusted, torn_end)]);
+}
