@@ -34,8 +34,9 @@ pub struct Verdict {
 /// many periods of the resend timer: 32 until it asks, as the timer has doubled, and as
 /// many again for each of several rounds whose waits have doubled, too.
 const MOST_PERIODS_BEHIND: u64 = 200;
-/// How often the end is looked for after healing, virtual microseconds.
-const SLICE_US: u64 = 20_000;
+/// How often the end is looked for after healing, virtual microseconds. It is no multiple of
+/// any timer: else a replica that sends at each look would have its write in flight at each.
+const SLICE_US: u64 = 20_011;
 /// After how long gateways hand requests over once more until the network has healed:
 /// replies that were lost come only then.
 const REMIND_AFTER_US: u64 = 1_000_000;

@@ -35,23 +35,25 @@ export type Role = "commander" | "communication node" | "replica";
  * communication node is the one that takes itself for it, or that its commander has named. Neither
  * is one any more in a view that is over. */
 export function roleOf(run: Run, node: number, step: number): Role {
-  const { commander, communicationNode, view } = run.replica(node, step);
+  const replica = run.replica(node, step);
+  const { commander, communicationNode } = replica;
   const named = run.replica(commander ?? 0, step).communicationNode;
   const isNamed = communicationNode === node || named === node;
   const role = commander === node ? "commander" : isNamed ? "communication node" : "replica";
-  return role !== "replica" && isOver(run, view, step) ? "replica" : role;
+  return role !== "replica" && isOver(run, replica, step) ? "replica" : role;
 }
 
-/** Whether a view is past: more replicas than can lie are in a later one. A commander that is down does not know. */
-function isOver(run: Run, view: number | null, step: number): boolean {
+/** Whether the view of a replica is past: more replicas than can lie are in a later one. If the replica is down, one is enough. */
+function isOver(run: Run, { view, up }: Replica, step: number): boolean {
   if (view === null) return false;
   const { nodes, f } = run.header;
+  const least = up ? f + 1 : 1;
   let later = 0;
-  for (let node = 0; node < nodes && later <= f; node++) {
+  for (let node = 0; node < nodes && later < least; node++) {
     const other = run.replica(node, step);
     if (other.view !== null && other.view > view && !other.changingView) later += 1;
   }
-  return later > f;
+  return later >= least;
 }
 
 /** The health of a node: each has a shape of its own, and a word. */

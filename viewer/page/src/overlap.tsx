@@ -17,7 +17,6 @@ export function Overlap({ run, counter, voters, step }: { run: Run; counter: Cou
   const other = otherQuorum(nodes, quorum, first, isFaulty, turn);
   const shared = other.filter((node) => first.includes(node));
   const least = 2 * quorum - nodes;
-  const fewer = Math.max(0, 2 * (quorum - 1) - nodes);
   if (run.header.protocol === "ccro-paper") return <Published />;
   return (
     <div class="overlap">
@@ -36,7 +35,7 @@ export function Overlap({ run, counter, voters, step }: { run: Run; counter: Cou
           : <>Here <b>{faulty}</b> nodes are faulty, and {quorum} votes are made for f = {f}. The {least} that two quorums share can all be faulty, and vote for both values: the argument does not hold any more.</>}
       </p>
       <p class="hint">
-        {quorum > 1 && <>With {quorum - 1} votes, two groups would need to share only {fewer}{fewer <= f ? `, which may all be faulty: two values could be decided` : ""}. </>}
+        {quorum > 1 && <>With {quorum - 1} votes, two groups {sharedWithFewer(2 * (quorum - 1) - nodes, f)}. </>}
         With more than {quorum} votes, {f === 0 ? "a node that is slow would hold up all" : `${f} silent node${f === 1 ? "" : "s"} could stop every decision, for only ${nodes} − ${f} = ${nodes - f} are sure to answer`}.
       </p>
       {isFull && quorum < nodes && shared.length > 1 && <button onClick={() => setTurn(turn + 1)}>Another quorum</button>}
@@ -55,6 +54,14 @@ function Published() {
       </p>
     </div>
   );
+}
+
+/** What two groups with one vote fewer than a quorum have in common at least, and what follows. */
+function sharedWithFewer(least: number, f: number): string {
+  if (least <= 0) return "need not have any node in common: two values could be decided";
+  const nodes = least === 1 ? "1 node" : `${least} nodes`;
+  if (least > f) return `would still share at least ${nodes}`;
+  return `might share only ${nodes}, and ${least === 1 ? "it may be faulty" : "all of them may be faulty"}: two values could be decided`;
 }
 
 function are(count: number): string {

@@ -33,6 +33,10 @@ export function sentence(step: Step): string {
   }
 }
 
+function requestsText(count: number): string {
+  return count === 1 ? "1 request" : `${count} requests`;
+}
+
 function about({ seq, value }: { seq?: number; value?: number }): string {
   const slot = seq === undefined ? "" : ` for slot ${seq}`;
   return value === undefined ? slot : `${slot} (${valueName(value)})`;
@@ -46,11 +50,11 @@ function nodes(list: number[]): string {
 
 function deed(line: MarkLine): string {
   switch (line.mark) {
-    case "proposed": return `proposes ${valueName(line.value)} for slot ${line.seq} (${line.requests} requests)`;
+    case "proposed": return `proposes ${valueName(line.value)} for slot ${line.seq} (${requestsText(line.requests)})`;
     case "accepted": return `accepts the proposal ${valueName(line.value)} for slot ${line.seq}`;
     case "voted": return `votes ${line.phase} for ${valueName(line.value)} in slot ${line.seq}`;
     case "committed": return `knows that ${valueName(line.value)} is decided in slot ${line.seq} (${line.path})`;
-    case "executed": return `executes ${valueName(line.value)} in slot ${line.seq} (${line.requests} requests)`;
+    case "executed": return `executes ${valueName(line.value)} in slot ${line.seq} (${requestsText(line.requests)})`;
     case "applied": return `carries out request ${line.counter} of gateway ${line.gateway}`;
     case "state-adopted": return `takes over the state of the others up to slot ${line.seq}`;
     case "diverged": return `sees that its state is not that of the others in slot ${line.seq}`;
