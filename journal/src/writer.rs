@@ -275,6 +275,7 @@ impl Thread {
     }
 
     fn begin_generation(&mut self, began: When) -> io::Result<Save> {
+        self.inputs.finish()?;
         self.inputs = self.folder.begin_generation(began)?;
         Ok(self.folder.save())
     }

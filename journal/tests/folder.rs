@@ -51,8 +51,13 @@ fn begun(path: &Path, batches: &[&str]) -> (Folder, Inputs) {
     assert!(nothing.is_none());
     folder.save_first().write(|to| to.write_all(b"first")).unwrap();
     let mut inputs = folder.begin_generation(When::default()).unwrap();
-    batches.iter().for_each(|batch| inputs.append(batch.as_bytes(), true).unwrap());
+    batches.iter().for_each(|batch| inputs.append(batch.as_bytes(), false).unwrap());
     (folder, inputs)
+}
+
+/// Where the zeros begin at its end.
+fn without_zeros(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 fn of(found: (&str, &str)) -> (String, String) {
@@ -110,7 +115,7 @@ fn a_save_replaces_what_was_before_it() {
     let at = folder();
     let (mut folder, _) = begun(at.path(), &["a", "b"]);
     let mut inputs = folder.begin_generation(When::default()).unwrap();
-    inputs.append(b"c", true).unwrap();
+    inputs.append(b"c", false).unwrap();
     let bytes = write_all(&folder, "second");
     drop(folder);
     assert_eq!(found(at.path()), of(("second", "c")));
@@ -128,11 +133,12 @@ fn a_torn_end_is_cut() {
     let first = whole.len() - 4 - journal::batch::HEAD_BYTES;
     for kept in first..whole.len() {
         fs::write(&path, &whole[..kept]).unwrap();
+        let torn = without_zeros(&whole[first..kept]);
         let (_, seen) = Folder::look(at.path()).unwrap().unwrap();
-        assert_eq!(seen.torn as usize, kept - first);
+        assert_eq!(seen.torn as usize, torn);
         assert_eq!(fs::read(&path).unwrap().len(), kept, "a look changes nothing");
         let opened = open(at.path()).unwrap().1.unwrap();
-        assert_eq!((opened.torn as usize, entries(&opened)), (kept - first, b"a".to_vec()));
+        assert_eq!((opened.torn as usize, entries(&opened)), (torn, b"a".to_vec()));
         assert_eq!(fs::read(&path).unwrap(), whole[..first]);
     }
     // A file that was just begun when power was lost.
@@ -143,16 +149,73 @@ fn a_torn_end_is_cut() {
     }
 }
 
+/// Zeros are written ahead of the batches that are synced. A batch that was torn there is cut, whatever
+/// sectors of it were written, and the zeros are no part of it.
+#[test]
+fn zeros_ahead_of_the_batches_are_not_taken_for_one_that_is_torn() {
+    let at = folder();
+    let (_, mut inputs) = begun(at.path(), &[]);
+    for batch in ["a", "bbbb"] {
+        inputs.append(batch.as_bytes(), true).unwrap();
+    }
+    drop(inputs);
+    let path = at.path().join("inputs-1");
+    let whole = fs::read(&path).unwrap();
+    let ends = without_zeros(&whole);
+    assert!(whole.len() - ends > 100_000, "the second batch overwrites zeros");
+    let first = ends - 4 - journal::batch::HEAD_BYTES;
+    for lost in [first..first + 9, first + 9..ends, first..ends] {
+        let mut torn = whole.clone();
+        torn[lost.clone()].fill(0);
+        fs::write(&path, &torn).unwrap();
+        let left = without_zeros(&torn[first..]);
+        let opened = open(at.path()).unwrap().1.unwrap();
+        assert_eq!((opened.torn as usize, entries(&opened)), (left, b"a".to_vec()), "{lost:?}");
+        assert_eq!(fs::read(&path).unwrap(), whole[..first]);
+    }
+    fs::write(&path, &whole).unwrap();
+    let opened = open(at.path()).unwrap().1.unwrap();
+    assert_eq!((opened.torn, entries(&opened)), (0, b"abbbb".to_vec()));
+    assert_eq!(fs::read(&path).unwrap(), whole[..ends]);
+}
+
+/// What follows must not be read without all that was before it.
+#[test]
+fn a_file_is_finished_before_another_follows() {
+    let at = folder();
+    let (mut folder, mut inputs) = begun(at.path(), &[]);
+    inputs.append(b"a", true).unwrap();
+    let unfinished = fs::read(at.path().join("inputs-1")).unwrap();
+    inputs.finish().unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"b", false).unwrap();
+    drop(folder);
+    assert_eq!(found(at.path()), of(("first", "ab")));
+    fs::write(at.path().join("inputs-1"), unfinished).unwrap();
+    assert!(refusal(at.path()).contains("torn, and another file follows"));
+}
+
+/// Nor where nothing is synced.
+#[test]
+fn no_zeros_are_written_behind_large_batches() {
+    let at = folder();
+    let (_, mut inputs) = begun(at.path(), &[]);
+    let before = fs::metadata(at.path().join("inputs-1")).unwrap().len();
+    inputs.append(&[7; 100_000], true).unwrap();
+    inputs.append(b"a", false).unwrap();
+    let after = fs::metadata(at.path().join("inputs-1")).unwrap().len();
+    assert_eq!(after - before, 100_001 + 2 * journal::batch::HEAD_BYTES as u64);
+}
+
 /// Whatever byte of whatever file changes: it is noticed, or only the last batch is missing, which a loss of power
 /// may have torn just so.
 #[test]
 fn a_changed_byte_is_never_read_as_what_was_written() {
     let at = folder();
     let (mut folder, _) = begun(at.path(), &["a", "b"]);
-    folder.begin_generation(When::default()).unwrap().append(b"c", true).unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"c", false).unwrap();
     let mut newest = folder.begin_generation(When::default()).unwrap();
-    newest.append(b"d", true).unwrap();
-    newest.append(b"e", true).unwrap();
+    newest.append(b"d", false).unwrap();
+    newest.append(b"e", false).unwrap();
     drop(folder);
     let whole = files(at.path());
     let (mut refused, mut cut) = (0, 0);
@@ -249,11 +312,11 @@ fn a_folder_is_used_by_one_at_a_time() {
 fn a_missing_file_is_noticed() {
     let at = folder();
     let (mut folder, _) = begun(at.path(), &["a"]);
-    folder.begin_generation(When::default()).unwrap().append(b"b", true).unwrap();
-    folder.begin_generation(When::default()).unwrap().append(b"c", true).unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"b", false).unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"c", false).unwrap();
     write_all(&folder, "third");
-    folder.begin_generation(When::default()).unwrap().append(b"d", true).unwrap();
-    folder.begin_generation(When::default()).unwrap().append(b"e", true).unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"d", false).unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"e", false).unwrap();
     drop(folder);
     assert_eq!(found(at.path()), of(("third", "cde")));
     let whole = files(at.path());
@@ -277,7 +340,7 @@ fn crash_points() {
     let at = folder();
     let (mut folder, _) = begun(at.path(), &["a", "b"]);
     drop(folder.begin_generation(When::default()).unwrap());
-    folder.begin_generation(When::default()).unwrap().append(b"c", true).unwrap();
+    folder.begin_generation(When::default()).unwrap().append(b"c", false).unwrap();
     let before = files(at.path());
     let as_before = of(("first", "abc"));
     let looks_as_before = |files: &[(PathBuf, Vec<u8>)]| assert_eq!(found(copy(files).path()), as_before);
