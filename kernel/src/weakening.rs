@@ -81,11 +81,17 @@ pub enum Weakening {
     FailedSyncIgnored,
     /// A journal is cut before the replica's new save is whole.
     CutBeforeSaved,
+    /// The proof of a broadcast batch is not checked.
+    ProofNotChecked,
+    /// A member validates a second batch of the same actor and number.
+    NumberNotChecked,
+    /// What a broadcast batch depends on is not waited for.
+    DependencyNotChecked,
 }
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 37] = [
+    pub const ALL: [Weakening; 40] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -123,6 +129,9 @@ impl Weakening {
         Weakening::TornTailTrusted,
         Weakening::FailedSyncIgnored,
         Weakening::CutBeforeSaved,
+        Weakening::ProofNotChecked,
+        Weakening::NumberNotChecked,
+        Weakening::DependencyNotChecked,
     ];
 }
 

@@ -205,6 +205,9 @@ pub enum Reason {
     /// Its gateway has too many requests waiting here.
     #[error("too many requests waiting")]
     Overloaded,
+    /// An operation that its actor may not do (secure broadcast).
+    #[error("invalid operation")]
+    InvalidOperation,
 }
 
 impl Reason {

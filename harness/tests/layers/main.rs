@@ -11,10 +11,11 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use graph::{arrows, circle};
 
 /// Each crate and what it may depend on; everything else is a wrong arrow.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 17] = [
     ("kernel", &[]),
     ("pbft", &["kernel"]),
     ("ccro", &["kernel", "pbft"]),
+    ("broadcast", &["kernel"]),
     ("apps", &["kernel"]),
     ("client", &["kernel"]),
     ("demo", &["kernel", "pbft", "apps", "client"]),

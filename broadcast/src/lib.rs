@@ -1,0 +1,65 @@
+//! Secure broadcast: agreement without a leader, for data that needs no total order.
+//!
+//! Sources: Malkhi and Reiter, *A High-Throughput Secure Reliable Multicast Protocol*, 1997;
+//! Guerraoui et al., *AT2: Asynchronous Trustworthy Transfers*, 2018.
+//!
+//! # Roles and messages
+//!
+//! All members are alike. Each is an **actor**: the requests of its clients are its operations, in
+//! batches that it numbers from 1. So there are as many commanders as members, and none of them can
+//! hold up another.
+//!
+//! | upon | condition | a member does |
+//! | --- | --- | --- |
+//! | requests | no batch of its own is on its way | `propose` to all: number, operations, and what they depend on |
+//! | `propose` | the actor's batch before it and all that it depends on was applied here; every operation is valid; none of this number was validated | `validated` to the actor |
+//! | | another one of this number came first | refuse it |
+//! | `validated` at the actor | `q` members | `proof` to all |
+//! | `proof` | the batch before it and all that it builds on was applied here | apply the batch, reply to the actor's clients |
+//! | a timer, or something that shows that it lacks something | – | announce, ask, serve (`recovery.rs`) |
+//!
+//! `3(n−1)` messages a batch, three delays until all have applied it.
+//!
+//! # Why it is safe
+//!
+//! *No two proofs.* Two quorums share an honest member, which validates one batch of a
+//! number. So all honest members apply the same batches of an actor, in the order of its numbers.
+//!
+//! *No validation at the end.* A quorum found the batch valid, so an honest member did, when it had applied
+//! some batches of others. What is valid stays valid whatever others do ([`DataType`]). So a
+//! member that has applied those as well may apply it, in whatever order they came. An honest actor names them. One that
+//! does not delays itself: a member that has not validated the batch waits until it would, which comes
+//! about, as those batches are proven.
+//!
+//! *Convergence.* Members that have applied as many batches of each actor have applied the same ones, and
+//! their order does not matter.
+//!
+//! *Refusals.* An actor finds its own clients' requests invalid, and says so in the batch, so that all members
+//! answer alike. It can lie about that to its own clients, and to nobody else; it could as well not
+//! propose what they ask for.
+//!
+//! # What is given up
+//!
+//! Operations whose validity depends on what others do at the same time: two who draw on one
+//! account, a name that only the first may take. An actor that equivocates stops its own
+//! operations for good, and those of nobody else.
+//!
+//! An actor that loses its memory does not know which numbers it has used. It must keep a journal.
+//!
+//! Here so far: a fixed membership, members that keep their memory, and the simulated world (ADR 31).
+
+mod bank;
+mod counter;
+mod data;
+mod falsify;
+mod message;
+mod orswot;
+mod recovery;
+mod replica;
+
+pub use bank::{Account, Bank, BankOperation, BankOutput, BankRefusal, MAX_NAME_BYTES};
+pub use counter::{Counter, CounterOperation, CounterOutput};
+pub use data::DataType;
+pub use message::{Applied, Batch, Message, Proof, Remark, Validation};
+pub use orswot::{Addition, MAX_MEMBER_BYTES, Orswot, SetOperation, SetOutput, SetRefusal};
+pub use replica::{Config, Replica, Timer};

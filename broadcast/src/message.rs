@@ -1,0 +1,224 @@
+//! What members send each other.
+
+use kernel::{
+    Bundle, Claim, Class, Cluster, Digest, Operation, Output, Reason, ReplicaId, Seq, Signature, Signer,
+    Weakening, Wire, weakened,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What an actor says of an operation that one of its clients asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Remark {
+    /// It is invalid, and this is the answer. It is here so that all members answer alike; nothing is
+    /// done.
+    Refused(Output),
+    /// This is to be done for it: the same with what the actor had seen when it was asked.
+    Meant(Operation),
+}
+
+/// Operations of one actor that get one number, one validation and one proof.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Batch {
+    /// Whose operations.
+    pub actor: ReplicaId,
+    /// Rises by one with each batch of the actor, from 1: the source order.
+    pub number: u64,
+    /// What it depends on: so many batches of these other actors come before it.
+    pub after: Vec<(ReplicaId, u64)>,
+    /// What is to be applied, in order.
+    pub bundles: Vec<Arc<Bundle>>,
+    /// What the actor has to say of some of the operations, by their place in the batch.
+    pub remarks: Vec<(u32, Remark)>,
+    /// The actor's, over everything above.
+    pub signature: Signature,
+}
+
+impl Batch {
+    /// Signs it as `signer`'s.
+    pub fn sign(
+        cluster: &Cluster,
+        signer: &Signer,
+        number: u64,
+        after: Vec<(ReplicaId, u64)>,
+        bundles: Vec<Arc<Bundle>>,
+        remarks: Vec<(u32, Remark)>,
+    ) -> Batch {
+        let (actor, signature) = (signer.id(), Signature([0; 64]));
+        let mut batch = Batch { actor, number, after, bundles, remarks, signature };
+        batch.signature = signer.sign(&statement(b"operations/1", cluster, actor, number, &batch.digest()));
+        batch
+    }
+
+    /// The hash of what is signed: what members vouch for.
+    pub fn digest(&self) -> Digest {
+        let Batch { actor, number, after, bundles, remarks, .. } = self;
+        let bundles: Vec<Digest> = bundles.iter().map(|bundle| bundle.digest()).collect();
+        let content = postcard::to_stdvec(&(actor, number, after, bundles, remarks));
+        let mut hasher = blake3::Hasher::new_derive_key("operations of an actor");
+        hasher.update(&content.expect("a batch is plain data"));
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        let requests = kernel::Batch { bundles: self.bundles.clone() };
+        let of_bundles = requests.claims(cluster).ok_or(Reason::MalformedRequests)?;
+        let all_its_own = self.bundles.iter().all(|bundle| bundle.gateway() == self.actor);
+        let are_others = self.after.iter().all(|(other, _)| cluster.contains(*other) && *other != self.actor);
+        if !all_its_own || !are_others || self.number == 0 || self.remarks.len() > requests.requests() {
+            return Err(Reason::MalformedRequests);
+        }
+        let bytes = statement(b"operations/1", cluster, self.actor, self.number, &self.digest());
+        let mut claims = vec![Claim { author: self.actor, bytes, signature: self.signature }];
+        claims.extend(of_bundles);
+        Ok(claims)
+    }
+}
+
+/// A member found a batch valid. It never says so of another one with this number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Validation {
+    /// Whose batch.
+    pub actor: ReplicaId,
+    /// Which of the actor's.
+    pub number: u64,
+    /// [`Batch::digest`].
+    pub digest: Digest,
+    /// The member's.
+    pub signature: Signature,
+}
+
+impl Validation {
+    /// Signs it as `signer`'s.
+    pub fn sign(
+        cluster: &Cluster,
+        signer: &Signer,
+        actor: ReplicaId,
+        number: u64,
+        digest: Digest,
+    ) -> Validation {
+        let signature = signer.sign(&statement(b"validated/1", cluster, actor, number, &digest));
+        Validation { actor, number, digest, signature }
+    }
+}
+
+/// The validations of a quorum. There is one batch of each number at most that has one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Proof {
+    /// Whose batch.
+    pub actor: ReplicaId,
+    /// Which of the actor's.
+    pub number: u64,
+    /// [`Batch::digest`].
+    pub digest: Digest,
+    /// By author.
+    pub validations: Vec<(ReplicaId, Signature)>,
+}
+
+impl Proof {
+    fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        let authors: BTreeSet<ReplicaId> = self.validations.iter().map(|(author, _)| *author).collect();
+        let are_members = authors.iter().all(|author| cluster.contains(*author));
+        let is_whole =
+            are_members && authors.len() == self.validations.len() && authors.len() >= cluster.quorum();
+        if weakened(Weakening::ProofNotChecked) {
+            return Ok(vec![]);
+        }
+        if !is_whole || !cluster.contains(self.actor) {
+            return Err(Reason::MalformedCertificate);
+        }
+        let bytes = statement(b"validated/1", cluster, self.actor, self.number, &self.digest);
+        let claim = |(author, signature): &(ReplicaId, Signature)| Claim {
+            author: *author,
+            bytes: bytes.clone(),
+            signature: *signature,
+        };
+        Ok(self.validations.iter().map(claim).collect())
+    }
+}
+
+/// How many batches of each actor a member has applied, by the actor's id.
+pub type Applied = Vec<u64>;
+
+/// A message between members.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Message {
+    /// An actor asks all members to validate a batch.
+    Propose(Arc<Batch>),
+    /// A member does, to the actor.
+    Validated(Validation),
+    /// The actor proves to all that a quorum did.
+    Proof(Arc<Proof>),
+    /// What the sender has applied, for those that lack some of it.
+    Applied(Applied),
+    /// What the sender has applied: it asks for more.
+    Fetch(Applied),
+    /// A batch that the recipient lacks, and its proof.
+    Proven(Arc<Batch>, Arc<Proof>),
+    /// Answers to these requests were lost: give them again.
+    Remind(Arc<Bundle>),
+}
+
+fn statement(kind: &[u8], cluster: &Cluster, actor: ReplicaId, number: u64, digest: &Digest) -> Vec<u8> {
+    [kind, &cluster.id.0, &actor.0.to_le_bytes(), &number.to_le_bytes(), &digest.0].concat()
+}
+
+fn check_applied(applied: &Applied, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+    // Links tell who sent it, and a lie harms nobody but the liar.
+    if applied.len() == usize::from(cluster.n) { Ok(vec![]) } else { Err(Reason::MalformedRequests) }
+}
+
+impl Wire for Message {
+    fn kind(&self) -> &'static str {
+        match self {
+            Message::Propose(_) => "propose",
+            Message::Validated(_) => "validated",
+            Message::Proof(_) => "proof",
+            Message::Applied(_) => "applied",
+            Message::Fetch(_) => "fetch",
+            Message::Proven(..) => "proven",
+            Message::Remind(_) => "remind",
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self {
+            Message::Propose(_) => Class::Proposal,
+            Message::Validated(_) => Class::Vote,
+            Message::Proof(_) => Class::Certificate,
+            Message::Applied(_) | Message::Fetch(_) | Message::Proven(..) => Class::Upkeep,
+            Message::Remind(_) => Class::Request,
+        }
+    }
+
+    /// There are no slots: each actor counts for itself.
+    fn seq(&self) -> Option<Seq> {
+        None
+    }
+
+    fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        match self {
+            Message::Propose(batch) if batch.actor != from => Err(Reason::NotEntitled),
+            Message::Propose(batch) => batch.claims(cluster),
+            Message::Validated(Validation { actor, number, digest, signature }) => {
+                let bytes = statement(b"validated/1", cluster, *actor, *number, digest);
+                Ok(vec![Claim { author: from, bytes, signature: *signature }])
+            }
+            Message::Proof(proof) => proof.claims(cluster),
+            Message::Applied(applied) | Message::Fetch(applied) => check_applied(applied, cluster),
+            Message::Proven(batch, proof) => {
+                let is_of_it = (proof.actor, proof.number) == (batch.actor, batch.number)
+                    && proof.digest == batch.digest();
+                if !is_of_it {
+                    return Err(Reason::DigestMismatch);
+                }
+                Ok([batch.claims(cluster)?, proof.claims(cluster)?].concat())
+            }
+            Message::Remind(bundle) if bundle.gateway() == from && bundle.is_well_formed() => {
+                Ok(vec![bundle.claim(cluster)])
+            }
+            Message::Remind(_) => Err(Reason::MalformedRequests),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Nobody is left behind: members tell each other what they have applied, and ask for what they lack.
+//!
+//! * After applying something, a member announces what it has (`applied`).
+//! * Who hears of more than it has asks for it (`fetch`), and gets batches with their proofs, in an order
+//!   in which they can be applied.
+//! * A member that may lack something, as far as is known, is asked again and again, less and less often, what it has:
+//!   so an actor that dies half-way, loss and partitions leave nobody behind.
+//!
+//! What all have applied is forgotten.
+
+use crate::data::DataType;
+use crate::message::{Applied, Message};
+use crate::replica::{Cx, MOST_DOUBLED, Replica, Timer};
+use kernel::ReplicaId;
+use std::sync::Arc;
+
+/// Batches that are sent for one question.
+const MOST_SERVED: usize = 256;
+
+fn has_more(one: &Applied, than: &Applied) -> bool {
+    one.iter().zip(than).any(|(one, than)| one > than)
+}
+
+impl<D: DataType> Replica<D> {
+    /// Something new was applied: others may lack it.
+    pub(crate) fn announce_soon(&mut self, cx: &mut Cx<'_, D>) {
+        // It must come while requests go on, too, so it is not put off again and again.
+        if self.announces_after != 1 {
+            self.announces_after = 1;
+            cx.set_timer(Timer::Announce, self.resend_after(1));
+        }
+    }
+
+    /// Says what was applied: to all the first time, then to those that have not said that they have it, too.
+    pub(crate) fn announce(&mut self, cx: &mut Cx<'_, D>) {
+        let own = self.applied_numbers();
+        self.forget_what_all_have(cx.id());
+        let times = std::mem::take(&mut self.announces_after);
+        let lacks_some = |peer: &ReplicaId| has_more(&own, &self.peers[usize::from(peer.0)]);
+        let others = cx.cluster.replicas().filter(|peer| *peer != cx.id());
+        let behind: Vec<ReplicaId> = others.filter(lacks_some).collect();
+        if times == 1 {
+            cx.send_all(Message::Applied(own));
+        } else {
+            behind.iter().for_each(|peer| cx.send(*peer, Message::Fetch(own.clone())));
+        }
+        if !behind.is_empty() {
+            self.announces_after = (2 * times).min(MOST_DOUBLED);
+            cx.set_timer(Timer::Announce, self.resend_after(self.announces_after));
+        }
+    }
+
+    fn forget_what_all_have(&mut self, own: ReplicaId) {
+        for (place, actor) in self.actors.iter_mut().enumerate() {
+            let others = self.peers.iter().enumerate().filter(|(peer, _)| *peer != usize::from(own.0));
+            let everywhere = others.map(|(_, applied)| applied[place]).min().unwrap_or(u64::MAX);
+            actor.history = actor.history.split_off(&everywhere.saturating_add(1));
+        }
+    }
+
+    pub(crate) fn receive_applied(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId, applied: Applied) {
+        let is_ahead = has_more(&applied, &self.applied_numbers());
+        self.peers[usize::from(from.0)] = applied;
+        if is_ahead {
+            self.fetch(cx, from);
+        }
+    }
+
+    /// Asks a member for what this one lacks, if no answer is waited for.
+    pub(crate) fn fetch(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId) {
+        if self.fetching.is_none() && from != cx.id() {
+            self.fetching = Some(from);
+            cx.send(from, Message::Fetch(self.applied_numbers()));
+            cx.set_timer(Timer::Fetch, self.resend_after(1));
+        }
+    }
+
+    /// Asks the next member that says it has more; one alone may be down, or lie.
+    pub(crate) fn fetch_again(&mut self, cx: &mut Cx<'_, D>) {
+        let Some(last) = self.fetching.take() else { return };
+        let own = self.applied_numbers();
+        let mut next = cx.cluster.next(last);
+        for _ in 0..cx.cluster.n {
+            if next != cx.id() && has_more(&self.peers[usize::from(next.0)], &own) {
+                return self.fetch(cx, next);
+            }
+            next = cx.cluster.next(next);
+        }
+    }
+
+    /// Gives a member what it lacks, and says what there is.
+    pub(crate) fn serve(&mut self, cx: &mut Cx<'_, D>, to: ReplicaId, mut has: Applied) {
+        let own = self.applied_numbers();
+        self.peers[usize::from(to.0)].clone_from(&has);
+        let is_ahead = has_more(&has, &own);
+        for _ in 0..MOST_SERVED {
+            let lacks = self.actors.iter().zip(&has).map(|(actor, has)| actor.history.get(&(has + 1)));
+            let can_apply = |after: &[(ReplicaId, u64)]| {
+                after.iter().all(|(actor, number)| has[usize::from(actor.0)] >= *number)
+            };
+            let Some((batch, proof)) = lacks.flatten().find(|(batch, _)| can_apply(&batch.after)) else {
+                break;
+            };
+            has[usize::from(batch.actor.0)] += 1;
+            cx.send(to, Message::Proven(Arc::clone(batch), Arc::clone(proof)));
+        }
+        cx.send(to, Message::Applied(own));
+        if is_ahead {
+            self.fetch(cx, to);
+        }
+    }
+}

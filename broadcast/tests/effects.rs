@@ -1,0 +1,331 @@
+//! What a member does upon each input, exactly.
+
+use broadcast::{
+    Account, Bank, BankOperation, BankOutput, BankRefusal, Batch, Config, Message, Proof, Remark, Replica,
+    Timer, Validation,
+};
+use kernel::{
+    Admission, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation,
+    Protocol as _, Reason, Rejection, ReplicaId, Request, SeededChoice, SessionId, Signer, To, Verified,
+    Wire as _,
+};
+use std::sync::Arc;
+
+type Member = Replica<Bank>;
+
+/// Member 0 of four, and the keys of all.
+struct Bench {
+    cluster: Cluster,
+    signers: Vec<Signer>,
+    admission: Admission,
+    member: Member,
+    choose: SeededChoice,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let cluster = Cluster::new(ClusterId([7; 16]), "broadcast", 4);
+        let (signers, keyring) = kernel::keys::symbolic(1, 4);
+        let admission = Admission::new(cluster.clone(), keyring);
+        let member = Member::new(Config::default(), 4);
+        Bench { cluster, signers, admission, member, choose: SeededChoice::new(1) }
+    }
+
+    fn step(&mut self, input: Input<Member>) -> Vec<Effect<Member>> {
+        let mut effects = Vec::new();
+        let mut cx = Context::new(&self.cluster, &self.signers[0], &mut self.choose, &mut effects);
+        self.member.step(&mut cx, input);
+        effects
+    }
+
+    /// Delivers a message that must be admitted.
+    fn deliver(&mut self, from: u16, message: Message) -> Vec<Effect<Member>> {
+        self.admit(from, &message).unwrap();
+        let message = Verified::admitted_before(message);
+        self.step(Input::Deliver { from: ReplicaId(from), message })
+    }
+
+    fn admit(&mut self, from: u16, message: &Message) -> Result<(), Reason> {
+        let admitted = self.admission.admit_all(vec![(ReplicaId(from), message.clone())]).remove(0);
+        admitted.map(|_| ()).map_err(|rejection| rejection.reason)
+    }
+
+    fn bundle(&self, actor: u16, counter: u64, operation: Operation) -> Arc<Bundle> {
+        let session = SessionId { gateway: ReplicaId(actor), number: 1 };
+        let request = Request { session, counter, operation };
+        Arc::new(Bundle::sign(&self.cluster, &self.signers[usize::from(actor)], vec![request]))
+    }
+
+    fn batch(&self, actor: u16, number: u64, after: &[(u16, u64)], operation: Operation) -> Arc<Batch> {
+        let after = after.iter().map(|(actor, number)| (ReplicaId(*actor), *number)).collect();
+        let bundles = vec![self.bundle(actor, number, operation)];
+        let signer = &self.signers[usize::from(actor)];
+        Arc::new(Batch::sign(&self.cluster, signer, number, after, bundles, vec![]))
+    }
+
+    fn validation(&self, of: u16, batch: &Batch) -> Validation {
+        let signer = &self.signers[usize::from(of)];
+        Validation::sign(&self.cluster, signer, batch.actor, batch.number, batch.digest())
+    }
+
+    fn proof(&self, batch: &Batch, of: &[u16]) -> Arc<Proof> {
+        let validations =
+            of.iter().map(|of| (ReplicaId(*of), self.validation(*of, batch).signature)).collect();
+        Arc::new(Proof { actor: batch.actor, number: batch.number, digest: batch.digest(), validations })
+    }
+}
+
+fn open(name: &str) -> Operation {
+    BankOperation::Open { name: name.into(), balance: 100 }.encode()
+}
+
+fn pay(to: u16, amount: u64) -> Operation {
+    let to = Account { owner: ReplicaId(to), name: "a".into() };
+    BankOperation::Transfer { from: "a".into(), to, amount }.encode()
+}
+
+fn sent(to: u16, message: Message) -> Effect<Member> {
+    Effect::Send { to: To::One(ReplicaId(to)), message }
+}
+
+fn refused(from: u16, reason: Reason) -> Vec<Effect<Member>> {
+    vec![Effect::Reject(Rejection { from: ReplicaId(from), seq: None, corrupt_vote: false, reason })]
+}
+
+/// The kinds of what was sent, and to whom; `None` is all.
+fn kinds(effects: &[Effect<Member>]) -> Vec<(Option<u16>, &'static str)> {
+    let sends = effects.iter().filter_map(|effect| match effect {
+        Effect::Send { to: To::All, message } => Some((None, message.kind())),
+        Effect::Send { to: To::One(to), message } => Some((Some(to.0), message.kind())),
+        _ => None,
+    });
+    sends.collect()
+}
+
+fn applied(effects: &[Effect<Member>]) -> Vec<(u16, u64)> {
+    let marks = effects.iter().filter_map(|effect| match effect {
+        Effect::Mark(Mark::Applied { session, counter, .. }) => Some((session.gateway.0, *counter)),
+        _ => None,
+    });
+    marks.collect()
+}
+
+#[test]
+fn a_proposal_is_validated_once_and_again_if_it_comes_again() {
+    let mut bench = Bench::new();
+    let batch = bench.batch(1, 1, &[], open("a"));
+    let answer = vec![sent(1, Message::Validated(bench.validation(0, &batch)))];
+    assert_eq!(bench.deliver(1, Message::Propose(Arc::clone(&batch))), answer);
+    assert_eq!(bench.deliver(1, Message::Propose(batch)), answer);
+    let other = bench.batch(1, 1, &[], open("b"));
+    assert_eq!(bench.deliver(1, Message::Propose(other)), refused(1, Reason::ConflictingProposal));
+}
+
+#[test]
+fn an_invalid_operation_is_refused_and_another_one_with_its_number_is_not() {
+    let mut bench = Bench::new();
+    let invalid = bench.batch(1, 1, &[], pay(2, 1));
+    assert_eq!(bench.deliver(1, Message::Propose(invalid)), refused(1, Reason::InvalidOperation));
+    let valid = bench.batch(1, 1, &[], open("a"));
+    assert_eq!(kinds(&bench.deliver(1, Message::Propose(valid))), [(Some(1), "validated")]);
+}
+
+#[test]
+fn a_proposal_waits_for_what_it_depends_on_and_for_the_one_before() {
+    let mut bench = Bench::new();
+    let (first, second) = (bench.batch(1, 1, &[], open("a")), bench.batch(1, 2, &[(2, 1)], pay(2, 60)));
+    let of_other = bench.batch(2, 1, &[], open("a"));
+    assert_eq!(bench.deliver(1, Message::Propose(Arc::clone(&second))), []);
+    let proven = |bench: &mut Bench, batch: &Arc<Batch>| {
+        let proof = bench.proof(batch, &[1, 2, 3]);
+        bench.deliver(batch.actor.0, Message::Proven(Arc::clone(batch), proof))
+    };
+    assert_eq!(applied(&proven(&mut bench, &first)), [(1, 1)]);
+    let effects = proven(&mut bench, &of_other);
+    assert_eq!((applied(&effects), kinds(&effects)), (vec![(2, 1)], vec![(Some(1), "validated")]));
+    // Too far ahead: something is missing here.
+    let fourth = bench.batch(1, 4, &[], pay(2, 1));
+    assert_eq!(kinds(&bench.deliver(1, Message::Propose(fourth))), [(Some(1), "fetch")]);
+}
+
+/// A faulty actor has not said what its payment builds on: a member that has not validated it waits all the same.
+#[test]
+fn a_proven_payment_waits_until_there_is_the_money() {
+    let mut bench = Bench::new();
+    let batches = [
+        bench.batch(1, 1, &[], open("a")),
+        bench.batch(2, 1, &[], open("a")),
+        bench.batch(1, 2, &[(2, 1)], pay(2, 100)),
+        bench.batch(2, 2, &[(1, 1)], pay(1, 150)),
+    ];
+    let proven = |bench: &mut Bench, place: usize| {
+        let proof = bench.proof(&batches[place], &[1, 2, 3]);
+        let message = Message::Proven(Arc::clone(&batches[place]), proof);
+        applied(&bench.deliver(3, message))
+    };
+    assert_eq!(proven(&mut bench, 0), [(1, 1)]);
+    assert_eq!(proven(&mut bench, 1), [(2, 1)]);
+    assert_eq!(proven(&mut bench, 3), [], "there is only 100");
+    assert_eq!(proven(&mut bench, 2), [(1, 2), (2, 2)]);
+    let balances: Vec<i128> = bench.member.data().balances().map(|(_, balance)| balance).collect();
+    assert_eq!(balances, [150, 50]);
+}
+
+#[test]
+fn an_actor_proves_with_a_quorum_and_replies_when_it_has_applied() {
+    let mut bench = Bench::new();
+    let bundle = bench.bundle(0, 1, open("a"));
+    let effects = bench.step(Input::Submit(Arc::clone(&bundle)));
+    let Effect::Send { to: To::All, message: Message::Propose(batch) } = &effects[0] else {
+        panic!("{effects:?}")
+    };
+    let batch = Arc::clone(batch);
+    assert_eq!((batch.number, &batch.bundles, &batch.remarks), (1, &vec![Arc::clone(&bundle)], &vec![]));
+    assert_eq!(effects[1..], [Effect::SetTimer { timer: Timer::Validations, after: Micros(20_000) }]);
+
+    let validated = |bench: &mut Bench, of: u16| {
+        let validation = bench.validation(of, &batch);
+        bench.deliver(of, Message::Validated(validation))
+    };
+    assert_eq!(validated(&mut bench, 2), []);
+    assert_eq!(validated(&mut bench, 2), [], "it counts once");
+    // Whoever has answered is not asked again.
+    let again = bench.step(Input::Expire(Timer::Validations));
+    assert_eq!(kinds(&again), [(Some(1), "propose"), (Some(3), "propose")]);
+    assert_eq!(again[2], Effect::SetTimer { timer: Timer::Validations, after: Micros(40_000) });
+    let mut wrong = bench.validation(3, &batch);
+    wrong = Validation::sign(&bench.cluster, &bench.signers[3], wrong.actor, wrong.number, Digest::ZERO);
+    assert_eq!(bench.deliver(3, Message::Validated(wrong)), refused(3, Reason::ConflictingVote));
+
+    let effects = validated(&mut bench, 3);
+    assert_eq!(kinds(&effects), [(None, "proof")]);
+    assert_eq!(applied(&effects), [(0, 1)]);
+    let Some(Effect::Reply { to: ReplicaId(0), bundle: reply }) =
+        effects.iter().find(|effect| matches!(effect, Effect::Reply { .. }))
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(BankOutput::decode(&reply.replies[0].result), Some(BankOutput::Opened));
+    assert_eq!(reply.bundles, [bundle.digest()]);
+    assert!(effects.contains(&Effect::CancelTimer(Timer::Validations)));
+    assert_eq!(validated(&mut bench, 1), [], "it is too late to be needed");
+    // Asked again, all answer again what they have answered.
+    let effects = bench.step(Input::Submit(bundle));
+    assert_eq!(kinds(&effects), [(None, "remind")]);
+    assert!(matches!(&effects[0], Effect::Reply { bundle, .. } if bundle.replies == reply.replies));
+}
+
+#[test]
+fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
+    let mut bench = Bench::new();
+    for counter in 1..=3 {
+        let bundle = bench.bundle(0, counter, open(&counter.to_string()));
+        assert_eq!(bench.step(Input::Submit(bundle)).len(), if counter == 1 { 2 } else { 0 });
+    }
+    let first = bench.member.status(&bench.cluster);
+    assert_eq!((first.slots_in_flight, first.requests_waiting), (1, 2));
+    let of_another = bench.bundle(1, 1, open("a"));
+    assert_eq!(bench.step(Input::Submit(of_another)), refused(1, Reason::NotEntitled));
+}
+
+#[test]
+fn a_refusal_is_the_actors_and_travels_with_the_batch() {
+    let mut bench = Bench::new();
+    let effects = bench.step(Input::Submit(bench.bundle(0, 1, pay(1, 5))));
+    let Effect::Send { message: Message::Propose(batch), .. } = &effects[0] else { panic!("{effects:?}") };
+    let unknown = BankOutput::Refused(BankRefusal::UnknownAccount).encode();
+    assert_eq!(batch.remarks, [(0, Remark::Refused(unknown))]);
+}
+
+#[test]
+fn members_that_lack_something_get_it_in_an_order_in_which_it_can_be_applied() {
+    let mut bench = Bench::new();
+    let batches = [bench.batch(2, 1, &[], open("a")), bench.batch(1, 1, &[(2, 1)], open("a"))];
+    for batch in &batches {
+        let proof = bench.proof(batch, &[1, 2, 3]);
+        bench.deliver(3, Message::Proven(Arc::clone(batch), proof));
+    }
+    let served = bench.deliver(3, Message::Fetch(vec![0; 4]));
+    let of: Vec<u16> = served
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Send { message: Message::Proven(batch, _), .. } => Some(batch.actor.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(of, [2, 1], "what the other one depends on comes first");
+    assert_eq!(served.last(), Some(&sent(3, Message::Applied(vec![0, 1, 1, 0]))));
+    // Who has all is only told so.
+    assert_eq!(kinds(&bench.deliver(1, Message::Fetch(vec![0, 1, 1, 0]))), [(Some(1), "applied")]);
+
+    // The first announcement is to all; later ones ask those alone that may lack something, less and less often.
+    let announced = bench.step(Input::Expire(Timer::Announce));
+    assert_eq!(kinds(&announced), [(None, "applied")]);
+    assert_eq!(announced[1], Effect::SetTimer { timer: Timer::Announce, after: Micros(40_000) });
+    let announced = bench.step(Input::Expire(Timer::Announce));
+    assert_eq!(kinds(&announced), [(Some(2), "fetch"), (Some(3), "fetch")]);
+    for member in 2..4 {
+        bench.deliver(member, Message::Applied(vec![0, 1, 1, 0]));
+    }
+    assert_eq!(bench.step(Input::Expire(Timer::Announce)), []);
+    assert_eq!(bench.member.batches_kept(), 0);
+}
+
+#[test]
+fn who_is_behind_asks_one_member_at_a_time() {
+    let mut bench = Bench::new();
+    let ahead = || Message::Applied(vec![0, 5, 0, 0]);
+    let asks = bench.deliver(2, ahead());
+    assert_eq!(kinds(&asks), [(Some(2), "fetch")]);
+    assert_eq!(asks[1], Effect::SetTimer { timer: Timer::Fetch, after: Micros(20_000) });
+    assert_eq!(bench.deliver(3, ahead()), [], "an answer is waited for");
+    assert_eq!(kinds(&bench.step(Input::Expire(Timer::Fetch))), [(Some(3), "fetch")], "the next one");
+    assert_eq!(kinds(&bench.step(Input::Expire(Timer::Fetch))), [(Some(2), "fetch")]);
+}
+
+#[test]
+fn what_is_not_sound_is_not_let_in() {
+    let mut bench = Bench::new();
+    let batch = bench.batch(1, 1, &[], open("a"));
+    let proof = |of: &[u16]| bench.proof(&batch, of);
+    let (good, short, repeated) = (proof(&[1, 2, 3]), proof(&[1, 2]), proof(&[1, 2, 2]));
+    let foreign = Arc::new(Proof { digest: Digest::ZERO, ..Proof::clone(&good) });
+    let unsigned = Arc::new(Batch { number: 2, ..Batch::clone(&batch) });
+    let of_itself = {
+        let after = vec![(ReplicaId(1), 1)];
+        Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 1, after, batch.bundles.clone(), vec![]))
+    };
+    let stolen = {
+        let bundles = vec![bench.bundle(2, 1, open("a"))];
+        Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 1, vec![], bundles, vec![]))
+    };
+    let nought = {
+        let bundles = batch.bundles.clone();
+        Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 0, vec![], bundles, vec![]))
+    };
+    let of_two = bench.validation(2, &batch);
+    let bundle = Arc::clone(&batch.bundles[0]);
+    for (from, message, verdict) in [
+        (1, Message::Propose(Arc::clone(&batch)), Ok(())),
+        (2, Message::Propose(Arc::clone(&batch)), Err(Reason::NotEntitled)),
+        (1, Message::Propose(unsigned), Err(Reason::BadSignature)),
+        (1, Message::Propose(of_itself), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(stolen), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(nought), Err(Reason::MalformedRequests)),
+        (2, Message::Validated(of_two.clone()), Ok(())),
+        (3, Message::Validated(of_two), Err(Reason::BadSignature)),
+        (3, Message::Proof(Arc::clone(&good)), Ok(())),
+        (1, Message::Proof(Arc::clone(&short)), Err(Reason::MalformedCertificate)),
+        (1, Message::Proof(repeated), Err(Reason::MalformedCertificate)),
+        (1, Message::Proof(Arc::clone(&foreign)), Err(Reason::BadSignature)),
+        (3, Message::Proven(Arc::clone(&batch), Arc::clone(&good)), Ok(())),
+        (3, Message::Proven(Arc::clone(&batch), foreign), Err(Reason::DigestMismatch)),
+        (3, Message::Proven(batch, short), Err(Reason::MalformedCertificate)),
+        (1, Message::Applied(vec![0; 3]), Err(Reason::MalformedRequests)),
+        (1, Message::Fetch(vec![0; 5]), Err(Reason::MalformedRequests)),
+        (1, Message::Remind(Arc::clone(&bundle)), Ok(())),
+        (2, Message::Remind(bundle), Err(Reason::MalformedRequests)),
+    ] {
+        assert_eq!(bench.admit(from, &message), verdict, "{message:?} from {from}");
+    }
+}

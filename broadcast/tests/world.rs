@@ -1,0 +1,504 @@
+//! Members in the simulated world: what it costs, and what holds whatever the network and `f` members do.
+
+use adversary::Behaviour;
+use broadcast::{
+    Account, Bank, BankOperation, BankOutput, BankRefusal, Batch, Config, Counter, CounterOperation,
+    CounterOutput, DataType, Message, Orswot, Proof, Replica, SetOperation, SetOutput, SetRefusal,
+    Validation,
+};
+use kernel::weakening::assert_missed;
+use kernel::{
+    Bundle, Cluster, ClusterId, Content, Digest, Observation, Operation, Protocol as _, ReplicaId, Signature,
+    Weakening,
+};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use sim::{Network, Setup, World, oracles};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+type Member<D = Bank> = Replica<D>;
+
+fn setup(n: u16, seed: u64) -> Setup {
+    let cluster = Cluster::new(ClusterId::derive("broadcast", seed), "broadcast", n);
+    let mut setup = Setup::new(cluster, seed);
+    setup.record = true;
+    setup.results_are_places = false;
+    setup
+}
+
+fn world(setup: Setup) -> World<Member> {
+    world_of(setup)
+}
+
+fn world_of<D: DataType + 'static>(setup: Setup) -> World<Member<D>> {
+    let n = setup.cluster.n;
+    World::new(setup, move |_, _| Member::new(Config::default(), n))
+}
+
+fn open(name: &str, balance: u64) -> Operation {
+    BankOperation::Open { name: name.into(), balance }.encode()
+}
+
+fn account(owner: u16, name: &str) -> Account {
+    Account { owner: ReplicaId(owner), name: name.into() }
+}
+
+fn transfer(from: &str, to: Account, amount: u64) -> Operation {
+    BankOperation::Transfer { from: from.into(), to, amount }.encode()
+}
+
+fn ask<D: DataType + 'static>(world: &mut World<Member<D>>, gateway: u16, operations: &[Operation]) {
+    let bytes: Vec<&[u8]> = operations.iter().map(|operation| &*operation.0).collect();
+    world.submit_all(ReplicaId(gateway), &bytes);
+}
+
+fn set_answers(world: &World<Member<Orswot>>) -> Vec<SetOutput> {
+    world.accepted().iter().map(|outcome| SetOutput::decode(&outcome.result).unwrap()).collect()
+}
+
+/// A removal takes away what its actor had seen: what another one adds at the same time stays.
+#[test]
+fn what_is_added_at_the_same_time_as_it_is_removed_stays() {
+    let mut world = world_of::<Orswot>(setup(4, 1));
+    let (add, remove) = (SetOperation::Add("x".into()).encode(), SetOperation::Remove("x".into()).encode());
+    let mut expected = Vec::new();
+    for (at_once, answers, members) in [
+        (vec![(0, &remove)], vec![SetOutput::Refused(SetRefusal::NotThere)], 0),
+        (vec![(0, &add)], vec![SetOutput::Added], 1),
+        (vec![(1, &remove), (2, &add)], vec![SetOutput::Removed, SetOutput::Added], 1),
+        (vec![(3, &remove)], vec![SetOutput::Removed], 0),
+        (vec![(2, &remove)], vec![SetOutput::Refused(SetRefusal::NotThere)], 0),
+    ] {
+        for (gateway, operation) in at_once {
+            ask(&mut world, gateway, std::slice::from_ref(operation));
+        }
+        world.run(100_000);
+        expected.extend(answers);
+        let mut accepted = set_answers(&world);
+        accepted.sort_by_key(|answer| format!("{answer:?}"));
+        let mut sorted = expected.clone();
+        sorted.sort_by_key(|answer| format!("{answer:?}"));
+        assert_eq!(accepted, sorted);
+        (0..4).for_each(|member| assert_eq!(world.replica(member).data().members().len(), members));
+    }
+    // What never was there cannot be taken out of it by an actor that says so.
+    ask(&mut world, 0, &[SetOperation::RemoveSeen("x".into(), vec![]).encode()]);
+    world.run(100_000);
+    assert_eq!(set_answers(&world).last(), Some(&SetOutput::Refused(SetRefusal::NeverSeen)));
+}
+
+fn answers(world: &World<Member>) -> Vec<BankOutput> {
+    let mut accepted: Vec<_> = world.accepted().iter().collect();
+    accepted.sort_by_key(|outcome| outcome.request);
+    accepted.iter().map(|outcome| BankOutput::decode(&outcome.result).unwrap()).collect()
+}
+
+#[test]
+fn an_operation_takes_three_messages_for_every_other_member() {
+    for n in [1, 2, 4, 7, 10, 31] {
+        let mut world = world(setup(n, 1));
+        ask(&mut world, 0, &[open("a", 100)]);
+        world.run(5_000_000);
+        assert_eq!(answers(&world), [BankOutput::Opened]);
+        assert_eq!(world.agreement_messages(), 3 * (u64::from(n) - 1), "n = {n}");
+        for member in 0..n {
+            assert_eq!(world.replica(member).data().total(), 100);
+            assert_eq!(world.replica(member).batches_kept(), 0, "all have it, so nobody keeps it");
+        }
+        assert!(world.is_idle(), "n = {n}: nothing more is sent");
+    }
+}
+
+#[test]
+fn an_invalid_operation_is_refused_with_a_reason_everywhere_alike() {
+    let refused = BankOutput::Refused;
+    let mut world = world(setup(4, 1));
+    let mut expected = Vec::new();
+    for (gateway, operation, answer) in [
+        (0, open("a", 100), BankOutput::Opened),
+        (1, open("a", 5), BankOutput::Opened),
+        (0, open("a", 100), refused(BankRefusal::AccountExists)),
+        (0, open("", 100), refused(BankRefusal::BadName)),
+        (0, transfer("a", account(1, "a"), 101), refused(BankRefusal::Overdraft)),
+        (0, transfer("a", account(1, "a"), 60), BankOutput::Transferred),
+        (1, transfer("a", account(2, "a"), 1), refused(BankRefusal::UnknownAccount)),
+        (2, transfer("a", account(1, "a"), 1), refused(BankRefusal::UnknownAccount)),
+        (1, transfer("a", account(1, "a"), 1), refused(BankRefusal::SameAccount)),
+        (1, transfer("a", account(0, "a"), 65), BankOutput::Transferred),
+        (3, Operation::new(b"hello"), refused(BankRefusal::NotAnOperation)),
+    ] {
+        ask(&mut world, gateway, &[operation]);
+        world.run(100_000);
+        expected.push(answer);
+        assert_eq!(answers(&world), expected);
+    }
+    let balance = |owner| BankOperation::Balance { account: account(owner, "a") }.encode();
+    let read = |world: &World<Member>, owner| {
+        BankOutput::decode(&world.replica(2).query(&balance(owner)).unwrap().output).unwrap()
+    };
+    assert_eq!(read(&world, 0), BankOutput::Balance(105));
+    assert_eq!(read(&world, 1), BankOutput::Balance(0));
+    assert_eq!(read(&world, 3), BankOutput::Refused(BankRefusal::UnknownAccount));
+    assert!(world.caught().is_empty(), "to ask for it is no offence");
+}
+
+/// What may be valid only together with what is before it in the same batch.
+#[test]
+fn operations_of_one_batch_build_on_each_other() {
+    let mut world = world(setup(4, 1));
+    let to = || account(0, "b");
+    ask(&mut world, 0, &[open("a", 10), open("b", 0), transfer("a", to(), 7), transfer("a", to(), 7)]);
+    world.run(100_000);
+    let overdraft = BankOutput::Refused(BankRefusal::Overdraft);
+    let opened = BankOutput::Opened;
+    assert_eq!(answers(&world), [opened.clone(), opened, BankOutput::Transferred, overdraft]);
+    assert_eq!(world.replica(3).applied(ReplicaId(0)).0, 1, "one batch");
+}
+
+/// A run with everything that may go wrong.
+#[derive(Clone, Debug)]
+struct Case {
+    seed: u64,
+    nodes: u16,
+    loss: f64,
+    duplication: f64,
+    delays_us: (u64, u64),
+    /// Of the last nodes, `f` at most.
+    faults: Vec<&'static str>,
+    /// Which honest member asks, two numbers for what it asks for, and how long it waits before.
+    asks: Vec<(u16, u16, u64, u64)>,
+    /// A member that is cut off for a while, with the faulty ones.
+    cut: Option<u16>,
+}
+
+const FAULTS: [&str; 10] = [
+    "offline",
+    "malicious",
+    "equivocate",
+    "withhold",
+    "partial",
+    "forge=signature",
+    "forge=short",
+    "forge=repeated",
+    "forge=mixed",
+    "flood=100",
+];
+
+fn cases() -> impl Strategy<Value = Case> {
+    let nodes = prop::sample::select(vec![4_u16, 5, 7]);
+    nodes.prop_flat_map(|nodes| {
+        let f = kernel::cluster::max_faulty(nodes);
+        let faults = prop::collection::vec(prop::sample::select(&FAULTS[..]), 0..=f);
+        let asks = prop::collection::vec((0..nodes, 0..nodes, 0..80_u64, 0..20_000_u64), 1..30);
+        (any::<u64>(), 0.0..0.3, 0.0..0.2, (10..500_u64, 500..20_000_u64), faults, asks, any::<Option<u16>>())
+            .prop_map(move |(seed, loss, duplication, delays_us, faults, asks, cut)| Case {
+                seed,
+                nodes,
+                loss,
+                duplication,
+                delays_us,
+                faults,
+                asks,
+                cut: cut.map(|node| node % nodes),
+            })
+    })
+}
+
+fn network(case: &Case) -> Network {
+    let mut network = Network::uniform(case.delays_us.0, case.delays_us.1);
+    (network.loss, network.duplication, network.reordering) = (case.loss, case.duplication, case.loss);
+    network
+}
+
+/// A data type in a case: what is asked for, what holds of it at each honest member at any time, and what of all in the
+/// end.
+trait Checked: DataType + 'static {
+    /// What a member asks for at first.
+    fn begin() -> Vec<Operation>;
+    /// An operation, by two numbers.
+    fn operation(case: &Case, whom: u16, number: u64) -> Operation;
+    fn always(&self) -> Result<(), String>;
+    fn finally(&self, case: &Case) -> Result<(), String>;
+}
+
+impl Checked for Bank {
+    fn begin() -> Vec<Operation> {
+        vec![open("a", 100)]
+    }
+
+    /// Others pay those that are faulty as well, which may have opened no account.
+    fn operation(case: &Case, whom: u16, number: u64) -> Operation {
+        transfer("a", account(whom % case.nodes, "a"), number)
+    }
+
+    fn always(&self) -> Result<(), String> {
+        let below_zero = self.balances().find(|(_, balance)| *balance < 0);
+        below_zero.map_or(Ok(()), |(account, balance)| Err(format!("{balance} is in account {account}")))
+    }
+
+    fn finally(&self, case: &Case) -> Result<(), String> {
+        let (total, opened) = (self.total(), 100 * i128::from(case.honest()));
+        if total == opened { Ok(()) } else { Err(format!("{total} is in all accounts, and was {opened}")) }
+    }
+}
+
+impl Checked for Orswot {
+    fn begin() -> Vec<Operation> {
+        vec![SetOperation::Add("0".into()).encode()]
+    }
+
+    fn operation(_: &Case, whom: u16, number: u64) -> Operation {
+        let member = (number % 4).to_string();
+        let operation =
+            if whom.is_multiple_of(2) { SetOperation::Add(member) } else { SetOperation::Remove(member) };
+        operation.encode()
+    }
+
+    fn always(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// What was added and of which nothing was ever removed is there; what was never added is not.
+    fn finally(&self, case: &Case) -> Result<(), String> {
+        let asked = |add| case.asks.iter().filter(move |ask| (ask.1 % 2 == 0) == add);
+        for number in 0..4 {
+            let is = |(_, _, of, _): &(u16, u16, u64, u64)| of % 4 == number;
+            let (added, removed) = (number == 0 || asked(true).any(is), asked(false).any(is));
+            let is_there = self.members().contains(&number.to_string());
+            if (added && !removed && !is_there) || (!added && is_there) {
+                return Err(format!(
+                    "{number} is in the set: {is_there}; added: {added}, removed: {removed}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checked for Counter {
+    fn begin() -> Vec<Operation> {
+        vec![CounterOperation::Add(1).encode()]
+    }
+
+    fn operation(_: &Case, whom: u16, number: u64) -> Operation {
+        CounterOperation::Add(number as i64 - i64::from(whom)).encode()
+    }
+
+    fn always(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn finally(&self, case: &Case) -> Result<(), String> {
+        let added: i128 = case.asks.iter().map(|ask| i128::from(ask.2) - i128::from(ask.1)).sum();
+        let expected = CounterOutput::Is(added + i128::from(case.honest()));
+        let read =
+            self.query(&CounterOperation::Read.encode()).and_then(|output| CounterOutput::decode(&output));
+        if read == Some(expected) { Ok(()) } else { Err(format!("it reads {read:?} and not {expected:?}")) }
+    }
+}
+
+impl Case {
+    fn honest(&self) -> u16 {
+        self.nodes - self.faults.len() as u16
+    }
+}
+
+/// Plays a case, and checks what must hold of its data all the time; and in the end that all requests of honest members
+/// are answered, in their order, and that all of them have the same.
+fn holds<D: Checked>(case: &Case) -> Result<(), String> {
+    let mut setup = setup(case.nodes, case.seed);
+    setup.network = network(case);
+    let honest = case.honest();
+    for (node, fault) in (honest..).zip(&case.faults) {
+        setup.faults.push((node, vec![fault.parse::<Behaviour>().map_err(|error| error.to_string())?]));
+    }
+    if let Some(cut) = case.cut {
+        let partition = sim::Partition { groups: vec![vec![cut]], from_us: 5_000, until_us: 400_000 };
+        setup.network.partitions.push(partition);
+    }
+    let mut world = world_of::<D>(setup);
+    for member in 0..honest {
+        ask(&mut world, member, &D::begin());
+    }
+    for (from, whom, number, pause_us) in &case.asks {
+        world.run(*pause_us);
+        ask(&mut world, from % honest, &[D::operation(case, *whom, *number)]);
+        always(&world, honest)?;
+    }
+    for _ in 0..100 {
+        world.run(20_000);
+        always(&world, honest)?;
+    }
+    world.set_network(&Network::default());
+    world.run(40_000_000);
+    let (answered, asked) = (world.accepted().len(), world.submitted());
+    if answered < asked {
+        return Err(format!("{answered} of {asked} requests are answered"));
+    }
+    oracles::source_order::check(world.trace())?;
+    oracles::source_order::converged(world.trace())?;
+    always(&world, honest)?;
+    let caught: Vec<u16> = world.caught().into_iter().filter(|caught| *caught < honest).collect();
+    if !caught.is_empty() {
+        return Err(format!("honest members {caught:?} are said to offend"));
+    }
+    same(&world, case.nodes, honest)?;
+    world.replica(0).data().finally(case)
+}
+
+/// All honest members have applied the same of each actor, and have the same data.
+fn same<D: Checked>(world: &World<Member<D>>, nodes: u16, honest: u16) -> Result<(), String> {
+    let first = world.replica(0);
+    for member in 1..honest {
+        let member = world.replica(member);
+        if let Some(actor) =
+            (0..nodes).map(ReplicaId).find(|actor| member.applied(*actor) != first.applied(*actor))
+        {
+            return Err(format!("members differ in what they have applied of {actor}"));
+        }
+        if member.data() != first.data() {
+            return Err("members have applied the same, and their data differ".into());
+        }
+    }
+    Ok(())
+}
+
+fn always<D: Checked>(world: &World<Member<D>>, honest: u16) -> Result<(), String> {
+    let hold =
+        |member| world.replica(member).data().always().map_err(|breach| format!("member {member}: {breach}"));
+    (0..honest).try_for_each(hold)
+}
+
+/// Two thousand cases of each property, or as many as `PROPTEST_CASES` says, or `QUICKCHECK_TESTS`.
+fn config() -> ProptestConfig {
+    let asked = ["PROPTEST_CASES", "QUICKCHECK_TESTS"].map(|name| std::env::var(name).ok()?.parse().ok());
+    ProptestConfig::with_cases(asked.into_iter().flatten().next().unwrap_or(2_000))
+}
+
+proptest! {
+    #![proptest_config(config())]
+    #[test]
+    fn money_is_conserved_and_spent_once_whatever_f_members_and_the_network_do(case in cases()) {
+        prop_assert_eq!(holds::<Bank>(&case), Ok(()));
+    }
+
+    #[test]
+    fn sets_converge_whatever_f_members_and_the_network_do(case in cases()) {
+        prop_assert_eq!(holds::<Orswot>(&case), Ok(()));
+    }
+
+    #[test]
+    fn counters_count_everything_once_whatever_f_members_and_the_network_do(case in cases()) {
+        prop_assert_eq!(holds::<Counter>(&case), Ok(()));
+    }
+}
+
+/// Its proof reaches one member, and then it dies: that one gives it to the others.
+#[test]
+fn an_actor_that_dies_half_way_leaves_nobody_behind() {
+    let mut world = world(setup(4, 3));
+    ask(&mut world, 0, &[open("a", 100)]);
+    let applied =
+        |world: &World<Member>| [1, 2, 3].map(|member| world.replica(member).applied(ReplicaId(0)).0);
+    // Proposals arrive after 100 us, validations after 200, proofs after 300.
+    world.run(150);
+    let cut_off = sim::Partition { groups: vec![vec![2, 3]], from_us: 0, until_us: 1_000_000 };
+    world.set_network(&Network { partitions: vec![cut_off], ..Network::default() });
+    world.run(200);
+    assert_eq!(applied(&world), [1, 0, 0]);
+    world.crash(ReplicaId(0));
+    world.run(10_000_000);
+    assert_eq!(applied(&world), [1, 1, 1]);
+    assert_eq!(world.replica(1).batches_kept(), 1, "the one that is down may come back");
+}
+
+/// A faulty actor has its account drawn on twice: one payment is shown to one member, the other to the rest, and then
+/// each to those that have not seen it. It collects every validation it can get, and shows whatever it has as a proof.
+/// Honest members must not come to differ.
+fn double_spend() {
+    let setup = setup(4, 11);
+    let cluster = setup.cluster.clone();
+    let (signers, _) = kernel::keys::symbolic(setup.seed, cluster.n);
+    let thief = &signers[3];
+    let mut world = world(setup);
+    for member in 0..4 {
+        ask(&mut world, member, &[open("a", 100)]);
+    }
+    world.run(1_000_000);
+    world.set_behaviours(thief.id(), vec!["offline".parse().unwrap()]);
+
+    let pay = |to: u16, session: u64| {
+        let session = kernel::SessionId { gateway: thief.id(), number: 1_000 + session };
+        let request = kernel::Request { session, counter: 1, operation: transfer("a", account(to, "a"), 80) };
+        let bundle = Arc::new(Bundle::sign(&cluster, thief, vec![request]));
+        let after = (0..3).map(|owner| (ReplicaId(owner), 1)).collect();
+        Arc::new(Batch::sign(&cluster, thief, 2, after, vec![bundle], vec![]))
+    };
+    let payments = [pay(0, 1), pay(1, 2)];
+    let collected: Rc<RefCell<BTreeMap<(Digest, ReplicaId), Signature>>> = Rc::default();
+    let sink = Rc::clone(&collected);
+    world.observe_all(Box::new(move |_, member, observation| {
+        if let Observation::Departed { content: Content::Message(Message::Validated(one)), .. } = observation
+            && one.number == 2
+        {
+            sink.borrow_mut().insert((one.digest, member), one.signature);
+        }
+    }));
+    for (first, second) in [(0, 1), (1, 0)] {
+        world.inject(thief.id(), ReplicaId(0), Message::Propose(Arc::clone(&payments[first])));
+        for member in [1, 2] {
+            world.inject(thief.id(), ReplicaId(member), Message::Propose(Arc::clone(&payments[second])));
+        }
+        world.run(10_000);
+    }
+    for (batch, members) in payments.iter().zip([vec![0], vec![1, 2]]) {
+        let (number, digest) = (batch.number, batch.digest());
+        let own = Validation::sign(&cluster, thief, thief.id(), number, digest).signature;
+        let of_others = collected.borrow();
+        let of_others = of_others.iter().filter(|((of, _), _)| *of == digest);
+        let mut validations: Vec<_> =
+            of_others.map(|((_, author), signature)| (*author, *signature)).collect();
+        validations.push((thief.id(), own));
+        let proof = Arc::new(Proof { actor: thief.id(), number, digest, validations });
+        for member in members {
+            let proven = Message::Proven(Arc::clone(batch), Arc::clone(&proof));
+            world.inject(thief.id(), ReplicaId(member), proven);
+        }
+    }
+    world.run(5_000_000);
+    let of_thief = |member: u16| world.replica(member).applied(thief.id());
+    assert!((1..3).all(|member| of_thief(member) == of_thief(0)), "members have applied different payments");
+    assert!((1..3).all(|member| world.replica(member).data() == world.replica(0).data()));
+    always(&world, 3).unwrap();
+}
+
+#[test]
+fn money_is_spent_once_even_by_an_actor_that_equivocates() {
+    double_spend();
+}
+
+/// Seeds of cases with what `holds` says of them, drawn alike each time.
+fn drawn(count: usize) -> Vec<Case> {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    (0..count).map(|_| cases().new_tree(&mut runner).unwrap().current()).collect()
+}
+
+fn all_drawn_hold() {
+    for case in drawn(300) {
+        holds::<Bank>(&case).unwrap();
+    }
+}
+
+#[test]
+fn these_checks_miss_the_rules_they_are_for() {
+    all_drawn_hold();
+    assert_missed(&[
+        (Weakening::QuorumOneLess, double_spend),
+        (Weakening::ProofNotChecked, double_spend),
+        (Weakening::NumberNotChecked, double_spend),
+        (Weakening::DependencyNotChecked, all_drawn_hold),
+    ]);
+}
