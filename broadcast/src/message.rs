@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Bytes of an answer that refuses a request, at most.
+const MAX_REFUSAL_BYTES: usize = 1 << 10;
+/// Bytes of all that an actor says of the operations of a batch, at most: it must fit into a frame with them.
+const MAX_REMARKS_BYTES: usize = 8 << 20;
+
 /// What an actor says of an operation that one of its clients asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Remark {
@@ -61,12 +66,27 @@ impl Batch {
         Digest(*hasher.finalize().as_bytes())
     }
 
+    /// Answers are kept for each session.
+    fn are_remarks_short(&self) -> bool {
+        let bytes = |remark: &Remark| match remark {
+            Remark::Refused(output) => (output.0.len(), MAX_REFUSAL_BYTES),
+            Remark::Meant(operation) => (operation.0.len(), MAX_REMARKS_BYTES),
+        };
+        let bytes: Vec<(usize, usize)> = self.remarks.iter().map(|(_, remark)| bytes(remark)).collect();
+        bytes.iter().all(|(bytes, most)| bytes <= most)
+            && bytes.iter().map(|(bytes, _)| bytes).sum::<usize>() <= MAX_REMARKS_BYTES
+    }
+
     fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         let requests = kernel::Batch { bundles: self.bundles.clone() };
         let of_bundles = requests.claims(cluster).ok_or(Reason::MalformedRequests)?;
         let all_its_own = self.bundles.iter().all(|bundle| bundle.gateway() == self.actor);
         let are_others = self.after.iter().all(|(other, _)| cluster.contains(*other) && *other != self.actor);
-        if !all_its_own || !are_others || self.number == 0 || self.remarks.len() > requests.requests() {
+        // Each at most once, so there are not more of them than members or requests.
+        let are_in_order = self.after.is_sorted_by(|one, next| one.0 < next.0)
+            && self.remarks.is_sorted_by(|one, next| one.0 < next.0)
+            && self.remarks.last().is_none_or(|(place, _)| (*place as usize) < requests.requests());
+        if !all_its_own || !are_others || !are_in_order || self.number == 0 || !self.are_remarks_short() {
             return Err(Reason::MalformedRequests);
         }
         let bytes = statement(b"operations/1", cluster, self.actor, self.number, &self.digest());

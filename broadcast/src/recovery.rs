@@ -10,7 +10,7 @@
 
 use crate::data::DataType;
 use crate::message::{Applied, Message};
-use crate::replica::{Cx, MOST_DOUBLED, Replica, Timer};
+use crate::replica::{AppliedBatch, Cx, MOST_DOUBLED, Replica, Timer};
 use kernel::ReplicaId;
 use std::sync::Arc;
 
@@ -94,11 +94,11 @@ impl<D: DataType> Replica<D> {
         self.peers[usize::from(to.0)].clone_from(&has);
         let is_ahead = has_more(&has, &own);
         for _ in 0..MOST_SERVED {
-            let lacks = self.actors.iter().zip(&has).map(|(actor, has)| actor.history.get(&(has + 1)));
-            let can_apply = |after: &[(ReplicaId, u64)]| {
-                after.iter().all(|(actor, number)| has[usize::from(actor.0)] >= *number)
-            };
-            let Some((batch, proof)) = lacks.flatten().find(|(batch, _)| can_apply(&batch.after)) else {
+            let next = |has: &u64| has.checked_add(1);
+            let lacks =
+                self.actors.iter().zip(&has).filter_map(|(actor, has)| actor.history.get(&next(has)?));
+            // Whatever its actor says that it depends on, all of that was applied here before.
+            let Some(AppliedBatch { batch, proof, .. }) = lacks.min_by_key(|applied| applied.place) else {
                 break;
             };
             has[usize::from(batch.actor.0)] += 1;

@@ -8,7 +8,7 @@ use kernel::{
     weakened,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What members are configured with.
@@ -40,6 +40,8 @@ pub enum Timer {
 /// Batches of an actor that are kept before they can be applied: the next one, and the one after, which may
 /// overtake the proof of the one before.
 const AHEAD: u64 = 2;
+/// Bytes of the operations of one batch; a bundle may be larger alone.
+const BATCH_BYTES: usize = 8 << 20;
 /// Waits double up to so many times the first.
 pub(crate) const MOST_DOUBLED: u64 = 32;
 
@@ -54,6 +56,15 @@ impl Known {
     fn new(batch: Arc<Batch>) -> Known {
         Known { digest: batch.digest(), batch }
     }
+}
+
+/// A batch that was applied here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AppliedBatch {
+    /// How many batches of whatever actors were applied before it: in this order others can apply them as well.
+    pub(crate) place: u64,
+    pub(crate) batch: Arc<Batch>,
+    pub(crate) proof: Arc<Proof>,
 }
 
 /// What a member knows of an actor.
@@ -71,7 +82,7 @@ pub(crate) struct Actor {
     /// The last request of each of its sessions, by number: a request is applied once.
     sessions: BTreeMap<u64, Answered>,
     /// Applied here, and maybe not everywhere.
-    pub(crate) history: BTreeMap<u64, (Arc<Batch>, Arc<Proof>)>,
+    pub(crate) history: BTreeMap<u64, AppliedBatch>,
 }
 
 impl Actor {
@@ -217,7 +228,8 @@ impl<D: DataType> Replica<D> {
         };
         if bundle.requests().iter().any(|request| is_new(&request)) {
             for request in bundle.requests() {
-                taken.insert(request.session.number, request.counter);
+                let last = taken.entry(request.session.number).or_default();
+                *last = request.counter.max(*last);
             }
             forget_oldest(taken);
             self.own.waiting.push_back(bundle);
@@ -233,7 +245,8 @@ impl<D: DataType> Replica<D> {
     fn answer_again(&mut self, cx: &mut Cx<'_, D>, bundle: &Bundle) -> bool {
         let mut number = 0;
         let mut replies = Vec::new();
-        for request in bundle.requests() {
+        let mut asked = BTreeSet::new();
+        for request in bundle.requests().iter().filter(|request| asked.insert(request.session.number)) {
             let answered = self.actor(bundle.gateway()).sessions.get(&request.session.number);
             if let Some(answered) = answered.filter(|answered| answered.counter == request.counter) {
                 number = answered.number;
@@ -271,11 +284,13 @@ impl<D: DataType> Replica<D> {
         self.count(cx, cx.id(), validation);
     }
 
+    /// The next bundles, one at least, within the bounds of a batch.
     fn take_waiting(&mut self) -> Vec<Arc<Bundle>> {
-        let (mut bundles, mut requests) = (Vec::new(), 0);
+        let (mut bundles, mut requests, mut bytes) = (Vec::new(), 0, 0);
         while let Some(bundle) = self.own.waiting.front() {
             requests += bundle.requests().len();
-            if !bundles.is_empty() && requests > self.config.batch_max {
+            bytes += bundle.payload_bytes();
+            if !bundles.is_empty() && (requests > self.config.batch_max || bytes > BATCH_BYTES) {
                 break;
             }
             bundles.extend(self.own.waiting.pop_front());
@@ -488,12 +503,13 @@ impl<D: DataType> Replica<D> {
         let (id, number) = (batch.actor, batch.number);
         let (whole, replies) = self.execute(cx, &batch);
         reply(cx, id, number, whole, replies);
+        let place = self.applied_numbers().iter().sum();
         let actor = self.actor_mut(id);
         actor.applied = number;
         actor.chain = actor.chain.chain(&digest);
         actor.proposals.remove(&number);
         actor.proofs.remove(&number);
-        actor.history.insert(number, (batch, proof));
+        actor.history.insert(number, AppliedBatch { place, batch, proof });
         if id == cx.id() && self.own.in_flight.take_if(|own| own.known.batch.number == number).is_some() {
             cx.cancel_timer(Timer::Validations);
         }

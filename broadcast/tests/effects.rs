@@ -5,7 +5,7 @@ use broadcast::{
     Timer, Validation,
 };
 use kernel::{
-    Admission, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation,
+    Admission, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Output,
     Protocol as _, Reason, Rejection, ReplicaId, Request, SeededChoice, SessionId, Signer, To, Verified,
     Wire as _,
 };
@@ -271,6 +271,51 @@ fn members_that_lack_something_get_it_in_an_order_in_which_it_can_be_applied() {
     assert_eq!(bench.member.batches_kept(), 0);
 }
 
+/// A faulty actor has not named what its batch builds on, and has many more behind it: what was applied first is served
+/// first all the same, so whoever lacks all of it can apply it.
+#[test]
+fn what_a_faulty_actor_does_not_name_is_served_before_its_batch() {
+    let mut bench = Bench::new();
+    let mut batches = vec![
+        bench.batch(1, 1, &[], open("a")),
+        bench.batch(2, 1, &[], open("a")),
+        bench.batch(2, 2, &[(1, 1)], pay(1, 9)),
+    ];
+    batches.push(bench.batch(1, 2, &[], pay(2, 109)));
+    batches.extend((3..300).map(|number| bench.batch(1, number, &[], open(&number.to_string()))));
+    for batch in &batches {
+        let proof = bench.proof(batch, &[1, 2, 3]);
+        bench.deliver(3, Message::Proven(Arc::clone(batch), proof));
+    }
+    let served = bench.deliver(3, Message::Fetch(vec![0; 4]));
+    let first = served.iter().filter_map(|effect| match effect {
+        Effect::Send { message: Message::Proven(batch, _), .. } => Some((batch.actor.0, batch.number)),
+        _ => None,
+    });
+    assert_eq!(first.take(4).collect::<Vec<_>>(), [(1, 1), (2, 1), (2, 2), (1, 2)]);
+    // A lie about what one has is no reason to stumble.
+    assert_eq!(
+        kinds(&bench.deliver(3, Message::Fetch(vec![u64::MAX; 4]))),
+        [(Some(3), "applied"), (Some(3), "fetch")]
+    );
+}
+
+/// Each request is answered once, however often it is named.
+#[test]
+fn a_reminder_does_not_multiply_answers() {
+    let mut bench = Bench::new();
+    let batch = bench.batch(1, 1, &[], open("a"));
+    let proof = bench.proof(&batch, &[1, 2, 3]);
+    bench.deliver(3, Message::Proven(Arc::clone(&batch), proof));
+    let again = vec![batch.bundles[0].requests()[0].clone(); 1_000];
+    let reminder = Arc::new(Bundle::sign(&bench.cluster, &bench.signers[1], again));
+    let effects = bench.deliver(1, Message::Remind(reminder));
+    assert!(
+        matches!(&effects[..], [Effect::Reply { bundle, .. }] if bundle.replies.len() == 1),
+        "{effects:?}"
+    );
+}
+
 #[test]
 fn who_is_behind_asks_one_member_at_a_time() {
     let mut bench = Bench::new();
@@ -299,6 +344,18 @@ fn what_is_not_sound_is_not_let_in() {
         let bundles = vec![bench.bundle(2, 1, open("a"))];
         Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 1, vec![], bundles, vec![]))
     };
+    let twice_after = {
+        let after = vec![(ReplicaId(2), 1), (ReplicaId(2), 1)];
+        Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 1, after, batch.bundles.clone(), vec![]))
+    };
+    let remarked = |remarks: Vec<(u32, Remark)>| {
+        let bundles = batch.bundles.clone();
+        Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 1, vec![], bundles, remarks))
+    };
+    let refusal = |bytes: usize| Remark::Refused(Output::new(&vec![0; bytes]));
+    let (of_nothing, too_long) = (remarked(vec![(1, refusal(1))]), remarked(vec![(0, refusal(1_025))]));
+    let (twice_said, fine) =
+        (remarked(vec![(0, refusal(1)), (0, refusal(1))]), remarked(vec![(0, refusal(1_024))]));
     let nought = {
         let bundles = batch.bundles.clone();
         Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 0, vec![], bundles, vec![]))
@@ -312,6 +369,11 @@ fn what_is_not_sound_is_not_let_in() {
         (1, Message::Propose(of_itself), Err(Reason::MalformedRequests)),
         (1, Message::Propose(stolen), Err(Reason::MalformedRequests)),
         (1, Message::Propose(nought), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(twice_after), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(of_nothing), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(too_long), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(twice_said), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(fine), Ok(())),
         (2, Message::Validated(of_two.clone()), Ok(())),
         (3, Message::Validated(of_two), Err(Reason::BadSignature)),
         (3, Message::Proof(Arc::clone(&good)), Ok(())),
