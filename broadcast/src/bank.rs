@@ -61,7 +61,7 @@ pub enum BankOutput {
     /// The money was moved.
     Transferred,
     /// What is in the account, as far as the member that answers has got.
-    Balance(u128),
+    Balance(i128),
     /// Nothing was done.
     Refused(BankRefusal),
 }
@@ -182,7 +182,7 @@ impl DataType for Bank {
     fn query(&self, operation: &Operation) -> Option<Output> {
         let Ok(BankOperation::Balance { account }) = BankOperation::decode(operation) else { return None };
         let output = match self.balance(&account) {
-            Ok(balance) => BankOutput::Balance(balance.try_into().unwrap_or_default()),
+            Ok(balance) => BankOutput::Balance(balance),
             Err(refusal) => BankOutput::Refused(refusal),
         };
         Some(output.encode())

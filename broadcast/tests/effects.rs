@@ -229,6 +229,27 @@ fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
 }
 
 #[test]
+fn a_batch_is_not_larger_than_what_members_let_in() {
+    let mut bench = Bench::new();
+    let large = |bench: &Bench, counter| bench.bundle(0, counter, Operation::new(&vec![0; 5 << 20]));
+    let mut proposed = bench.step(Input::Submit(bench.bundle(0, 1, open("a"))));
+    for counter in 2..=4 {
+        bench.step(Input::Submit(large(&bench, counter)));
+    }
+    for number in 1..=4 {
+        let batch = proposed.iter().find_map(|effect| match effect {
+            Effect::Send { message: Message::Propose(batch), .. } => Some(Arc::clone(batch)),
+            _ => None,
+        });
+        let batch = batch.unwrap();
+        assert_eq!((batch.number, batch.bundles.len()), (number, 1));
+        bench.admit(0, &Message::Propose(Arc::clone(&batch))).unwrap();
+        let proof = bench.proof(&batch, &[1, 2, 3]);
+        proposed = bench.deliver(1, Message::Proven(batch, proof));
+    }
+}
+
+#[test]
 fn a_refusal_is_the_actors_and_travels_with_the_batch() {
     let mut bench = Bench::new();
     let effects = bench.step(Input::Submit(bench.bundle(0, 1, pay(1, 5))));
@@ -293,7 +314,7 @@ fn what_a_faulty_actor_does_not_name_is_served_before_its_batch() {
         _ => None,
     });
     assert_eq!(first.take(4).collect::<Vec<_>>(), [(1, 1), (2, 1), (2, 2), (1, 2)]);
-    // A lie about what one has is no reason to stumble.
+    // Who claims to have more than there is gets nothing, and is asked for it.
     assert_eq!(
         kinds(&bench.deliver(3, Message::Fetch(vec![u64::MAX; 4]))),
         [(Some(3), "applied"), (Some(3), "fetch")]
@@ -340,7 +361,7 @@ fn what_is_not_sound_is_not_let_in() {
         let after = vec![(ReplicaId(1), 1)];
         Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 1, after, batch.bundles.clone(), vec![]))
     };
-    let stolen = {
+    let of_another = {
         let bundles = vec![bench.bundle(2, 1, open("a"))];
         Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 1, vec![], bundles, vec![]))
     };
@@ -356,7 +377,7 @@ fn what_is_not_sound_is_not_let_in() {
     let (of_nothing, too_long) = (remarked(vec![(1, refusal(1))]), remarked(vec![(0, refusal(1_025))]));
     let (twice_said, fine) =
         (remarked(vec![(0, refusal(1)), (0, refusal(1))]), remarked(vec![(0, refusal(1_024))]));
-    let nought = {
+    let number_zero = {
         let bundles = batch.bundles.clone();
         Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 0, vec![], bundles, vec![]))
     };
@@ -367,8 +388,8 @@ fn what_is_not_sound_is_not_let_in() {
         (2, Message::Propose(Arc::clone(&batch)), Err(Reason::NotEntitled)),
         (1, Message::Propose(unsigned), Err(Reason::BadSignature)),
         (1, Message::Propose(of_itself), Err(Reason::MalformedRequests)),
-        (1, Message::Propose(stolen), Err(Reason::MalformedRequests)),
-        (1, Message::Propose(nought), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(of_another), Err(Reason::MalformedRequests)),
+        (1, Message::Propose(number_zero), Err(Reason::MalformedRequests)),
         (1, Message::Propose(twice_after), Err(Reason::MalformedRequests)),
         (1, Message::Propose(of_nothing), Err(Reason::MalformedRequests)),
         (1, Message::Propose(too_long), Err(Reason::MalformedRequests)),

@@ -220,7 +220,9 @@ trait Checked: DataType + 'static {
     fn begin() -> Vec<Operation>;
     /// An operation, by two numbers.
     fn operation(case: &Case, whom: u16, number: u64) -> Operation;
-    fn always(&self) -> Result<(), String>;
+    fn always(&self) -> Result<(), String> {
+        Ok(())
+    }
     fn finally(&self, case: &Case) -> Result<(), String>;
 }
 
@@ -257,10 +259,6 @@ impl Checked for Orswot {
         operation.encode()
     }
 
-    fn always(&self) -> Result<(), String> {
-        Ok(())
-    }
-
     /// What was added and of which nothing was ever removed is there; what was never added is not.
     fn finally(&self, case: &Case) -> Result<(), String> {
         let asked = |add| case.asks.iter().filter(move |ask| (ask.1 % 2 == 0) == add);
@@ -285,10 +283,6 @@ impl Checked for Counter {
 
     fn operation(_: &Case, whom: u16, number: u64) -> Operation {
         CounterOperation::Add(number as i64 - i64::from(whom)).encode()
-    }
-
-    fn always(&self) -> Result<(), String> {
-        Ok(())
     }
 
     fn finally(&self, case: &Case) -> Result<(), String> {
@@ -422,20 +416,20 @@ fn double_spend() {
     let setup = setup(4, 11);
     let cluster = setup.cluster.clone();
     let (signers, _) = kernel::keys::symbolic(setup.seed, cluster.n);
-    let thief = &signers[3];
+    let spender = &signers[3];
     let mut world = world(setup);
     for member in 0..4 {
         ask(&mut world, member, &[open("a", 100)]);
     }
     world.run(1_000_000);
-    world.set_behaviours(thief.id(), vec!["offline".parse().unwrap()]);
+    world.set_behaviours(spender.id(), vec!["offline".parse().unwrap()]);
 
     let pay = |to: u16, session: u64| {
-        let session = kernel::SessionId { gateway: thief.id(), number: 1_000 + session };
+        let session = kernel::SessionId { gateway: spender.id(), number: 1_000 + session };
         let request = kernel::Request { session, counter: 1, operation: transfer("a", account(to, "a"), 80) };
-        let bundle = Arc::new(Bundle::sign(&cluster, thief, vec![request]));
+        let bundle = Arc::new(Bundle::sign(&cluster, spender, vec![request]));
         let after = (0..3).map(|owner| (ReplicaId(owner), 1)).collect();
-        Arc::new(Batch::sign(&cluster, thief, 2, after, vec![bundle], vec![]))
+        Arc::new(Batch::sign(&cluster, spender, 2, after, vec![bundle], vec![]))
     };
     let payments = [pay(0, 1), pay(1, 2)];
     let collected: Rc<RefCell<BTreeMap<(Digest, ReplicaId), Signature>>> = Rc::default();
@@ -448,29 +442,32 @@ fn double_spend() {
         }
     }));
     for (first, second) in [(0, 1), (1, 0)] {
-        world.inject(thief.id(), ReplicaId(0), Message::Propose(Arc::clone(&payments[first])));
+        world.inject(spender.id(), ReplicaId(0), Message::Propose(Arc::clone(&payments[first])));
         for member in [1, 2] {
-            world.inject(thief.id(), ReplicaId(member), Message::Propose(Arc::clone(&payments[second])));
+            world.inject(spender.id(), ReplicaId(member), Message::Propose(Arc::clone(&payments[second])));
         }
         world.run(10_000);
     }
     for (batch, members) in payments.iter().zip([vec![0], vec![1, 2]]) {
         let (number, digest) = (batch.number, batch.digest());
-        let own = Validation::sign(&cluster, thief, thief.id(), number, digest).signature;
+        let own = Validation::sign(&cluster, spender, spender.id(), number, digest).signature;
         let of_others = collected.borrow();
         let of_others = of_others.iter().filter(|((of, _), _)| *of == digest);
         let mut validations: Vec<_> =
             of_others.map(|((_, author), signature)| (*author, *signature)).collect();
-        validations.push((thief.id(), own));
-        let proof = Arc::new(Proof { actor: thief.id(), number, digest, validations });
+        validations.push((spender.id(), own));
+        let proof = Arc::new(Proof { actor: spender.id(), number, digest, validations });
         for member in members {
             let proven = Message::Proven(Arc::clone(batch), Arc::clone(&proof));
-            world.inject(thief.id(), ReplicaId(member), proven);
+            world.inject(spender.id(), ReplicaId(member), proven);
         }
     }
     world.run(5_000_000);
-    let of_thief = |member: u16| world.replica(member).applied(thief.id());
-    assert!((1..3).all(|member| of_thief(member) == of_thief(0)), "members have applied different payments");
+    let of_spender = |member: u16| world.replica(member).applied(spender.id());
+    assert!(
+        (1..3).all(|member| of_spender(member) == of_spender(0)),
+        "members have applied different payments"
+    );
     assert!((1..3).all(|member| world.replica(member).data() == world.replica(0).data()));
     always(&world, 3).unwrap();
 }
@@ -480,7 +477,7 @@ fn money_is_spent_once_even_by_an_actor_that_equivocates() {
     double_spend();
 }
 
-/// Seeds of cases with what `holds` says of them, drawn alike each time.
+/// So many cases, the same each time.
 fn drawn(count: usize) -> Vec<Case> {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     (0..count).map(|_| cases().new_tree(&mut runner).unwrap().current()).collect()

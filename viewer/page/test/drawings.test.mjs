@@ -24,6 +24,7 @@ test("a commander that is down is none any more once others have begun a later v
   const commanders = (step) => [0, 1, 2, 3].filter((node) => roleOf(run, node, step) === "commander");
   assert.deepEqual(commanders(-1), [0]);
   assert.deepEqual(commanders(run.length - 1), [1]);
+  for (let step = -1; step < run.length; step++) assert.ok(commanders(step).length <= 1, `step ${step}: ${commanders(step)}`);
 });
 
 test("nodes do not cover each other, and lie in the box with what is written beside them", () => {
