@@ -10,7 +10,7 @@ pub type Ticket = u64;
 ///
 /// What a replica sends is a promise: it may leave once the inputs of its own step are safe. A reply or a
 /// mark promises nothing; it tells of what this replica's and its peers' promises have led to, and may leave
-/// once all that was sent before is safe. Timers are the replica's own and are never held.
+/// once all that was sent up to its own step is safe. Timers are the replica's own and are never held.
 #[derive(Debug)]
 pub struct Held<P: Protocol> {
     waiting: VecDeque<(Ticket, Effect<P>)>,
@@ -26,23 +26,26 @@ impl<P: Protocol> Default for Held<P> {
 }
 
 impl<P: Protocol> Held<P> {
-    /// Takes an effect of a step whose inputs will be safe with `ticket`; returns it if it
-    /// need not wait.
-    pub fn hold(&mut self, ticket: Ticket, effect: Effect<P>) -> Option<Effect<P>> {
-        let until = match effect {
-            Effect::SetTimer { .. } | Effect::CancelTimer(_) => return Some(effect),
-            _ if weakened(Weakening::EffectsBeforeJournal) => return Some(effect),
-            Effect::Send { .. } => {
-                self.last_sent = ticket;
-                ticket
-            }
-            Effect::Reply { .. } | Effect::Reject(_) | Effect::Mark(_) => self.last_sent,
-        };
-        if until <= self.safe && self.waiting.is_empty() {
-            return Some(effect);
+    /// Takes the effects of a step whose inputs will be safe with `ticket`; leaves those that need not wait.
+    pub fn hold(&mut self, ticket: Ticket, effects: &mut Vec<Effect<P>>) {
+        if weakened(Weakening::EffectsBeforeJournal) {
+            return;
         }
-        self.waiting.push_back((until, effect));
-        None
+        if effects.iter().any(|effect| matches!(effect, Effect::Send { .. })) {
+            self.last_sent = ticket;
+        }
+        if self.last_sent <= self.safe && self.waiting.is_empty() {
+            return;
+        }
+        let is_timer =
+            |effect: &Effect<P>| matches!(effect, Effect::SetTimer { .. } | Effect::CancelTimer(_));
+        let held = effects.extract_if(.., |effect| !is_timer(effect));
+        self.waiting.extend(held.map(|effect| (self.last_sent, effect)));
+    }
+
+    /// Whether something waits for this ticket.
+    pub fn waits_for(&self, ticket: Ticket) -> bool {
+        self.last_sent >= ticket
     }
 
     /// All is safe up to this ticket.

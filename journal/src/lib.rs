@@ -9,19 +9,21 @@
 //! | --- | --- |
 //! | [`entry`] | one input as it is written |
 //! | [`batch`] | what is written and synced at a time, with its checksum; what is left after a loss of power |
+//! | [`noted`] | entries that wait until they are written together |
 //! | [`held`] | effects that wait until the inputs behind them are safe |
 //! | [`mod@replay`] | a replica is given again what it was given |
 //! | [`header`] | whose file it is; the first line of each |
 //! | [`folder`] | the files of one replica: what was there, opened and checked |
 //! | [`writer`] | the thread that writes and syncs |
 //!
-//! The first four do no IO: the simulator uses them with a disk of its own.
+//! The first five do no IO: the simulator uses them with a disk of its own.
 
 pub mod batch;
 pub mod entry;
 pub mod folder;
 pub mod header;
 pub mod held;
+pub mod noted;
 pub mod replay;
 pub mod writer;
 
@@ -29,6 +31,7 @@ pub use entry::Entry;
 pub use folder::{Folder, FolderError, Found};
 pub use header::{Identity, When};
 pub use held::Held;
+pub use noted::Noted;
 pub use replay::{Replayed, replay};
 pub use writer::{Durability, Progress, Size, Writer};
 

@@ -8,7 +8,7 @@
 use adversary::{Adversary, Behaviour};
 use journal::batch::{self, Key};
 use journal::held::{Held, Ticket};
-use journal::{Replayed, entry, replay};
+use journal::{Noted, Replayed, entry, replay};
 use kernel::{
     Choose, Cluster, Context, Effect, Input, Mark, Micros, Protocol, ReplicaId, Signer, Weakening, weakened,
 };
@@ -119,6 +119,19 @@ pub(crate) struct Resumed<P: Protocol> {
     pub(crate) marks: Vec<Mark>,
 }
 
+/// What is to be done for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    Nothing,
+    /// It has begun a write, which is synced after so many nanoseconds.
+    Begun {
+        write: u64,
+        synced_after_ns: u64,
+    },
+    /// Nothing waits for what is noted: it is written after [`Noted::WRITTEN_WITHIN`] at the latest.
+    Later,
+}
+
 /// What a step of the disk has led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Synced {
@@ -142,7 +155,9 @@ pub(crate) struct NodeDisk<P: Protocol> {
     /// What is written to replace `saved`.
     saving: Option<(u64, Point<P>)>,
     // In memory.
-    entries: Vec<u8>,
+    noted: Noted,
+    /// The world will look whether what is noted waits for too long.
+    looks_later: bool,
     /// The time that was lent last.
     lent: Micros,
     held: Held<Adversary<P>>,
@@ -172,7 +187,8 @@ impl<P: Protocol> NodeDisk<P> {
             saved: None,
             generations: Vec::new(),
             saving: None,
-            entries: Vec::new(),
+            noted: Noted::default(),
+            looks_later: false,
             lent: Micros(0),
             held: Held::default(),
             marks: VecDeque::new(),
@@ -248,30 +264,26 @@ impl<P: Protocol> NodeDisk<P> {
         input: Input<Adversary<P>>,
     ) {
         self.lent = cx.now;
-        entry::step(&mut self.entries, replica, cx, input);
+        self.noted.step(replica, cx, input);
     }
 
     /// The node's behaviours are these from now on.
     pub(crate) fn note_faults(&mut self, behaviours: &[Behaviour], now: Micros) {
         self.lent = now;
-        entry::write_faults::<Adversary<P>>(&mut self.entries, Adversary::<P>::typed(behaviours), now);
+        self.noted.faults::<Adversary<P>>(Adversary::<P>::typed(behaviours), now);
     }
 
-    /// Takes an effect of the input noted last; returns it if it may be carried out at once.
-    pub(crate) fn hold(&mut self, effect: Effect<Adversary<P>>) -> Option<Effect<Adversary<P>>> {
+    /// Takes the effects of the input noted last; leaves those that may be carried out at once.
+    pub(crate) fn hold(&mut self, effects: &mut Vec<Effect<Adversary<P>>>) {
         let ticket = self.handed_over + 1;
-        match effect {
+        if weakened(Weakening::EffectsBeforeJournal) {
+            self.marked = ticket;
+        } else {
             // The trace is to have only what will not be taken back: marks wait longer than they must.
-            Effect::Mark(mark) if !weakened(Weakening::EffectsBeforeJournal) => {
-                self.marks.push_back((ticket, mark));
-                None
-            }
-            Effect::Mark(_) => {
-                self.marked = ticket;
-                Some(effect)
-            }
-            effect => self.held.hold(ticket, effect),
+            let marks = effects.extract_if(.., |effect| matches!(effect, Effect::Mark(_)));
+            self.marks.extend(marks.filter_map(|effect| mark_of(&effect)).map(|mark| (ticket, mark)));
         }
+        self.held.hold(ticket, effects);
     }
 
     /// The next effect whose inputs are safe.
@@ -283,18 +295,22 @@ impl<P: Protocol> NodeDisk<P> {
         self.held.release()
     }
 
-    /// Has all that was noted written, if nothing is being written. Returns the number of the write and after how many
-    /// nanoseconds it is synced.
+    /// Has what was noted written if something waits for it or it has waited for long, and if nothing is being written.
     pub(crate) fn write(
         &mut self,
         choose: &mut dyn Choose,
         replica: &Adversary<P>,
         timers: impl FnOnce() -> BTreeMap<Timer<P>, Micros>,
-    ) -> Option<(u64, u64)> {
-        if self.in_flight.is_some() || self.entries.is_empty() {
-            return None;
+        now: Micros,
+    ) -> Write {
+        if self.in_flight.is_some() || self.noted.is_empty() {
+            return Write::Nothing;
         }
-        let entries = std::mem::take(&mut self.entries);
+        if !self.held.waits_for(self.handed_over + 1) && !self.noted.is_due(now) {
+            let is_new = !std::mem::replace(&mut self.looks_later, true);
+            return if is_new { Write::Later } else { Write::Nothing };
+        }
+        let (entries, _) = self.noted.take();
         let left = self.space_left();
         let newest = self.generations.last_mut().expect("one is begun before anything is written");
         let head = batch::head(&newest.key, newest.batches, &entries);
@@ -314,7 +330,13 @@ impl<P: Protocol> NodeDisk<P> {
             DiskFault::SlowUs(us) => *us,
             _ => 0,
         });
-        Some((self.writes, 1000 * (drawn(choose, self.disk.sync_us) + slower_us.sum::<u64>())))
+        let synced_after_ns = 1000 * (drawn(choose, self.disk.sync_us) + slower_us.sum::<u64>());
+        Write::Begun { write: self.writes, synced_after_ns }
+    }
+
+    /// The time has come to look whether what is noted waits for too long.
+    pub(crate) fn looks(&mut self) {
+        self.looks_later = false;
     }
 
     fn space_left(&self) -> usize {
@@ -391,7 +413,7 @@ impl<P: Protocol> NodeDisk<P> {
 
     /// The process ends: what was written stays.
     pub(crate) fn stop(&mut self) {
-        self.entries.clear();
+        self.noted = Noted::default();
         self.held.clear();
         self.marks.clear();
         self.saving = None;

@@ -64,6 +64,8 @@ pub(crate) enum Envelope<P: Protocol> {
     Synced {
         write: u64,
     },
+    /// What the node noted may have waited for long.
+    Look,
     /// The node's replica has been saved.
     Saved {
         save: u64,
@@ -507,6 +509,7 @@ impl<P: Protocol> World<P> {
         match self.envelopes.remove(key).envelope {
             Envelope::Message { .. } | Envelope::Done => unreachable!("handled above"),
             Envelope::Synced { write } => self.synced(to, write),
+            Envelope::Look => self.look(to),
             Envelope::Saved { save } => self.saved(to, save),
             Envelope::Reply { from, bundle, counted } => {
                 if from != to {
@@ -604,14 +607,11 @@ impl<P: Protocol> World<P> {
             None => node.replica.step(&mut cx, input),
         }
         self.spent_ns += self.costs.signing_ns(node.signer.signatures_made() - made);
+        if let Some(disk) = &mut node.disk {
+            disk.hold(&mut effects);
+        }
         for effect in effects.drain(..) {
-            let effect = match &mut self.nodes[usize::from(id.0)].disk {
-                None => Some(effect),
-                Some(disk) => disk.hold(effect),
-            };
-            if let Some(effect) = effect {
-                self.carry_out(id, effect);
-            }
+            self.carry_out(id, effect);
         }
         self.effects = effects;
         if !self.iteration.is_on {

@@ -110,6 +110,18 @@ fn whole_inputs(generation: u64, bytes: &[u8]) -> Vec<u8> {
     file
 }
 
+/// Calls a function of the flow that the first byte names, with the other bytes.
+macro_rules! of_a_flow {
+    ($input:expr, $function:ident) => {{
+        let mut choices = Choices::new($input);
+        match choices.byte() % 3 {
+            0 => $function::<Pbft>(choices.rest()),
+            1 => $function::<Ccro>(choices.rest()),
+            _ => $function::<CcroPaper>(choices.rest()),
+        }
+    }};
+}
+
 /// What replicas were given.
 pub static JOURNAL_ENTRIES: Target = Target {
     name: "journal_entries",
@@ -121,12 +133,7 @@ pub static JOURNAL_ENTRIES: Target = Target {
 
 /// The first byte says of which flow. True if all are entries.
 fn journal_entries(input: &[u8]) -> bool {
-    let mut choices = Choices::new(input);
-    match choices.byte() % 3 {
-        0 => entries::<Pbft>(choices.rest()),
-        1 => entries::<Ccro>(choices.rest()),
-        _ => entries::<CcroPaper>(choices.rest()),
-    }
+    of_a_flow!(input, entries)
 }
 
 fn entries<P: Durable>(bytes: &[u8]) -> bool {
@@ -156,12 +163,7 @@ pub static SAVED_REPLICAS: Target = Target {
 
 /// The first byte says of which flow. True if it is a replica.
 fn saved_replicas(input: &[u8]) -> bool {
-    let mut choices = Choices::new(input);
-    match choices.byte() % 3 {
-        0 => replica::<Pbft>(choices.rest()),
-        1 => replica::<Ccro>(choices.rest()),
-        _ => replica::<CcroPaper>(choices.rest()),
-    }
+    of_a_flow!(input, replica)
 }
 
 fn replica<P: Durable>(bytes: &[u8]) -> bool {

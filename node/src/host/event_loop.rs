@@ -123,7 +123,8 @@ impl<P: Protocol> EventLoop<P> {
     fn next_due(&mut self) -> Option<u64> {
         let delayed = self.delayed.front().map(|delayed| delayed.due_ns);
         let deadline = self.node.gateway.borrow_mut().next_deadline();
-        [self.timers.next_due(), delayed, deadline].into_iter().flatten().min()
+        let journal = self.journal.as_ref().and_then(Journal::due).map(|due| self.node.at_ns(due));
+        [self.timers.next_due(), delayed, deadline, journal].into_iter().flatten().min()
     }
 
     /// Handles what has come up, within bounds.
@@ -155,13 +156,11 @@ impl<P: Protocol> EventLoop<P> {
         self.hand_over_recording();
     }
 
-    /// Has the inputs of this iteration written, and the replica saved if they have become many.
+    /// Has what the replica was given written, if that is needed.
     fn write_journal(&mut self) {
         let Some(journal) = &mut self.journal else { return };
-        journal.write();
         let timers = &self.timers;
-        let replica = self.node.engine.replica.borrow();
-        journal.save_if_long(&replica, || timers.running(), self.node.elapsed());
+        journal.write(&self.node.engine.replica.borrow(), || timers.running(), self.node.elapsed());
         self.node.set_effects_waiting(journal.effects_waiting());
     }
 
@@ -399,14 +398,11 @@ impl<P: Protocol> EventLoop<P> {
             None => replica.step(&mut cx, input),
         }
         drop(replica);
+        if let Some(journal) = &mut self.journal {
+            journal.hold(&mut effects);
+        }
         for effect in effects.drain(..) {
-            let effect = match &mut self.journal {
-                Some(journal) => journal.hold(effect),
-                None => Some(effect),
-            };
-            if let Some(effect) = effect {
-                self.carry_out(effect);
-            }
+            self.carry_out(effect);
         }
         self.effects = effects;
     }

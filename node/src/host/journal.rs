@@ -7,7 +7,7 @@ use adversary::{Adversary, Behaviour, Timer};
 use anyhow::{Context as _, ensure};
 use journal::folder::Found;
 use journal::writer::WriteReplica;
-use journal::{Durable, Folder, Held, Identity, Progress, Replayed, Size, When, Writer, entry};
+use journal::{Durable, Folder, Held, Identity, Noted, Progress, Replayed, Size, When, Writer, entry};
 use kernel::{Cluster, Context, Effect, Input, Micros, Protocol, Signer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,9 +26,7 @@ pub(crate) struct Journal<P: Protocol> {
     began: When,
     writer: Writer,
     held: Held<Adversary<P>>,
-    /// Entries of this iteration, and how many.
-    entries: Vec<u8>,
-    noted: u64,
+    noted: Noted,
     to_save: fn(&Adversary<P>, RunningTimers<P>, Micros) -> WriteReplica,
     /// Faults were injected into the replica once: it is not saved, only played again from its beginning, as
     /// what surrounds it cannot be saved.
@@ -102,8 +100,7 @@ pub(crate) fn start<P: Durable>(
         progress: writer.progress(),
         writer,
         held: Held::default(),
-        entries: Vec::new(),
-        noted: 0,
+        noted: Noted::default(),
         to_save: to_save::<P>,
         was_faulty,
         has_ended: false,
@@ -176,28 +173,46 @@ impl<P: Protocol> Journal<P> {
         cx: Context<'_, Adversary<P>>,
         input: Input<Adversary<P>>,
     ) {
-        self.noted += 1;
-        entry::step(&mut self.entries, replica, cx, input);
+        self.noted.step(replica, cx, input);
     }
 
     /// These faults are injected now.
     pub(crate) fn note_faults(&mut self, behaviours: &[Behaviour], now: Micros) {
         self.was_faulty |= !behaviours.is_empty();
-        self.noted += 1;
-        entry::write_faults::<Adversary<P>>(&mut self.entries, Adversary::<P>::typed(behaviours), now);
+        self.noted.faults::<Adversary<P>>(Adversary::<P>::typed(behaviours), now);
     }
 
-    /// Takes an effect of the input noted last; returns it if it may be carried out at once.
-    pub(crate) fn hold(&mut self, effect: Effect<Adversary<P>>) -> Option<Effect<Adversary<P>>> {
-        self.held.hold(self.writer.next(), effect)
+    /// Takes the effects of the input noted last; leaves those that may be carried out at once.
+    pub(crate) fn hold(&mut self, effects: &mut Vec<Effect<Adversary<P>>>) {
+        self.held.hold(self.writer.next(), effects);
     }
 
-    /// Has all that was noted written.
-    pub(crate) fn write(&mut self) {
-        if !self.entries.is_empty() {
-            let capacity = self.entries.len();
-            let entries = std::mem::replace(&mut self.entries, Vec::with_capacity(capacity));
-            self.writer.append(entries, std::mem::take(&mut self.noted));
+    /// When [`Journal::write`] must be called at the latest; none if nothing is noted.
+    pub(crate) fn due(&self) -> Option<Micros> {
+        self.noted.due()
+    }
+
+    /// Has what was noted written if something waits for it, or it has waited for long; then the replica is saved
+    /// as it is now, if the journal has grown long.
+    pub(crate) fn write(
+        &mut self,
+        replica: &Adversary<P>,
+        timers: impl FnOnce() -> RunningTimers<P>,
+        now: Micros,
+    ) {
+        if self.held.waits_for(self.writer.next()) || self.noted.is_due(now) {
+            self.write_all();
+            if self.writer.wants_save() && !self.was_faulty {
+                self.writer
+                    .save(When::now(now).not_before(self.began), (self.to_save)(replica, timers(), now));
+            }
+        }
+    }
+
+    fn write_all(&mut self) {
+        if !self.noted.is_empty() {
+            let (entries, count) = self.noted.take();
+            self.writer.append(entries, count);
         }
     }
 
@@ -212,19 +227,6 @@ impl<P: Protocol> Journal<P> {
         self.held.len() > MOST_HELD
     }
 
-    /// Has the replica saved as it is now, if the journal has grown long. All that was noted must have been
-    /// written.
-    pub(crate) fn save_if_long(
-        &mut self,
-        replica: &Adversary<P>,
-        timers: impl FnOnce() -> RunningTimers<P>,
-        now: Micros,
-    ) {
-        if self.writer.wants_save() && !self.was_faulty {
-            self.writer.save(When::now(now).not_before(self.began), (self.to_save)(replica, timers(), now));
-        }
-    }
-
     /// Whether nothing more can be promised. What waits will never leave.
     pub(crate) fn has_ended(&mut self) -> bool {
         let Some(failure) = self.progress.failure() else { return false };
@@ -234,6 +236,7 @@ impl<P: Protocol> Journal<P> {
                  start the node again"
             );
             self.held.clear();
+            self.noted = Noted::default();
         }
         true
     }
@@ -246,5 +249,12 @@ impl<P: Protocol> Journal<P> {
     /// How far it is, for others to read.
     pub(crate) fn progress(&self) -> Progress {
         self.writer.progress()
+    }
+}
+
+/// What was noted is written, though nothing waits for it: who stops a node finds all of it in the journal.
+impl<P: Protocol> Drop for Journal<P> {
+    fn drop(&mut self) {
+        self.write_all();
     }
 }

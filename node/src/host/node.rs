@@ -165,6 +165,12 @@ impl<P: Protocol> Node<P> {
         Micros(self.elapsed_before.0 + now_ns().saturating_sub(self.started_ns) / 1000)
     }
 
+    /// When so much time will have passed, on the clock of [`now_ns`].
+    pub(super) fn at_ns(&self, elapsed: Micros) -> u64 {
+        let after_us = elapsed.0.saturating_sub(self.elapsed_before.0);
+        self.started_ns.saturating_add(after_us.saturating_mul(1000))
+    }
+
     /// What the journal has taken in.
     pub(crate) fn journal_report(&self) -> Option<JournalReport> {
         let (to, journal) = (self.config.journal.as_ref()?, self.journal.as_ref()?);

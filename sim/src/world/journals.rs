@@ -1,8 +1,9 @@
 //! Nodes with disks: what their replicas are given is written before anything that follows from it leaves.
 
 use super::{Envelope, World};
-use crate::disk::{Disk, DiskFault, NodeDisk, Synced};
+use crate::disk::{Disk, DiskFault, NodeDisk, Synced, Write};
 use crate::trace::Change;
+use journal::Noted;
 use kernel::{Effect, Micros, Protocol, ReplicaId};
 
 impl<P: Protocol> World<P> {
@@ -48,11 +49,25 @@ impl<P: Protocol> World<P> {
         let node = &mut self.nodes[usize::from(id.0)];
         let Some(disk) = &mut node.disk else { return };
         let timers = || node.timers.iter().map(|(timer, (_, after))| (*timer, *after)).collect();
-        let Some((write, after_ns)) = disk.write(&mut self.disk_choose, &node.replica, timers) else {
-            return;
-        };
-        self.schedule(after_ns, id, Envelope::Synced { write });
-        self.release_held(id);
+        let now = Micros(self.now_ns / 1000);
+        match disk.write(&mut self.disk_choose, &node.replica, timers, now) {
+            Write::Nothing => {}
+            Write::Later => self.schedule(1000 * Noted::WRITTEN_WITHIN.0, id, Envelope::Look),
+            Write::Begun { write, synced_after_ns } => {
+                self.schedule(synced_after_ns, id, Envelope::Synced { write });
+                self.release_held(id);
+            }
+        }
+    }
+
+    /// Has what was noted written if it has waited for long.
+    pub(super) fn look(&mut self, id: ReplicaId) {
+        if let Some(disk) = &mut self.nodes[usize::from(id.0)].disk {
+            disk.looks();
+            if !self.iteration.is_on {
+                self.write_journal(id);
+            }
+        }
     }
 
     /// A disk is done with a write.
