@@ -204,7 +204,7 @@ fn cases() -> Vec<Case> {
         case(ServerKeepsItsTurn, Pbft, Bias::LeftBehind, 7),
         case(DivergenceNotNoticed, Ccro, Bias::LeftBehind, 0),
         case(EffectsBeforeJournal, Pbft, Bias::Disks, 10),
-        case(UnsyncedTailTrusted, Pbft, Bias::Disks, 0),
+        case(UnsyncedTailTrusted, Pbft, Bias::Disks, 2),
         case(FailedSyncIgnored, Pbft, Bias::Disks, 14),
         case(CutBeforeSaved, Pbft, Bias::Disks, 3),
     ]

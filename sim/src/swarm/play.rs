@@ -489,6 +489,8 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         self.clients.iter().filter(honest).all(over)
             && logs.all(|log| Some(log) == first)
             && trace.honest().into_iter().all(|id| self.world.is_safe(id.0))
+            // After a crash of all, what was answered before is decided once more.
+            && oracles::validity::check(trace).is_ok()
     }
 
     fn probe(&mut self) {
