@@ -113,7 +113,7 @@ impl BankOutput {
 }
 
 /// The bank.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bank {
     /// Never below zero while the rules hold; what is proven is not checked again.
     accounts: BTreeMap<Account, i128>,

@@ -46,7 +46,7 @@ impl CounterOutput {
 }
 
 /// The counter. Sums are the same in every order, so everything is always valid.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Counter(i128);
 
 impl DataType for Counter {

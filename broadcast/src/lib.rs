@@ -44,7 +44,8 @@
 //! account, a name that only the first may take. An actor that equivocates stops its own
 //! operations for good, and those of nobody else.
 //!
-//! An actor that loses its memory does not know which numbers it has used. It must keep a journal.
+//! A member that loses its memory does not know which numbers it has used, and which batches it has vouched for. It must
+//! keep a journal. Without one it proposes nothing and vouches for nothing when it is there again.
 //!
 //! Here so far: a fixed membership, members that keep their memory, and the simulated world (ADR 31).
 
@@ -52,6 +53,7 @@ mod bank;
 mod counter;
 mod data;
 mod falsify;
+mod logs;
 mod message;
 mod orswot;
 mod recovery;
@@ -60,6 +62,7 @@ mod replica;
 pub use bank::{Account, Bank, BankOperation, BankOutput, BankRefusal, MAX_NAME_BYTES};
 pub use counter::{Counter, CounterOperation, CounterOutput};
 pub use data::DataType;
+pub use logs::Logs;
 pub use message::{Applied, Batch, Message, Proof, Remark, Validation};
 pub use orswot::{Addition, MAX_MEMBER_BYTES, Orswot, SetOperation, SetOutput, SetRefusal};
-pub use replica::{Config, Replica, Timer};
+pub use replica::{Config, Replica, Timer, slot};

@@ -95,7 +95,7 @@ fn refused(refusal: SetRefusal) -> Output {
 }
 
 /// The set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orswot(orswot::Orswot<String, ReplicaId>);
 
 impl Orswot {

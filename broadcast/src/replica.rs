@@ -3,16 +3,16 @@
 use crate::data::DataType;
 use crate::message::{Applied, Batch, Message, Proof, Remark, Validation};
 use kernel::{
-    Bundle, Cluster, Context, Digest, Effect, Input, Mark, Micros, Operation, Output, Protocol, Reading,
-    Reason, ReplicaId, Reply, ReplyBundle, Request, SESSIONS_KEPT, Seq, Status, View, VoteSet, Weakening,
-    weakened,
+    Bundle, Cluster, Context, Digest, Effect, Input, Mark, Micros, Operation, Output, Path, Phase, Protocol,
+    Reading, Reason, ReplicaId, Reply, ReplyBundle, Request, SESSIONS_KEPT, Seq, Status, View, VoteSet,
+    Weakening, weakened,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What members are configured with.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Config {
     /// Requests of one batch, at most; a bundle is never divided.
     pub batch_max: usize,
@@ -46,20 +46,30 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(crate) const MOST_DOUBLED: u64 = 32;
 
 /// A batch and its digest, which takes long to compute.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Known {
     batch: Arc<Batch>,
     digest: Digest,
 }
 
+/// The slot under which a batch is observed: the batches of all actors side by side, so that slots of different
+/// actors have no order, and what is decided in one slot can be compared.
+pub fn slot(n: u16, actor: ReplicaId, number: u64) -> Seq {
+    Seq(number.saturating_sub(1).saturating_mul(n.into()).saturating_add(u64::from(actor.0) + 1))
+}
+
 impl Known {
+    fn slot(&self, cluster: &Cluster) -> Seq {
+        slot(cluster.n, self.batch.actor, self.batch.number)
+    }
+
     fn new(batch: Arc<Batch>) -> Known {
         Known { digest: batch.digest(), batch }
     }
 }
 
 /// A batch that was applied here.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct AppliedBatch {
     /// How many batches of whatever actors were applied before it: in this order others can apply them as well.
     pub(crate) place: u64,
@@ -68,7 +78,7 @@ pub(crate) struct AppliedBatch {
 }
 
 /// What a member knows of an actor.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Actor {
     /// The number of its last batch that was applied.
     pub(crate) applied: u64,
@@ -120,7 +130,7 @@ impl Actor {
 }
 
 /// A batch of this member's own that waits for validations.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct InFlight {
     known: Known,
     votes: VoteSet,
@@ -129,7 +139,7 @@ struct InFlight {
 }
 
 /// What a member does as an actor.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Own {
     /// Not proposed yet.
     waiting: VecDeque<Arc<Bundle>>,
@@ -141,7 +151,7 @@ struct Own {
 }
 
 /// What a request was answered.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Answered {
     counter: u64,
     result: Output,
@@ -150,9 +160,11 @@ struct Answered {
 }
 
 /// A member of a secure broadcast, with the data that is replicated.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Replica<D> {
     config: Config,
+    /// It lost its memory: it proposes nothing and vouches for nothing, as it may have said something else before.
+    is_mute: bool,
     data: D,
     /// Requests applied.
     executed: u64,
@@ -174,6 +186,7 @@ impl<D: DataType> Replica<D> {
         let nothing: Applied = vec![0; n.into()];
         Replica {
             config,
+            is_mute: false,
             data: D::default(),
             executed: 0,
             actors: vec![Actor::new(); n.into()],
@@ -187,6 +200,11 @@ impl<D: DataType> Replica<D> {
             announces_after: 0,
             fetching: None,
         }
+    }
+
+    /// The same, of a member that was there before and has lost its memory. It applies what it can get, and no more.
+    pub fn recovering(config: Config, n: u16) -> Replica<D> {
+        Replica { is_mute: true, ..Replica::new(config, n) }
     }
 
     /// The data as this member has it.
@@ -256,14 +274,15 @@ impl<D: DataType> Replica<D> {
         }
         let are_any = !replies.is_empty();
         if are_any {
-            reply(cx, bundle.gateway(), number, vec![], replies);
+            let seq = slot(cx.cluster.n, bundle.gateway(), number);
+            reply(cx, bundle.gateway(), seq, vec![], replies);
         }
         are_any
     }
 
     /// Asks all members to validate the next batch, if none is on its way.
     fn propose(&mut self, cx: &mut Cx<'_, D>) {
-        if self.own.in_flight.is_some() || self.own.waiting.is_empty() {
+        if self.own.in_flight.is_some() || self.own.waiting.is_empty() || self.is_mute {
             return;
         }
         let bundles = self.take_waiting();
@@ -273,10 +292,13 @@ impl<D: DataType> Replica<D> {
         let batch = Batch::sign(cx.cluster, cx.signer, number, after, bundles, remarks);
         let known = Known::new(Arc::new(batch));
         cx.send_all(Message::Propose(Arc::clone(&known.batch)));
+        let (seq, digest) = (known.slot(cx.cluster), known.digest);
+        let requests = known.batch.bundles.iter().map(|bundle| bundle.requests().len()).sum();
+        cx.mark(Mark::Proposed { view: None, seq, digest, requests, communication_node: None });
+        cx.mark(Mark::Voted { phase: Phase::Prepare, view: None, seq, digest });
         cx.set_timer(Timer::Validations, self.resend_after(1));
         let votes = VoteSet::for_votes_of(cx.cluster.n);
         self.own.in_flight = Some(InFlight { known: known.clone(), votes, waited: 1 });
-        let digest = known.digest;
         let myself = self.actor_mut(cx.id());
         myself.vouched = Some((number, digest));
         myself.proposals.insert(number, known);
@@ -394,8 +416,13 @@ impl<D: DataType> Replica<D> {
         if in_flight.known.batch.number != number {
             return;
         }
+        let seq = in_flight.known.slot(cx.cluster);
         if in_flight.known.digest != digest {
-            return cx.reject(from, None, Reason::ConflictingVote);
+            return cx.reject(from, Some(seq), Reason::ConflictingVote);
+        }
+        if from != cx.id() && in_flight.votes.get(from).is_none() {
+            let (author, phase) = (from, Phase::Prepare);
+            cx.mark(Mark::VoteReceived { seq, digest, author, phase, contradicts: false });
         }
         in_flight.votes.insert(from, digest, signature);
         if in_flight.votes.count(&digest) >= cx.cluster.quorum() {
@@ -445,10 +472,12 @@ impl<D: DataType> Replica<D> {
             self.apply(cx, known, proof);
             return true;
         }
-        let Some(known) = self.actor(actor).to_validate().filter(|known| self.is_ready(&known.batch)) else {
-            return false;
-        };
+        let to_validate = self.actor(actor).to_validate().filter(|known| self.is_ready(&known.batch));
+        let Some(known) = to_validate.filter(|_| !self.is_mute) else { return false };
         if self.is_valid(&known.batch) {
+            let (seq, digest) = (known.slot(cx.cluster), known.digest);
+            cx.mark(Mark::Accepted { seq, digest });
+            cx.mark(Mark::Voted { phase: Phase::Prepare, view: None, seq, digest });
             self.vouch(cx, &known);
         } else {
             // Nothing was said of it, so the actor may propose another one.
@@ -499,10 +528,12 @@ impl<D: DataType> Replica<D> {
     }
 
     fn apply(&mut self, cx: &mut Cx<'_, D>, known: Known, proof: Arc<Proof>) {
+        let seq = known.slot(cx.cluster);
         let Known { batch, digest } = known;
         let (id, number) = (batch.actor, batch.number);
+        cx.mark(Mark::Committed { view: None, seq, digest, path: Path::Direct });
         let (whole, replies) = self.execute(cx, &batch);
-        reply(cx, id, number, whole, replies);
+        reply(cx, id, seq, whole, replies);
         let place = self.applied_numbers().iter().sum();
         let actor = self.actor_mut(id);
         actor.applied = number;
@@ -551,15 +582,9 @@ impl<D: DataType> Replica<D> {
     }
 }
 
-fn reply<D: DataType>(
-    cx: &mut Cx<'_, D>,
-    to: ReplicaId,
-    number: u64,
-    whole: Vec<Digest>,
-    replies: Vec<Reply>,
-) {
+fn reply<D: DataType>(cx: &mut Cx<'_, D>, to: ReplicaId, seq: Seq, whole: Vec<Digest>, replies: Vec<Reply>) {
     if !replies.is_empty() {
-        let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), Seq(number), to, whole, replies);
+        let bundle = ReplyBundle::sign(cx.cluster, cx.signer, View(0), seq, to, whole, replies);
         cx.push(Effect::Reply { to, bundle });
     }
 }
@@ -596,11 +621,17 @@ impl<D: DataType> Protocol for Replica<D> {
 
     fn status(&self, _: &Cluster) -> Status {
         Status {
+            recovering: self.is_mute,
             last_executed: Seq(self.executed),
             slots_in_flight: self.actors.iter().map(|actor| actor.proposals.len()).sum(),
             requests_waiting: self.own.waiting.iter().map(|bundle| bundle.requests().len()).sum(),
             ..Status::default()
         }
+    }
+
+    /// Over what was applied of each actor, in the order of its numbers.
+    fn state_digest(&self) -> Option<Digest> {
+        Some(self.actors.iter().fold(Digest::ZERO, |digest, actor| digest.chain(&actor.chain)))
     }
 
     fn query(&self, operation: &Operation) -> Option<Reading> {

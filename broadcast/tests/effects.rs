@@ -2,12 +2,12 @@
 
 use broadcast::{
     Account, Bank, BankOperation, BankOutput, BankRefusal, Batch, Config, Message, Proof, Remark, Replica,
-    Timer, Validation,
+    Timer, Validation, slot,
 };
 use kernel::{
     Admission, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Output,
-    Protocol as _, Reason, Rejection, ReplicaId, Request, SeededChoice, SessionId, Signer, To, Verified,
-    Wire as _,
+    Phase, Protocol as _, Reason, Rejection, ReplicaId, Request, SeededChoice, SessionId, Signer, To,
+    Verified, Wire as _,
 };
 use std::sync::Arc;
 
@@ -88,6 +88,11 @@ fn sent(to: u16, message: Message) -> Effect<Member> {
     Effect::Send { to: To::One(ReplicaId(to)), message }
 }
 
+/// All but marks.
+fn unmarked(effects: Vec<Effect<Member>>) -> Vec<Effect<Member>> {
+    effects.into_iter().filter(|effect| !matches!(effect, Effect::Mark(_))).collect()
+}
+
 fn refused(from: u16, reason: Reason) -> Vec<Effect<Member>> {
     vec![Effect::Reject(Rejection { from: ReplicaId(from), seq: None, corrupt_vote: false, reason })]
 }
@@ -115,8 +120,12 @@ fn a_proposal_is_validated_once_and_again_if_it_comes_again() {
     let mut bench = Bench::new();
     let batch = bench.batch(1, 1, &[], open("a"));
     let answer = vec![sent(1, Message::Validated(bench.validation(0, &batch)))];
-    assert_eq!(bench.deliver(1, Message::Propose(Arc::clone(&batch))), answer);
-    assert_eq!(bench.deliver(1, Message::Propose(batch)), answer);
+    let effects = bench.deliver(1, Message::Propose(Arc::clone(&batch)));
+    let (seq, digest) = (slot(4, ReplicaId(1), 1), batch.digest());
+    let voted = Mark::Voted { phase: Phase::Prepare, view: None, seq, digest };
+    assert_eq!(effects[..2], [Mark::Accepted { seq, digest }, voted].map(Effect::Mark));
+    assert_eq!(effects[2..], answer);
+    assert_eq!(bench.deliver(1, Message::Propose(batch)), answer, "it is accepted once");
     let other = bench.batch(1, 1, &[], open("b"));
     assert_eq!(bench.deliver(1, Message::Propose(other)), refused(1, Reason::ConflictingProposal));
 }
@@ -175,7 +184,7 @@ fn a_proven_payment_waits_until_there_is_the_money() {
 fn an_actor_proves_with_a_quorum_and_replies_when_it_has_applied() {
     let mut bench = Bench::new();
     let bundle = bench.bundle(0, 1, open("a"));
-    let effects = bench.step(Input::Submit(Arc::clone(&bundle)));
+    let effects = unmarked(bench.step(Input::Submit(Arc::clone(&bundle))));
     let Effect::Send { to: To::All, message: Message::Propose(batch) } = &effects[0] else {
         panic!("{effects:?}")
     };
@@ -187,7 +196,10 @@ fn an_actor_proves_with_a_quorum_and_replies_when_it_has_applied() {
         let validation = bench.validation(of, &batch);
         bench.deliver(of, Message::Validated(validation))
     };
-    assert_eq!(validated(&mut bench, 2), []);
+    let (seq, digest) = (slot(4, ReplicaId(0), 1), batch.digest());
+    let (author, phase) = (ReplicaId(2), Phase::Prepare);
+    let received = Mark::VoteReceived { seq, digest, author, phase, contradicts: false };
+    assert_eq!(validated(&mut bench, 2), [Effect::Mark(received)]);
     assert_eq!(validated(&mut bench, 2), [], "it counts once");
     // Whoever has answered is not asked again.
     let again = bench.step(Input::Expire(Timer::Validations));
@@ -195,7 +207,9 @@ fn an_actor_proves_with_a_quorum_and_replies_when_it_has_applied() {
     assert_eq!(again[2], Effect::SetTimer { timer: Timer::Validations, after: Micros(40_000) });
     let mut wrong = bench.validation(3, &batch);
     wrong = Validation::sign(&bench.cluster, &bench.signers[3], wrong.actor, wrong.number, Digest::ZERO);
-    assert_eq!(bench.deliver(3, Message::Validated(wrong)), refused(3, Reason::ConflictingVote));
+    let rejection =
+        Rejection { from: ReplicaId(3), seq: Some(seq), corrupt_vote: true, reason: Reason::ConflictingVote };
+    assert_eq!(bench.deliver(3, Message::Validated(wrong)), [Effect::Reject(rejection)]);
 
     let effects = validated(&mut bench, 3);
     assert_eq!(kinds(&effects), [(None, "proof")]);
@@ -220,7 +234,8 @@ fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
     let mut bench = Bench::new();
     for counter in 1..=3 {
         let bundle = bench.bundle(0, counter, open(&counter.to_string()));
-        assert_eq!(bench.step(Input::Submit(bundle)).len(), if counter == 1 { 2 } else { 0 });
+        let effects = unmarked(bench.step(Input::Submit(bundle)));
+        assert_eq!(effects.len(), if counter == 1 { 2 } else { 0 });
     }
     let first = bench.member.status(&bench.cluster);
     assert_eq!((first.slots_in_flight, first.requests_waiting), (1, 2));
@@ -411,4 +426,23 @@ fn what_is_not_sound_is_not_let_in() {
     ] {
         assert_eq!(bench.admit(from, &message), verdict, "{message:?} from {from}");
     }
+}
+
+/// It may have vouched for another batch of this number, and used these numbers of its own, before it forgot.
+#[test]
+fn a_member_that_lost_its_memory_applies_and_says_nothing() {
+    let mut bench = Bench::new();
+    bench.member = Member::recovering(Config::default(), 4);
+    assert!(bench.member.status(&bench.cluster).recovering);
+    let batch = bench.batch(1, 1, &[], open("a"));
+    assert_eq!(bench.deliver(1, Message::Propose(Arc::clone(&batch))), []);
+    assert_eq!(bench.step(Input::Submit(bench.bundle(0, 1, open("a")))), []);
+    let proof = bench.proof(&batch, &[1, 2, 3]);
+    assert_eq!(applied(&bench.deliver(1, Message::Proof(proof))), [(1, 1)]);
+}
+
+#[test]
+fn slots_of_actors_stand_side_by_side() {
+    let slots = |actor| [1, 2, 3].map(|number| slot(4, ReplicaId(actor), number).0);
+    assert_eq!([slots(0), slots(3)], [[1, 5, 9], [4, 8, 12]]);
 }
