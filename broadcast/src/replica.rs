@@ -240,6 +240,10 @@ impl<D: DataType> Replica<D> {
         if bundle.gateway() != cx.id() {
             return cx.reject(bundle.gateway(), None, Reason::NotEntitled);
         }
+        // They could never be proposed, and are not kept.
+        if self.is_mute {
+            return;
+        }
         let taken = &mut self.own.taken;
         let is_new = |request: &&Request| {
             taken.get(&request.session.number).is_none_or(|counter| *counter < request.counter)
@@ -282,7 +286,7 @@ impl<D: DataType> Replica<D> {
 
     /// Asks all members to validate the next batch, if none is on its way.
     fn propose(&mut self, cx: &mut Cx<'_, D>) {
-        if self.own.in_flight.is_some() || self.own.waiting.is_empty() || self.is_mute {
+        if self.own.in_flight.is_some() || self.own.waiting.is_empty() {
             return;
         }
         let bundles = self.take_waiting();

@@ -437,6 +437,7 @@ fn a_member_that_lost_its_memory_applies_and_says_nothing() {
     let batch = bench.batch(1, 1, &[], open("a"));
     assert_eq!(bench.deliver(1, Message::Propose(Arc::clone(&batch))), []);
     assert_eq!(bench.step(Input::Submit(bench.bundle(0, 1, open("a")))), []);
+    assert_eq!(bench.member.status(&bench.cluster).requests_waiting, 0, "it would keep them for ever");
     let proof = bench.proof(&batch, &[1, 2, 3]);
     assert_eq!(applied(&bench.deliver(1, Message::Proof(proof))), [(1, 1)]);
 }
