@@ -56,6 +56,8 @@ pub enum BankOutput {
     Balance(u64),
     /// It was not done.
     Refused(BankRefusal),
+    /// It was done. What is in the account now is not said, where payments by others have no order with it.
+    Done,
 }
 
 /// Why an operation is not done. Nothing has changed then.
@@ -88,6 +90,18 @@ pub enum BankRefusal {
     /// The account would hold more than can be counted.
     #[error("the account would hold more than {}", u64::MAX)]
     Overflow,
+    /// Without consensus an account has one owner, whom its name says.
+    #[error("without consensus an account has one owner, a node, and is named after it: 0/alice is node 0's")]
+    NoOwner,
+    /// Another node's client draws on it.
+    #[error("the account is node {owner}'s, which alone opens it and draws on it; ask node {owner}")]
+    NotTheOwner {
+        /// Whose it is.
+        owner: u16,
+    },
+    /// There is no order in which it could be read.
+    #[error("without consensus a read has no place in an order; ask for what one node has, below /local")]
+    NoOrder,
 }
 
 impl BankOperation {
@@ -126,6 +140,11 @@ impl BankOperation {
 }
 
 impl BankOutput {
+    /// As it is answered.
+    pub fn encode(&self) -> Output {
+        codec::output(self)
+    }
+
     /// What a replica answered; none if these bytes are no answer of this bank.
     pub fn decode(output: &Output) -> Option<BankOutput> {
         codec::read(&output.0)
@@ -198,15 +217,14 @@ impl Bank {
 impl Application for Bank {
     fn execute(&mut self, operation: &Operation) -> Output {
         let output = BankOperation::decode(operation).and_then(|operation| self.apply(operation));
-        codec::output(&output.unwrap_or_else(BankOutput::Refused))
+        output.unwrap_or_else(BankOutput::Refused).encode()
     }
 
     fn query(&self, operation: &Operation) -> Option<Output> {
         let BankOperation::Balance { account } = BankOperation::decode(operation).ok()? else {
             return None;
         };
-        let output = self.balance(&account).map_or_else(BankOutput::Refused, BankOutput::Balance);
-        Some(codec::output(&output))
+        Some(self.balance(&account).map_or_else(BankOutput::Refused, BankOutput::Balance).encode())
     }
 
     fn snapshot(&mut self) -> Vec<Chunk> {

@@ -8,7 +8,7 @@ use kernel::Application as _;
 const KEYS: u64 = 10_000;
 /// Bytes of each value that fills a store.
 const FILLING_BYTES: usize = 100_000;
-/// Accounts that transfers are spread over.
+/// Accounts that transfers are spread over, or as many of them as all owners have alike.
 const ACCOUNTS: u64 = 1_000;
 /// What is paid into each account before: enough for every transfer.
 const FUNDS: u64 = 1 << 40;
@@ -47,30 +47,46 @@ pub fn fill(bytes: u64) -> impl Iterator<Item = KvOperation> {
     (0..bytes.div_ceil(FILLING_BYTES as u64)).map(one)
 }
 
-/// The transfer of a request: 1 from one account to another.
-pub fn transfer(request: u64) -> BankOperation {
-    let from = mixed(request) % ACCOUNTS;
-    let to = (from + 1 + mixed(!request) % (ACCOUNTS - 1)) % ACCOUNTS;
-    BankOperation::Transfer { from: account(from), to: account(to), amount: 1 }
+/// The transfer of a request: 1 from an account of `owner` to another account, of any of `owners`. `owner` is one of
+/// them: the node that takes the request.
+///
+/// # Panics
+///
+/// If it is not.
+pub fn transfer(request: u64, owner: u16, owners: &[u16]) -> BankOperation {
+    let place = owners.iter().position(|one| *one == owner).expect("the owner is one of the owners") as u64;
+    let (of_each, all) = (accounts_of_each(owners), accounts_of_each(owners) * owners.len() as u64);
+    let from = mixed(request) % of_each * owners.len() as u64 + place;
+    let to = (from + 1 + mixed(!request) % (all - 1)) % all;
+    BankOperation::Transfer { from: account(from, owners).1, to: account(to, owners).1, amount: 1 }
 }
 
-fn account(number: u64) -> String {
-    format!("account {number}")
+/// Accounts of each owner; at least two, as there is no transfer within one.
+fn accounts_of_each(owners: &[u16]) -> u64 {
+    (ACCOUNTS / owners.len() as u64).max(2)
 }
 
-/// What has to be done before there can be transfers: first all accounts are opened, then
-/// each is paid into.
-pub fn preparation() -> [Vec<BankOperation>; 2] {
-    let open = |number| BankOperation::Open { account: account(number) };
-    let pay = |number| BankOperation::Deposit { account: account(number), amount: FUNDS };
-    [(0..ACCOUNTS).map(open).collect(), (0..ACCOUNTS).map(pay).collect()]
+/// An account, by number: its owner, and its name, which begins with the owner. Owners have every account in turn.
+fn account(number: u64, owners: &[u16]) -> (u16, String) {
+    let owner = owners[(number % owners.len() as u64) as usize];
+    (owner, format!("{owner}/account {number}"))
 }
 
-/// An application that is prepared for its requests.
-pub fn prepared(app: AppName) -> Service {
+/// What has to be done before there can be transfers, each operation by the owner that it is with: first all accounts
+/// are opened, then each is paid into.
+pub fn preparation(owners: &[u16]) -> [Vec<(u16, BankOperation)>; 2] {
+    let open = |(owner, account)| (owner, BankOperation::Open { account });
+    let pay = |(owner, account)| (owner, BankOperation::Deposit { account, amount: FUNDS });
+    let accounts =
+        || (0..accounts_of_each(owners) * owners.len() as u64).map(|number| account(number, owners));
+    [accounts().map(open).collect(), accounts().map(pay).collect()]
+}
+
+/// An application that is prepared for its requests, which these nodes take.
+pub fn prepared(app: AppName, owners: &[u16]) -> Service {
     let mut service = Service::new(app);
     if app == AppName::Bank {
-        for operation in preparation().iter().flatten() {
+        for (_, operation) in preparation(owners).iter().flatten() {
             service.execute(&operation.encode());
         }
     }
@@ -108,16 +124,20 @@ mod tests {
 
     #[test]
     fn every_put_is_stored_and_every_transfer_done() {
-        let (mut kv, mut bank) = (prepared(AppName::Kv), prepared(AppName::Bank));
+        let mut kv = prepared(AppName::Kv, &[0]);
         for request in 0..5_000 {
             let stored = kv.execute(&put(request, 20).encode());
             assert!(matches!(KvOutput::decode(&stored), Some(KvOutput::Stored { .. })));
-            let done = bank.execute(&transfer(request).encode());
-            assert!(
-                matches!(BankOutput::decode(&done), Some(BankOutput::Balance(_))),
-                "{:?}",
-                transfer(request)
-            );
+        }
+        for owners in [vec![0], vec![2], vec![0, 1, 3], (0..1_500).collect()] {
+            let mut bank = prepared(AppName::Bank, &owners);
+            for (request, owner) in (0..5_000).zip(owners.iter().cycle()) {
+                let transfer = transfer(request, *owner, &owners);
+                let done = bank.execute(&transfer.encode());
+                assert!(matches!(BankOutput::decode(&done), Some(BankOutput::Balance(_))), "{transfer:?}");
+                let BankOperation::Transfer { from, .. } = transfer else { panic!("{transfer:?}") };
+                assert!(from.starts_with(&format!("{owner}/")), "{from} is not {owner}'s");
+            }
         }
     }
 }

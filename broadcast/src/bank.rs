@@ -1,128 +1,43 @@
 //! A bank without consensus: only the owner of an account draws on it, so only the
 //! order of one actor's operations matters (Guerraoui et al., *The Consensus Number of a
 //! Cryptocurrency*, PODC 2019; *AT2*, 2018).
+//!
+//! It takes the operations of the bank that consensus replicates ([`BankOperation`]), so that the same transfers
+//! can be had from both. An account is named after its owner: `0/alice` is node 0's. Two actors never compete for
+//! one account or its name, which would need consensus.
 
 use crate::data::DataType;
+use apps::{BankOperation, BankOutput, BankRefusal};
 use kernel::{Operation, Output, ReplicaId};
+use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fmt;
-
-/// An account: its owner, who alone draws on it, and a name among the owner's. Two actors
-/// never compete for one account, which would need consensus.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Account {
-    /// Whose it is.
-    pub owner: ReplicaId,
-    /// Which of the owner's, at most [`MAX_NAME_BYTES`].
-    pub name: String,
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner, self.name)
-    }
-}
-
-/// Bytes of an account's name, at most; at least one.
-pub const MAX_NAME_BYTES: usize = 100;
-
-/// What the bank is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum BankOperation {
-    /// Opens an account of the actor's with money in it.
-    Open {
-        /// Which of the actor's.
-        name: String,
-        /// What is in it at first.
-        balance: u64,
-    },
-    /// Moves money from an account of the actor's to anybody's.
-    Transfer {
-        /// Which of the actor's.
-        from: String,
-        /// Where to.
-        to: Account,
-        /// How much.
-        amount: u64,
-    },
-    /// Reads an account.
-    Balance {
-        /// Whose and which.
-        account: Account,
-    },
-}
-
-/// What the bank answers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum BankOutput {
-    /// The account is open.
-    Opened,
-    /// The money was moved.
-    Transferred,
-    /// What is in the account, as far as the member that answers has got.
-    Balance(i128),
-    /// Nothing was done.
-    Refused(BankRefusal),
-}
-
-/// Why nothing was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
-pub enum BankRefusal {
-    /// These bytes are no operation of this bank.
-    #[error("this is no operation of the bank")]
-    NotAnOperation,
-    /// A name is empty or too long.
-    #[error("the name of an account has 1 to {MAX_NAME_BYTES} bytes")]
-    BadName,
-    /// There is such an account.
-    #[error("the actor has an account of this name")]
-    AccountExists,
-    /// There is none.
-    #[error("there is no such account; its owner must open it first")]
-    UnknownAccount,
-    /// Payer and payee are one.
-    #[error("both accounts are the same")]
-    SameAccount,
-    /// There is less in the account.
-    #[error("there is less than that in the account")]
-    Overdraft,
-}
-
-impl BankOperation {
-    /// As it is broadcast.
-    pub fn encode(&self) -> Operation {
-        Operation::new(&postcard::to_stdvec(self).expect("an operation is plain data"))
-    }
-
-    fn decode(operation: &Operation) -> Result<BankOperation, BankRefusal> {
-        postcard::from_bytes(&operation.0).map_err(|_| BankRefusal::NotAnOperation)
-    }
-}
-
-impl BankOutput {
-    /// As it is answered.
-    pub fn encode(&self) -> Output {
-        Output::new(&postcard::to_stdvec(self).expect("an output is plain data"))
-    }
-
-    /// What a member answered; none if these bytes are no answer of this bank.
-    pub fn decode(output: &Output) -> Option<BankOutput> {
-        postcard::from_bytes(&output.0).ok()
-    }
-}
 
 /// The bank.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bank {
-    /// Never below zero while the rules hold; what is proven is not checked again.
-    accounts: BTreeMap<Account, i128>,
+    /// Never below zero while the rules hold; what is proven is not checked again. Members try operations on
+    /// copies, which share what they do not change.
+    accounts: RedBlackTreeMapSync<String, i128>,
+}
+
+/// Whose an account is.
+fn owner(account: &str) -> Result<ReplicaId, BankRefusal> {
+    let (owner, name) = account.split_once('/').ok_or(BankRefusal::NoOwner)?;
+    // One account has one name: 0/alice is not written 00/alice.
+    let number = owner.parse::<u16>().ok().filter(|number| number.to_string() == owner && !name.is_empty());
+    number.map(ReplicaId).ok_or(BankRefusal::NoOwner)
+}
+
+/// Refuses an actor that does not own the account.
+fn check_owner(actor: ReplicaId, account: &str) -> Result<(), BankRefusal> {
+    let owner = owner(account)?;
+    if owner == actor { Ok(()) } else { Err(BankRefusal::NotTheOwner { owner: owner.0 }) }
 }
 
 impl Bank {
     /// All accounts and what is in them.
-    pub fn balances(&self) -> impl Iterator<Item = (&Account, i128)> {
-        self.accounts.iter().map(|(account, balance)| (account, *balance))
+    pub fn balances(&self) -> impl Iterator<Item = (&str, i128)> {
+        self.accounts.iter().map(|(account, balance)| (account.as_str(), *balance))
     }
 
     /// All money in all accounts.
@@ -130,31 +45,51 @@ impl Bank {
         self.accounts.values().sum()
     }
 
-    fn balance(&self, account: &Account) -> Result<i128, BankRefusal> {
-        self.accounts.get(account).copied().ok_or(BankRefusal::UnknownAccount)
+    fn balance(&self, account: &str) -> Result<i128, BankRefusal> {
+        self.accounts.get(account).copied().ok_or(BankRefusal::UnknownAccount { receiver: false })
+    }
+
+    /// Refuses to take more out of an account of the actor's than is in it.
+    fn check_payer(&self, actor: ReplicaId, account: &str, amount: u64) -> Result<(), BankRefusal> {
+        let balance = self.balance(account)?;
+        check_owner(actor, account)?;
+        let balance = if balance < i128::from(amount) { balance } else { return Ok(()) };
+        Err(BankRefusal::Overdraft { balance: u64::try_from(balance).unwrap_or(0) })
     }
 
     fn check(&self, actor: ReplicaId, operation: &Operation) -> Result<(), BankRefusal> {
         match BankOperation::decode(operation)? {
-            BankOperation::Open { name, .. } if !(1..=MAX_NAME_BYTES).contains(&name.len()) => {
-                Err(BankRefusal::BadName)
+            BankOperation::Open { account } => {
+                check_owner(actor, &account)?;
+                if self.accounts.contains_key(&account) { Err(BankRefusal::AccountExists) } else { Ok(()) }
             }
-            BankOperation::Open { name, .. } => match self.balance(&Account { owner: actor, name }) {
-                Ok(_) => Err(BankRefusal::AccountExists),
-                Err(_) => Ok(()),
-            },
+            BankOperation::Deposit { account, .. } => {
+                owner(&account)?;
+                self.balance(&account).map(drop)
+            }
+            BankOperation::Withdraw { account, amount } => {
+                check_owner(actor, &account)?;
+                self.check_payer(actor, &account, amount)
+            }
             BankOperation::Transfer { from, to, amount } => {
-                let from = Account { owner: actor, name: from };
-                let there_is = self.balance(&from)?;
-                self.balance(&to)?;
+                check_owner(actor, &from)?;
+                owner(&to)?;
+                self.balance(&from)?;
+                self.balance(&to).map_err(|_| BankRefusal::UnknownAccount { receiver: true })?;
                 if from == to {
                     return Err(BankRefusal::SameAccount);
                 }
-                if there_is < i128::from(amount) { Err(BankRefusal::Overdraft) } else { Ok(()) }
+                self.check_payer(actor, &from, amount)
             }
-            // It is not for others to agree on.
-            BankOperation::Balance { .. } => Err(BankRefusal::NotAnOperation),
+            // What is in an account depends on what others pay, which has no order with this.
+            BankOperation::Balance { .. } => Err(BankRefusal::NoOrder),
         }
+    }
+
+    /// Adds to an account, or takes from it. There it is: members wait for the batch that opens it.
+    fn add(&mut self, account: String, amount: i128) {
+        let balance = self.balance(&account).unwrap_or_default();
+        self.accounts.insert_mut(account, balance + amount);
     }
 }
 
@@ -163,28 +98,69 @@ impl DataType for Bank {
         self.check(actor, operation).map_err(|refusal| BankOutput::Refused(refusal).encode())
     }
 
-    fn apply(&mut self, actor: ReplicaId, operation: &Operation) -> Output {
+    fn apply(&mut self, _: ReplicaId, operation: &Operation) -> Output {
         let output = match BankOperation::decode(operation) {
-            Ok(BankOperation::Open { name, balance }) => {
-                self.accounts.insert(Account { owner: actor, name }, balance.into());
+            Ok(BankOperation::Open { account }) => {
+                self.accounts.insert_mut(account, 0);
                 BankOutput::Opened
             }
-            Ok(BankOperation::Transfer { from, to, amount }) => {
-                *self.accounts.entry(Account { owner: actor, name: from }).or_default() -= i128::from(amount);
-                *self.accounts.entry(to).or_default() += i128::from(amount);
-                BankOutput::Transferred
+            Ok(BankOperation::Deposit { account, amount }) => {
+                self.add(account, amount.into());
+                BankOutput::Done
             }
-            Ok(BankOperation::Balance { .. }) | Err(_) => BankOutput::Refused(BankRefusal::NotAnOperation),
+            Ok(BankOperation::Withdraw { account, amount }) => {
+                self.add(account, -i128::from(amount));
+                BankOutput::Done
+            }
+            Ok(BankOperation::Transfer { from, to, amount }) => {
+                self.add(from, -i128::from(amount));
+                self.add(to, amount.into());
+                BankOutput::Done
+            }
+            Ok(BankOperation::Balance { .. }) => BankOutput::Refused(BankRefusal::NoOrder),
+            Err(refusal) => BankOutput::Refused(refusal),
         };
         output.encode()
     }
 
     fn query(&self, operation: &Operation) -> Option<Output> {
         let Ok(BankOperation::Balance { account }) = BankOperation::decode(operation) else { return None };
-        let output = match self.balance(&account) {
-            Ok(balance) => BankOutput::Balance(balance),
-            Err(refusal) => BankOutput::Refused(refusal),
+        let balance = self.balance(&account);
+        let balance = balance.and_then(|balance| u64::try_from(balance).map_err(|_| BankRefusal::Overflow));
+        Some(balance.map_or_else(BankOutput::Refused, BankOutput::Balance).encode())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_named_after_its_owner() {
+        assert_eq!(owner("0/alice"), Ok(ReplicaId(0)));
+        assert_eq!(owner("17/a/b"), Ok(ReplicaId(17)));
+        for name in ["alice", "/alice", "a/alice", "00/alice", "+1/alice", "65536/alice", "1/", ""] {
+            assert_eq!(owner(name), Err(BankRefusal::NoOwner), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_with_more_than_can_be_said_is_not_read_wrong() {
+        let mut bank = Bank::default();
+        let account = || String::from("0/a");
+        let deposit = BankOperation::Deposit { account: account(), amount: u64::MAX }.encode();
+        bank.apply(ReplicaId(0), &BankOperation::Open { account: account() }.encode());
+        let read = |bank: &Bank| {
+            BankOutput::decode(&bank.query(&BankOperation::Balance { account: account() }.encode()).unwrap())
         };
-        Some(output.encode())
+        for balance in [BankOutput::Balance(u64::MAX), BankOutput::Refused(BankRefusal::Overflow)] {
+            bank.validate(ReplicaId(0), &deposit).unwrap();
+            bank.apply(ReplicaId(0), &deposit);
+            assert_eq!(read(&bank), Some(balance));
+        }
+        let withdraw = BankOperation::Withdraw { account: account(), amount: u64::MAX }.encode();
+        bank.validate(ReplicaId(0), &withdraw).unwrap();
+        bank.apply(ReplicaId(0), &withdraw);
+        assert_eq!(read(&bank), Some(BankOutput::Balance(u64::MAX)));
     }
 }

@@ -47,7 +47,7 @@
 //! A member that loses its memory does not know which numbers it has used, and which batches it has vouched for. It must
 //! keep a journal. Without one it proposes nothing and vouches for nothing when it is there again.
 //!
-//! Here so far: a fixed membership, members that keep their memory, and the simulated world (ADR 31).
+//! Here so far: a fixed membership, and requests of the members' own clients (ADR 31).
 
 mod bank;
 mod counter;
@@ -55,14 +55,16 @@ mod data;
 mod falsify;
 mod logs;
 mod message;
+mod named;
 mod orswot;
 mod recovery;
 mod replica;
 
-pub use bank::{Account, Bank, BankOperation, BankOutput, BankRefusal, MAX_NAME_BYTES};
+pub use bank::Bank;
 pub use counter::{Counter, CounterOperation, CounterOutput};
 pub use data::DataType;
 pub use logs::Logs;
 pub use message::{Applied, Batch, Message, Proof, Remark, Validation};
+pub use named::Data;
 pub use orswot::{Addition, MAX_MEMBER_BYTES, Orswot, SetOperation, SetOutput, SetRefusal};
 pub use replica::{Config, Replica, Timer, slot};

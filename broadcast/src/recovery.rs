@@ -88,11 +88,24 @@ impl<D: DataType> Replica<D> {
         }
     }
 
-    /// Gives a member what it lacks, and says what there is.
-    pub(crate) fn serve(&mut self, cx: &mut Cx<'_, D>, to: ReplicaId, mut has: Applied) {
+    /// Gives a member what it lacks, if it was given nothing a short time ago, and says what there is.
+    pub(crate) fn serve(&mut self, cx: &mut Cx<'_, D>, to: ReplicaId, has: Applied) {
         let own = self.applied_numbers();
         self.peers[usize::from(to.0)].clone_from(&has);
         let is_ahead = has_more(&has, &own);
+        if has_more(&own, &has) && self.served.insert(to) {
+            if self.served.len() == 1 {
+                cx.set_timer(Timer::Serve, self.resend_after(1));
+            }
+            self.give(cx, to, has);
+        }
+        cx.send(to, Message::Applied(own));
+        if is_ahead {
+            self.fetch(cx, to);
+        }
+    }
+
+    fn give(&self, cx: &mut Cx<'_, D>, to: ReplicaId, mut has: Applied) {
         for _ in 0..MOST_SERVED {
             let next = |has: &u64| has.checked_add(1);
             let lacks =
@@ -103,10 +116,6 @@ impl<D: DataType> Replica<D> {
             };
             has[usize::from(batch.actor.0)] += 1;
             cx.send(to, Message::Proven(Arc::clone(batch), Arc::clone(proof)));
-        }
-        cx.send(to, Message::Applied(own));
-        if is_ahead {
-            self.fetch(cx, to);
         }
     }
 }

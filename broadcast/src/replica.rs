@@ -35,6 +35,8 @@ pub enum Timer {
     Announce,
     /// What it asked for has not come.
     Fetch,
+    /// Members that were given batches may be given more.
+    Serve,
 }
 
 /// Batches of an actor that are kept before they can be applied: the next one, and the one after, which may
@@ -176,18 +178,20 @@ pub struct Replica<D> {
     pub(crate) announces_after: u64,
     /// The member that was asked last, while its answer is waited for.
     pub(crate) fetching: Option<ReplicaId>,
+    /// Members that were given batches a short time ago: who asks all the time gets no more than who waits.
+    pub(crate) served: BTreeSet<ReplicaId>,
 }
 
 pub(crate) type Cx<'a, D> = Context<'a, Replica<D>>;
 
 impl<D: DataType> Replica<D> {
-    /// A member of a cluster of `n` that has seen nothing yet.
-    pub fn new(config: Config, n: u16) -> Replica<D> {
+    /// A member of a cluster of `n` that has seen nothing yet; `data` is where all of them begin.
+    pub fn new(config: Config, n: u16, data: D) -> Replica<D> {
         let nothing: Applied = vec![0; n.into()];
         Replica {
             config,
             is_mute: false,
-            data: D::default(),
+            data,
             executed: 0,
             actors: vec![Actor::new(); n.into()],
             own: Own {
@@ -199,12 +203,13 @@ impl<D: DataType> Replica<D> {
             peers: vec![nothing; n.into()],
             announces_after: 0,
             fetching: None,
+            served: BTreeSet::new(),
         }
     }
 
     /// The same, of a member that was there before and has lost its memory. It applies what it can get, and no more.
-    pub fn recovering(config: Config, n: u16) -> Replica<D> {
-        Replica { is_mute: true, ..Replica::new(config, n) }
+    pub fn recovering(config: Config, n: u16, data: D) -> Replica<D> {
+        Replica { is_mute: true, ..Replica::new(config, n, data) }
     }
 
     /// The data as this member has it.
@@ -611,6 +616,7 @@ impl<D: DataType> Protocol for Replica<D> {
             Input::Expire(Timer::Validations) => self.propose_again(cx),
             Input::Expire(Timer::Announce) => self.announce(cx),
             Input::Expire(Timer::Fetch) => self.fetch_again(cx),
+            Input::Expire(Timer::Serve) => self.served.clear(),
             Input::Deliver { from, message } => match message.into_inner() {
                 Message::Propose(batch) => self.receive_proposal(cx, batch),
                 Message::Validated(validation) => self.count(cx, from, validation),

@@ -1,9 +1,7 @@
 //! What a member does upon each input, exactly.
 
-use broadcast::{
-    Account, Bank, BankOperation, BankOutput, BankRefusal, Batch, Config, Message, Proof, Remark, Replica,
-    Timer, Validation, slot,
-};
+use apps::{BankOperation, BankOutput, BankRefusal};
+use broadcast::{Bank, Batch, Config, Message, Proof, Remark, Replica, Timer, Validation, slot};
 use kernel::{
     Admission, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Output,
     Phase, Protocol as _, Reason, Rejection, ReplicaId, Request, SeededChoice, SessionId, Signer, To,
@@ -27,7 +25,7 @@ impl Bench {
         let cluster = Cluster::new(ClusterId([7; 16]), "broadcast", 4);
         let (signers, keyring) = kernel::keys::symbolic(1, 4);
         let admission = Admission::new(cluster.clone(), keyring);
-        let member = Member::new(Config::default(), 4);
+        let member = Member::new(Config::default(), 4, Bank::default());
         Bench { cluster, signers, admission, member, choose: SeededChoice::new(1) }
     }
 
@@ -50,13 +48,16 @@ impl Bench {
         admitted.map(|_| ()).map_err(|rejection| rejection.reason)
     }
 
-    fn bundle(&self, actor: u16, counter: u64, operation: Operation) -> Arc<Bundle> {
-        let session = SessionId { gateway: ReplicaId(actor), number: 1 };
-        let request = Request { session, counter, operation };
-        Arc::new(Bundle::sign(&self.cluster, &self.signers[usize::from(actor)], vec![request]))
+    fn bundle(&self, actor: u16, counter: u64, asked: Asked) -> Arc<Bundle> {
+        let request = |(number, operation)| {
+            let session = SessionId { gateway: ReplicaId(actor), number };
+            Request { session, counter, operation }
+        };
+        let requests = (1..).zip(asked.operations(actor)).map(request).collect();
+        Arc::new(Bundle::sign(&self.cluster, &self.signers[usize::from(actor)], requests))
     }
 
-    fn batch(&self, actor: u16, number: u64, after: &[(u16, u64)], operation: Operation) -> Arc<Batch> {
+    fn batch(&self, actor: u16, number: u64, after: &[(u16, u64)], operation: Asked) -> Arc<Batch> {
         let after = after.iter().map(|(actor, number)| (ReplicaId(*actor), *number)).collect();
         let bundles = vec![self.bundle(actor, number, operation)];
         let signer = &self.signers[usize::from(actor)];
@@ -75,13 +76,38 @@ impl Bench {
     }
 }
 
-fn open(name: &str) -> Operation {
-    BankOperation::Open { name: name.into(), balance: 100 }.encode()
+/// What an actor asks for.
+enum Asked {
+    /// An account of this name with 100 in it.
+    Open(String),
+    /// A payment from its account `a` to that of another.
+    Pay(u16, u64),
+    Bytes(usize),
 }
 
-fn pay(to: u16, amount: u64) -> Operation {
-    let to = Account { owner: ReplicaId(to), name: "a".into() };
-    BankOperation::Transfer { from: "a".into(), to, amount }.encode()
+impl Asked {
+    fn operations(&self, actor: u16) -> Vec<Operation> {
+        match self {
+            Asked::Open(name) => {
+                let account = format!("{actor}/{name}");
+                let deposit = BankOperation::Deposit { account: account.clone(), amount: 100 };
+                vec![BankOperation::Open { account }.encode(), deposit.encode()]
+            }
+            Asked::Pay(to, amount) => {
+                let (from, to) = (format!("{actor}/a"), format!("{to}/a"));
+                vec![BankOperation::Transfer { from, to, amount: *amount }.encode()]
+            }
+            Asked::Bytes(bytes) => vec![Operation::new(&vec![0; *bytes])],
+        }
+    }
+}
+
+fn open(name: &str) -> Asked {
+    Asked::Open(name.into())
+}
+
+fn pay(to: u16, amount: u64) -> Asked {
+    Asked::Pay(to, amount)
 }
 
 fn sent(to: u16, message: Message) -> Effect<Member> {
@@ -112,7 +138,10 @@ fn applied(effects: &[Effect<Member>]) -> Vec<(u16, u64)> {
         Effect::Mark(Mark::Applied { session, counter, .. }) => Some((session.gateway.0, *counter)),
         _ => None,
     });
-    marks.collect()
+    let mut batches: Vec<_> = marks.collect();
+    // A batch that opens an account has two requests.
+    batches.dedup();
+    batches
 }
 
 #[test]
@@ -238,7 +267,7 @@ fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
         assert_eq!(effects.len(), if counter == 1 { 2 } else { 0 });
     }
     let first = bench.member.status(&bench.cluster);
-    assert_eq!((first.slots_in_flight, first.requests_waiting), (1, 2));
+    assert_eq!((first.slots_in_flight, first.requests_waiting), (1, 2 * 2));
     let of_another = bench.bundle(1, 1, open("a"));
     assert_eq!(bench.step(Input::Submit(of_another)), refused(1, Reason::NotEntitled));
 }
@@ -246,7 +275,7 @@ fn what_comes_while_a_batch_is_on_its_way_is_the_next_batch() {
 #[test]
 fn a_batch_is_not_larger_than_what_members_let_in() {
     let mut bench = Bench::new();
-    let large = |bench: &Bench, counter| bench.bundle(0, counter, Operation::new(&vec![0; 5 << 20]));
+    let large = |bench: &Bench, counter| bench.bundle(0, counter, Asked::Bytes(5 << 20));
     let mut proposed = bench.step(Input::Submit(bench.bundle(0, 1, open("a"))));
     for counter in 2..=4 {
         bench.step(Input::Submit(large(&bench, counter)));
@@ -269,7 +298,7 @@ fn a_refusal_is_the_actors_and_travels_with_the_batch() {
     let mut bench = Bench::new();
     let effects = bench.step(Input::Submit(bench.bundle(0, 1, pay(1, 5))));
     let Effect::Send { message: Message::Propose(batch), .. } = &effects[0] else { panic!("{effects:?}") };
-    let unknown = BankOutput::Refused(BankRefusal::UnknownAccount).encode();
+    let unknown = BankOutput::Refused(BankRefusal::UnknownAccount { receiver: false }).encode();
     assert_eq!(batch.remarks, [(0, Remark::Refused(unknown))]);
 }
 
@@ -389,7 +418,7 @@ fn what_is_not_sound_is_not_let_in() {
         Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 1, vec![], bundles, remarks))
     };
     let refusal = |bytes: usize| Remark::Refused(Output::new(&vec![0; bytes]));
-    let (of_nothing, too_long) = (remarked(vec![(1, refusal(1))]), remarked(vec![(0, refusal(1_025))]));
+    let (of_nothing, too_long) = (remarked(vec![(2, refusal(1))]), remarked(vec![(0, refusal(1_025))]));
     let (twice_said, fine) =
         (remarked(vec![(0, refusal(1)), (0, refusal(1))]), remarked(vec![(0, refusal(1_024))]));
     let number_zero = {
@@ -432,7 +461,7 @@ fn what_is_not_sound_is_not_let_in() {
 #[test]
 fn a_member_that_lost_its_memory_applies_and_says_nothing() {
     let mut bench = Bench::new();
-    bench.member = Member::recovering(Config::default(), 4);
+    bench.member = Member::recovering(Config::default(), 4, Bank::default());
     assert!(bench.member.status(&bench.cluster).recovering);
     let batch = bench.batch(1, 1, &[], open("a"));
     assert_eq!(bench.deliver(1, Message::Propose(Arc::clone(&batch))), []);
@@ -446,4 +475,20 @@ fn a_member_that_lost_its_memory_applies_and_says_nothing() {
 fn slots_of_actors_stand_side_by_side() {
     let slots = |actor| [1, 2, 3].map(|number| slot(4, ReplicaId(actor), number).0);
     assert_eq!([slots(0), slots(3)], [[1, 5, 9], [4, 8, 12]]);
+}
+
+/// Asking costs less than answering: who asks again and again is told what there is, and given no more.
+#[test]
+fn who_asks_again_at_once_is_given_nothing_more_for_a_while() {
+    let mut bench = Bench::new();
+    let batch = bench.batch(1, 1, &[], open("a"));
+    let proof = bench.proof(&batch, &[1, 2, 3]);
+    bench.deliver(1, Message::Proven(batch, proof));
+    let fetch = |bench: &mut Bench, from| kinds(&bench.deliver(from, Message::Fetch(vec![0; 4])));
+    let given = |to| vec![(Some(to), "proven"), (Some(to), "applied")];
+    assert_eq!(fetch(&mut bench, 2), given(2));
+    assert_eq!(fetch(&mut bench, 2), [(Some(2), "applied")]);
+    assert_eq!(fetch(&mut bench, 3), given(3), "others do not wait for it");
+    assert_eq!(bench.step(Input::Expire(Timer::Serve)), []);
+    assert_eq!(fetch(&mut bench, 2), given(2));
 }

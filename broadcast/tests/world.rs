@@ -1,10 +1,10 @@
 //! Members in the simulated world: what it costs, and what holds whatever the network and `f` members do.
 
 use adversary::Behaviour;
+use apps::{BankOperation, BankOutput, BankRefusal};
 use broadcast::{
-    Account, Bank, BankOperation, BankOutput, BankRefusal, Batch, Config, Counter, CounterOperation,
-    CounterOutput, DataType, Message, Orswot, Proof, Replica, SetOperation, SetOutput, SetRefusal,
-    Validation,
+    Bank, Batch, Config, Counter, CounterOperation, CounterOutput, DataType, Message, Orswot, Proof, Replica,
+    SetOperation, SetOutput, SetRefusal, Validation,
 };
 use kernel::weakening::assert_missed;
 use kernel::{
@@ -33,21 +33,39 @@ fn world(setup: Setup) -> World<Member> {
     world_of(setup)
 }
 
-fn world_of<D: DataType + 'static>(setup: Setup) -> World<Member<D>> {
+fn world_of<D: DataType + Default + 'static>(setup: Setup) -> World<Member<D>> {
     let n = setup.cluster.n;
-    World::new(setup, move |_, _| Member::new(Config::default(), n))
+    World::new(setup, move |_, _| Member::new(Config::default(), n, D::default()))
 }
 
-fn open(name: &str, balance: u64) -> Operation {
-    BankOperation::Open { name: name.into(), balance }.encode()
+fn open(account: &str) -> Operation {
+    BankOperation::Open { account: account.into() }.encode()
 }
 
-fn account(owner: u16, name: &str) -> Account {
-    Account { owner: ReplicaId(owner), name: name.into() }
+fn deposit(account: &str, amount: u64) -> Operation {
+    BankOperation::Deposit { account: account.into(), amount }.encode()
 }
 
-fn transfer(from: &str, to: Account, amount: u64) -> Operation {
-    BankOperation::Transfer { from: from.into(), to, amount }.encode()
+/// An account of the actor's with money in it.
+fn funded(actor: u16, balance: u64) -> Vec<Operation> {
+    vec![open(&a_of(actor)), deposit(&a_of(actor), balance)]
+}
+
+/// The account `a` of an actor.
+fn a_of(actor: u16) -> String {
+    format!("{actor}/a")
+}
+
+fn withdraw(account: &str, amount: u64) -> Operation {
+    BankOperation::Withdraw { account: account.into(), amount }.encode()
+}
+
+fn read(account: &str) -> Operation {
+    BankOperation::Balance { account: account.into() }.encode()
+}
+
+fn transfer(from: &str, to: &str, amount: u64) -> Operation {
+    BankOperation::Transfer { from: from.into(), to: to.into(), amount }.encode()
 }
 
 fn ask<D: DataType + 'static>(world: &mut World<Member<D>>, gateway: u16, operations: &[Operation]) {
@@ -100,9 +118,9 @@ fn answers(world: &World<Member>) -> Vec<BankOutput> {
 fn an_operation_takes_three_messages_for_every_other_member() {
     for n in [1, 2, 4, 7, 10, 31] {
         let mut world = world(setup(n, 1));
-        ask(&mut world, 0, &[open("a", 100)]);
+        ask(&mut world, 0, &funded(0, 100));
         world.run(5_000_000);
-        assert_eq!(answers(&world), [BankOutput::Opened]);
+        assert_eq!(answers(&world), [BankOutput::Opened, BankOutput::Done]);
         assert_eq!(world.agreement_messages(), 3 * (u64::from(n) - 1), "n = {n}");
         for member in 0..n {
             assert_eq!(world.replica(member).data().total(), 100);
@@ -118,16 +136,29 @@ fn an_invalid_operation_is_refused_with_a_reason_everywhere_alike() {
     let mut world = world(setup(4, 1));
     let mut expected = Vec::new();
     for (gateway, operation, answer) in [
-        (0, open("a", 100), BankOutput::Opened),
-        (1, open("a", 5), BankOutput::Opened),
-        (0, open("a", 100), refused(BankRefusal::AccountExists)),
-        (0, open("", 100), refused(BankRefusal::BadName)),
-        (0, transfer("a", account(1, "a"), 101), refused(BankRefusal::Overdraft)),
-        (0, transfer("a", account(1, "a"), 60), BankOutput::Transferred),
-        (1, transfer("a", account(2, "a"), 1), refused(BankRefusal::UnknownAccount)),
-        (2, transfer("a", account(1, "a"), 1), refused(BankRefusal::UnknownAccount)),
-        (1, transfer("a", account(1, "a"), 1), refused(BankRefusal::SameAccount)),
-        (1, transfer("a", account(0, "a"), 65), BankOutput::Transferred),
+        (0, open("0/a"), BankOutput::Opened),
+        (0, deposit("0/a", 100), BankOutput::Done),
+        (1, open("1/a"), BankOutput::Opened),
+        (1, deposit("1/a", 5), BankOutput::Done),
+        (0, open("0/a"), refused(BankRefusal::AccountExists)),
+        (0, open("1/b"), refused(BankRefusal::NotTheOwner { owner: 1 })),
+        (0, open("alice"), refused(BankRefusal::NoOwner)),
+        (0, open(""), refused(BankRefusal::BadName)),
+        (0, deposit("0/b", 1), refused(BankRefusal::UnknownAccount { receiver: false })),
+        (0, deposit("b", 1), refused(BankRefusal::NoOwner)),
+        (0, transfer("0/a", "1/a", 101), refused(BankRefusal::Overdraft { balance: 100 })),
+        (0, transfer("0/a", "1/a", 60), BankOutput::Done),
+        (0, transfer("1/a", "0/a", 60), refused(BankRefusal::NotTheOwner { owner: 1 })),
+        (0, transfer("0/a", "a", 1), refused(BankRefusal::NoOwner)),
+        (1, transfer("1/a", "2/a", 1), refused(BankRefusal::UnknownAccount { receiver: true })),
+        (2, transfer("2/a", "1/a", 1), refused(BankRefusal::UnknownAccount { receiver: false })),
+        (1, transfer("1/a", "1/a", 1), refused(BankRefusal::SameAccount)),
+        (1, transfer("1/a", "0/a", 65), BankOutput::Done),
+        (2, deposit("1/a", 3), BankOutput::Done),
+        (1, withdraw("1/a", 4), refused(BankRefusal::Overdraft { balance: 3 })),
+        (1, withdraw("1/a", 3), BankOutput::Done),
+        (0, withdraw("1/a", 0), refused(BankRefusal::NotTheOwner { owner: 1 })),
+        (0, read("0/a"), refused(BankRefusal::NoOrder)),
         (3, Operation::new(b"hello"), refused(BankRefusal::NotAnOperation)),
     ] {
         ask(&mut world, gateway, &[operation]);
@@ -135,13 +166,11 @@ fn an_invalid_operation_is_refused_with_a_reason_everywhere_alike() {
         expected.push(answer);
         assert_eq!(answers(&world), expected);
     }
-    let balance = |owner| BankOperation::Balance { account: account(owner, "a") }.encode();
-    let read = |world: &World<Member>, owner| {
-        BankOutput::decode(&world.replica(2).query(&balance(owner)).unwrap().output).unwrap()
-    };
-    assert_eq!(read(&world, 0), BankOutput::Balance(105));
-    assert_eq!(read(&world, 1), BankOutput::Balance(0));
-    assert_eq!(read(&world, 3), BankOutput::Refused(BankRefusal::UnknownAccount));
+    let balance =
+        |owner| BankOutput::decode(&world.replica(2).query(&read(&a_of(owner))).unwrap().output).unwrap();
+    assert_eq!(balance(0), BankOutput::Balance(105));
+    assert_eq!(balance(1), BankOutput::Balance(0));
+    assert_eq!(balance(3), BankOutput::Refused(BankRefusal::UnknownAccount { receiver: false }));
     assert!(world.caught().is_empty(), "to ask for it is no offence");
 }
 
@@ -149,12 +178,12 @@ fn an_invalid_operation_is_refused_with_a_reason_everywhere_alike() {
 #[test]
 fn operations_of_one_batch_build_on_each_other() {
     let mut world = world(setup(4, 1));
-    let to = || account(0, "b");
-    ask(&mut world, 0, &[open("a", 10), open("b", 0), transfer("a", to(), 7), transfer("a", to(), 7)]);
+    let pay = || transfer("0/a", "0/b", 7);
+    ask(&mut world, 0, &[open("0/a"), open("0/b"), deposit("0/a", 10), pay(), pay()]);
     world.run(100_000);
-    let overdraft = BankOutput::Refused(BankRefusal::Overdraft);
-    let opened = BankOutput::Opened;
-    assert_eq!(answers(&world), [opened.clone(), opened, BankOutput::Transferred, overdraft]);
+    let overdraft = BankOutput::Refused(BankRefusal::Overdraft { balance: 3 });
+    let (opened, done) = (BankOutput::Opened, BankOutput::Done);
+    assert_eq!(answers(&world), [opened.clone(), opened, done.clone(), done, overdraft]);
     assert_eq!(world.replica(3).applied(ReplicaId(0)).0, 1, "one batch");
 }
 
@@ -215,11 +244,11 @@ fn network(case: &Case) -> Network {
 
 /// A data type in a case: what is asked for, what holds of it at each honest member at any time, and what of all in the
 /// end.
-trait Checked: DataType + 'static {
+trait Checked: DataType + Default + 'static {
     /// What a member asks for at first.
-    fn begin() -> Vec<Operation>;
-    /// An operation, by two numbers.
-    fn operation(case: &Case, whom: u16, number: u64) -> Operation;
+    fn begin(actor: u16) -> Vec<Operation>;
+    /// An operation of an actor, by two numbers.
+    fn operation(case: &Case, actor: u16, whom: u16, number: u64) -> Operation;
     fn always(&self) -> Result<(), String> {
         Ok(())
     }
@@ -227,13 +256,13 @@ trait Checked: DataType + 'static {
 }
 
 impl Checked for Bank {
-    fn begin() -> Vec<Operation> {
-        vec![open("a", 100)]
+    fn begin(actor: u16) -> Vec<Operation> {
+        funded(actor, 100)
     }
 
     /// Others pay those that are faulty as well, which may have opened no account.
-    fn operation(case: &Case, whom: u16, number: u64) -> Operation {
-        transfer("a", account(whom % case.nodes, "a"), number)
+    fn operation(case: &Case, actor: u16, whom: u16, number: u64) -> Operation {
+        transfer(&a_of(actor), &a_of(whom % case.nodes), number)
     }
 
     fn always(&self) -> Result<(), String> {
@@ -248,11 +277,11 @@ impl Checked for Bank {
 }
 
 impl Checked for Orswot {
-    fn begin() -> Vec<Operation> {
+    fn begin(_: u16) -> Vec<Operation> {
         vec![SetOperation::Add("0".into()).encode()]
     }
 
-    fn operation(_: &Case, whom: u16, number: u64) -> Operation {
+    fn operation(_: &Case, _: u16, whom: u16, number: u64) -> Operation {
         let member = (number % 4).to_string();
         let operation =
             if whom.is_multiple_of(2) { SetOperation::Add(member) } else { SetOperation::Remove(member) };
@@ -277,11 +306,11 @@ impl Checked for Orswot {
 }
 
 impl Checked for Counter {
-    fn begin() -> Vec<Operation> {
+    fn begin(_: u16) -> Vec<Operation> {
         vec![CounterOperation::Add(1).encode()]
     }
 
-    fn operation(_: &Case, whom: u16, number: u64) -> Operation {
+    fn operation(_: &Case, _: u16, whom: u16, number: u64) -> Operation {
         CounterOperation::Add(number as i64 - i64::from(whom)).encode()
     }
 
@@ -315,11 +344,12 @@ fn holds<D: Checked>(case: &Case) -> Result<(), String> {
     }
     let mut world = world_of::<D>(setup);
     for member in 0..honest {
-        ask(&mut world, member, &D::begin());
+        ask(&mut world, member, &D::begin(member));
     }
     for (from, whom, number, pause_us) in &case.asks {
         world.run(*pause_us);
-        ask(&mut world, from % honest, &[D::operation(case, *whom, *number)]);
+        let actor = from % honest;
+        ask(&mut world, actor, &[D::operation(case, actor, *whom, *number)]);
         always(&world, honest)?;
     }
     for _ in 0..100 {
@@ -394,7 +424,7 @@ proptest! {
 #[test]
 fn an_actor_that_dies_half_way_leaves_nobody_behind() {
     let mut world = world(setup(4, 3));
-    ask(&mut world, 0, &[open("a", 100)]);
+    ask(&mut world, 0, &funded(0, 100));
     let applied =
         |world: &World<Member>| [1, 2, 3].map(|member| world.replica(member).applied(ReplicaId(0)).0);
     // Proposals arrive after 100 us, validations after 200, proofs after 300.
@@ -419,14 +449,14 @@ fn double_spend() {
     let spender = &signers[3];
     let mut world = world(setup);
     for member in 0..4 {
-        ask(&mut world, member, &[open("a", 100)]);
+        ask(&mut world, member, &funded(member, 100));
     }
     world.run(1_000_000);
     world.set_behaviours(spender.id(), vec!["offline".parse().unwrap()]);
 
     let pay = |to: u16, session: u64| {
         let session = kernel::SessionId { gateway: spender.id(), number: 1_000 + session };
-        let request = kernel::Request { session, counter: 1, operation: transfer("a", account(to, "a"), 80) };
+        let request = kernel::Request { session, counter: 1, operation: transfer("3/a", &a_of(to), 80) };
         let bundle = Arc::new(Bundle::sign(&cluster, spender, vec![request]));
         let after = (0..3).map(|owner| (ReplicaId(owner), 1)).collect();
         Arc::new(Batch::sign(&cluster, spender, 2, after, vec![bundle], vec![]))

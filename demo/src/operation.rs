@@ -127,6 +127,7 @@ pub fn result_in_words(operation: &Operation, result: &Output) -> String {
     match BankOutput::decode(result) {
         Some(BankOutput::Opened) => format!("{account} is open"),
         Some(BankOutput::Balance(amount)) => format!("{account} has {amount}"),
+        Some(BankOutput::Done) => "done".into(),
         Some(BankOutput::Refused(refusal @ BankRefusal::Overdraft { .. })) => {
             format!("refused, an overdraft: {refusal}")
         }

@@ -4,10 +4,14 @@
 use crate::options::Options;
 use adversary::Behaviour;
 use apps::{AppName, Service, workload};
+use broadcast::{Data, DataType as _};
 use kernel::{Cluster, ClusterId, Operation, Protocol, ReplicaId};
 use sim::{Costs, Load, Network, Operations, Pace, Setup, Signatures, World};
 use std::collections::BTreeSet;
 use std::str::FromStr;
+
+/// A member of a secure broadcast, with whatever is replicated.
+pub type Member = broadcast::Replica<Data>;
 
 /// A flow, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +22,13 @@ pub enum FlowName {
     Ccro,
     /// CCRO as published.
     CcroPaper,
+    /// Secure broadcast.
+    Broadcast,
 }
 
 impl FlowName {
     /// All of them.
-    pub const ALL: [FlowName; 3] = [FlowName::Pbft, FlowName::Ccro, FlowName::CcroPaper];
+    pub const ALL: [FlowName; 4] = [FlowName::Pbft, FlowName::Ccro, FlowName::CcroPaper, FlowName::Broadcast];
 
     /// As it is typed.
     pub fn as_str(self) -> &'static str {
@@ -30,13 +36,14 @@ impl FlowName {
             FlowName::Pbft => "pbft",
             FlowName::Ccro => "ccro",
             FlowName::CcroPaper => "ccro-paper",
+            FlowName::Broadcast => "broadcast",
         }
     }
 
     /// Faulty nodes that it tolerates among so many.
     pub fn tolerates(self, nodes: u16) -> usize {
         match self {
-            FlowName::Pbft | FlowName::Ccro => kernel::cluster::max_faulty(nodes),
+            FlowName::Pbft | FlowName::Ccro | FlowName::Broadcast => kernel::cluster::max_faulty(nodes),
             FlowName::CcroPaper => ccro::paper::max_faulty(nodes),
         }
     }
@@ -44,7 +51,7 @@ impl FlowName {
     /// Votes that decide: the published flow has its own `f`, and decides on `2f+1` of it.
     pub fn quorum(self, cluster: &Cluster) -> usize {
         match self {
-            FlowName::Pbft | FlowName::Ccro => cluster.quorum(),
+            FlowName::Pbft | FlowName::Ccro | FlowName::Broadcast => cluster.quorum(),
             FlowName::CcroPaper => 2 * self.tolerates(cluster.n) + 1,
         }
     }
@@ -52,15 +59,36 @@ impl FlowName {
     /// The smallest cluster that it runs in.
     pub fn least_nodes(self) -> u16 {
         match self {
-            FlowName::Pbft | FlowName::Ccro => 1,
+            FlowName::Pbft | FlowName::Ccro | FlowName::Broadcast => 1,
             FlowName::CcroPaper => 3,
+        }
+    }
+
+    /// Whether there is an order of all requests, which applications with one state for all need.
+    pub fn orders_everything(self) -> bool {
+        self != FlowName::Broadcast
+    }
+
+    /// Refuses an application that cannot be had so.
+    ///
+    /// # Errors
+    ///
+    /// What would do.
+    pub fn check_app(self, app: AppName) -> Result<(), String> {
+        match self.orders_everything() || Data::new(app).is_some() {
+            true => Ok(()),
+            false => Err(format!(
+                "{} gives requests of different nodes no order, which {app} needs; it replicates opaque, a log for each \
+                 node, and bank, with an owner for each account",
+                self.as_str()
+            )),
         }
     }
 }
 
 /// There is no flow of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no protocol; there are pbft, ccro and ccro-paper")]
+#[error("{0:?} is no protocol; there are pbft, ccro, ccro-paper and broadcast")]
 pub struct UnknownFlow(String);
 
 impl FromStr for FlowName {
@@ -147,6 +175,7 @@ impl Job {
     /// If the network or the costs cannot be meant: check them first.
     pub fn visit<V: Visitor>(&self, visitor: V) -> V::Out {
         let (pbft, ccro) = (self.options.pbft(self.nodes), self.options.ccro(self.nodes));
+        let (broadcast, nodes) = (self.options.broadcast(), self.nodes);
         let app = self.service();
         let setup = self.setup();
         match self.flow {
@@ -161,14 +190,32 @@ impl Job {
             FlowName::CcroPaper => {
                 visitor.visit(World::new(setup, move |_, _| ccro::paper::Replica::new(&pbft, app.clone())))
             }
+            FlowName::Broadcast => {
+                let data = self.data();
+                visitor.visit(World::new(setup, move |_, memory| match memory {
+                    sim::Memory::Fresh => Member::new(broadcast.clone(), nodes, data.clone()),
+                    sim::Memory::Lost => Member::recovering(broadcast.clone(), nodes, data.clone()),
+                }))
+            }
         }
     }
 
     fn service(&self) -> Service {
         match &self.asked {
-            Asked::Workload { .. } => workload::prepared(self.app),
+            Asked::Workload { .. } => workload::prepared(self.app, &self.gateways),
             Asked::Operations(_) => Service::new(self.app),
         }
+    }
+
+    /// What members of a secure broadcast begin with.
+    fn data(&self) -> Data {
+        let mut data = Data::new(self.app).expect("the application was checked");
+        if let (AppName::Bank, Asked::Workload { .. }) = (self.app, &self.asked) {
+            for (owner, operation) in workload::preparation(&self.gateways).iter().flatten() {
+                data.apply(ReplicaId(*owner), &operation.encode());
+            }
+        }
+        data
     }
 
     /// The cluster.
@@ -184,7 +231,7 @@ impl Job {
             signatures: self.signatures,
             costs: self.costs,
             bundle_max: self.options.batch_max,
-            results_are_places: self.app == AppName::Opaque,
+            results_are_places: self.app == AppName::Opaque && self.flow.orders_everything(),
             remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
             ..Setup::new(self.cluster(), self.seed)
         }
@@ -203,15 +250,18 @@ impl Job {
         match (&self.asked, self.app) {
             (Asked::Operations(operations), _) => {
                 let operations = operations.clone();
-                Operations::new(move |request| operations[request as usize].clone())
+                Operations::new(move |request, _| operations[request as usize].clone())
             }
             (Asked::Workload { payload_bytes, .. }, AppName::Opaque) => Operations::numbered(*payload_bytes),
             (Asked::Workload { payload_bytes, .. }, AppName::Kv) => {
                 let bytes = *payload_bytes;
-                Operations::new(move |request| workload::put(request, bytes).encode())
+                Operations::new(move |request, _| workload::put(request, bytes).encode())
             }
             (Asked::Workload { .. }, AppName::Bank) => {
-                Operations::new(|request| workload::transfer(request).encode())
+                let owners = self.gateways.clone();
+                Operations::new(move |request, gateway| {
+                    workload::transfer(request, gateway.0, &owners).encode()
+                })
             }
         }
     }

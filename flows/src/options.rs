@@ -47,4 +47,9 @@ impl Options {
             communication: self.communication,
         }
     }
+
+    /// Secure broadcast's settings.
+    pub fn broadcast(&self) -> broadcast::Config {
+        broadcast::Config { batch_max: self.batch_max, resend_after: Micros(self.waits.resend_after_us) }
+    }
 }

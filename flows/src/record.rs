@@ -200,7 +200,8 @@ impl<'a, M: kernel::Falsify> Watch<'a, M> {
         let mut recorder = self.recorder.borrow_mut();
         let trace = world.trace();
         for asked in &trace.submitted[self.submitted..] {
-            let operation = self.operations.as_ref().map(|operations| operations.of(asked.request as u64));
+            let operation =
+                self.operations.as_ref().map(|operations| operations.of(asked.request as u64, asked.gateway));
             operation.iter().for_each(|operation| self.contents.learn(operation));
             recorder.request(asked.at_us * 1000, asked.request as u64, asked.gateway, operation.as_ref());
         }

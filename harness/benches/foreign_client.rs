@@ -33,7 +33,7 @@ type Client<'a> = (&'static str, &'a dyn Fn(SocketAddr, u64) -> Result<f64>);
 fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let body = folder.path().join("body.json");
-    std::fs::write(&body, Bodies::new(AppName::Opaque, PAYLOAD_BYTES, SEED).body(0))?;
+    std::fs::write(&body, Bodies::new(AppName::Opaque, PAYLOAD_BYTES, SEED, &[0]).body(0, 0))?;
     let with_ab = |address, requests| apache_bench(address, requests, &body);
     let mut clients: Vec<Client> = vec![("load generator", &load_generator), ("ureq", &ureq_client)];
     match Command::new("ab").arg("-V").output() {
@@ -137,11 +137,11 @@ fn load_generator(address: SocketAddr, requests: u64) -> Result<f64> {
 /// A library that nothing else here uses: HTTP/1.1, one connection.
 fn ureq_client(address: SocketAddr, requests: u64) -> Result<f64> {
     let agent = ureq::Agent::new_with_defaults();
-    let bodies = Bodies::new(AppName::Opaque, PAYLOAD_BYTES, SEED);
+    let bodies = Bodies::new(AppName::Opaque, PAYLOAD_BYTES, SEED, &[0]);
     let url = format!("http://{address}/preprepare");
     let mut times = Vec::new();
     for request in 0..requests {
-        let body = bodies.body(request);
+        let body = bodies.body(request, 0);
         let sent = Instant::now();
         // What is not 200 is an error.
         let mut answer = agent.post(&url).content_type("application/json").send(&body[..])?;

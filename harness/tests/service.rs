@@ -96,8 +96,9 @@ fn is_as_described(description: &Value, (method, path): (&str, &str), status: u1
 
 #[test]
 fn answers_are_as_the_description_says() {
-    for (app, asked) in [
+    for (protocol, app, asked) in [
         (
+            "pbft",
             "kv",
             &[
                 ("POST", "/api/v1/kv", "", r#"{"key": "k", "value": "v"}"#, 200),
@@ -115,6 +116,24 @@ fn answers_are_as_the_description_says() {
             ][..],
         ),
         (
+            "broadcast",
+            "bank",
+            &[
+                ("POST", "/api/v1/bank/accounts", "", r#"{"account": "0/a"}"#, 200),
+                ("POST", "/api/v1/bank/accounts", "", r#"{"account": "1/a"}"#, 403),
+                ("POST", "/api/v1/bank/accounts", "", r#"{"account": "a"}"#, 400),
+                ("POST", "/api/v1/bank/deposit", "", r#"{"account": "0/a", "amount": 5}"#, 200),
+                ("POST", "/api/v1/bank/withdraw", "", r#"{"account": "0/a", "amount": 9}"#, 409),
+                ("POST", "/api/v1/bank/transfer", "", r#"{"from": "0/a", "to": "0/b", "amount": 1}"#, 404),
+                ("GET", "/api/v1/bank/accounts", "?account=0/a", "", 400),
+                ("GET", "/api/v1/bank/local", "?account=0/a", "", 200),
+                ("GET", "/api/v1/bank/local", "?account=0/b", "", 404),
+                ("GET", "/api/v1/state", "", "", 200),
+                ("GET", "/log", "", "", 200),
+            ],
+        ),
+        (
+            "pbft",
             "bank",
             &[
                 ("POST", "/api/v1/bank/accounts", "", r#"{"account": "a"}"#, 200),
@@ -127,6 +146,7 @@ fn answers_are_as_the_description_says() {
             ],
         ),
         (
+            "pbft",
             "opaque",
             &[
                 ("POST", "/preprepare", "", r#"{"data": "hello"}"#, 200),
@@ -144,7 +164,7 @@ fn answers_are_as_the_description_says() {
             ],
         ),
     ] {
-        let cluster = Cluster::start(&["--app", app]);
+        let cluster = Cluster::start(&["--app", app, "--protocol", protocol]);
         let (_, description) = cluster.get(0, "/openapi.json");
         for (method, path, query, body, expected) in asked {
             let (status, answer) = cluster.ask(0, method, &format!("{path}{query}"), body);
@@ -287,13 +307,79 @@ fn a_bank_s_refusals_are_answers() {
     assert_eq!(cluster.get(3, "/api/v1/bank/local?account=carol").0, 404);
 }
 
+/// Without consensus each account has one owner, the node whose clients draw on it, and money moves all the same.
+#[test]
+fn a_bank_without_consensus_moves_money_between_nodes() {
+    let cluster = Cluster::start(&["--app", "bank", "--protocol", "broadcast"]);
+    let post = |node, path: &str, body: &str| {
+        let (status, answer) = cluster.post(node, &format!("/api/v1/bank/{path}"), body);
+        (status, answer["balance"].clone(), answer["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let done = || (200, Value::Null, String::new());
+    let refused = |status, error: &str| (status, Value::Null, error.to_owned());
+    for node in [0, 1] {
+        let opened = post(node, "accounts", &format!(r#"{{"account": "{node}/a"}}"#));
+        assert_eq!(opened, (200, 0.into(), String::new()));
+    }
+    assert_eq!(post(0, "deposit", r#"{"account": "0/a", "amount": 100}"#), done());
+    assert_eq!(post(0, "transfer", r#"{"from": "0/a", "to": "1/a", "amount": 30}"#), done());
+    assert_eq!(post(1, "transfer", r#"{"from": "1/a", "to": "0/a", "amount": 10}"#), done());
+    let overdraft = refused(409, "there is only 80 in the account");
+    assert_eq!(post(0, "transfer", r#"{"from": "0/a", "to": "1/a", "amount": 81}"#), overdraft);
+    let not_owner = refused(403, "the account is node 0's, which alone opens it and draws on it; ask node 0");
+    assert_eq!(post(1, "withdraw", r#"{"account": "0/a", "amount": 1}"#), not_owner);
+    for (account, balance) in [("0/a", 80), ("1/a", 20)] {
+        // All members have it a moment later than the one that answers.
+        let read = |node| cluster.get(node, &format!("/api/v1/bank/local?account={account}")).1;
+        let read_in_the_end = |node| {
+            let tries = (0..100).map(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                read(node)
+            });
+            tries.into_iter().find(|read| read["balance"] == balance)
+        };
+        (0..5).for_each(|node| assert!(read_in_the_end(node).is_some(), "node {node}: {}", read(node)));
+    }
+    let (status, answer) = cluster.get(2, "/api/v1/bank/accounts?account=0/a");
+    assert!(status == 400 && answer["error"].as_str().unwrap().contains("below /local"), "{answer}");
+}
+
+#[test]
+fn what_broadcast_cannot_do_is_refused_before_anything_starts() {
+    for (arguments, reason) in [
+        (&["compare", "--app", "kv"][..], "gives requests of different nodes no order, which kv needs"),
+        (&["up", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
+        (&["simulate", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
+        (&["compare", "--via", "client"], "a node numbers those of its own clients"),
+        (&["simulate", "--swarm"], "there is no swarm for broadcast yet"),
+        (&["outage", "--kill", "commander"], "broadcast has no commander to kill"),
+        (&["outage", "--kill", "communication-node"], "broadcast has no communication node to kill"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+            .args(arguments)
+            .args(["--protocol", "broadcast"])
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains(reason), "{arguments:?}: {error}");
+    }
+}
+
 #[test]
 fn applications_are_compared_on_real_nodes_and_simulated() {
-    for command in ["compare", "simulate"] {
+    let three =
+        &[("bank", "pbft-n4-none-bank"), ("kv", "pbft-n4-none-kv"), ("opaque", "pbft-n4-none-opaque")][..];
+    let transfers = &[("bank", "broadcast-n4-none"), ("bank", "pbft-n4-none")];
+    for (command, protocols, apps, expected) in [
+        ("compare", "pbft", "opaque,kv,bank", three),
+        ("compare", "broadcast,pbft", "bank", transfers),
+        ("simulate", "pbft", "opaque,kv,bank", three),
+        ("simulate", "broadcast,pbft", "bank", transfers),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let output = Command::new(env!("CARGO_BIN_EXE_harness"))
-            .args([command, "--app", "opaque,kv,bank", "--protocol", "pbft", "--nodes", "4"])
+            .args([command, "--app", apps, "--protocol", protocols, "--nodes", "4"])
             .args(["--requests", "30", "--clients", "4", "--fault", "none", "--out"])
             .arg(&out)
             .output()
@@ -301,8 +387,6 @@ fn applications_are_compared_on_real_nodes_and_simulated() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let rows: Vec<SummaryRow> = read_rows(&out).unwrap();
         let mut apps: Vec<(&str, &str)> = rows.iter().map(|row| (&*row.app, &*row.cell)).collect();
-        let expected =
-            [("bank", "pbft-n4-none-bank"), ("kv", "pbft-n4-none-kv"), ("opaque", "pbft-n4-none-opaque")];
         apps.sort_unstable();
         assert_eq!(apps, expected);
         let samples: Vec<SampleRow> = read_rows(&out).unwrap();

@@ -1,14 +1,17 @@
 //! The rules that everything else is built on, each with exact values.
 
-use kernel::keys::{Keyring, seeded};
+mod word;
+
+use kernel::keys::{Keyring, SecretKey, seeded};
 use kernel::request::{MAX_BATCH_BYTES, MAX_BUNDLE_BYTES};
 use kernel::{
-    Admission, Batch, Bundle, Choose, Claim, Class, Cluster, ClusterId, Context, Digest, Effect, Falsify,
-    Forgery, Input, Micros, Operation, Output, Protocol, Reason, Rejection, ReplicaId, Reply, ReplyBundle,
-    Request, SeededChoice, Seq, SessionId, Signature, Signer, Status, Subject, To, View, Wire,
+    Admission, Application, Batch, Bundle, CachedChunks, Choose, Chunk, Claim, Cluster, ClusterId, Content,
+    Context, Digest, Effect, Input, Mark, Micros, Operation, Output, Path, Protocol, Reason, Rejection,
+    ReplicaId, Reply, ReplyBundle, Request, SeededChoice, Seq, SessionId, Signature, Signer, Snapshot,
+    Status, To, View, Wire as _,
 };
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use word::{Word, word};
 
 fn cluster(seed: u64) -> Cluster {
     Cluster::new(ClusterId::derive("rules", seed), "pbft", 4)
@@ -120,62 +123,6 @@ fn short_text_is_shown_and_everything_else_counted() {
 
 // ---- Admission ----
 
-/// Something signed, as a vote or not.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Word {
-    is_vote: bool,
-    text: Vec<u8>,
-    author: ReplicaId,
-    signature: Signature,
-}
-
-impl Wire for Word {
-    fn kind(&self) -> &'static str {
-        "word"
-    }
-    fn class(&self) -> Class {
-        if self.is_vote { Class::Vote } else { Class::Upkeep }
-    }
-    fn seq(&self) -> Option<Seq> {
-        Some(Seq(self.text.len() as u64))
-    }
-    fn claims(&self, _: ReplicaId, _: &Cluster) -> Result<Vec<Claim>, Reason> {
-        Ok(vec![Claim { author: self.author, bytes: self.text.clone(), signature: self.signature }])
-    }
-}
-
-/// No adversary speaks it.
-impl Falsify for Word {
-    const KINDS: &'static [&'static str] = &["word"];
-
-    fn falsified(&self, _: &Cluster, _: &Signer) -> Word {
-        self.clone()
-    }
-    fn alternative(&self, _: &Cluster, _: &Signer) -> Option<Word> {
-        None
-    }
-    fn subject(&self) -> Option<Subject> {
-        None
-    }
-    fn with_value(&self, _: Digest, _: &[Word], _: &Cluster, _: &Signer) -> Option<Word> {
-        None
-    }
-    fn forged(&self, _: Forgery, _: &Cluster, _: &Signer) -> Option<Word> {
-        None
-    }
-    fn needless_view_changes(_: View, _: &Cluster, _: &Signer) -> Vec<Word> {
-        vec![]
-    }
-    fn noise(_: Seq, _: &mut dyn Choose, _: &Cluster, signer: &Signer) -> Word {
-        word(std::slice::from_ref(signer), 0, b"noise", false)
-    }
-}
-
-fn word(signers: &[Signer], author: u16, text: &[u8], is_vote: bool) -> Word {
-    let signature = signers[usize::from(author)].sign(text);
-    Word { is_vote, text: text.to_vec(), author: ReplicaId(author), signature }
-}
-
 fn corrupted(word: &Word) -> Word {
     Word { signature: word.signature.corrupted(), ..word.clone() }
 }
@@ -284,4 +231,166 @@ fn a_replica_sends_nothing_to_itself_and_only_offences_about_a_slot_are_corrupt_
         Effect::Reject(Rejection { from: ReplicaId(3), seq, corrupt_vote, reason })
     });
     assert_eq!(effects, sent.into_iter().chain(rejected).collect::<Vec<_>>());
+}
+
+#[test]
+fn timers_and_marks_are_effects_in_order() {
+    let (signers, _) = keys();
+    let (cluster, mut choose, mut effects) = (cluster(1), SeededChoice::new(1), Vec::new());
+    let mut cx: Context<'_, Idle> = Context::new(&cluster, &signers[1], &mut choose, &mut effects);
+    let mark = || Mark::Accepted { seq: Seq(1), digest: Digest::ZERO };
+    cx.mark(mark());
+    cx.set_timer(3, Micros(20));
+    cx.cancel_timer(4);
+    let set = Effect::SetTimer { timer: 3, after: Micros(20) };
+    assert_eq!(effects, [Effect::Mark(mark()), set, Effect::CancelTimer(4)]);
+}
+
+// ---- What is shown, drawn and hashed ----
+
+#[test]
+fn secrets_are_not_shown() {
+    let (signers, _) = keys();
+    assert_eq!(format!("{:?}", SecretKey([7; 32])), "SecretKey(not shown)");
+    assert_eq!(format!("{:?}", signers[2]), format!("Signer({})", ReplicaId(2)));
+}
+
+#[test]
+fn kinds_and_paths_have_names() {
+    let (signers, _) = keys();
+    let message = word(&signers, 1, b"a", true);
+    let reply = ReplyBundle::sign(&cluster(1), &signers[2], View(0), Seq(1), ReplicaId(1), vec![], vec![]);
+    let contents = [Content::Message(&message), Content::Reply(&reply)];
+    assert_eq!(contents.map(|content| content.kind()), ["word", "reply"]);
+    assert_eq!([Path::Fast, Path::Direct].map(|path| path.to_string()), ["fast", "direct"]);
+}
+
+/// Always the same number.
+struct Fixed(u64);
+
+impl Choose for Fixed {
+    fn below(&mut self, _: u64) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn a_chance_is_taken_in_steps_of_a_millionth() {
+    for (number, probability, is_taken) in [
+        (0, 0.0, false),
+        (0, 0.000_001, true),
+        (249_999, 0.25, true),
+        (250_000, 0.25, false),
+        (999_999, 1.0, true),
+    ] {
+        assert_eq!(Fixed(number).chance(probability), is_taken, "{number} of a million, {probability}");
+    }
+}
+
+#[test]
+fn a_falsified_reply_differs_in_its_results_alone_and_is_signed() {
+    let (signers, keyring) = keys();
+    let cluster = cluster(1);
+    let reply =
+        |result: &[u8]| Reply { session: request(1, 0).session, counter: 1, result: Output::new(result) };
+    let sign = |replies| {
+        ReplyBundle::sign(&cluster, &signers[2], View(3), Seq(4), ReplicaId(1), vec![Digest::ZERO], replies)
+    };
+    let falsified = sign(vec![reply(b"ok")]).falsified(&cluster, &signers[2]);
+    assert_eq!(falsified, sign(vec![reply(b"falsified ok")]));
+    assert!(keyring.verify(&falsified.claim(&cluster)));
+}
+
+#[test]
+fn a_bundle_says_whose_it_is_and_a_shortened_batch_lacks_the_last_one() {
+    let (signers, _) = keys();
+    let bundle = |gateway: u16| {
+        let requests = vec![request(gateway, 1)];
+        Arc::new(Bundle::sign(&cluster(1), &signers[usize::from(gateway)], requests))
+    };
+    let (one, two) = (bundle(2), bundle(3));
+    assert_eq!((one.gateway(), one.requests()), (ReplicaId(2), &[request(2, 1)][..]));
+    let batch = Batch { bundles: vec![Arc::clone(&one), two] };
+    let shortened = batch.shortened().unwrap();
+    assert_eq!(shortened, Batch { bundles: vec![one] });
+    assert_eq!(shortened.shortened(), Some(Batch::default()));
+    assert_eq!(Batch::default().shortened(), None);
+}
+
+// ---- States in chunks ----
+
+fn hashed(value: &impl std::hash::Hash) -> u64 {
+    use std::hash::Hasher as _;
+    let mut hasher = std::collections::hash_map::DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[test]
+fn chunks_and_snapshots_are_compared_by_what_they_hold() {
+    let chunk = |text: &str| Chunk::new(text.as_bytes());
+    let snapshot = |texts: &[&str]| Snapshot::new(texts.iter().map(|text| chunk(text)).collect());
+    assert_eq!((hashed(&chunk("a")), snapshot(&["a", "b"])), (hashed(&chunk("a")), snapshot(&["a", "b"])));
+    assert_eq!(hashed(&snapshot(&["a"])), hashed(&snapshot(&["a"])));
+    assert_ne!(hashed(&chunk("a")), hashed(&chunk("b")));
+    for other in [&["a"][..], &["b", "a"], &["ab"], &[]] {
+        assert_ne!(snapshot(&["a", "b"]), snapshot(other));
+        assert_ne!(hashed(&snapshot(&["a", "b"])), hashed(&snapshot(other)));
+    }
+}
+
+#[test]
+fn every_node_of_a_tree_is_named_with_the_chunks_below_it() {
+    let snapshot = Snapshot::new((0..5).map(|number| Chunk::new(&[number])).collect());
+    let nodes: Vec<_> = snapshot.nodes().map(|(digest, below)| (*digest, below)).collect();
+    let below: Vec<_> = nodes.iter().map(|(_, below)| below.clone()).collect();
+    assert_eq!(below, [0..1, 1..2, 2..3, 3..4, 4..5, 0..2, 2..4, 4..5, 0..4, 4..5, 0..5]);
+    assert_eq!(&nodes[2].0, snapshot.chunks()[2].digest());
+    // A proof names the same nodes.
+    let proven = snapshot.prove(2).unwrap();
+    let siblings: Vec<_> = proven.siblings().map(|(below, digest)| (*digest, below)).collect();
+    assert_eq!(siblings, [nodes[3].clone(), nodes[5].clone(), nodes[9].clone()]);
+}
+
+#[test]
+fn chunks_are_kept_until_the_part_that_they_are_of_changes() {
+    let (one, two) = (vec![Chunk::new(b"1")], vec![Chunk::new(b"2")]);
+    let mut cached = CachedChunks::default();
+    assert_eq!(cached.get(), None);
+    assert_eq!(cached.get_or_write(|| one.clone()), one);
+    assert_eq!(cached.get_or_write(|| panic!("nothing has changed")), one);
+    assert_eq!(cached.get(), Some(&one[..]));
+    cached.clear();
+    assert_eq!(cached.get(), None);
+    cached.set(two.clone());
+    assert_eq!(cached.get(), Some(&two[..]));
+    assert_eq!(cached, CachedChunks::default(), "they make no difference between two states");
+}
+
+/// Its state is one chunk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kept(Vec<u8>);
+
+impl Application for Kept {
+    fn execute(&mut self, operation: &Operation) -> Output {
+        self.0 = operation.0.to_vec();
+        Output::new(b"kept")
+    }
+    fn query(&self, _: &Operation) -> Option<Output> {
+        None
+    }
+    fn snapshot(&mut self) -> Vec<Chunk> {
+        vec![Chunk::new(&self.0)]
+    }
+    fn restore(chunks: &[Chunk]) -> Option<Kept> {
+        Some(Kept(chunks.first()?.bytes().to_vec()))
+    }
+}
+
+#[test]
+fn an_application_that_does_not_say_otherwise_reads_a_whole_state() {
+    let mut before = Kept(b"before".to_vec());
+    before.execute(&Operation::new(b"after"));
+    assert_eq!(Kept(vec![]).restore_over(&before.snapshot()), Some(Kept(b"after".to_vec())));
+    assert_eq!(before.restore_over(&[]), None);
 }

@@ -20,24 +20,24 @@ pub struct Load {
     pub timeout_us: u64,
 }
 
-/// What each request of a load asks for, by its number.
+/// What each request of a load asks for, by its number and the node that takes it.
 #[derive(Clone)]
-pub struct Operations(Rc<dyn Fn(u64) -> Operation>);
+pub struct Operations(Rc<dyn Fn(u64, ReplicaId) -> Operation>);
 
 impl Operations {
     /// Those that a function gives.
-    pub fn new(of: impl Fn(u64) -> Operation + 'static) -> Operations {
+    pub fn new(of: impl Fn(u64, ReplicaId) -> Operation + 'static) -> Operations {
         Operations(Rc::new(of))
     }
 
     /// See [`numbered_operation`].
     pub fn numbered(payload_bytes: usize) -> Operations {
-        Operations::new(move |request| numbered_operation(request, payload_bytes))
+        Operations::new(move |request, _| numbered_operation(request, payload_bytes))
     }
 
     /// That of one request.
-    pub fn of(&self, request: u64) -> Operation {
-        (self.0)(request)
+    pub fn of(&self, request: u64, gateway: ReplicaId) -> Operation {
+        (self.0)(request, gateway)
     }
 }
 

@@ -657,7 +657,7 @@ impl<P: Protocol> World<P> {
             Mark::VoteReceived { author, contradicts: true, .. } => {
                 self.trace.caught.insert(author);
             }
-            Mark::Proposed { communication_node, .. } => {
+            Mark::Proposed { view: Some(_), communication_node, .. } => {
                 self.roles = Roles { commander: Some(id), communication_node };
             }
             _ => {}

@@ -220,6 +220,11 @@ impl Scenario {
     pub fn ready(&self) -> Result<Ready, Vec<Problem>> {
         let mut problems = Problems::default();
         let flow = problems.take("protocol", self.protocol.parse()).unwrap_or(FlowName::Pbft);
+        problems.demand(
+            "protocol",
+            flow.orders_everything(),
+            "the page does not show broadcast yet; harness simulate plays it",
+        );
         let app = problems.take("app", self.app.parse::<AppName>()).unwrap_or_default();
         self.check_numbers(flow, &mut problems);
         let network = self.network.as_ref().map_or_else(|| "lan".into(), Clone::clone);

@@ -9,6 +9,8 @@ use std::time::Duration;
 use adversary::{Adversary, Behaviour};
 use anyhow::{Context, Result};
 use apps::Service;
+use broadcast::Data;
+use flows::job::Member;
 use flows::options::Options;
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
@@ -67,6 +69,13 @@ pub async fn run_node(
         ProtocolName::CcroPaper => {
             let new = if lost { ccro::paper::Replica::recovering } else { ccro::paper::Replica::new };
             let replica = new(&options.pbft(n), Service::new(config.app));
+            node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
+        }
+        ProtocolName::Broadcast => {
+            let new = if lost { Member::recovering } else { Member::new };
+            let data = Data::new(config.app);
+            let data = data.with_context(|| format!("broadcast does not replicate {}", config.app))?;
+            let replica = new(options.broadcast(), n, data);
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
     }

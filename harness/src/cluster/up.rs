@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use apps::AppName;
+use flows::job::FlowName;
 use journal::Durability;
 use kernel::{ReplicaId, View, ViewStatus};
 
@@ -112,11 +113,15 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
     if spec.protocol == ProtocolName::CcroPaper {
         let _ = writeln!(text, "({PAPER_WARNING})");
     }
-    let _ = writeln!(text, "view {}\n", view.map_or(View(0), |view| view.view));
+    let has_views = FlowName::from(spec.protocol).orders_everything();
+    match has_views {
+        true => drop(writeln!(text, "view {}\n", view.map_or(View(0), |view| view.view))),
+        false => text += "no commander: every node orders the requests of its own clients\n\n",
+    }
     for (id, address) in addresses.iter().enumerate() {
         let mut roles = Vec::new();
         let id = ReplicaId(id as u16);
-        if view.map_or(id.0 == 0, |view| view.commander == id) {
+        if has_views && view.map_or(id.0 == 0, |view| view.commander == id) {
             roles.push("commander");
         }
         if view.and_then(|view| view.communication_node) == Some(id) {
@@ -126,12 +131,14 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
         let faults = if faults == "none" { String::new() } else { format!("FAULTY: {faults}") };
         let _ = writeln!(text, "  node {id:<3} http://{address}  {:<30} {faults}", roles.join(", "));
     }
-    let gateway = addresses[usize::from(spec.faults.honest().first().copied().unwrap_or(0))];
+    let gateway_id = spec.faults.honest().first().copied().unwrap_or(0);
+    let gateway = addresses[usize::from(gateway_id)];
     let last = addresses[addresses.len() - 1];
     let curl = curl(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     let _ = writeln!(text, "\nTry:\n  {curl} http://{gateway}/status");
-    for line in to_try(spec.app) {
-        let _ = writeln!(text, "  {curl} {}", line.replace("NODE", &gateway.to_string()));
+    for line in to_try(spec.app, FlowName::from(spec.protocol).orders_everything()) {
+        let line = line.replace("NODE", &gateway.to_string()).replace("OWNER", &gateway_id.to_string());
+        let _ = writeln!(text, "  {curl} {line}");
     }
     if let Some(folder) = &spec.client_files {
         let _ = writeln!(text, "  harness client --config {}/cluster.toml status", folder.display());
@@ -161,9 +168,16 @@ fn logs(spec: &ClusterSpec) -> String {
     }
 }
 
-/// What curl may be asked for, of an application on NODE.
-fn to_try(app: AppName) -> &'static [&'static str] {
+/// What curl may be asked for, of an application on NODE, which is number OWNER.
+fn to_try(app: AppName, is_ordered: bool) -> &'static [&'static str] {
     match app {
+        AppName::Bank if !is_ordered => &[
+            r#"-d '{"account": "OWNER/alice"}' http://NODE/api/v1/bank/accounts"#,
+            r#"-d '{"account": "OWNER/bob"}' http://NODE/api/v1/bank/accounts"#,
+            r#"-d '{"account": "OWNER/alice", "amount": 100}' http://NODE/api/v1/bank/deposit"#,
+            r#"-d '{"from": "OWNER/alice", "to": "OWNER/bob", "amount": 30}' http://NODE/api/v1/bank/transfer"#,
+            r#"'http://NODE/api/v1/bank/local?account=OWNER/bob'"#,
+        ],
         AppName::Opaque => &[
             r#"-d '{"data": "hello"}' http://NODE/preprepare"#,
             r#"-d '{"data": "hello"}' 'http://NODE/preprepare?settle=1000'"#,

@@ -134,6 +134,7 @@ fn show_bank(result: &Output) -> Result<u8> {
     match BankOutput::decode(result).context("the nodes answer what is no answer of a bank")? {
         BankOutput::Opened => say("opened"),
         BankOutput::Balance(amount) => say(amount),
+        BankOutput::Done => say("done"),
         BankOutput::Refused(refusal) => return no(&refusal.to_string()),
     }
     Ok(0)
@@ -171,15 +172,15 @@ fn operation(app: AppName, request: u64, payload: usize) -> Operation {
     match app {
         AppName::Opaque => Operation::new(&vec![b'x'; payload]),
         AppName::Kv => workload::put(request, payload).encode(),
-        AppName::Bank => workload::transfer(request).encode(),
+        AppName::Bank => workload::transfer(request, 0, &[0]).encode(),
     }
 }
 
 async fn bench(client: &Client, app: AppName, requests: u64, clients: u64, payload: usize) -> Result<u8> {
     ensure!(requests > 0 && clients > 0, "--requests and --clients must be at least 1");
     if app == AppName::Bank {
-        for step in workload::preparation() {
-            for operation in step {
+        for step in workload::preparation(&[0]) {
+            for (_, operation) in step {
                 if let Err(failure) = client.submit(operation.encode()).await {
                     return no_result(&failure);
                 }

@@ -139,6 +139,7 @@ fn bank(operation: &BankOperation, output: BankOutput) -> Value {
     match output {
         BankOutput::Opened => json!({ "account": account, "balance": 0 }),
         BankOutput::Balance(balance) => json!({ "account": account, "balance": balance }),
+        BankOutput::Done => json!({ "account": account }),
         BankOutput::Refused(refusal) => json!({ "error": refusal.to_string() }),
     }
 }

@@ -10,7 +10,7 @@ use flows::waits::{Links, Waits};
 use kernel::{Cluster, ClusterId, Keyring};
 
 use super::settings::{ClientEntry, NodeEntry, Settings};
-use crate::plan::{Communication, MAX_PAYLOAD_BYTES, ProtocolName};
+use crate::plan::{Communication, MAX_PAYLOAD_BYTES, ProtocolName, Via};
 
 /// Waits longer than an hour are a mistake.
 const LONGEST_MS: f64 = 3_600_000.0;
@@ -61,11 +61,14 @@ impl ClusterConfig {
             "cluster_id is not given; it is 32 hexadecimal digits, the same for all members of one cluster and for \
              no other cluster",
         )?;
-        let protocol = given.protocol.context("protocol is not given; give pbft, ccro or ccro-paper")?;
+        let protocol =
+            given.protocol.context("protocol is not given; give pbft, ccro, ccro-paper or broadcast")?;
         let app = given.app.context("app is not given; give opaque, kv or bank")?;
         check_members(&given)?;
         let n = given.node.len() as u16;
         protocol.check_size(n).context("the [[node]] tables are too few")?;
+        let via = if given.client.is_empty() { Via::Http } else { Via::Client };
+        protocol.check_use(app, via)?;
         check_communication(given.communication, protocol, n)?;
         check_ranges(&given)?;
         let waits = waits(&given, n);

@@ -129,7 +129,7 @@ pub async fn run(nodes: &[u16], payload: usize, out: Option<&Path>) -> Result<()
             bail!("the --out folder {} is not empty; give another one", dir.display());
         }
     }
-    let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper];
+    let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper, ProtocolName::Broadcast];
     let wanted = flows.iter().flat_map(|flow| nodes.iter().map(|n| (*flow, *n))).collect();
     say(format_args!(
         "Measuring one message over a link, both ways of sending it, signatures, and the work of one decision …"
@@ -279,6 +279,10 @@ fn floor(
 /// `f ≥ 2` must a further one follow.
 ///
 /// `ccro-paper`: REQUEST, PRE-PREPARE, PREPARE, COMMIT, REPLY.
+///
+/// Broadcast: bundle and batch signed; message; both checked, validation signed; message; the quorum's last validation
+/// checked, reply signed; with `f ≥ 1`, the proof goes on: message; the quorum's signatures checked, reply signed; message;
+/// that reply checked.
 fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
     let faults = protocol.tolerates(nodes);
     let path = |messages, signed, checked| CriticalPath { messages, signed, checked };
@@ -291,6 +295,10 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
         ProtocolName::Ccro if faults <= 1 => path(3, 4, 3 + u32::from(nodes)),
         ProtocolName::Ccro => path(4, 4, 3 + u32::from(nodes) - 2 + 1),
         ProtocolName::CcroPaper => path(5, 8, 7),
+        ProtocolName::Broadcast if faults == 0 => path(2, 4, 3),
+        ProtocolName::Broadcast => {
+            path(4, 4, 4 + Cluster::new(ClusterId::derive("floor", 1), "broadcast", nodes).quorum() as u32)
+        }
     }
 }
 
@@ -304,6 +312,9 @@ fn work(protocol: ProtocolName, n: u16) -> Work {
             count(protocol, n, move || ccro::Replica::new(ccro::Config::for_cluster(n), app()))
         }
         ProtocolName::CcroPaper => count(protocol, n, move || ccro::paper::Replica::new(&config, app())),
+        ProtocolName::Broadcast => count(protocol, n, move || {
+            broadcast::Replica::new(broadcast::Config::default(), n, broadcast::Logs::default())
+        }),
     }
 }
 
@@ -325,7 +336,7 @@ fn count<P: Protocol>(protocol: ProtocolName, n: u16, make: impl Fn() -> P + 'st
     let per_decision = |total: u64| total as f64 / DECISIONS as f64;
     let (signed, checked) =
         (0..n).map(|id| world.signatures(id)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    let carriers = ["pre-prepare", "block-request", "store"].map(|kind| match (kind, protocol) {
+    let carriers = ["pre-prepare", "block-request", "store", "propose"].map(|kind| match (kind, protocol) {
         // In the published flow PRE-PREPARE carries no block.
         ("pre-prepare", ProtocolName::CcroPaper) => 0,
         _ => world.messages().get(kind).copied().unwrap_or(0),

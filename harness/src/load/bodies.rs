@@ -22,16 +22,20 @@ pub enum Bodies {
         fill_bytes: u64,
     },
     /// For `/api/v1/bank/transfer`.
-    Bank,
+    Bank {
+        /// The nodes that take requests. Each has accounts of its own, from which what it takes is paid.
+        owners: Vec<u16>,
+    },
 }
 
 impl Bodies {
-    /// Bodies that carry exactly `payload_bytes` bytes, where the application takes data.
-    pub fn new(app: AppName, payload_bytes: usize, seed: u64) -> Bodies {
+    /// Bodies that carry exactly `payload_bytes` bytes, where the application takes data. `owners` are the nodes that
+    /// take them.
+    pub fn new(app: AppName, payload_bytes: usize, seed: u64, owners: &[u16]) -> Bodies {
         match app {
             AppName::Opaque => Bodies::Data(DataBodies::new(payload_bytes, seed)),
             AppName::Kv => Bodies::Kv { value_bytes: payload_bytes, fill_bytes: 0 },
-            AppName::Bank => Bodies::Bank,
+            AppName::Bank => Bodies::Bank { owners: owners.into() },
         }
     }
 
@@ -48,16 +52,16 @@ impl Bodies {
         match self {
             Bodies::Data(_) => "/preprepare",
             Bodies::Kv { .. } => "/api/v1/kv",
-            Bodies::Bank => "/api/v1/bank/transfer",
+            Bodies::Bank { .. } => "/api/v1/bank/transfer",
         }
     }
 
-    /// The body of one request.
-    pub fn body(&self, request: u64) -> Bytes {
+    /// The body of one request, for the node that takes it.
+    pub fn body(&self, request: u64, owner: u16) -> Bytes {
         match self {
             Bodies::Data(bodies) => bodies.body(request),
             Bodies::Kv { value_bytes, .. } => put(workload::put(request, *value_bytes)).1,
-            Bodies::Bank => match workload::transfer(request) {
+            Bodies::Bank { owners } => match workload::transfer(request, owner, owners) {
                 BankOperation::Transfer { from, to, amount } => {
                     json(&Transfer { from: from.into(), to: to.into(), amount })
                 }
@@ -72,33 +76,36 @@ pub(super) type Post = (&'static str, Bytes);
 
 impl Bodies {
     /// What the body of one request asks for, in the application's own encoding.
-    pub(super) fn operation(&self, request: u64) -> Operation {
+    pub(super) fn operation(&self, request: u64, owner: u16) -> Operation {
         match self {
             Bodies::Data(bodies) => Operation::new(bodies.data(&bodies.body(request))),
             Bodies::Kv { value_bytes, .. } => workload::put(request, *value_bytes).encode(),
-            Bodies::Bank => workload::transfer(request).encode(),
+            Bodies::Bank { owners } => workload::transfer(request, owner, owners).encode(),
         }
     }
 
     /// What must be decided before the requests, in stages that follow each other.
     pub(super) fn operations_before(&self) -> Vec<Vec<Operation>> {
-        let Bodies::Bank = self else { return vec![] };
-        let encode = |stage: Vec<BankOperation>| stage.iter().map(BankOperation::encode).collect();
-        workload::preparation().into_iter().map(encode).collect()
+        let Bodies::Bank { owners } = self else { return vec![] };
+        let encode = |stage: Vec<(u16, BankOperation)>| {
+            stage.iter().map(|(_, operation)| operation.encode()).collect()
+        };
+        workload::preparation(owners).into_iter().map(encode).collect()
     }
 
-    /// The same as posts, one stage after the other.
-    pub(super) fn preparation(&self) -> Box<dyn Iterator<Item = Vec<Post>>> {
+    /// The same as posts, one stage after the other, each with the node that takes it; none if any can.
+    pub(super) fn preparation(&self) -> Box<dyn Iterator<Item = Vec<(Option<u16>, Post)>>> {
         match self {
             Bodies::Data(_) => Box::new(std::iter::empty()),
             Bodies::Kv { fill_bytes, .. } => {
-                let mut puts = workload::fill(*fill_bytes).map(put);
-                let stage = move || Some(puts.by_ref().take(PUTS_PER_STAGE).collect::<Vec<Post>>());
+                let mut puts = workload::fill(*fill_bytes).map(|fill| (None, put(fill)));
+                let stage = move || Some(puts.by_ref().take(PUTS_PER_STAGE).collect::<Vec<_>>());
                 Box::new(std::iter::from_fn(stage).take_while(|stage| !stage.is_empty()))
             }
-            Bodies::Bank => {
-                let stages = workload::preparation().into_iter();
-                Box::new(stages.map(|stage| stage.into_iter().map(open_or_deposit).collect()))
+            Bodies::Bank { owners } => {
+                let post = |(owner, operation)| (Some(owner), open_or_deposit(operation));
+                let stages = workload::preparation(owners).into_iter();
+                Box::new(stages.map(move |stage| stage.into_iter().map(post).collect()))
             }
         }
     }
@@ -174,19 +181,19 @@ mod tests {
     #[test]
     fn bodies_have_exactly_the_payload_and_differ() {
         for payload in [1, 5, 6, 100, 1_000_000] {
-            let bodies = Bodies::new(AppName::Opaque, payload, 7);
+            let bodies = Bodies::new(AppName::Opaque, payload, 7, &[0]);
             let data = |request| -> String {
-                let json: serde_json::Value = serde_json::from_slice(&bodies.body(request)).unwrap();
+                let json: serde_json::Value = serde_json::from_slice(&bodies.body(request, 0)).unwrap();
                 json["data"].as_str().unwrap().to_string()
             };
             assert_eq!(data(0).len(), payload);
             assert_ne!(data(0), data(1));
             assert_eq!(data(3), data(3));
-            assert_eq!(&*bodies.operation(3).0, data(3).as_bytes());
+            assert_eq!(&*bodies.operation(3, 0).0, data(3).as_bytes());
         }
         assert_ne!(
-            Bodies::new(AppName::Opaque, 100, 1).body(0),
-            Bodies::new(AppName::Opaque, 100, 2).body(0)
+            Bodies::new(AppName::Opaque, 100, 1, &[0]).body(0, 0),
+            Bodies::new(AppName::Opaque, 100, 2, &[0]).body(0, 0)
         );
     }
 }

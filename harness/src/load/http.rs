@@ -39,6 +39,7 @@ pub(super) struct Gateways {
 /// A gateway, and the connections to it: opened when first needed, and again
 /// after they broke.
 struct Target {
+    id: u16,
     address: SocketAddr,
     uri: Uri,
     connections: Vec<Mutex<Option<SendRequest<Full<Bytes>>>>>,
@@ -46,13 +47,16 @@ struct Target {
 
 impl Gateways {
     pub(super) fn new(spec: &LoadSpec, nodes: &[(u16, SocketAddr)], connections: usize) -> Gateways {
-        let bodies = Bodies::new(spec.app, spec.payload_bytes, spec.seed).after_filling(spec.fill_bytes);
-        let target = |address: SocketAddr| Target {
-            address,
+        let owners = spec.targets.ids();
+        let bodies =
+            Bodies::new(spec.app, spec.payload_bytes, spec.seed, &owners).after_filling(spec.fill_bytes);
+        let target = |(id, address): &(u16, SocketAddr)| Target {
+            id: *id,
+            address: *address,
             uri: format!("http://{address}{}", bodies.path()).parse().expect("an address makes a valid URI"),
             connections: (0..connections.max(1)).map(|_| Mutex::default()).collect(),
         };
-        let gateways = nodes.iter().map(|(_, address)| target(*address)).collect();
+        let gateways = nodes.iter().map(target).collect();
         Gateways { bodies, app: spec.app, gateways, limit: spec.timeout + GRACE }
     }
 
@@ -81,19 +85,20 @@ impl Gateways {
         progress: &Progress,
     ) -> Result<Answer> {
         let mut connection = gateway.connection(number).await?;
-        let message = post(gateway.uri.clone(), self.bodies.body(request as u64))?;
+        let message = post(gateway.uri.clone(), self.bodies.body(request as u64, gateway.id))?;
         progress.sent(request);
         let (status, body) = answered(connection.send_request(message).await?).await?;
         read_answer(self.app, status, &body)
     }
 
-    /// Does what must be done before the requests: posts each stage's bodies to the first
-    /// gateway, all at once, and waits for the answers.
+    /// Does what must be done before the requests: posts each stage's bodies to the gateways that take
+    /// them, or to the first one, all at once, and waits for the answers.
     pub(super) async fn prepare(&self) -> Result<()> {
         for stage in self.bodies.preparation() {
             let mut running = JoinSet::new();
-            for (number, (path, body)) in stage.into_iter().enumerate() {
-                let gateway = &self.gateways[0];
+            for (number, (owner, (path, body))) in stage.into_iter().enumerate() {
+                let of_owner = self.gateways.iter().find(|gateway| Some(gateway.id) == owner);
+                let gateway = of_owner.unwrap_or(&self.gateways[0]);
                 let mut connection = gateway.connection(number).await?;
                 let uri = format!("http://{}{path}", gateway.address).parse()?;
                 let answer = tokio::time::timeout(self.limit, connection.send_request(post(uri, body)?));

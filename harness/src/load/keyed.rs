@@ -14,20 +14,22 @@ use super::spec::LoadSpec;
 
 /// A client with a key, connected to all replicas.
 pub(super) struct Replicas {
+    id: u16,
     client: Client,
     bodies: Bodies,
 }
 
 impl Replicas {
     pub(super) fn new(spec: &LoadSpec, setup: &Setup) -> Result<Replicas> {
+        let bodies = Bodies::new(spec.app, spec.payload_bytes, spec.seed, &spec.targets.ids());
         let client = Client::connect(Setup { timeout: spec.timeout, ..setup.clone() })?;
-        Ok(Replicas { client, bodies: Bodies::new(spec.app, spec.payload_bytes, spec.seed) })
+        Ok(Replicas { client, id: setup.id.0, bodies })
     }
 
     /// One request and its answer. Consensus time is that of the client: from when it has
     /// the request to the reply that completes the quorum.
     pub(super) async fn exchange(&self, request: usize, progress: &Progress) -> Answer {
-        let operation = self.bodies.operation(request as u64);
+        let operation = self.bodies.operation(request as u64, self.id);
         progress.sent(request);
         let (received_ns, began) = (node::now_ns(), Instant::now());
         match self.client.submit(operation).await {

@@ -248,6 +248,7 @@ impl Plan {
                     faults => faults?,
                 };
                 for &protocol in &self.protocols {
+                    self.check_uses(protocol)?;
                     match protocol.check_size(nodes) {
                         Err(_) if self.skip_too_small => continue,
                         checked => checked?,
@@ -265,6 +266,11 @@ impl Plan {
             bail!("no combination of the plan can be run; check protocols, nodes and faults");
         }
         Ok(cells)
+    }
+
+    fn check_uses(&self, protocol: ProtocolName) -> Result<()> {
+        let uses = self.apps.iter().flat_map(|app| self.via.iter().map(|via| (*app, *via)));
+        uses.into_iter().try_for_each(|(app, via)| protocol.check_use(app, via))
     }
 
     fn add_cells(&self, protocol: ProtocolName, nodes: u16, faults: &Assignment, cells: &mut Vec<Cell>) {

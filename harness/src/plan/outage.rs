@@ -249,8 +249,16 @@ impl Outage {
             Some(Victim::Node(id)) if id > last => {
                 bail!("node {id} cannot be killed: {} nodes have the ids 0 to {last}", cell.nodes);
             }
-            Some(Victim::CommunicationNode) if cell.protocol == ProtocolName::Pbft => {
-                bail!("pbft has no communication node to kill; leave it out, or kill another node");
+            Some(Victim::CommunicationNode)
+                if matches!(cell.protocol, ProtocolName::Pbft | ProtocolName::Broadcast) =>
+            {
+                bail!(
+                    "{} has no communication node to kill; leave it out, or kill another node",
+                    cell.protocol
+                );
+            }
+            Some(Victim::Commander) if cell.protocol == ProtocolName::Broadcast => {
+                bail!("broadcast has no commander to kill; kill a node by its id");
             }
             Some(Victim::InTurn) if self.restart_after_s.is_none() => {
                 bail!("nodes that are killed in turn must be started again; give restart_after_s");

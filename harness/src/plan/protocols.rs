@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use apps::AppName;
 use flows::job::FlowName;
 use kernel::ReplicaId;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub enum ProtocolName {
     Ccro,
     /// CCRO as published; not Byzantine-safe.
     CcroPaper,
+    /// Secure broadcast: no leader, and no order between requests of different nodes.
+    Broadcast,
 }
 
 /// Where nodes run.
@@ -93,6 +96,7 @@ impl From<ProtocolName> for FlowName {
             ProtocolName::Pbft => FlowName::Pbft,
             ProtocolName::Ccro => FlowName::Ccro,
             ProtocolName::CcroPaper => FlowName::CcroPaper,
+            ProtocolName::Broadcast => FlowName::Broadcast,
         }
     }
 }
@@ -108,6 +112,19 @@ impl ProtocolName {
         let least = FlowName::from(self).least_nodes();
         if nodes < least {
             bail!("{self} needs at least {least} node(s), not {nodes}; give more nodes");
+        }
+        Ok(())
+    }
+}
+
+impl ProtocolName {
+    /// Refuses an application that the flow cannot replicate, and a way to ask that it does not have.
+    pub fn check_use(self, app: AppName, via: Via) -> Result<()> {
+        FlowName::from(self).check_app(app).map_err(anyhow::Error::msg)?;
+        if self == ProtocolName::Broadcast && via == Via::Client {
+            bail!(
+                "broadcast takes requests by http only, as a node numbers those of its own clients; give http to via"
+            );
         }
         Ok(())
     }

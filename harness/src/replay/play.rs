@@ -106,6 +106,7 @@ impl FolderOf {
             FlowName::Pbft => what.with::<pbft::Replica<Service>>(self),
             FlowName::Ccro => what.with::<ccro::Replica<Service>>(self),
             FlowName::CcroPaper => what.with::<ccro::paper::Replica<Service>>(self),
+            FlowName::Broadcast => what.with::<flows::job::Member>(self),
         }
         .with_context(|| format!("cannot play the journal {}", self.path.display()))
     }

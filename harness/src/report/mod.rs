@@ -235,6 +235,9 @@ fn table_notes(rows: &[SummaryRow]) -> Vec<String> {
     if rows.iter().any(|row| style::is_marked(&row.protocol)) {
         notes.push(format!("* ccro-paper is {}.", summary::PAPER_WARNING));
     }
+    notes.extend(
+        rows.iter().find_map(|row| style::given_up(&row.protocol)).map(|given_up| format!("{given_up}.")),
+    );
     notes
 }
 

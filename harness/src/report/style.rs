@@ -22,6 +22,14 @@ pub(super) fn is_marked(protocol: &str) -> bool {
     protocol == "ccro-paper"
 }
 
+/// What a protocol does not give that the others do; it must stand beside its numbers.
+pub(super) fn given_up(protocol: &str) -> Option<&'static str> {
+    (protocol == "broadcast").then_some(
+        "broadcast orders the requests of each node, and not those of different nodes, so an account with two owners, or \
+         a name for whoever comes first, cannot be had with it",
+    )
+}
+
 /// The protocol's name, starred if it is marked.
 pub(super) fn name_of(protocol: &str) -> String {
     if is_marked(protocol) { format!("{protocol} *") } else { protocol.to_string() }

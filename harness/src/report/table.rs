@@ -6,7 +6,7 @@ use super::Report;
 use super::findings::Weight;
 use super::format::{NONE, digits, duration, optional, outcomes, per_decision, ratio};
 use super::outages;
-use super::style::is_marked;
+use super::style::{given_up, is_marked};
 use super::words::wrap;
 use crate::results::schema::SummaryRow;
 use crate::results::summary::PAPER_WARNING;
@@ -110,6 +110,9 @@ fn remarks(report: &Report) -> String {
     let mut text = String::new();
     if report.summary.iter().any(|row| is_marked(&row.protocol)) {
         text += &format!("* ccro-paper is {PAPER_WARNING}.\n");
+    }
+    if let Some(given_up) = report.summary.iter().find_map(|row| given_up(&row.protocol)) {
+        text += &format!("{given_up}.\n");
     }
     for row in report.summary.iter().filter(|row| row.latency_basis == "response").take(1) {
         text += &format!("p50 and p99 of open loops ({} …) are from the intended send time.\n", row.cell);

@@ -28,13 +28,13 @@ pub fn needed(simulation: &Simulation, cell: &Cell) -> u64 {
     // there are no more slots than requests.
     let kept = requests.min(2 * options.checkpoint_interval + options.window);
     let phases = match cell.protocol {
-        ProtocolName::CcroPaper => 0,
+        ProtocolName::CcroPaper | ProtocolName::Broadcast => 0,
         ProtocolName::Pbft | ProtocolName::Ccro => 2,
     };
     let votes = kept * phases * n * n * VOTE_BYTES;
     let in_flight = match cell.protocol {
         ProtocolName::Pbft => 2 * n * n * options.window * EVENT_BYTES,
-        ProtocolName::Ccro | ProtocolName::CcroPaper => 0,
+        ProtocolName::Ccro | ProtocolName::CcroPaper | ProtocolName::Broadcast => 0,
     };
     let logs = requests * n * SLOT_BYTES / 8 + kept * n * SLOT_BYTES;
     let payload = requests * (REQUEST_BYTES + 2 * cell.payload_bytes as u64);

@@ -114,6 +114,7 @@ fn roles(run: &Run) -> Table {
             Role::Commander => ("  commander".to_string(), 1),
             Role::CommunicationNode => ("  communication node".to_string(), 1),
             Role::Both => ("  commander and communication node".to_string(), 1),
+            Role::Other if special == 0 => (format!("  each of {others} nodes, on average"), others),
             Role::Other => (format!("  each of {others} others, on average"), others),
         };
         let each = |volume: &Volume| {

@@ -50,6 +50,10 @@ pub async fn run(
             ProtocolName::Pbft => search(flows::PBFT, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::Ccro => search(flows::CCRO, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::CcroPaper => search(flows::CCRO_PAPER, seeds.clone(), disks, trace, &stop).await?,
+            ProtocolName::Broadcast => bail!(
+                "there is no swarm for broadcast yet; `cargo test -p broadcast` draws networks and faults for it, and \
+                 `simulate` without --swarm plays it"
+            ),
         };
         played += outcome.played;
         let of_flow: Vec<&Finding> = outcome.findings.iter().filter(|finding| finding.is_breach).collect();

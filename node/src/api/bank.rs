@@ -46,14 +46,15 @@ pub struct Balance<'a> {
     /// The account; after a transfer, the one that paid.
     #[serde(borrow)]
     pub account: Cow<'a, str>,
-    /// What is in it now.
-    pub balance: u64,
+    /// What is in it now. None without consensus, where payments by others have no order with this operation;
+    /// `/api/v1/bank/local` says what one node has.
+    pub balance: Option<u64>,
     /// How that was decided.
     pub decision: Decision,
 }
 
-/// An operation was decided and not done: 404 if there is no such account, else 409.
-/// Nothing has changed.
+/// An operation was decided and not done: 404 if there is no such account, 400 if it can never be done, 403 if it is
+/// not for this node's clients to ask for, else 409. Nothing has changed.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 pub struct Refused<'a> {
     /// Why.

@@ -95,7 +95,9 @@ impl<P: Protocol> Node<P> {
         wake: Arc<Notify>,
     ) -> Node<P> {
         let carried = Rc::<Carried>::default();
-        let executed = replica.status(&config.cluster).last_executed;
+        // Where there are no slots, that counts requests.
+        let status = replica.status(&config.cluster);
+        let executed = status.views.map_or(Seq(0), |_| status.last_executed);
         let link = |id| (id != config.id).then(|| Rc::new(Link::new(Rc::clone(&carried))));
         let links = config.cluster.replicas().map(link).collect();
         let gateway = Gateway::new(

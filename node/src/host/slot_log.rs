@@ -13,7 +13,7 @@ pub const SLOTS_KEPT: usize = 65_536;
 /// In a service it keeps those of so many: its memory does not grow for minutes.
 pub const SERVICE_SLOTS_KEPT: usize = 2_048;
 
-/// A record is opened at most this far above the highest slot executed, so that
+/// A record is opened at most this far above the highest slot that was decided, so that
 /// absurd sequence numbers cannot drive out the records of real slots.
 const LOOK_AHEAD: u64 = 1_024;
 
@@ -69,7 +69,8 @@ pub struct SlotLog {
     executed_before: u64,
     first: u64,
     slots: VecDeque<Slot>,
-    last_executed: u64,
+    /// The highest slot that was decided or executed.
+    highest: u64,
     totals: Tally,
 }
 
@@ -86,7 +87,7 @@ impl SlotLog {
             executed_before: executed,
             first: executed + 1,
             slots: VecDeque::new(),
-            last_executed: executed,
+            highest: executed,
             totals: Tally::default(),
         }
     }
@@ -114,13 +115,16 @@ impl SlotLog {
                     None => slot.votes.push((*digest, 1)),
                 });
             }
-            Mark::Committed { seq, digest, path, .. } => self.update(*seq, |slot| {
-                slot.decided = Some(*digest);
-                slot.path.get_or_insert(*path);
-                slot.committed_ns.get_or_insert(now_ns);
-            }),
+            Mark::Committed { seq, digest, path, .. } => {
+                self.highest = self.highest.max(seq.0);
+                self.update(*seq, |slot| {
+                    slot.decided = Some(*digest);
+                    slot.path.get_or_insert(*path);
+                    slot.committed_ns.get_or_insert(now_ns);
+                });
+            }
             Mark::Executed { seq, digest, requests, chain } => {
-                self.last_executed = self.last_executed.max(seq.0);
+                self.highest = self.highest.max(seq.0);
                 self.update(*seq, |slot| {
                     slot.decided = Some(*digest);
                     slot.requests = *requests;
@@ -129,7 +133,7 @@ impl SlotLog {
                 });
             }
             Mark::StateAdopted { seq, chain } => {
-                self.last_executed = self.last_executed.max(seq.0);
+                self.highest = self.highest.max(seq.0);
                 self.update(*seq, |slot| slot.chain = Some(*chain));
             }
             Mark::Voted { .. }
@@ -186,7 +190,7 @@ impl SlotLog {
     }
 
     fn update(&mut self, seq: Seq, change: impl FnOnce(&mut Slot)) {
-        if seq.0 < self.first || seq.0 > self.last_executed + LOOK_AHEAD {
+        if seq.0 < self.first || seq.0 > self.highest + LOOK_AHEAD {
             return;
         }
         // A replica that was handed a state by others may execute far ahead.

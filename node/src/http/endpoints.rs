@@ -77,8 +77,13 @@ const ACCOUNT: (&str, &str) = ("account", "the account");
 /// What everything that is decided takes.
 pub(super) const EVIDENCE: (&str, &str) =
     ("evidence", "true: the answer holds what the nodes have signed, to be checked by anybody");
-const PAID: &[(u16, SchemaOf)] =
-    &[(200, of::<Balance<'_>>), (404, of::<Refused<'_>>), (409, of::<Refused<'_>>), TIMEOUT];
+const PAID: &[(u16, SchemaOf)] = &[
+    (200, of::<Balance<'_>>),
+    (403, of::<Refused<'_>>),
+    (404, of::<Refused<'_>>),
+    (409, of::<Refused<'_>>),
+    TIMEOUT,
+];
 
 /// All of them, in the order in which they are shown.
 pub(super) const ENDPOINTS: &[Endpoint] = &[

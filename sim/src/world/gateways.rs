@@ -179,7 +179,7 @@ impl<P: Protocol> World<P> {
         };
         let number = run.begun;
         run.begun += 1;
-        let operation = run.load.operations.of(number);
+        let operation = run.load.operations.of(number, gateway);
         let timeout_ns = run.load.timeout_us * 1000;
         if let Some(due_ns) = run.load.due_ns(run.begun).filter(|_| run.begun < run.load.requests) {
             let gateway = run.load.gateways[run.begun as usize % run.load.gateways.len()];

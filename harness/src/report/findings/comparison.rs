@@ -6,7 +6,7 @@ use super::{Finding, Weight, limited, name};
 use crate::report::figures::{id, interval};
 use crate::report::format::{digits, duration, per_decision};
 use crate::report::material::{Group, Material, join};
-use crate::report::style::is_marked;
+use crate::report::style::{given_up, is_marked};
 use crate::report::words::{fault_phrase, list};
 use crate::results::schema::SummaryRow;
 use crate::results::setting::Variant;
@@ -231,13 +231,13 @@ fn verdicts(pairs: &[Pair], was_faster: bool, condition: &dyn Fn(&Pair) -> Strin
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// What has to stand beside numbers of `ccro-paper`.
+/// What has to stand beside numbers of another service.
 fn warning(protocol: &str) -> String {
     if is_marked(protocol) {
-        format!(" But {protocol} is {PAPER_WARNING}: this is not the same service.")
-    } else {
-        String::new()
+        return format!(" But {protocol} is {PAPER_WARNING}: this is not the same service.");
     }
+    given_up(protocol)
+        .map_or_else(String::new, |given_up| format!(" This is not the same service: {given_up}."))
 }
 
 /// `f = 2 offline nodes (0.99 ×, 95 % 0.95–1.04)`.

@@ -114,8 +114,9 @@ async fn ask<P: Protocol>(
     let operation = checked(operation)?.encode();
     decide(node, operation, wants_evidence, |output, decision| {
         let balance = match BankOutput::decode(output)? {
-            BankOutput::Opened => 0,
-            BankOutput::Balance(balance) => balance,
+            BankOutput::Opened => Some(0),
+            BankOutput::Balance(balance) => Some(balance),
+            BankOutput::Done => None,
             BankOutput::Refused(refusal) => return Some(refused(refusal, decision)),
         };
         Some(json(StatusCode::OK, &Balance { account: account.into(), balance, decision }))
@@ -126,7 +127,10 @@ async fn ask<P: Protocol>(
 fn refused(refusal: BankRefusal, decision: Decision) -> Answer {
     let status = match refusal {
         BankRefusal::UnknownAccount { .. } => StatusCode::NOT_FOUND,
-        BankRefusal::NotAnOperation | BankRefusal::BadName => StatusCode::BAD_REQUEST,
+        BankRefusal::NotAnOperation | BankRefusal::BadName | BankRefusal::NoOwner | BankRefusal::NoOrder => {
+            StatusCode::BAD_REQUEST
+        }
+        BankRefusal::NotTheOwner { .. } => StatusCode::FORBIDDEN,
         _ => StatusCode::CONFLICT,
     };
     json(status, &Refused { error: refusal.to_string().into(), decision })
