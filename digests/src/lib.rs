@@ -12,7 +12,7 @@
 //! cargo run -p digests > digests/pinned.txt
 //! ```
 
-use flows::{CCRO, CCRO_PAPER, PBFT};
+use flows::{BROADCAST, CCRO, CCRO_PAPER, PBFT};
 use kernel::{Cluster, ClusterId, Digest, Protocol, Recorder, ReplicaId};
 use sim::swarm::{self, Flow, Settings, Verdict};
 use sim::{Costs, Delay, IterationCosts, Network, Setup, Signatures, World};
@@ -26,7 +26,7 @@ const SEEDS: [Range<u64>; 4] = [0..25, 25..50, 50..75, 75..100];
 
 /// The lines of [`PINNED`] as this platform computes them.
 pub fn computed() -> impl Iterator<Item = String> {
-    lines_of(PBFT).chain(lines_of(CCRO)).chain(lines_of(CCRO_PAPER))
+    lines_of(PBFT).chain(lines_of(CCRO)).chain(lines_of(CCRO_PAPER)).chain(lines_of(BROADCAST))
 }
 
 /// The first line that is not as pinned.
@@ -116,7 +116,9 @@ fn play<P: Protocol + 'static>(flow: &Flow<P>, setup: Setup, crashes: bool) -> D
     let (n, make) = (setup.cluster.n, flow.make);
     let mut world = World::new(setup, move |_, memory| Recorder::new(make(&settings(), n, memory)));
     for request in 0..60u8 {
-        world.submit_again(ReplicaId(u16::from(request) % n), &[[request].as_slice(), &[request, 1]]);
+        let gateway = ReplicaId(u16::from(request) % n);
+        let asked = [[request].as_slice(), &[request, 1]].map(|bytes| (flow.ask)(gateway, n, bytes));
+        world.submit_again(gateway, &asked.each_ref().map(Vec::as_slice));
         world.run(10_000);
         match request {
             20 if crashes => world.crash(ReplicaId(2)),

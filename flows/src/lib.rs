@@ -14,8 +14,9 @@ pub mod options;
 pub mod record;
 pub mod waits;
 
-use apps::OpaqueLog;
-use kernel::{Application, Micros, Seq};
+use apps::{BankOperation, OpaqueLog};
+use broadcast::{Bank, DataType as _};
+use kernel::{Application, Digest, Micros, ReplicaId, Seq};
 use sim::Memory;
 use sim::swarm::{Flow, Settings};
 
@@ -25,6 +26,8 @@ pub type Pbft = pbft::Replica<OpaqueLog>;
 pub type Ccro = ccro::Replica<OpaqueLog>;
 /// CCRO as published.
 pub type CcroPaper = ccro::paper::Replica<OpaqueLog>;
+/// Secure broadcast with a bank.
+pub type Broadcast = broadcast::Replica<Bank>;
 
 /// PBFT for the swarm.
 pub const PBFT: Flow<Pbft> = Flow {
@@ -36,6 +39,9 @@ pub const PBFT: Flow<Pbft> = Flow {
     kept: |replica| kept(replica.core()),
     transferred: |replica| replica.core().transferring().map_or(0, |(received, _)| received),
     state: |replica| replica.core().state_digest(),
+    holds: |_, _| Ok(()),
+    ask: as_it_is,
+    is_total_order: true,
     tolerates: kernel::cluster::max_faulty,
     withstands_faults: true,
 };
@@ -50,6 +56,9 @@ pub const CCRO: Flow<Ccro> = Flow {
     kept: |replica| kept(replica.core()),
     transferred: |replica| replica.core().transferring().map_or(0, |(received, _)| received),
     state: |replica| replica.core().state_digest(),
+    holds: |_, _| Ok(()),
+    ask: as_it_is,
+    is_total_order: true,
     tolerates: kernel::cluster::max_faulty,
     withstands_faults: true,
 };
@@ -62,9 +71,73 @@ pub const CCRO_PAPER: Flow<CcroPaper> = Flow {
     kept: |_| (0, 0),
     transferred: |_| 0,
     state: CcroPaper::digest,
+    holds: |_, _| Ok(()),
+    ask: as_it_is,
+    is_total_order: true,
     tolerates: ccro::paper::max_faulty,
     withstands_faults: false,
 };
+
+/// Secure broadcast for the swarm: all members have an account, and pay each other.
+pub const BROADCAST: Flow<Broadcast> = Flow {
+    name: "broadcast",
+    make: |settings, n, memory| match memory {
+        Memory::Fresh => Broadcast::new(broadcast_config(settings), n, funded(n)),
+        Memory::Lost => Broadcast::recovering(broadcast_config(settings), n, funded(n)),
+    },
+    kept: |replica| (replica.batches_kept(), 0),
+    transferred: |_| 0,
+    state: |member| Digest::of(format!("{:?}", member.data()).as_bytes()),
+    holds: is_conserved,
+    ask: payment,
+    is_total_order: false,
+    tolerates: kernel::cluster::max_faulty,
+    withstands_faults: true,
+};
+
+/// The application takes any bytes.
+fn as_it_is(_: ReplicaId, _: u16, asked: &[u8]) -> Vec<u8> {
+    asked.to_vec()
+}
+
+/// What is in each account at first.
+const BALANCE: u64 = 100;
+
+fn account(owner: u16) -> String {
+    format!("{owner}/a")
+}
+
+fn funded(nodes: u16) -> Bank {
+    let mut bank = Bank::default();
+    for owner in 0..nodes {
+        let deposit = BankOperation::Deposit { account: account(owner), amount: BALANCE };
+        for operation in [BankOperation::Open { account: account(owner) }, deposit] {
+            bank.apply(ReplicaId(owner), &operation.encode());
+        }
+    }
+    bank
+}
+
+/// A payment to whomever, of an amount that the account may not have.
+fn payment(from: ReplicaId, nodes: u16, asked: &[u8]) -> Vec<u8> {
+    let sum: u64 = asked.iter().map(|byte| u64::from(*byte)).sum();
+    let to = account((sum % u64::from(nodes)) as u16);
+    let transfer = BankOperation::Transfer { from: account(from.0), to, amount: 7 * sum % 60 };
+    transfer.encode().0.to_vec()
+}
+
+/// No money is made or lost, and no account is below zero.
+fn is_conserved(member: &Broadcast, nodes: u16) -> Result<(), String> {
+    if let Some((account, balance)) = member.data().balances().find(|(_, balance)| *balance < 0) {
+        return Err(format!("{balance} is in account {account}"));
+    }
+    let (total, paid_in) = (member.data().total(), i128::from(BALANCE) * i128::from(nodes));
+    if total == paid_in { Ok(()) } else { Err(format!("{total} is in all accounts, and was {paid_in}")) }
+}
+
+fn broadcast_config(settings: &Settings) -> broadcast::Config {
+    broadcast::Config { batch_max: settings.batch_max, resend_after: Micros(settings.resend_after_us) }
+}
 
 fn pbft_config(settings: &Settings, n: u16) -> pbft::Config {
     pbft::Config {

@@ -116,9 +116,10 @@ pub fn schedule<P: Protocol + 'static>(
     let name: FlowName = flow.name.parse().expect("a flow is called by its name");
     let cluster = Cluster::new(ClusterId::derive("swarm", schedule.seed), flow.name, schedule.nodes);
     let at_once = schedule.faults.iter().filter(|fault| fault.from_us == 0);
+    let app = if name.orders_everything() { AppName::Opaque } else { AppName::Bank };
     let about = About {
         title,
-        app: AppName::Opaque,
+        app,
         f: (flow.tolerates)(schedule.nodes),
         quorum: name.quorum(&cluster),
         clock: Clock::Virtual,
@@ -127,7 +128,7 @@ pub fn schedule<P: Protocol + 'static>(
     };
     let recorder = Rc::new(RefCell::new(Recorder::new(&cluster, about)));
     let prepare = |world: &mut World<P>| observe(world, &recorder);
-    let mut watch = Watch::new(Rc::clone(&recorder), AppName::Opaque);
+    let mut watch = Watch::new(Rc::clone(&recorder), app);
     let verdict = sim::swarm::watch(flow, schedule, prepare, |world| {
         watch.look(world);
     });

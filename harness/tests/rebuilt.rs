@@ -2,7 +2,7 @@
 //! and restarts, every replica is built again from what it was given, and is equal.
 
 use adversary::{Adversary, Behaviour};
-use flows::{Ccro, CcroPaper, Pbft};
+use flows::{Broadcast, Ccro, CcroPaper, Pbft};
 use kernel::record::Divergence;
 use kernel::{Cluster, ClusterId, Protocol, Recorder, ReplicaId, keys};
 use sim::swarm::{Flow, Settings, draw, inspect};
@@ -22,6 +22,10 @@ fn ccro_paper(settings: &Settings, n: u16, memory: Memory) -> Recorder<CcroPaper
     Recorder::new((flows::CCRO_PAPER.make)(settings, n, memory))
 }
 
+fn broadcast(settings: &Settings, n: u16, memory: Memory) -> Recorder<Broadcast> {
+    Recorder::new((flows::BROADCAST.make)(settings, n, memory))
+}
+
 fn all_are_rebuilt<P: Protocol + 'static>(
     flow: &Flow<P>,
     make: fn(&Settings, u16, Memory) -> Recorder<P>,
@@ -32,6 +36,9 @@ fn all_are_rebuilt<P: Protocol + 'static>(
         kept: |_| (0, 0),
         transferred: |_| 0,
         state: |_| kernel::Digest::ZERO,
+        holds: |_, _| Ok(()),
+        ask: flow.ask,
+        is_total_order: flow.is_total_order,
         tolerates: flow.tolerates,
         withstands_faults: flow.withstands_faults,
     };
@@ -58,6 +65,7 @@ fn every_replica_of_the_swarm_is_a_function_of_its_inputs() {
         all_are_rebuilt(&flows::PBFT, pbft),
         all_are_rebuilt(&flows::CCRO, ccro),
         all_are_rebuilt(&flows::CCRO_PAPER, ccro_paper),
+        all_are_rebuilt(&flows::BROADCAST, broadcast),
     ];
     for (replicas, steps) in runs {
         assert!(

@@ -351,7 +351,6 @@ fn what_broadcast_cannot_do_is_refused_before_anything_starts() {
         (&["up", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
         (&["simulate", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
         (&["compare", "--via", "client"], "a node numbers those of its own clients"),
-        (&["simulate", "--swarm"], "there is no swarm for broadcast yet"),
         (&["outage", "--kill", "commander"], "broadcast has no commander to kill"),
         (&["outage", "--kill", "communication-node"], "broadcast has no communication node to kill"),
     ] {

@@ -35,6 +35,11 @@ fn ccro_holds_whatever_f_nodes_and_the_network_do() {
     all_hold(&flows::CCRO, SEEDS);
 }
 
+#[test]
+fn broadcast_holds_whatever_f_nodes_and_the_network_do() {
+    all_hold(&flows::BROADCAST, SEEDS);
+}
+
 /// What once broke a property, cut down: `tests/schedules/`.
 #[test]
 fn schedules_that_once_failed_hold() {
@@ -46,6 +51,7 @@ fn schedules_that_once_failed_hold() {
         let verdict = match schedule.protocol.as_str() {
             "pbft" => play(&flows::PBFT, &schedule),
             "ccro" => play(&flows::CCRO, &schedule),
+            "broadcast" => play(&flows::BROADCAST, &schedule),
             other => panic!("{}: {other}", path.display()),
         };
         assert_eq!(verdict.violation, None, "{}", path.display());

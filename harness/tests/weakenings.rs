@@ -24,6 +24,7 @@ const APART: u64 = 10_000_000;
 enum Which {
     Pbft,
     Ccro,
+    Broadcast,
 }
 
 /// How schedules for a rule are drawn, and how long it is searched for.
@@ -72,6 +73,7 @@ impl Case {
         match self.flow {
             Which::Pbft => self.bias.apply(&flows::PBFT, seed),
             Which::Ccro => self.bias.apply(&flows::CCRO, seed),
+            Which::Broadcast => self.bias.apply(&flows::BROADCAST, seed),
         }
     }
 
@@ -79,6 +81,7 @@ impl Case {
         match self.flow {
             Which::Pbft => play(&flows::PBFT, schedule).violation,
             Which::Ccro => play(&flows::CCRO, schedule).violation,
+            Which::Broadcast => play(&flows::BROADCAST, schedule).violation,
         }
     }
 
@@ -180,7 +183,7 @@ fn case(rule: Weakening, flow: Which, bias: Bias, known: u64) -> Case {
 
 fn cases() -> Vec<Case> {
     use Weakening::*;
-    use Which::{Ccro, Pbft};
+    use Which::{Broadcast, Ccro, Pbft};
     vec![
         case(QuorumOneLess, Pbft, Bias::Swarm, 2),
         case(CommitWithoutPrepared, Pbft, Bias::Swarm, 0),
@@ -207,6 +210,11 @@ fn cases() -> Vec<Case> {
         case(UnsyncedTailTrusted, Pbft, Bias::Disks, 2),
         case(FailedSyncIgnored, Pbft, Bias::Disks, 14),
         case(CutBeforeSaved, Pbft, Bias::Disks, 3),
+        case(QuorumOneLess, Broadcast, Bias::Swarm, 0),
+        case(ProofNotChecked, Broadcast, Bias::Swarm, 0),
+        case(NumberNotChecked, Broadcast, Bias::Swarm, 0),
+        case(DependencyNotChecked, Broadcast, Bias::Swarm, 0),
+        case(EffectsBeforeJournal, Broadcast, Bias::Disks, 0),
     ]
 }
 

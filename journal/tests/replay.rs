@@ -1,6 +1,6 @@
 //! Replicas of simulated runs, given again what they were given, and saved and loaded.
 
-use flows::{CCRO, CCRO_PAPER, PBFT};
+use flows::{BROADCAST, CCRO, CCRO_PAPER, PBFT};
 use journal::Durable;
 use journal::entry::{self, Entry, Given};
 use journal::replay::{self, Replayed};
@@ -28,6 +28,9 @@ fn recorded<P: Durable>(
         kept: |_| (0, 0),
         transferred: |_| 0,
         state: |_| kernel::Digest::ZERO,
+        holds: |_, _| Ok(()),
+        ask: flow.ask,
+        is_total_order: flow.is_total_order,
         tolerates: flow.tolerates,
         withstands_faults: flow.withstands_faults,
     }
@@ -81,6 +84,9 @@ fn a_replica_that_is_given_its_entries_again_is_the_same() {
     replicas_are_functions_of_their_entries(&CCRO_PAPER, |s, n, memory| {
         Recorder::new((CCRO_PAPER.make)(s, n, memory))
     });
+    replicas_are_functions_of_their_entries(&BROADCAST, |s, n, memory| {
+        Recorder::new((BROADCAST.make)(s, n, memory))
+    });
 }
 
 /// How many replicas were saved: all, in a view change, while a state is on its way to them.
@@ -132,4 +138,5 @@ fn a_replica_is_the_same_after_it_was_saved_and_loaded() {
         assert!(saved.all > 200 && saved.changing > 30 && saved.receiving > 0, "{saved:?}");
     }
     assert!(saved_in_the_middle(&CCRO_PAPER).all > 30);
+    assert!(saved_in_the_middle(&BROADCAST).all > 30);
 }

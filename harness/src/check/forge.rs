@@ -296,7 +296,7 @@ fn bundles(
 }
 
 /// Every choice of `size` of `from`, in order.
-fn choose<T: Clone>(from: &[T], size: usize) -> Vec<Vec<T>> {
+pub(super) fn choose<T: Clone>(from: &[T], size: usize) -> Vec<Vec<T>> {
     let chosen = (0u32..1 << from.len()).filter(|set| set.count_ones() as usize == size);
     let pick = |set: u32| {
         let inside = from.iter().enumerate().filter(move |(i, _)| set & (1 << i) != 0);

@@ -6,3 +6,4 @@ pub mod named;
 pub mod paper;
 pub mod scopes;
 pub mod search;
+pub mod unordered;

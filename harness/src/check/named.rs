@@ -4,6 +4,7 @@ use sim::checker::{Around, Checkable, Progress, Report, Scope, Search, check};
 
 use super::paper::{FaultyRoles, paper};
 use super::scopes;
+use super::unordered;
 
 /// What a scope must find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,10 @@ pub const NAMED: &[Named] = named! {
         "an equivocating commander that is its own communication node; one view change";
     "ccro-view-change-2" Nothing OneQuorum scopes::ccro_view_change(4, 2, 2),
         "an equivocating commander, up to two view changes, up to two expirations";
+    "broadcast-double-spend" Nothing Lazy unordered::double_spend(&[1]),
+        "secure broadcast, two actors, one of whom pays the same money to two others and proves whatever it can";
+    "broadcast-double-spend-2" Nothing OneQuorum unordered::double_spend(&[1, 2]),
+        "the same with two batches for each of two numbers";
     "paper-communication-node" Nothing Lazy paper(4, FaultyRoles::CommunicationNode),
         "the published flow, one round, a communication node that announces anything, alone";
     "paper-taking-over" Disagreement Lazy paper(4, FaultyRoles::TakingOver),

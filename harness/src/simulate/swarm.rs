@@ -50,10 +50,7 @@ pub async fn run(
             ProtocolName::Pbft => search(flows::PBFT, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::Ccro => search(flows::CCRO, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::CcroPaper => search(flows::CCRO_PAPER, seeds.clone(), disks, trace, &stop).await?,
-            ProtocolName::Broadcast => bail!(
-                "there is no swarm for broadcast yet; `cargo test -p broadcast` draws networks and faults for it, and \
-                 `simulate` without --swarm plays it"
-            ),
+            ProtocolName::Broadcast => search(flows::BROADCAST, seeds.clone(), disks, trace, &stop).await?,
         };
         played += outcome.played;
         let of_flow: Vec<&Finding> = outcome.findings.iter().filter(|finding| finding.is_breach).collect();
@@ -197,7 +194,8 @@ pub fn replay(path: &Path, trace: Option<&Path>) -> Result<u8> {
         "pbft" => judge(&flows::PBFT, &schedule, trace),
         "ccro" => judge(&flows::CCRO, &schedule, trace),
         "ccro-paper" => judge(&flows::CCRO_PAPER, &schedule, trace),
-        other => bail!("protocol {other:?} is unknown; known: pbft, ccro, ccro-paper"),
+        "broadcast" => judge(&flows::BROADCAST, &schedule, trace),
+        other => bail!("protocol {other:?} is unknown; known: pbft, ccro, ccro-paper, broadcast"),
     }
 }
 

@@ -48,6 +48,26 @@ pub fn check(trace: &Trace) -> Result<(), String> {
     Ok(())
 }
 
+/// Judges a run of a protocol with one round of votes: behind every decision of an honest replica stand those of a
+/// quorum.
+pub fn check_one_round(trace: &Trace) -> Result<(), String> {
+    let mut accepting = Voters::new();
+    for stamped in trace.honest_marks() {
+        let replica = stamped.replica;
+        match stamped.mark {
+            Mark::Voted { view, seq, digest, .. } => {
+                accepting.entry((view, seq, digest)).or_default().insert(replica);
+            }
+            Mark::Committed { view, seq, digest, path } => {
+                let what = format!("the {path} decision of replica {replica}");
+                backed(trace, &accepting, (view, seq, digest), quorum(trace), &what)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The smallest number of replicas such that two sets of that size share more
 /// than `f` of them.
 fn quorum(trace: &Trace) -> usize {
@@ -76,7 +96,7 @@ fn backed(
 
 #[cfg(test)]
 mod tests {
-    use super::{check, quorum};
+    use super::{check, check_one_round, quorum};
     use crate::oracles::testing::trace;
     use crate::trace::Trace;
     use kernel::{Path, Phase};
@@ -103,6 +123,17 @@ mod tests {
         assert_eq!(check(&helped.commit(2, Path::Fast, 0, 1, "a")), Ok(()));
         // What honest replicas voted for before they lost their memory stays signed.
         assert_eq!(check(&run.restart(1).commit(2, Path::Direct, 0, 1, "a")), Ok(()));
+    }
+
+    #[test]
+    fn one_round_of_votes_carries_a_decision_where_there_is_but_one() {
+        let run = trace(4).vote(Phase::Prepare, &[0, 1, 2], 0, 1, "a").commit(3, Path::Direct, 0, 1, "a");
+        assert_eq!(check_one_round(&run), Ok(()));
+        let short = trace(4).vote(Phase::Prepare, &[0, 1], 0, 1, "a");
+        let decided = short.clone().commit(3, Path::Direct, 0, 1, "a");
+        assert!(check_one_round(&decided).unwrap_err().contains("rests on 2 votes at most, not 3"));
+        assert_eq!(check_one_round(&decided.faulty(&[2])), Ok(()));
+        assert!(check_one_round(&short.commit(3, Path::Direct, 0, 1, "b")).is_err(), "votes for another one");
     }
 
     #[test]

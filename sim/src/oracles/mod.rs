@@ -86,6 +86,8 @@ pub enum Property {
     Messages,
     /// No assertion of the replicas' own fails.
     Assertions,
+    /// What must hold of the state that is replicated, such as that no money is made.
+    Application,
 }
 
 /// A property that a run broke.
@@ -129,6 +131,7 @@ impl fmt::Display for Property {
             Property::EqualLogs => "equal logs",
             Property::Messages => "messages per decision",
             Property::Assertions => "assertions",
+            Property::Application => "application",
         })
     }
 }
@@ -146,10 +149,13 @@ pub fn check_results(trace: &Trace) -> Result<(), Violation> {
     Property::Validity.judge(validity::check(trace))
 }
 
-/// What must hold of every run of a protocol that orders no slots, but only the
-/// requests of each session.
+/// What must hold of every run of a protocol that orders only the requests of each session: its slots stand side by
+/// side.
 pub fn check_unordered_results(trace: &Trace) -> Result<(), Violation> {
-    Property::SourceOrder.judge(source_order::check(trace))
+    Property::Agreement.judge(agreement::check(trace))?;
+    Property::SourceOrder.judge(source_order::check(trace))?;
+    Property::Votes.judge(votes::check(trace))?;
+    Property::Certificates.judge(certificates::check_one_round(trace))
 }
 
 /// What must hold, beyond that, of the flows that are made of PBFT's votes.

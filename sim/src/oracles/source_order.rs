@@ -46,9 +46,13 @@ pub fn check(trace: &Trace) -> Result<(), String> {
 pub fn converged(trace: &Trace) -> Result<(), String> {
     let mut applied: BTreeMap<ReplicaId, BTreeMap<SessionId, u64>> =
         trace.honest().into_iter().map(|id| (id, BTreeMap::new())).collect();
-    for stamped in trace.honest_marks() {
-        if let Mark::Applied { session, counter, .. } = stamped.mark {
-            applied.entry(stamped.replica).or_default().insert(session, counter);
+    for moment in trace.honest_moments() {
+        match moment {
+            Moment::Restarted(replica) => applied.entry(replica).or_default().clear(),
+            Moment::Marked(replica, Mark::Applied { session, counter, .. }) => {
+                applied.entry(replica).or_default().insert(*session, *counter);
+            }
+            Moment::Marked(..) => {}
         }
     }
     let mut replicas = applied.into_iter();
@@ -87,6 +91,7 @@ mod tests {
     fn what_one_replica_lacks_is_found() {
         let all = (0..4).fold(trace(4), |run, id| applied(run, id, 1, 1));
         assert_eq!(converged(&all), Ok(()));
-        assert!(converged(&applied(all, 2, 1, 2)).is_err());
+        assert!(converged(&applied(all.clone(), 2, 1, 2)).is_err());
+        assert!(converged(&all.restart(2)).is_err());
     }
 }

@@ -9,13 +9,23 @@ use kernel::{Choose as _, SeededChoice};
 /// Draws the schedule of a seed for a flow that tolerates `tolerates(n)` faulty
 /// nodes among `n`. The same seed draws the same, everywhere.
 pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule {
-    match seed % 8 {
+    let has_commanders_to_watch = !matches!(protocol, "ccro-paper" | BROADCAST);
+    let schedule = match seed % 8 {
         3 | 7 => hostile(protocol, seed, tolerates),
-        1 if protocol != "ccro-paper" && seed % 16 == 9 => slow(protocol, seed, tolerates),
-        1 if protocol != "ccro-paper" => unfair(protocol, seed, tolerates),
-        5 if protocol != "ccro-paper" => left_behind(protocol, seed, tolerates),
+        1 if has_commanders_to_watch && seed % 16 == 9 => slow(protocol, seed, tolerates),
+        1 if has_commanders_to_watch => unfair(protocol, seed, tolerates),
+        5 if has_commanders_to_watch => left_behind(protocol, seed, tolerates),
         _ => varied(protocol, seed, tolerates),
-    }
+    };
+    if protocol == BROADCAST { without_lost_memories(schedule) } else { schedule }
+}
+
+/// Secure broadcast, in which a member that loses its memory takes part no more.
+const BROADCAST: &str = "broadcast";
+
+/// The same schedule in which nobody crashes without a disk.
+fn without_lost_memories(schedule: Schedule) -> Schedule {
+    Schedule { crashes: vec![], probes: 0, ..schedule }
 }
 
 /// Which schedules of a swarm have disks.
@@ -537,6 +547,7 @@ impl Dice {
                 let kinds: &[&str] = match scene.protocol {
                     "ccro" => &[votes.as_slice(), &certificates, &changes].concat(),
                     "pbft" => &[votes.as_slice(), &changes].concat(),
+                    BROADCAST => &["propose", "validated", "proof", "applied", "fetch", "proven"],
                     _ => &["pre-prepare", "prepare", "commit"],
                 };
                 format!("[kind={}]", self.one_of(kinds))

@@ -23,7 +23,7 @@ pub use search::{Finding, Search};
 pub use shrink::shrink;
 
 use crate::setup::Memory;
-use kernel::Digest;
+use kernel::{Digest, ReplicaId};
 
 /// What the swarm needs to know of a flow, and may not depend on.
 pub struct Flow<P> {
@@ -37,6 +37,13 @@ pub struct Flow<P> {
     pub transferred: fn(&P) -> u64,
     /// Digest of a replica's state.
     pub state: fn(&P) -> Digest,
+    /// What must hold of a replica's state, whenever it is looked at; else what is wrong with it. The second number is
+    /// that of the nodes.
+    pub holds: fn(&P, u16) -> Result<(), String>,
+    /// What a client of a gateway asks for, made of a few bytes that differ, in a cluster of so many nodes.
+    pub ask: fn(ReplicaId, u16, &[u8]) -> Vec<u8>,
+    /// Whether it orders all requests; else those of each gateway alone.
+    pub is_total_order: bool,
     /// Faulty nodes that it tolerates among so many.
     pub tolerates: fn(u16) -> usize,
     /// Whether it promises to keep its word whatever those nodes do. Else it

@@ -129,6 +129,8 @@ struct Player<'a, P: Protocol> {
     settled_us: Option<u64>,
     /// How long the requests of steady clients took: the slowest gateway's.
     row: Option<Row>,
+    /// The first honest replica that was seen with a state that cannot be.
+    breach: Option<String>,
     inspector: Option<Inspector<'a, P>>,
     watch: Option<Watch<'a, P>>,
 }
@@ -141,6 +143,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         setup.network = schedule.network.clone();
         setup.replies_needed = (flow.tolerates)(n) + 1;
         setup.record = true;
+        setup.results_are_places = flow.is_total_order;
         setup.remind_after_us = REMIND_AFTER_US;
         let at_once = schedule.faults.iter().filter(|fault| fault.from_us == 0);
         setup.disk = schedule.disk.clone();
@@ -164,6 +167,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             behind: Vec::new(),
             settled_us: None,
             row: None,
+            breach: None,
             inspector: None,
             watch: None,
         }
@@ -237,7 +241,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             self.world.set_behaviours(ReplicaId(node), vec![]);
         }
         for number in 0..3 * self.schedule.settings.checkpoint_interval {
-            let first = self.world.submit_again(gateway, &[&[u8::MAX, number as u8]]);
+            let first = self.submit(gateway, &[&[u8::MAX, number as u8]]);
             let left_us = deadline_us.saturating_sub(self.world.now_us());
             let answered = |world: &World<P>| world.accepted().iter().any(|outcome| outcome.request == first);
             self.advance(answered, left_us);
@@ -264,7 +268,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             }
             let terms = self.terms();
             let bound_us = if number == 0 { terms.when_healed_us() } else { terms.when_settled_us() };
-            let request = self.world.submit_again(gateway, &[&[255, number as u8]]);
+            let request = self.submit(gateway, &[&[255, number as u8]]);
             let answered = |world: &World<P>| world.accepted().iter().any(|one| one.request == request);
             if !self.advance(answered, bound_us) {
                 break;
@@ -289,7 +293,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             let now_us = self.world.now_us();
             for client in clients.iter_mut().filter(|client| client.waits_for.is_none()) {
                 if client.due_us <= now_us {
-                    client.waits_for = Some(self.world.submit_again(client.gateway, &[&[254]]));
+                    client.waits_for = Some(submit(self.flow, &mut self.world, client.gateway, &[&[254]]));
                 }
             }
             let idle = clients.iter().filter(|client| client.waits_for.is_none());
@@ -326,6 +330,10 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         self.listen();
     }
 
+    fn submit(&mut self, gateway: ReplicaId, asked: &[&[u8]]) -> usize {
+        submit(self.flow, &mut self.world, gateway, asked)
+    }
+
     fn terms(&self) -> Terms {
         let schedule = self.schedule;
         let without_memory = if schedule.crashes.is_empty() { 0 } else { 2 };
@@ -342,6 +350,15 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
 
     fn judge(&self, deadline_us: u64) -> Result<(), Violation> {
         let trace = self.world.trace();
+        if let Some(breach) = &self.breach {
+            Property::Application.judge(Err(breach.clone()))?;
+        }
+        if !self.flow.is_total_order {
+            oracles::check_unordered_results(trace)?;
+            Property::Liveness.judge(oracles::liveness::answered(trace, deadline_us))?;
+            Property::EqualLogs.judge(oracles::source_order::converged(trace))?;
+            return Property::States.judge(states::equal(&self.states()));
+        }
         oracles::check_results(trace)?;
         if self.flow.withstands_faults {
             oracles::check_votes(trace)?;
@@ -395,7 +412,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
                 .map(|index| [number as u8, index as u8, progress.asked as u8])
                 .collect();
             let operations: Vec<&[u8]> = operations.iter().map(<[u8; 3]>::as_slice).collect();
-            progress.waits_for = Some(self.world.submit_again(gateway, &operations));
+            progress.waits_for = Some(submit(self.flow, &mut self.world, gateway, &operations));
         }
     }
 
@@ -490,7 +507,7 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
             && logs.all(|log| Some(log) == first)
             && trace.honest().into_iter().all(|id| self.world.is_safe(id.0))
             // After a crash of all, what was answered before is decided once more.
-            && oracles::validity::check(trace).is_ok()
+            && (!self.flow.is_total_order || oracles::validity::check(trace).is_ok())
     }
 
     fn probe(&mut self) {
@@ -498,6 +515,10 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         let cluster = &self.world.trace().cluster;
         for replica in cluster.replicas() {
             let inner = self.world.replica(replica.0);
+            if self.breach.is_none() && self.world.trace().is_honest(replica) {
+                let holds = (self.flow.holds)(inner, self.schedule.nodes);
+                self.breach = holds.err().map(|breach| format!("replica {replica} at {at_us} us: {breach}"));
+            }
             let (slots, votes) = (self.flow.kept)(inner);
             self.kept.push(Kept { replica, at_us, slots, votes });
             let status = inner.status(cluster);
@@ -517,6 +538,19 @@ impl<'a, P: Protocol + 'static> Player<'a, P> {
         };
         trace.honest().into_iter().map(state).collect()
     }
+}
+
+/// Hands over a bundle of what clients of a gateway ask for. Returns the number of the first.
+fn submit<P: Protocol + 'static>(
+    flow: &Flow<P>,
+    world: &mut World<P>,
+    gateway: ReplicaId,
+    asked: &[&[u8]],
+) -> usize {
+    let n = world.trace().cluster.n;
+    let operations: Vec<Vec<u8>> = asked.iter().map(|bytes| (flow.ask)(gateway, n, bytes)).collect();
+    let operations: Vec<&[u8]> = operations.iter().map(Vec::as_slice).collect();
+    world.submit_again(gateway, &operations)
 }
 
 impl Progress {
