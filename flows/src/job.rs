@@ -299,7 +299,10 @@ impl Job {
 
     /// Lets what is under way arrive, so that all logs and counts are complete.
     pub fn settle<P: Protocol>(&self, world: &mut World<P>, mut stopped: impl FnMut(&World<P>) -> bool) {
-        let settling_us = 10 * self.network.slowest_us(self.nodes) + 50_000;
+        // Who was left behind with nobody asking for anything more gets it when timers run out.
+        let resent_us =
+            if self.flow.orders_everything() { 0 } else { 4 * self.options.waits.resend_after_us };
+        let settling_us = 10 * self.network.slowest_us(self.nodes) + 50_000 + resent_us;
         advance(world, &mut stopped, settling_us, |_| false);
     }
 }

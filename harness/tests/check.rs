@@ -40,7 +40,11 @@ fn small_scopes_are_exhausted_without_a_finding() {
         let report = explore(scope(name), None);
         assert!(report.is_exhausted(), "{name}: {report:?}");
         // Batches without an order are decided and have no slot that is executed.
-        let done = if name.starts_with("broadcast") { report.reach.decided.0 >= 1 } else { report.reach.executed.0 == 1 };
+        let done = if name.starts_with("broadcast") {
+            report.reach.decided.0 >= 1
+        } else {
+            report.reach.executed.0 == 1
+        };
         assert!(report.reach.outcomes > 3 && done, "{name} is vacuous: {report:?}");
     }
 }

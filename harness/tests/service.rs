@@ -351,6 +351,7 @@ fn what_broadcast_cannot_do_is_refused_before_anything_starts() {
         (&["up", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
         (&["simulate", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
         (&["compare", "--via", "client"], "a node numbers those of its own clients"),
+        (&["soak"], "takes part no more, so nodes cannot be killed in turn; give the durability"),
         (&["outage", "--kill", "commander"], "broadcast has no commander to kill"),
         (&["outage", "--kill", "communication-node"], "broadcast has no communication node to kill"),
     ] {

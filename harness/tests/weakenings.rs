@@ -210,11 +210,10 @@ fn cases() -> Vec<Case> {
         case(UnsyncedTailTrusted, Pbft, Bias::Disks, 2),
         case(FailedSyncIgnored, Pbft, Bias::Disks, 14),
         case(CutBeforeSaved, Pbft, Bias::Disks, 3),
-        case(QuorumOneLess, Broadcast, Bias::Swarm, 0),
-        case(ProofNotChecked, Broadcast, Bias::Swarm, 0),
-        case(NumberNotChecked, Broadcast, Bias::Swarm, 0),
-        case(DependencyNotChecked, Broadcast, Bias::Swarm, 0),
-        case(EffectsBeforeJournal, Broadcast, Bias::Disks, 0),
+        case(QuorumOneLess, Broadcast, Bias::Swarm, 1),
+        case(ProofNotChecked, Broadcast, Bias::Swarm, 15),
+        case(NumberNotChecked, Broadcast, Bias::Swarm, 25),
+        case(EffectsBeforeJournal, Broadcast, Bias::Disks, 5),
     ]
 }
 

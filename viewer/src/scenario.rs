@@ -30,7 +30,7 @@ const USUAL_REQUESTS: u64 = 3;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// `pbft`, `ccro` or `ccro-paper`.
+    /// `pbft`, `ccro`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Replicas.
     pub nodes: u16,
@@ -46,7 +46,8 @@ pub struct Scenario {
     /// Requests in flight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<usize>,
-    /// The node that clients ask; else the first one that is not faulty.
+    /// The node that clients ask; else the first one that is not faulty. With `broadcast`, where every node has clients
+    /// of its own, else all that are not faulty, and for each of `operations` of a bank the owner of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<u16>,
     /// For each faulty node how it misbehaves, as `--fault` takes it.
@@ -220,12 +221,8 @@ impl Scenario {
     pub fn ready(&self) -> Result<Ready, Vec<Problem>> {
         let mut problems = Problems::default();
         let flow = problems.take("protocol", self.protocol.parse()).unwrap_or(FlowName::Pbft);
-        problems.demand(
-            "protocol",
-            flow.orders_everything(),
-            "the page does not show broadcast yet; harness simulate plays it",
-        );
         let app = problems.take("app", self.app.parse::<AppName>()).unwrap_or_default();
+        problems.take("app", flow.check_app(app));
         self.check_numbers(flow, &mut problems);
         let network = self.network.as_ref().map_or_else(|| "lan".into(), Clone::clone);
         let network = self.network("network", &network, &mut problems);
@@ -236,14 +233,12 @@ impl Scenario {
         if !problems.0.is_empty() {
             return Err(problems.0);
         }
-        let clients = self.clients.unwrap_or(1);
+        let asked_nodes = self.asked_nodes(flow, app, &faults);
+        let clients = self.clients.unwrap_or(if flow.orders_everything() { 1 } else { asked_nodes.len() });
         let batch_max = self.batch.unwrap_or(USUAL_BATCH);
         let links = Links::of(&network, self.nodes, batch_max.min(clients) * USUAL_PAYLOAD_BYTES);
         let suits = Waits::suiting(self.nodes, &links);
         let request_after_us = self.request_timer_ms.map_or(suits.request_after_us, |ms| (ms * 1e3) as u64);
-        let is_faulty =
-            |id: &u16| faults.iter().any(|(faulty, behaviours)| faulty == id && !behaviours.is_empty());
-        let first_honest = (0..self.nodes).find(|id| !is_faulty(id)).unwrap_or(0);
         let slowest_us = network.slowest_us(self.nodes);
         let job = Job {
             flow,
@@ -264,11 +259,38 @@ impl Scenario {
                 communication,
                 checkpoint_interval: self.checkpoint_interval,
             },
-            gateways: vec![self.gateway.unwrap_or(first_honest)],
-            pace: Pace::Closed { clients },
+            pace: match asked {
+                // Each has its own time, as a client waits for one node only.
+                Asked::Operations(_) if asked_nodes.len() > 1 => {
+                    Pace::Open { rate_per_s: 1e6 / (1_000 + 8 * slowest_us) as f64 }
+                }
+                _ => Pace::Closed { clients },
+            },
+            gateways: asked_nodes,
             asked,
         };
         Ok(Ready { job, edits, limit_us: self.limit_ms.unwrap_or(USUAL_LIMIT_MS) * 1_000 })
+    }
+
+    /// The nodes that clients ask: in turn, or one for each operation.
+    fn asked_nodes(&self, flow: FlowName, app: AppName, faults: &[(u16, Vec<Behaviour>)]) -> Vec<u16> {
+        let is_faulty =
+            |id: &u16| faults.iter().any(|(faulty, behaviours)| faulty == id && !behaviours.is_empty());
+        let honest: Vec<u16> = (0..self.nodes).filter(|id| !is_faulty(id)).collect();
+        let first = honest.first().copied().unwrap_or(0);
+        match self.gateway {
+            Some(gateway) => vec![gateway],
+            None if flow.orders_everything() || honest.is_empty() => vec![first],
+            None if self.operations.is_empty() || app != AppName::Bank => honest,
+            None => {
+                let owner = |words: &String| {
+                    let account = words.split_whitespace().nth(1)?;
+                    let (owner, _) = account.split_once('/')?;
+                    owner.parse().ok().filter(|owner| *owner < self.nodes)
+                };
+                self.operations.iter().map(|words| owner(words).unwrap_or(first)).collect()
+            }
+        }
     }
 
     /// The scenario that asks for this run; none if no scenario can.
@@ -285,7 +307,7 @@ impl Scenario {
             requests: Some(*requests),
             operations: Vec::new(),
             clients: Some(clients),
-            gateway: job.gateways.first().copied(),
+            gateway: if job.gateways.len() == 1 { job.gateways.first().copied() } else { None },
             faults: faulty.map(|(id, behaviours)| (id.to_string(), in_words(behaviours))).collect(),
             network: Some(NetworkChoice::Described(Box::new(job.network.clone()))),
             seed: job.seed,
@@ -524,7 +546,7 @@ mod tests {
         assert_eq!(refused(json!({ "nodes": 0 })), ["nodes: 0 nodes; pbft runs with 1 to 100 here"]);
         assert_eq!(
             refused(json!({ "protocol": "paxos" })),
-            ["protocol: \"paxos\" is no protocol; there are pbft, ccro and ccro-paper"]
+            ["protocol: \"paxos\" is no protocol; there are pbft, ccro, ccro-paper and broadcast"]
         );
         assert_eq!(
             refused(json!({ "requests": 10_000 })),

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use apps::BankOperation;
 use broadcast::{Bank, Batch, Config, DataType as _, Message, Proof, Replica, Validation};
-use kernel::{
-    Bundle, Cluster, Digest, ReplicaId, Request, SessionId, Signature, Signer, Wire as _,
-};
+use kernel::{Bundle, Cluster, Digest, ReplicaId, Request, SessionId, Signature, Signer, Wire as _};
 use sim::checker::{Forged, Names, Scope, requests_of, signers};
 
 use super::forge::choose;
@@ -41,8 +39,7 @@ pub fn double_spend(numbers: &[u64]) -> Scope<Member> {
     let bundles = spends.iter().flat_map(|batch| &batch.bundles);
     scope.asked.extend(bundles.flat_map(|bundle| requests_of(bundle)));
     scope.describe = describe;
-    scope.lost =
-        |message| matches!(message, Message::Applied(_) | Message::Fetch(_) | Message::Remind(_));
+    scope.lost = |message| matches!(message, Message::Applied(_) | Message::Fetch(_) | Message::Remind(_));
     scope.abstraction = gist;
     scope.topic = topic;
     scope.faulty = BTreeSet::from([SPENDER]);
@@ -83,7 +80,9 @@ fn batch(cluster: &Cluster, actor: ReplicaId, number: u64, bundle: Arc<Bundle>) 
 }
 
 fn spends(cluster: &Cluster, number: u64) -> [Arc<Batch>; 2] {
-    [0, 1].map(|to| batch(cluster, SPENDER, number, pay(cluster, SPENDER, ReplicaId(to), 10 * number + u64::from(to))))
+    [0, 1].map(|to| {
+        batch(cluster, SPENDER, number, pay(cluster, SPENDER, ReplicaId(to), 10 * number + u64::from(to)))
+    })
 }
 
 /// What the faulty actor may say.
@@ -95,7 +94,8 @@ struct Spender {
 
 impl Spender {
     fn forge(&self, cluster: &Cluster, received: &[&Message]) -> Vec<Forged<Message>> {
-        let mut said: Vec<Message> = self.spends.iter().map(|batch| Message::Propose(Arc::clone(batch))).collect();
+        let mut said: Vec<Message> =
+            self.spends.iter().map(|batch| Message::Propose(Arc::clone(batch))).collect();
         said.push(Message::Validated(self.validation(cluster, &self.honest_batch)));
         for batch in &self.spends {
             for proof in self.proofs(cluster, batch, received).map(Arc::new) {

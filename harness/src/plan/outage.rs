@@ -260,6 +260,14 @@ impl Outage {
             Some(Victim::Commander) if cell.protocol == ProtocolName::Broadcast => {
                 bail!("broadcast has no commander to kill; kill a node by its id");
             }
+            Some(Victim::InTurn)
+                if cell.protocol == ProtocolName::Broadcast && cell.durability == Durability::Off =>
+            {
+                bail!(
+                    "a member of broadcast that was killed without a journal takes part no more, so nodes cannot be \
+                     killed in turn; give the durability on or fsync"
+                );
+            }
             Some(Victim::InTurn) if self.restart_after_s.is_none() => {
                 bail!("nodes that are killed in turn must be started again; give restart_after_s");
             }

@@ -27,7 +27,7 @@ pub(super) fn names(trace: &Trace, at: u64) -> Vec<String> {
 fn commander(trace: &Trace, at: u64) -> Option<u16> {
     near(trace, at, |line| match line {
         Line::State { state, .. } => state.commander,
-        Line::Mark { node, mark: MarkRecord::Proposed { .. }, .. } => Some(*node),
+        Line::Mark { node, mark: MarkRecord::Proposed { view: Some(_), .. }, .. } => Some(*node),
         _ => None,
     })
 }

@@ -11,7 +11,7 @@ import { FIRST_SCENARIO, type NumberName } from "./scenario";
 import type { App, Protocol } from "./trace";
 
 const PROTOCOLS: [Protocol, string][] = [
-  ["pbft", "PBFT"], ["ccro", "CCRO, made safe"], ["ccro-paper", "CCRO as published"],
+  ["pbft", "PBFT"], ["ccro", "CCRO, made safe"], ["ccro-paper", "CCRO as published"], ["broadcast", "Secure broadcast, no consensus"],
 ];
 const APPS: [App, string, string][] = [
   ["bank", "a bank", "open A\ndeposit A 5\nwithdraw A 5\ntransfer A B 5\nbalance A"],
@@ -19,9 +19,13 @@ const APPS: [App, string, string][] = [
   ["opaque", "a log of texts", "pay 5 to bob"],
 ];
 
+/** Without consensus an account has an owner, a node. */
+const OWNED = "open 0/a\nopen 1/b\ndeposit 0/a 5\ntransfer 0/a 1/b 5\nwithdraw 1/b 5";
+
 export function Form() {
   const { protocol, app, edits: _, ...now } = scenario.value;
-  const forms = APPS.find(([name]) => name === app)?.[2] ?? "";
+  const isOwned = protocol === "broadcast" && app === "bank";
+  const forms = isOwned ? OWNED : APPS.find(([name]) => name === app)?.[2] ?? "";
   const isExplicit = now.operations !== undefined;
   return (
     <form class="form" onSubmit={(event) => event.preventDefault()} aria-busy={busy.value}>
@@ -48,7 +52,7 @@ export function Form() {
         <span>Requests</span>
         <div class="pair" role="radiogroup" aria-label="Requests">
           <label class="check"><input type="radio" name="requests-kind" checked={!isExplicit} onChange={() => change({ operations: undefined })} /> made up</label>
-          <label class="check"><input type="radio" name="requests-kind" checked={isExplicit} onChange={() => change({ operations: forms.split("\n"), requests: undefined })} /> my own</label>
+          <label class="check"><input type="radio" name="requests-kind" checked={isExplicit} onChange={() => change({ operations: forms.split("\n"), requests: undefined, ...(isOwned ? { gateway: undefined } : {}) })} /> my own</label>
         </div>
       </div>
       {isExplicit ? (

@@ -23,9 +23,9 @@ function styleOf(kind: string): { colour: string; dash: string } {
   if (kind.includes("view")) return VIEW;
   if (/checkpoint|state|fetch|recover|part|root/.test(kind)) return STATE;
   if (/pre-prepare|propos|request|block/.test(kind)) return PROPOSAL;
-  if (kind.includes("certificate")) return { ...COMMIT, dash: "9 3" };
+  if (/certificate|proof|proven/.test(kind)) return { ...COMMIT, dash: "9 3" };
   if (kind.includes("commit")) return COMMIT;
-  if (/prepare|vote/.test(kind)) return PREPARE;
+  if (/prepare|vote|validated/.test(kind)) return PREPARE;
   return { colour: "var(--k6)", dash: "4 4" };
 }
 

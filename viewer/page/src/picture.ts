@@ -2,7 +2,7 @@
 // slots with their phases. Lanes are node ids; the clients' lane is `CLIENTS`.
 
 import { timeText, valueName } from "./looks";
-import type { Run, Step } from "./run";
+import { hasViews, type Run, type Step } from "./run";
 import type { MarkLine, NodeLine } from "./trace";
 import { list } from "./words";
 
@@ -241,7 +241,7 @@ export function putInRows<B extends { from: number; row: number }>(bars: B[], en
 
 /** Views as the nodes together see them: one begins with the first node that begins it. */
 function viewSpans(run: Run): ViewSpan[] {
-  if (run.header.protocol === "ccro-paper") return [];
+  if (!hasViews(run.header.protocol)) return [];
   const spans: ViewSpan[] = [{ view: 0, from: 0, to: run.endTime, isChanging: false }];
   const begin = (view: number, t: number, isChanging: boolean) => {
     const last = spans[spans.length - 1]!;

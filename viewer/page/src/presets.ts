@@ -25,7 +25,7 @@ function hasFaults({ faults = {} }: Scenario): boolean {
 }
 
 function faultyCommander(scenario: Scenario, fault: string): Scenario | null {
-  return hasFaults(scenario) ? null : { ...plain(scenario), faults: { 0: [fault] } };
+  return hasFaults(scenario) || scenario.protocol === "broadcast" ? null : { ...plain(scenario), faults: { 0: [fault] } };
 }
 
 const otherOf = (scenario: Scenario) => (scenario.protocol === "pbft" ? "ccro" : "pbft");
@@ -38,6 +38,10 @@ export const PRESETS: Preset[] = [
   {
     name: "paper", label: () => "CCRO as published (ccro-paper)",
     apply: (scenario) => (scenario.protocol === "ccro-paper" || scenario.nodes < 3 ? null : { ...plain(scenario), protocol: "ccro-paper" }),
+  },
+  {
+    name: "broadcast", label: () => "without consensus (broadcast)",
+    apply: (scenario) => (scenario.protocol === "broadcast" || scenario.app === "kv" ? null : { ...plain(scenario), protocol: "broadcast" }),
   },
   {
     name: "edits", label: () => "without the edits",

@@ -20,6 +20,9 @@ export function Quorums() {
   const at = step.value;
   const seq = pinned.value ?? slotAt(now, at);
   if (seq === null) return <p class="empty">No votes yet.</p>;
+  // Secure broadcast has one round of votes.
+  const isOneRound = now.header.protocol === "broadcast";
+  const phases = isOneRound ? ["prepare"] as const : ["prepare", "commit"] as const;
   const selection = selected.value;
   const chosen = selection && "node" in selection ? selection.node : null;
   const nodes = chosen !== null ? [chosen] : Array.from({ length: Math.min(now.header.nodes, MOST_NODES) }, (_, node) => node);
@@ -33,12 +36,12 @@ export function Quorums() {
         <label class="check"><input type="checkbox" checked={pinned.value !== null} onChange={() => (pinned.value = pinned.value === null ? seq : null)} /> stay at this slot</label>
       </div>
       <table class="counters">
-        <thead><tr><th scope="col">at</th><th scope="col">prepare</th><th scope="col">commit</th></tr></thead>
+        <thead><tr><th scope="col">at</th>{phases.map((phase) => <th scope="col">{isOneRound ? "validated" : phase}</th>)}</tr></thead>
         <tbody>
           {nodes.map((node) => (
             <tr>
               <th scope="row">{node}</th>
-              {(["prepare", "commit"] as const).map((phase) => (
+              {phases.map((phase) => (
                 <td>
                   <div class="meters">
                     {counters.filter((counter) => counter.node === node && counter.phase === phase)

@@ -2,7 +2,7 @@
 // are searched by step or by time, so that going anywhere costs the same as going on.
 
 import type {
-  AppLine, Header, Line, MarkLine, MessageLine, NodeLine, RejectedLine, StateLine, Trace, VoteLine, VotePhase,
+  AppLine, Header, Line, MarkLine, MessageLine, NodeLine, Protocol, RejectedLine, StateLine, Trace, VoteLine, VotePhase,
 } from "./trace";
 
 /** What happens at one moment. `index` is its place in the run, `t` its time in nanoseconds. */
@@ -477,12 +477,17 @@ export function lastAtMost(ascending: ArrayLike<number>, limit: number): number 
   return low - 1;
 }
 
+/** Whether the replicas of a protocol work in views, one after the other. */
+export function hasViews(protocol: Protocol): boolean {
+  return protocol === "pbft" || protocol === "ccro";
+}
+
 /** Before its first line, a replica has the roles that the first one of all tells of. */
 function atFirst(header: Header, node: number, first: Line | undefined): Replica {
   const roles = first?.is === "state" ? ofState(first) : {};
   return {
     up: true, faults: header.faults?.[node] ?? [], recovering: false, diverged: false, lastExecuted: 0,
-    inFlight: 0, view: header.protocol === "ccro-paper" ? null : 0, changingView: false, commander: roles.commander ?? null,
+    inFlight: 0, view: hasViews(header.protocol) ? 0 : null, changingView: false, commander: roles.commander ?? null,
     communicationNode: roles.communicationNode ?? null, stableCheckpoint: null, certificate: null, trust: null,
   };
 }

@@ -5,6 +5,7 @@ import { healthOf, roleOf, valueName } from "./looks";
 import { Quorums } from "./quorums";
 import type { Replica, Run } from "./run";
 import { run, selected, step } from "./store";
+import type { Protocol } from "./trace";
 
 const MOST_SLOTS = 6;
 const MOST_ENTRIES = 40;
@@ -32,6 +33,11 @@ const COLUMNS: Column[] = [
   ["cert", "the certificate that it got last", ({ certificate }) => (certificate ? `${certificate.kind} ${certificate.seq}` : "–")],
 ];
 
+/** Columns that say nothing of a protocol. */
+const MISSING: { [protocol in Protocol]: string[] } = {
+  "pbft": ["trust"], "ccro": ["trust"], "ccro-paper": ["view", "chk"], "broadcast": ["view", "chk", "trust", "cert"],
+};
+
 /** A node is marked on a click, here and in the graph. */
 function choose(node: number): void {
   const before = selected.peek();
@@ -39,7 +45,7 @@ function choose(node: number): void {
 }
 
 function Replicas({ now, replicas }: { now: Run; replicas: Replica[] }) {
-  const missing = now.header.protocol === "ccro-paper" ? ["view", "chk"] : ["trust"];
+  const missing = MISSING[now.header.protocol];
   const columns = COLUMNS.filter(([name]) => !missing.includes(name));
   const common = columns.map(([, , value]) => commonest(replicas.filter((replica) => replica.up).map(value)));
   const selection = selected.value;

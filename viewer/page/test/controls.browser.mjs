@@ -236,7 +236,7 @@ export async function checkControls(check, address) {
     await until(ready);
     const heads = 'document.querySelector(".summary").textContent';
     for (const [label, value, seen] of [
-      ["Protocol", "ccro", "ccro"], ["Protocol", "ccro-paper", "ccro-paper"], ["Protocol", "pbft", "pbft"],
+      ["Protocol", "ccro", "ccro"], ["Protocol", "ccro-paper", "ccro-paper"], ["Protocol", "broadcast", "of 3 requests"], ["Protocol", "pbft", "pbft"],
       ["How many", "5", "of 5 requests"], ["They replicate", "kv", "kv"], ["Make faulty", "3", "◆"],
     ]) {
       await evaluate(set(label, value));
@@ -253,7 +253,7 @@ export async function checkControls(check, address) {
 
   await check("every lesson is gone through, forwards and back, and its task begins", address, {}, async ({ evaluate, until }) => {
     const open = 'document.querySelector(".lesson h2")';
-    await until('document.querySelectorAll(".lesson-list button").length === 7');
+    await until('document.querySelectorAll(".lesson-list button").length === 8');
     for (let at = 0; at < 7; at++) {
       await evaluate(`document.querySelectorAll(".lesson-list button")[${at}].click()`);
       await until(open);
@@ -273,7 +273,7 @@ export async function checkControls(check, address) {
       await evaluate(press("← Back to the lesson"));
       await until(open);
       await evaluate(press("← All lessons"));
-      await until('document.querySelectorAll(".lesson-list button").length === 7');
+      await until('document.querySelectorAll(".lesson-list button").length === 8');
     }
   });
 }
