@@ -98,6 +98,10 @@ fn frames() -> Vec<Vec<u8>> {
         streams.push(chosen(&[kind, 7], &reply.expect("it is not too large")));
         let several: Vec<u8> = messages.iter().take(5).flat_map(encode).collect();
         streams.push(chosen(&[kind, 255], &several));
+        for message in Bench::new("broadcast").broadcast_messages() {
+            let frame = node::encode(&Frame::Protocol(&message), encoding).expect("it is not too large");
+            streams.push(chosen(&[kind + 4, 63], &frame));
+        }
         for message in paper_messages() {
             let frame = node::encode(&Frame::Protocol(&message), encoding).expect("it is not too large");
             streams.push(chosen(&[kind + 2, 63], &frame));
@@ -153,6 +157,9 @@ fn messages() -> Vec<Vec<u8>> {
         for flow in [0, 1] {
             inputs.push(vec![flow, number, 1, number & 1, 1]);
         }
+    }
+    for number in 0..Bench::new("broadcast").broadcast_messages().len() as u8 {
+        inputs.extend([0, 1].map(|from| vec![2, number, from, number & 1, 1]));
     }
     inputs.push(vec![0, 2, 1, 0, 1, 3, 0, 4]);
     inputs
@@ -342,7 +349,22 @@ fn journal_entries() -> Vec<Vec<u8>> {
     };
     let mut entries: Vec<Vec<u8>> = given.into_iter().map(write).collect();
     entries.push(entries.concat());
-    (0..).zip(&entries).map(|(number, entries)| chosen(&[number % 2], entries)).collect()
+    let mut seeds: Vec<Vec<u8>> =
+        (0..).zip(&entries).map(|(number, entries)| chosen(&[number % 2], entries)).collect();
+    seeds.push(chosen(&[3], &broadcast_entries()));
+    seeds
+}
+
+/// A member is given everything once.
+fn broadcast_entries() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for message in Bench::new("broadcast").broadcast_messages() {
+        let message = Verified::admitted_before(message);
+        let given: Given<Adversary<flows::Broadcast>> =
+            Given::Input(Input::Deliver { from: ReplicaId(1), message });
+        entry::write(&mut bytes, &Entry { given, now: Micros(70), choices: vec![] });
+    }
+    bytes
 }
 
 fn saved_replicas() -> Vec<Vec<u8>> {
@@ -351,6 +373,7 @@ fn saved_replicas() -> Vec<Vec<u8>> {
         chosen(&[0], &saved("pbft", pbft::Replica::new(config.clone(), OpaqueLog::default()))),
         chosen(&[1], &saved("ccro", ccro::Replica::new(ccro::Config::for_cluster(4), OpaqueLog::default()))),
         chosen(&[2], &saved("ccro-paper", paper::Replica::new(&config, OpaqueLog::default()))),
+        chosen(&[3], &saved("broadcast", flows::Broadcast::new(Default::default(), 4, Default::default()))),
     ]
 }
 

@@ -57,6 +57,35 @@ impl Bench {
         Vote::sign(&self.cluster, &self.signers[usize::from(author)], phase, about, None)
     }
 
+    /// Messages of secure broadcast, one of each kind, about the first batches of the actors 0 and 2.
+    pub fn broadcast_messages(&self) -> Vec<broadcast::Message> {
+        use broadcast::{Batch, Message, Proof, Validation};
+        let Bench { cluster, signers, .. } = self;
+        let batch = |actor: u16| {
+            let open = apps::BankOperation::Open { account: format!("{actor}/a") }.encode();
+            let bundles = vec![self.bundle(actor, &open.0)];
+            Arc::new(Batch::sign(cluster, &signers[usize::from(actor)], 1, vec![], bundles, vec![]))
+        };
+        let (first, own) = (batch(0), batch(2));
+        let validation = |author: u16, of: &Batch| {
+            let signer = &signers[usize::from(author)];
+            Validation::sign(cluster, signer, of.actor, of.number, of.digest())
+        };
+        let validations =
+            [0, 1, 3].map(|author| (ReplicaId(author), validation(author, &first).signature)).to_vec();
+        let (actor, number, digest) = (first.actor, first.number, first.digest());
+        let proof = Arc::new(Proof { actor, number, digest, validations });
+        vec![
+            Message::Remind(self.bundle(1, b"pay")),
+            Message::Propose(Arc::clone(&first)),
+            Message::Validated(validation(1, &own)),
+            Message::Proof(Arc::clone(&proof)),
+            Message::Proven(first, proof),
+            Message::Applied(vec![1, 0, 0, 2]),
+            Message::Fetch(vec![0; 4]),
+        ]
+    }
+
     /// Messages of PBFT and CCRO, one of each kind at least, about the first slots of view 0 and
     /// about view 1. The author of most is replica 1.
     pub fn messages(&self) -> Vec<Message> {

@@ -4,7 +4,7 @@ use super::folder;
 use crate::choices::Choices;
 use crate::{Limit, Target};
 use adversary::Adversary;
-use flows::{Ccro, CcroPaper, Pbft};
+use flows::{Broadcast, Ccro, CcroPaper, Pbft};
 use journal::batch::{self, Key};
 use journal::header::{Header, Identity, When};
 use journal::{Durable, Folder, Found, entry, replay};
@@ -114,10 +114,11 @@ fn whole_inputs(generation: u64, bytes: &[u8]) -> Vec<u8> {
 macro_rules! of_a_flow {
     ($input:expr, $function:ident) => {{
         let mut choices = Choices::new($input);
-        match choices.byte() % 3 {
+        match choices.byte() % 4 {
             0 => $function::<Pbft>(choices.rest()),
             1 => $function::<Ccro>(choices.rest()),
-            _ => $function::<CcroPaper>(choices.rest()),
+            2 => $function::<CcroPaper>(choices.rest()),
+            _ => $function::<Broadcast>(choices.rest()),
         }
     }};
 }

@@ -34,10 +34,10 @@ fn peer_frames(input: &[u8]) -> bool {
     let kind = choices.byte();
     let encoding = if kind & 1 == 0 { Encoding::Binary } else { Encoding::Json };
     let piece = usize::from(choices.byte()) + 1;
-    if kind & 2 == 0 {
-        frames::<Message>(encoding, piece, choices.rest())
-    } else {
-        frames::<paper::Message>(encoding, piece, choices.rest())
+    match kind >> 1 & 3 {
+        0 => frames::<Message>(encoding, piece, choices.rest()),
+        1 => frames::<paper::Message>(encoding, piece, choices.rest()),
+        _ => frames::<broadcast::Message>(encoding, piece, choices.rest()),
     }
 }
 
@@ -105,8 +105,8 @@ fn client_frames(input: &[u8]) -> bool {
 /// A valid message that was changed, from its bytes to a replica's effects.
 pub static MESSAGES: Target = Target {
     name: "messages",
-    reads: "messages of PBFT and CCRO: valid ones, correctly signed, whose bytes are changed; what is admitted is \
-            given to a replica",
+    reads: "messages of PBFT, CCRO and secure broadcast: valid ones, correctly signed, whose bytes are changed; what \
+            is admitted is given to a replica",
     run: messages,
     limit: Limit { bytes: 8 << 20, per_byte: 4096 },
     tries: 3_000,
@@ -116,13 +116,14 @@ pub static MESSAGES: Target = Target {
 struct Admitted<P: Protocol> {
     bench: Bench,
     replica: P,
-    messages: Vec<Message>,
+    /// The second one is a proposal of replica 0.
+    messages: Vec<P::Message>,
 }
 
-impl<P: Protocol<Message = Message>> Admitted<P> {
-    fn new(protocol: &str, replica: P) -> Admitted<P> {
+impl<P: Protocol> Admitted<P> {
+    fn new(protocol: &str, replica: P, messages: fn(&Bench) -> Vec<P::Message>) -> Admitted<P> {
         let bench = Bench::new(protocol);
-        let messages = bench.messages();
+        let messages = messages(&bench);
         let mut ready = Admitted { bench, replica, messages };
         ready.step(Input::Start);
         ready
@@ -189,17 +190,24 @@ fn messages(input: &[u8]) -> bool {
         static PBFT: Admitted<flows::Pbft> = Admitted::new(
             "pbft",
             pbft::Replica::new(pbft::Config::for_cluster(N), OpaqueLog::default()),
+            Bench::messages,
         );
         static CCRO: Admitted<flows::Ccro> = Admitted::new(
             "ccro",
             ccro::Replica::new(ccro::Config::for_cluster(N), OpaqueLog::default()),
+            Bench::messages,
+        );
+        static BROADCAST: Admitted<flows::Broadcast> = Admitted::new(
+            "broadcast",
+            broadcast::Replica::new(broadcast::Config::default(), N, broadcast::Bank::default()),
+            Bench::broadcast_messages,
         );
     }
     let mut choices = Choices::new(input);
-    if choices.byte() & 1 == 0 {
-        PBFT.with(|pbft| pbft.deliver(&mut choices))
-    } else {
-        CCRO.with(|ccro| ccro.deliver(&mut choices))
+    match choices.byte() % 3 {
+        0 => PBFT.with(|pbft| pbft.deliver(&mut choices)),
+        1 => CCRO.with(|ccro| ccro.deliver(&mut choices)),
+        _ => BROADCAST.with(|broadcast| broadcast.deliver(&mut choices)),
     }
 }
 
