@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Cluster {
     /// Tells this cluster from all others.
     pub id: ClusterId,
-    /// The flow's name: `pbft`, `ccro` or `ccro-paper`.
+    /// The flow's name: `pbft`, `ccro`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of replicas, at least 1.
     pub n: u16,

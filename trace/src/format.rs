@@ -17,7 +17,7 @@ pub struct Header {
     pub format: String,
     /// [`VERSION`].
     pub version: u32,
-    /// The flow: `pbft`, `ccro` or `ccro-paper`.
+    /// The flow: `pbft`, `ccro`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// The application: `opaque`, `kv` or `bank`.
     pub app: String,

@@ -27,7 +27,7 @@ pub fn safety_of(protocol: &str) -> &'static str {
 /// The least time that one decision can take on this machine.
 #[derive(Deserialize, Clone, Debug, PartialEq)]
 pub struct Floor {
-    /// `pbft`, `ccro` or `ccro-paper`.
+    /// `pbft`, `ccro`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,
