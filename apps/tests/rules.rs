@@ -149,15 +149,34 @@ fn the_longest_log_can_be_counted_on() {
     assert!(OpaqueLog::restore(&[state(3)]).is_some());
 }
 
-/// The first numbers of splitmix64 from the seed 0, as its author has published them: the keys of requests that are
-/// one of its steps apart.
+/// The first numbers that splitmix64 gives from the seed 0, as its author has published them.
+const PUBLISHED: [u64; 4] =
+    [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f, 0xf88b_b8a8_724c_81ec];
+/// What its state grows by.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 #[test]
 fn keys_are_drawn_by_splitmix64() {
-    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-    let published =
-        [0xe220_a839_7b1d_cdaf_u64, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f, 0xf88b_b8a8_724c_81ec];
-    for (place, number) in (0..).zip(published) {
+    for (place, number) in (0..).zip(PUBLISHED) {
         let KvOperation::Put { key, .. } = workload::put(STEP.wrapping_mul(place), 1) else { panic!() };
         assert_eq!(key, format!("key {}", number % 10_000));
     }
+}
+
+/// Eleven characters say which request it is, the next ones are drawn.
+#[test]
+fn values_are_numbered_and_then_drawn() {
+    let digits = |number: u64| {
+        let digit = |place| workload::CHARACTERS[(number >> (6 * place) & 63) as usize];
+        String::from_utf8((0..11).map(digit).collect()).unwrap()
+    };
+    let value = |request, bytes| match workload::put(request, bytes) {
+        KvOperation::Put { value, .. } => value,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(value(5, 3), "500");
+    let request = STEP ^ 11;
+    assert_eq!(value(request, 22), digits(request) + &digits(PUBLISHED[1]));
+    let request = STEP ^ 22;
+    assert_eq!(value(request, 33)[22..], digits(PUBLISHED[1]));
 }
