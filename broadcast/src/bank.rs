@@ -49,12 +49,12 @@ impl Bank {
         self.accounts.get(account).copied().ok_or(BankRefusal::UnknownAccount { receiver: false })
     }
 
-    /// Refuses to take more out of an account of the actor's than is in it.
-    fn check_payer(&self, actor: ReplicaId, account: &str, amount: u64) -> Result<(), BankRefusal> {
-        let balance = self.balance(account)?;
-        check_owner(actor, account)?;
-        let balance = if balance < i128::from(amount) { balance } else { return Ok(()) };
-        Err(BankRefusal::Overdraft { balance: u64::try_from(balance).unwrap_or(0) })
+    /// Refuses to take more out of an account than is in it.
+    fn check_funds(&self, account: &str, amount: u64) -> Result<(), BankRefusal> {
+        match self.balance(account)? {
+            enough if enough >= amount.into() => Ok(()),
+            balance => Err(BankRefusal::Overdraft { balance: u64::try_from(balance).unwrap_or(0) }),
+        }
     }
 
     fn check(&self, actor: ReplicaId, operation: &Operation) -> Result<(), BankRefusal> {
@@ -69,7 +69,7 @@ impl Bank {
             }
             BankOperation::Withdraw { account, amount } => {
                 check_owner(actor, &account)?;
-                self.check_payer(actor, &account, amount)
+                self.check_funds(&account, amount)
             }
             BankOperation::Transfer { from, to, amount } => {
                 check_owner(actor, &from)?;
@@ -79,7 +79,7 @@ impl Bank {
                 if from == to {
                     return Err(BankRefusal::SameAccount);
                 }
-                self.check_payer(actor, &from, amount)
+                self.check_funds(&from, amount)
             }
             // What is in an account depends on what others pay, which has no order with this.
             BankOperation::Balance { .. } => Err(BankRefusal::NoOrder),
