@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const SOURCES: [&str; 18] = [
     "adversary/src",
     "apps/src",
+    "broadcast/src",
     "ccro/src",
     "client/src",
     "flows/src",
