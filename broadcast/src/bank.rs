@@ -7,17 +7,16 @@
 //! one account or its name, which would need consensus.
 
 use crate::data::DataType;
+use crate::shared_map::SharedMap;
 use apps::{BankOperation, BankOutput, BankRefusal};
 use kernel::{Operation, Output, ReplicaId};
-use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
 /// The bank.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bank {
-    /// Never below zero while the rules hold; what is proven is not checked again. Members try operations on
-    /// copies, which share what they do not change.
-    accounts: RedBlackTreeMapSync<String, i128>,
+    /// Never below zero while the rules hold; what is proven is not checked again. Members try operations on copies.
+    accounts: SharedMap<i128>,
 }
 
 /// Whose an account is.
@@ -34,34 +33,34 @@ fn check_owner(actor: ReplicaId, account: &str) -> Result<(), BankRefusal> {
     if owner == actor { Ok(()) } else { Err(BankRefusal::NotTheOwner { owner: owner.0 }) }
 }
 
+/// Refuses to take more out of an account than is in it.
+fn check_funds(balance: i128, amount: u64) -> Result<(), BankRefusal> {
+    if balance >= amount.into() {
+        return Ok(());
+    }
+    Err(BankRefusal::Overdraft { balance: u64::try_from(balance).unwrap_or(0) })
+}
+
 impl Bank {
     /// All accounts and what is in them.
     pub fn balances(&self) -> impl Iterator<Item = (&str, i128)> {
-        self.accounts.iter().map(|(account, balance)| (account.as_str(), *balance))
+        self.accounts.iter().map(|(account, balance)| (account, *balance))
     }
 
     /// All money in all accounts.
     pub fn total(&self) -> i128 {
-        self.accounts.values().sum()
+        self.balances().map(|(_, balance)| balance).sum()
     }
 
     fn balance(&self, account: &str) -> Result<i128, BankRefusal> {
         self.accounts.get(account).copied().ok_or(BankRefusal::UnknownAccount { receiver: false })
     }
 
-    /// Refuses to take more out of an account than is in it.
-    fn check_funds(&self, account: &str, amount: u64) -> Result<(), BankRefusal> {
-        match self.balance(account)? {
-            enough if enough >= amount.into() => Ok(()),
-            balance => Err(BankRefusal::Overdraft { balance: u64::try_from(balance).unwrap_or(0) }),
-        }
-    }
-
     fn check(&self, actor: ReplicaId, operation: &Operation) -> Result<(), BankRefusal> {
         match BankOperation::decode(operation)? {
             BankOperation::Open { account } => {
                 check_owner(actor, &account)?;
-                if self.accounts.contains_key(&account) { Err(BankRefusal::AccountExists) } else { Ok(()) }
+                if self.accounts.get(&account).is_some() { Err(BankRefusal::AccountExists) } else { Ok(()) }
             }
             BankOperation::Deposit { account, .. } => {
                 owner(&account)?;
@@ -69,17 +68,17 @@ impl Bank {
             }
             BankOperation::Withdraw { account, amount } => {
                 check_owner(actor, &account)?;
-                self.check_funds(&account, amount)
+                check_funds(self.balance(&account)?, amount)
             }
             BankOperation::Transfer { from, to, amount } => {
                 check_owner(actor, &from)?;
                 owner(&to)?;
-                self.balance(&from)?;
+                let balance = self.balance(&from)?;
                 self.balance(&to).map_err(|_| BankRefusal::UnknownAccount { receiver: true })?;
                 if from == to {
                     return Err(BankRefusal::SameAccount);
                 }
-                self.check_funds(&from, amount)
+                check_funds(balance, amount)
             }
             // What is in an account depends on what others pay, which has no order with this.
             BankOperation::Balance { .. } => Err(BankRefusal::NoOrder),
@@ -87,9 +86,8 @@ impl Bank {
     }
 
     /// Adds to an account, or takes from it. There it is: members wait for the batch that opens it.
-    fn add(&mut self, account: String, amount: i128) {
-        let balance = self.balance(&account).unwrap_or_default();
-        self.accounts.insert_mut(account, balance + amount);
+    fn add(&mut self, account: &str, amount: i128) {
+        *self.accounts.get_mut(account) += amount;
     }
 }
 
@@ -101,20 +99,20 @@ impl DataType for Bank {
     fn apply(&mut self, _: ReplicaId, operation: &Operation) -> Output {
         let output = match BankOperation::decode(operation) {
             Ok(BankOperation::Open { account }) => {
-                self.accounts.insert_mut(account, 0);
+                *self.accounts.get_mut(&account) = 0;
                 BankOutput::Opened
             }
             Ok(BankOperation::Deposit { account, amount }) => {
-                self.add(account, amount.into());
+                self.add(&account, amount.into());
                 BankOutput::Done
             }
             Ok(BankOperation::Withdraw { account, amount }) => {
-                self.add(account, -i128::from(amount));
+                self.add(&account, -i128::from(amount));
                 BankOutput::Done
             }
             Ok(BankOperation::Transfer { from, to, amount }) => {
-                self.add(from, -i128::from(amount));
-                self.add(to, amount.into());
+                self.add(&from, -i128::from(amount));
+                self.add(&to, amount.into());
                 BankOutput::Done
             }
             Ok(BankOperation::Balance { .. }) => BankOutput::Refused(BankRefusal::NoOrder),

@@ -59,6 +59,7 @@ mod named;
 mod orswot;
 mod recovery;
 mod replica;
+mod shared_map;
 
 pub use bank::Bank;
 pub use counter::{Counter, CounterOperation, CounterOutput};
