@@ -336,7 +336,7 @@ impl<D: DataType> Replica<D> {
             let prepared = data.prepare(actor, &request.operation).and_then(|meant| {
                 let operation = meant.as_ref().unwrap_or(&request.operation);
                 data.validate(actor, operation)?;
-                data.apply(actor, operation);
+                data.try_out(actor, operation);
                 Ok(meant.map(Remark::Meant))
             });
             prepared.unwrap_or_else(|output| Some(Remark::Refused(output))).map(|remark| (place, remark))
@@ -516,7 +516,7 @@ impl<D: DataType> Replica<D> {
         let is_valid = |operation: &Operation| {
             let is_valid = data.validate(batch.actor, operation).is_ok();
             if is_valid {
-                data.apply(batch.actor, operation);
+                data.try_out(batch.actor, operation);
             }
             is_valid
         };
