@@ -40,6 +40,12 @@ pub trait DataType: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {
     /// validated again. The output must not depend on what other actors did.
     fn apply(&mut self, actor: ReplicaId, operation: &Operation) -> Output;
 
+    /// Does it on a copy on which the operations of a batch are tried, one after the other. What no
+    /// [`DataType::validate`] looks at can be left out.
+    fn try_out(&mut self, actor: ReplicaId, operation: &Operation) {
+        self.apply(actor, operation);
+    }
+
     /// The answer to an operation that only reads, from this state. None if it is no such
     /// operation.
     fn query(&self, operation: &Operation) -> Option<Output>;

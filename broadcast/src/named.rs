@@ -50,6 +50,13 @@ impl DataType for Data {
         }
     }
 
+    fn try_out(&mut self, actor: ReplicaId, operation: &Operation) {
+        match self {
+            Data::Logs(data) => data.try_out(actor, operation),
+            Data::Bank(data) => data.try_out(actor, operation),
+        }
+    }
+
     fn query(&self, operation: &Operation) -> Option<Output> {
         match self {
             Data::Logs(data) => data.query(operation),

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// All that the module and the page are made of, below the project's folder.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 19] = [
     "adversary/src",
     "apps/src",
     "broadcast/src",
