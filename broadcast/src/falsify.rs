@@ -68,13 +68,14 @@ impl Falsify for Message {
     }
 
     fn subject(&self) -> Option<Subject> {
-        let (number, digest) = match self {
-            Message::Propose(batch) => (batch.number, batch.digest()),
-            Message::Validated(validation) => (validation.number, validation.digest),
-            Message::Proof(proof) => (proof.number, proof.digest),
+        let (actor, number, digest) = match self {
+            Message::Propose(batch) => (batch.actor, batch.number, batch.digest()),
+            Message::Validated(validation) => (validation.actor, validation.number, validation.digest),
+            Message::Proof(proof) => (proof.actor, proof.number, proof.digest),
             _ => return None,
         };
-        Some(Subject { view: None, seq: Seq(number), digest })
+        // Batches of different actors have nothing to do with each other.
+        Some(Subject { view: None, seq: Seq(number << 16 | u64::from(actor.0)), digest })
     }
 
     fn with_value(

@@ -14,8 +14,10 @@ use crate::replica::{AppliedBatch, Cx, MOST_DOUBLED, Replica, Timer};
 use kernel::ReplicaId;
 use std::sync::Arc;
 
-/// Batches that are sent for one question.
+/// Batches that are sent for one question, at most.
 const MOST_SERVED: usize = 256;
+/// Bytes of their operations, after which no further one is sent.
+const MOST_SERVED_BYTES: usize = 8 << 20;
 
 fn has_more(one: &Applied, than: &Applied) -> bool {
     one.iter().zip(than).any(|(one, than)| one > than)
@@ -106,7 +108,11 @@ impl<D: DataType> Replica<D> {
     }
 
     fn give(&self, cx: &mut Cx<'_, D>, to: ReplicaId, mut has: Applied) {
+        let mut bytes = 0;
         for _ in 0..MOST_SERVED {
+            if bytes >= MOST_SERVED_BYTES {
+                break;
+            }
             let next = |has: &u64| has.checked_add(1);
             let lacks =
                 self.actors.iter().zip(&has).filter_map(|(actor, has)| actor.history.get(&next(has)?));
@@ -115,6 +121,7 @@ impl<D: DataType> Replica<D> {
                 break;
             };
             has[usize::from(batch.actor.0)] += 1;
+            bytes += batch.bundles.iter().map(|bundle| bundle.payload_bytes()).sum::<usize>();
             cx.send(to, Message::Proven(Arc::clone(batch), Arc::clone(proof)));
         }
     }

@@ -44,6 +44,10 @@ pub enum Timer {
 const AHEAD: u64 = 2;
 /// Bytes of the operations of one batch; a bundle may be larger alone.
 const BATCH_BYTES: usize = 8 << 20;
+/// Requests that wait to be proposed, at most: what comes beyond is lost, as it is on a link. Their clients ask again.
+const MOST_WAITING: usize = 65_536;
+/// Bytes of them.
+const MOST_WAITING_BYTES: usize = 256 << 20;
 /// Waits double up to so many times the first.
 pub(crate) const MOST_DOUBLED: u64 = 32;
 
@@ -152,6 +156,15 @@ struct Own {
     named: Applied,
 }
 
+impl Own {
+    fn has_room(&self, bundle: &Bundle) -> bool {
+        let requests: usize = self.waiting.iter().map(|bundle| bundle.requests().len()).sum();
+        let bytes: usize = self.waiting.iter().map(|bundle| bundle.payload_bytes()).sum();
+        requests + bundle.requests().len() <= MOST_WAITING
+            && bytes + bundle.payload_bytes() <= MOST_WAITING_BYTES
+    }
+}
+
 /// What a request was answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Answered {
@@ -254,6 +267,10 @@ impl<D: DataType> Replica<D> {
             taken.get(&request.session.number).is_none_or(|counter| *counter < request.counter)
         };
         if bundle.requests().iter().any(|request| is_new(&request)) {
+            if !self.own.has_room(&bundle) {
+                return;
+            }
+            let taken = &mut self.own.taken;
             for request in bundle.requests() {
                 let last = taken.entry(request.session.number).or_default();
                 *last = request.counter.max(*last);

@@ -492,3 +492,48 @@ fn who_asks_again_at_once_is_given_nothing_more_for_a_while() {
     assert_eq!(bench.step(Input::Expire(Timer::Serve)), []);
     assert_eq!(fetch(&mut bench, 2), given(2));
 }
+
+/// What waits is bounded: a client whose request is lost asks again.
+#[test]
+fn so_many_requests_wait_and_no_more() {
+    let mut bench = Bench::new();
+    let bundle = |bench: &Bench, first: u64, requests: u64| {
+        let request = |number| Request {
+            session: SessionId { gateway: ReplicaId(0), number },
+            counter: 1,
+            operation: Operation::new(b"x"),
+        };
+        let requests = (first..first + requests).map(request).collect();
+        Arc::new(Bundle::sign(&bench.cluster, &bench.signers[0], requests))
+    };
+    // The first is on its way, and the others wait for it.
+    bench.step(Input::Submit(bundle(&bench, 0, 1)));
+    for place in 0..64 {
+        bench.step(Input::Submit(bundle(&bench, 1 + 1_024 * place, 1_024)));
+    }
+    let waiting = |bench: &Bench| bench.member.status(&bench.cluster).requests_waiting;
+    assert_eq!(waiting(&bench), 65_536);
+    bench.step(Input::Submit(bundle(&bench, 100_000, 1)));
+    assert_eq!(waiting(&bench), 65_536);
+}
+
+/// An answer is bounded by its bytes as well: whoever lacks much gets it piece by piece.
+#[test]
+fn not_much_more_than_eight_mebibytes_are_given_at_once() {
+    let mut bench = Bench::new();
+    let refusal = || Remark::Refused(BankOutput::Refused(BankRefusal::NotAnOperation).encode());
+    for number in 1..=4 {
+        let bundles = vec![bench.bundle(1, number, Asked::Bytes(3 << 20))];
+        let remarks = vec![(0, refusal())];
+        let batch = Batch::sign(&bench.cluster, &bench.signers[1], number, vec![], bundles, remarks);
+        let proof = bench.proof(&batch, &[1, 2, 3]);
+        bench.deliver(3, Message::Proven(Arc::new(batch), proof));
+    }
+    let given = |bench: &mut Bench, has: u64| {
+        bench.step(Input::Expire(Timer::Serve));
+        kinds(&bench.deliver(2, Message::Fetch(vec![0, has, 0, 0])))
+    };
+    let (proven, applied) = ((Some(2), "proven"), (Some(2), "applied"));
+    assert_eq!(given(&mut bench, 0), [proven, proven, proven, applied]);
+    assert_eq!(given(&mut bench, 3), [proven, applied]);
+}

@@ -350,8 +350,9 @@ fn what_broadcast_cannot_do_is_refused_before_anything_starts() {
         (&["compare", "--app", "kv"][..], "gives requests of different nodes no order, which kv needs"),
         (&["up", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
         (&["simulate", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
-        (&["compare", "--via", "client"], "a node numbers those of its own clients"),
-        (&["soak"], "takes part no more, so nodes cannot be killed in turn; give the durability"),
+        (&["compare", "--via", "client"], "has no clients with keys of their own"),
+        (&["soak"], "takes part no more; give the durability on or fsync"),
+        (&["outage", "--kill", "node:3"], "takes part no more; give the durability on or fsync"),
         (&["outage", "--kill", "commander"], "broadcast has no commander to kill"),
         (&["outage", "--kill", "communication-node"], "broadcast has no communication node to kill"),
     ] {

@@ -22,9 +22,9 @@ pub struct InitArgs {
     /// What is replicated: opaque (a log of any data), kv (a key-value store) or bank
     #[arg(long, value_name = "APP", default_value = "kv")]
     pub app: AppName,
-    /// Number of clients with keys of their own; they are called client-0, client-1...
-    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "client_names")]
-    pub clients: u16,
+    /// Number of clients with keys of their own; they are called client-0, client-1... [default: 1, broadcast 0]
+    #[arg(long, value_name = "N", conflicts_with = "client_names")]
+    pub clients: Option<u16>,
     /// The clients' names, comma-separated, instead of their number
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub client_names: Vec<String>,
@@ -51,8 +51,9 @@ pub struct InitArgs {
 impl InitArgs {
     /// What the new cluster is to be.
     pub fn wanted(&self) -> Result<Wanted> {
+        let usual = if self.protocol == ProtocolName::Broadcast { 0 } else { 1 };
         let clients = match self.client_names.is_empty() {
-            true => (0..self.clients).map(|at| format!("client-{at}")).collect(),
+            true => (0..self.clients.unwrap_or(usual)).map(|at| format!("client-{at}")).collect(),
             false => self.client_names.clone(),
         };
         Ok(Wanted {

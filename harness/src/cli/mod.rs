@@ -330,7 +330,8 @@ Examples:
     ///
     /// With --data-dir, a node that is started again goes on where it was. Without it, it has lost its memory: it notes
     /// its first start beside its key, and later learns from the others before it votes. It can be that only while enough
-    /// others are up; when all were stopped, everything they decided is lost, and --first-start on each begins anew.
+    /// others are up; when all were stopped, everything they decided is lost, and --first-start on each begins anew. With
+    /// broadcast it does not vote again at all: its nodes need --data-dir.
     #[command(after_help = "\
 Examples:
   harness node --config cluster/cluster.toml --id 3

@@ -258,15 +258,7 @@ impl Outage {
                 );
             }
             Some(Victim::Commander) if cell.protocol == ProtocolName::Broadcast => {
-                bail!("broadcast has no commander to kill; kill a node by its id");
-            }
-            Some(Victim::InTurn)
-                if cell.protocol == ProtocolName::Broadcast && cell.durability == Durability::Off =>
-            {
-                bail!(
-                    "a member of broadcast that was killed without a journal takes part no more, so nodes cannot be \
-                     killed in turn; give the durability on or fsync"
-                );
+                bail!("broadcast has no commander to kill; kill a node by its id: --kill node:3");
             }
             Some(Victim::InTurn) if self.restart_after_s.is_none() => {
                 bail!("nodes that are killed in turn must be started again; give restart_after_s");
@@ -281,6 +273,14 @@ impl Outage {
                 "the partition {partition} must name each of the nodes 0 to {last} once"
             );
         }
+        ensure!(
+            cell.protocol != ProtocolName::Broadcast
+                || cell.durability != Durability::Off
+                || self.kill.is_none()
+                || self.restart_after_s.is_none(),
+            "a member of broadcast that is started again without a journal takes part no more; give the durability on \
+             or fsync, or do not start it again"
+        );
         let (kills_all, faulty) = (self.kills_all(), cell.faults.faulty().len());
         ensure!(
             !kills_all || cell.durability != Durability::Off,

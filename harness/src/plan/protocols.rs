@@ -123,7 +123,8 @@ impl ProtocolName {
         FlowName::from(self).check_app(app).map_err(anyhow::Error::msg)?;
         if self == ProtocolName::Broadcast && via == Via::Client {
             bail!(
-                "broadcast takes requests by http only, as a node numbers those of its own clients; give http to via"
+                "broadcast has no clients with keys of their own, as a node numbers the requests of its own clients; leave \
+                 them out, and ask the nodes by HTTP"
             );
         }
         Ok(())

@@ -95,9 +95,9 @@ pub struct Undecided<'a> {
     pub error: Cow<'a, str>,
     /// Replies held that agree with each other.
     pub replies: usize,
-    /// The slot that this node would execute next.
-    #[schemars(with = "u64")]
-    pub undecided_slot: Seq,
+    /// The slot that this node would execute next; none in a protocol in which slots have no order.
+    #[schemars(with = "Option<u64>")]
+    pub undecided_slot: Option<Seq>,
     /// The votes for that slot, as in [`Decided::nodes`].
     pub nodes: Vec<NodeTally>,
     /// The nodes of which no reply for that slot is known.

@@ -56,6 +56,8 @@ pub(crate) struct Node<P: Protocol> {
     journal: Option<Progress>,
     /// Written by the event loop: effects that wait for the disk.
     effects_waiting: Cell<usize>,
+    /// See [`Node::takes_no_part`].
+    takes_no_part: bool,
 }
 
 /// Written by the event loop.
@@ -97,6 +99,7 @@ impl<P: Protocol> Node<P> {
         let carried = Rc::<Carried>::default();
         // Where there are no slots, that counts requests.
         let status = replica.status(&config.cluster);
+        let takes_no_part = status.recovering && status.views.is_none();
         let executed = status.views.map_or(Seq(0), |_| status.last_executed);
         let link = |id| (id != config.id).then(|| Rc::new(Link::new(Rc::clone(&carried))));
         let links = config.cluster.replicas().map(link).collect();
@@ -139,8 +142,15 @@ impl<P: Protocol> Node<P> {
             elapsed_before: began.elapsed,
             journal,
             effects_waiting: Cell::default(),
+            takes_no_part,
             config,
         }
+    }
+
+    /// Whether its replica lost its memory and will never take part again: without views there is nothing that could
+    /// tell when what it may have said is over.
+    pub(crate) fn takes_no_part(&self) -> bool {
+        self.takes_no_part
     }
 
     /// Accepts no more from clients; what was accepted goes on.

@@ -57,6 +57,11 @@ pub(super) async fn order<P: Protocol>(
             "this node has lost its journal and takes part in nothing more; ask another one".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
     }
+    if node.takes_no_part() {
+        let error = "this node lost its memory and takes part no more, as it cannot know what it has said; give it back \
+                     its journal (--data-dir), or ask another one";
+        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_owned()));
+    }
     if node.is_stopping() {
         let error = "this node is being stopped; ask another one".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
@@ -85,21 +90,22 @@ pub(super) fn decision<P: Protocol>(node: &Node<P>, decided: Decided) -> Decisio
 }
 
 /// The slot that the cluster is stuck at: the one to look into when something is not
-/// decided in time.
-pub(super) fn stuck_slot<P: Protocol>(node: &Node<P>) -> Seq {
-    node.replica_status().last_executed.next()
+/// decided in time. None in a protocol in which slots have no order.
+pub(super) fn stuck_slot<P: Protocol>(node: &Node<P>) -> Option<Seq> {
+    let status = node.replica_status();
+    status.views.map(|_| status.last_executed.next())
 }
 
 /// The answer to a request that was not decided in time.
 pub(super) fn undecided<P: Protocol>(node: &Node<P>, replies: usize) -> Answer {
     let slot = stuck_slot(node);
-    undecided_at(node, slot, replies, tallies::known(node, slot))
+    undecided_at(node, slot, replies, tallies::known(node, slot.unwrap_or_default()))
 }
 
 /// Likewise, with tallies of the slot that the cluster is stuck at.
 pub(super) fn undecided_at<P: Protocol>(
     node: &Node<P>,
-    slot: Seq,
+    slot: Option<Seq>,
     replies: usize,
     tallies: Tallies,
 ) -> Answer {
@@ -117,17 +123,20 @@ pub(super) fn undecided_at<P: Protocol>(
 /// What is known of a request that was not decided in time.
 pub(super) fn timeout_error<P: Protocol>(node: &Node<P>, replies: usize) -> String {
     let report = status::report(node);
-    let view = report.replica.views.map_or(String::new(), |views| {
-        format!("is in view {} under commander {}, ", views.view, views.commander)
-    });
+    let executed = report.replica.last_executed;
+    let (state, of) = match report.replica.views {
+        Some(views) => (
+            format!("up to slot {executed}, is in view {} under commander {},", views.view, views.commander),
+            "the commander and of the ",
+        ),
+        None => (format!("{executed} requests"), ""),
+    };
     format!(
-        "not decided within {:?}: {replies} of {} matching replies. Node {} has executed up to slot {}, \
-         {view}and reaches {} of {} peers. Look at GET /status of the commander and of the \
-         faulty nodes; a longer timeout or fewer faults (at most {} are tolerated) may help",
+        "not decided within {:?}: {replies} of {} matching replies. Node {} has executed {state} and reaches {} of {} \
+         peers. Look at GET /status of {of}faulty nodes; a longer timeout or fewer faults (at most {} are tolerated) may help",
         node.config.timeout(),
         report.f + 1,
         report.id,
-        report.replica.last_executed,
         report.peers_reachable,
         report.peers_expected,
         report.f,

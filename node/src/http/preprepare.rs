@@ -87,7 +87,7 @@ pub(super) async fn post<P: Protocol>(
         }
         Outcome::TimedOut { replies } => {
             let slot = stuck_slot(node);
-            let tallies = tallies_of(node, slot, Duration::ZERO, wanted.settle).await;
+            let tallies = tallies_of(node, slot.unwrap_or_default(), Duration::ZERO, wanted.settle).await;
             Ok(match wanted.is_text {
                 true => undecided_text(node, replies, &tallies),
                 false => undecided_at(node, slot, replies, tallies),

@@ -61,7 +61,9 @@ pub(super) fn ready<P: Protocol>(node: &Node<P>) -> Answer {
     if node.is_offline() {
         problems.push("it is offline by fault injection".to_owned());
     }
-    if report.replica.recovering {
+    if node.takes_no_part() {
+        problems.push("it lost its memory and takes part no more, until it has its journal again".to_owned());
+    } else if report.replica.recovering {
         problems.push("it lost its memory and recovers".to_owned());
     }
     if report.replica.diverged {

@@ -92,6 +92,10 @@ pub(in crate::http) fn local<P: Protocol>(
     let balance = match BankOutput::decode(&reading.output) {
         Some(BankOutput::Balance(balance)) => Some(balance),
         Some(BankOutput::Refused(BankRefusal::UnknownAccount { .. })) => None,
+        Some(BankOutput::Refused(BankRefusal::Overflow)) => {
+            let error = format!("there is more than {} in the account, which cannot be said", u64::MAX);
+            return Err(Refusal(StatusCode::CONFLICT, error));
+        }
         _ => return Err(unreadable()),
     };
     let status = if balance.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
