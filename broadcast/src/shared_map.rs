@@ -32,24 +32,14 @@ impl<V: Clone + Default> SharedMap<V> {
     /// The same, to be changed; the default value if there is none.
     pub(crate) fn get_mut(&mut self, key: &str) -> &mut V {
         let is_last = Arc::get_mut(&mut self.shared).is_some();
-        let map = if is_last {
+        if is_last {
             // Not copied, as nobody else has it.
             let own = Arc::make_mut(&mut self.shared);
             own.append(&mut self.changed);
-            own
-        } else {
-            if !self.changed.contains_key(key)
-                && let Some(value) = self.shared.get(key)
-            {
-                self.changed.insert(key.into(), value.clone());
-            }
-            &mut self.changed
-        };
-        // Nearly always it is there, and a key need not be made.
-        if !map.contains_key(key) {
-            map.insert(key.into(), V::default());
+            return own.entry(key.into()).or_default();
         }
-        map.get_mut(key).expect("it is there now")
+        let shared = || self.shared.get(key).cloned().unwrap_or_default();
+        self.changed.entry(key.into()).or_insert_with(shared)
     }
 
     /// All entries, in the order of their keys.
