@@ -167,7 +167,7 @@ fn keys_are_drawn_by_splitmix64() {
 #[test]
 fn values_are_numbered_and_then_drawn() {
     let digits = |number: u64| {
-        let digit = |place| workload::CHARACTERS[(number >> (6 * place) & 63) as usize];
+        let digit = |place: u32| workload::CHARACTERS[((number >> (6 * place)) & 63) as usize];
         String::from_utf8((0..11).map(digit).collect()).unwrap()
     };
     let value = |request, bytes| match workload::put(request, bytes) {

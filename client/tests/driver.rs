@@ -507,7 +507,7 @@ fn frames_are_joined_into_chunks() {
         seen(&client, |seen| seen.connected == 4).await;
         nodes.came.lock().unwrap().chunks.clear();
         let asks = (0..6).map(|_| client.submit(Operation::new(&vec![b'x'; 30_000])));
-        let asks: Vec<_> = asks.map(|ask| Box::pin(ask)).collect();
+        let asks: Vec<_> = asks.map(Box::pin).collect();
         for outcome in join_all(asks).await {
             outcome.unwrap();
         }
