@@ -71,6 +71,8 @@ struct Came {
     bundles: Vec<(u16, usize)>,
     /// Links that each node has taken.
     links: [usize; N as usize],
+    /// Links that the client has ended.
+    ended: usize,
     /// Bytes of each chunk of the streams.
     chunks: Vec<usize>,
 }
@@ -153,7 +155,10 @@ impl Node {
             let mut chunk = vec![0; 1 << 16];
             tokio::select! {
                 count = from_client.read(&mut chunk) => match count? {
-                    0 => return Ok(()),
+                    0 => {
+                        self.came.lock().unwrap().ended += 1;
+                        return Ok(());
+                    }
                     count => bytes.extend_from_slice(&chunk[..count]),
                 },
                 Ok(bundle) = replies.recv() => {
@@ -369,8 +374,6 @@ fn replies_that_do_not_hold_are_counted_and_not_believed() {
     run(async {
         for does in [Does::Forge, Does::Pretend, Does::Misdirect] {
             let nodes = start([does, Does::Serve(0), Does::Serve(0), Does::Serve(0)]).await;
-            let client = nodes.client();
-            seen(&client, |seen| seen.connected == 4).await;
             // A node that only replies passes nothing on; ask until another one is asked.
             let setup = Setup { remind_after: Duration::from_millis(100), ..nodes.setup() };
             let client = Client::connect(setup).unwrap();
@@ -402,6 +405,8 @@ fn a_lie_is_counted_beside_the_result() {
         let decision = client.submit(operation()).await.unwrap();
         assert_eq!(&*decision.result.0, b"done");
         assert!(decision.differing <= 1);
+        let replicas: Vec<u16> = decision.evidence.replies.iter().map(|reply| reply.replica.0).collect();
+        assert!(replicas == [1, 3] || replicas == [3, 1], "{replicas:?}");
     });
 }
 
@@ -491,8 +496,11 @@ fn a_client_without_handles_ends_its_links() {
         let nodes = start([Does::Serve(0); 4]).await;
         let client = nodes.client();
         seen(&client, |seen| seen.connected == 4).await;
+        assert_eq!(nodes.came.lock().unwrap().ended, 0);
         drop(client);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        while nodes.came.lock().unwrap().ended < 4 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         assert_eq!(nodes.came.lock().unwrap().links, [1; 4]);
     });
 }

@@ -1,6 +1,6 @@
 //! What a replica was given is noted, and makes the same replica again.
 
-mod word;
+mod support;
 
 use kernel::keys::seeded;
 use kernel::record::{Divergence, Recorder, Step, hash_of, rebuild, step_again};
@@ -8,10 +8,8 @@ use kernel::{
     Bundle, Choose, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Output,
     Path, Protocol, Reading, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, Status, To, Verified,
 };
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use word::{Word, word};
+use support::{Word, hashed, word};
 
 /// Adds up what it is given and what it draws, and says so.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,12 +97,6 @@ fn stepped() -> Bench {
     let bundle = bench.bundle();
     bench.step(9, Input::Submit(bundle));
     bench
-}
-
-fn hashed(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The rules that everything else is built on, each with exact values.
 
-mod word;
+mod support;
 
 use kernel::keys::{Keyring, SecretKey, seeded};
 use kernel::request::{MAX_BATCH_BYTES, MAX_BUNDLE_BYTES};
@@ -11,7 +11,7 @@ use kernel::{
     Status, To, View, Wire as _,
 };
 use std::sync::Arc;
-use word::{Word, word};
+use support::{Word, hashed, word};
 
 fn cluster(seed: u64) -> Cluster {
     Cluster::new(ClusterId::derive("rules", seed), "pbft", 4)
@@ -318,13 +318,6 @@ fn a_bundle_says_whose_it_is_and_a_shortened_batch_lacks_the_last_one() {
 }
 
 // ---- States in chunks ----
-
-fn hashed(value: &impl std::hash::Hash) -> u64 {
-    use std::hash::Hasher as _;
-    let mut hasher = std::collections::hash_map::DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
 
 #[test]
 fn chunks_and_snapshots_are_compared_by_what_they_hold() {

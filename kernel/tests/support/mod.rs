@@ -1,10 +1,12 @@
-//! A message of no protocol: something signed.
+//! What several tests need: a message of no protocol, and hashes.
 
 use kernel::{
     Choose, Claim, Class, Cluster, Digest, Falsify, Forgery, Reason, ReplicaId, Seq, Signature, Signer,
     Subject, View, Wire,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher as _};
 
 /// Something signed, as a vote or not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,4 +62,10 @@ impl Falsify for Word {
 pub(crate) fn word(signers: &[Signer], author: u16, text: &[u8], is_vote: bool) -> Word {
     let signature = signers[usize::from(author)].sign(text);
     Word { is_vote, text: text.to_vec(), author: ReplicaId(author), signature }
+}
+
+pub(crate) fn hashed(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
