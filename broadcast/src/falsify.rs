@@ -1,8 +1,9 @@
 //! How a faulty member falsifies its messages, with nothing but its own key.
 
-use crate::message::{Batch, Message, Proof, Remark, Validation};
+use crate::generation::{Ballot, Conclusion, OnGeneration, Suggestion};
+use crate::message::{Batch, Message, Progress, Proof, Remark, Validation};
 use kernel::wire::{Forgery, Subject};
-use kernel::{Choose, Cluster, Digest, Falsify, ReplicaId, Seq, Signature, Signer, View};
+use kernel::{Choose, Cluster, Digest, Falsify, ProvenChunk, ReplicaId, Seq, Signature, Signer, View};
 use std::sync::Arc;
 
 /// A digest that nobody proposed.
@@ -12,7 +13,7 @@ fn invented(digest: &Digest) -> Digest {
 
 impl Validation {
     fn about(&self, digest: Digest, cluster: &Cluster, signer: &Signer) -> Validation {
-        Validation::sign(cluster, signer, self.actor, self.number, digest)
+        Validation::sign(cluster, signer, (self.actor, self.number, digest), self.generation)
     }
 }
 
@@ -32,9 +33,48 @@ impl Message {
     }
 }
 
+impl OnGeneration {
+    /// For another generation than the honest one, where the sender's own key is enough for that.
+    fn falsified(&self, cluster: &Cluster, signer: &Signer) -> OnGeneration {
+        let other = |ballot: &Ballot| Ballot { digest: invented(&ballot.digest), ..*ballot };
+        match self {
+            OnGeneration::Accept(ballot, _) => {
+                OnGeneration::Accept(other(ballot), other(ballot).accept(cluster, signer))
+            }
+            OnGeneration::Conclude(conclusion) => {
+                // It hides what it has signed.
+                let ballot = conclusion.ballot;
+                OnGeneration::Conclude(Conclusion::sign(cluster, signer, ballot, vec![]))
+            }
+            other => other.alternative().unwrap_or_else(|| other.clone()),
+        }
+    }
+
+    /// Another suggestion: of a state that is not that of its cut.
+    fn alternative(&self) -> Option<OnGeneration> {
+        let OnGeneration::Suggest(suggestion) = self else { return None };
+        let mut generation = suggestion.generation.clone();
+        generation.state = invented(&generation.state);
+        Some(OnGeneration::Suggest(Suggestion { generation, ..suggestion.clone() }))
+    }
+}
+
 impl Falsify for Message {
-    const KINDS: &'static [&'static str] =
-        &["propose", "validated", "proof", "applied", "fetch", "proven", "remind"];
+    const KINDS: &'static [&'static str] = &[
+        "propose",
+        "validated",
+        "proof",
+        "applied",
+        "fetch",
+        "proven",
+        "remind",
+        "suggest",
+        "accept",
+        "conclude",
+        "next-round",
+        "began",
+        "chunk",
+    ];
 
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
         match self {
@@ -48,16 +88,28 @@ impl Falsify for Message {
                 let other = Batch { number: batch.number + 1, ..Batch::clone(batch) };
                 Message::Proven(Arc::new(other), Arc::clone(proof))
             }
-            Message::Applied(applied) => {
-                Message::Applied(applied.iter().map(|number| number + 1000).collect())
+            Message::Applied(progress) => {
+                let applied = progress.applied.iter().map(|number| number + 1000).collect();
+                Message::Applied(Progress { applied, ..progress.clone() })
             }
-            Message::Fetch(applied) => Message::Fetch(vec![0; applied.len()]),
+            Message::Fetch(progress) => {
+                let applied = vec![0; progress.applied.len()];
+                Message::Fetch(Progress { applied, ..progress.clone() })
+            }
+            Message::Generation(on) => Message::Generation(Arc::new(on.falsified(cluster, signer))),
+            Message::Chunk(generation, chunk) => {
+                let index = chunk.index ^ 1;
+                Message::Chunk(*generation, Arc::new(ProvenChunk { index, ..ProvenChunk::clone(chunk) }))
+            }
             // Another proposal would make an actor that falsifies only votes equivocate.
             Message::Propose(_) | Message::Remind(_) => self.clone(),
         }
     }
 
     fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Message> {
+        if let Message::Generation(on) = self {
+            return on.alternative().map(|on| Message::Generation(Arc::new(on)));
+        }
         let Message::Propose(batch) = self else { return None };
         let (_, kept) = batch.bundles.split_last()?;
         let requests: usize = kept.iter().map(|bundle| bundle.requests().len()).sum();
@@ -144,6 +196,6 @@ impl Falsify for Message {
 
     fn noise(near: Seq, choose: &mut dyn Choose, cluster: &Cluster, signer: &Signer) -> Message {
         let actor = ReplicaId(choose.below(u64::from(cluster.n)) as u16);
-        Message::Validated(Validation::sign(cluster, signer, actor, near.0 + 1, Digest::ZERO))
+        Message::Validated(Validation::sign(cluster, signer, (actor, near.0 + 1, Digest::ZERO), 0))
     }
 }

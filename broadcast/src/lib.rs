@@ -53,19 +53,29 @@ mod bank;
 mod counter;
 mod data;
 mod falsify;
+mod generation;
 mod logs;
+mod membership;
 mod message;
 mod named;
 mod orswot;
 mod recovery;
 mod replica;
 mod shared_map;
+mod snapshots;
+mod state;
+mod succession;
 
 pub use bank::Bank;
 pub use counter::{Counter, CounterOperation, CounterOutput};
 pub use data::DataType;
+pub use generation::{
+    Accepted, Ballot, Conclusion, Decision, Generation, NextRound, Obligation, OnGeneration, Report,
+    Suggestion,
+};
 pub use logs::Logs;
-pub use message::{Applied, Batch, Message, Proof, Remark, Validation};
+pub use membership::{Change, Members, MembershipOperation, MembershipOutput, MembershipRefusal};
+pub use message::{Applied, Batch, Message, Progress, Proof, Remark, Validation};
 pub use named::Data;
 pub use orswot::{Addition, MAX_MEMBER_BYTES, Orswot, SetOperation, SetOutput, SetRefusal};
 pub use replica::{Config, Replica, Timer, slot};

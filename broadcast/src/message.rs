@@ -1,8 +1,9 @@
 //! What members send each other.
 
+use crate::generation::OnGeneration;
 use kernel::{
-    Bundle, Claim, Class, Cluster, Digest, Operation, Output, Reason, ReplicaId, Seq, Signature, Signer,
-    Weakening, Wire, weakened,
+    Bundle, Claim, Class, Cluster, Digest, Operation, Output, ProvenChunk, Reason, ReplicaId, Request, Seq,
+    Signature, Signer, Weakening, Wire, weakened,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -52,8 +53,14 @@ impl Batch {
     ) -> Batch {
         let (actor, signature) = (signer.id(), Signature([0; 64]));
         let mut batch = Batch { actor, number, after, bundles, remarks, signature };
-        batch.signature = signer.sign(&statement(b"operations/1", cluster, actor, number, &batch.digest()));
+        let bytes = statement_of(b"operations/1", cluster, actor, number, &batch.digest());
+        batch.signature = signer.sign(&bytes);
         batch
+    }
+
+    /// All requests in it.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.bundles.iter().flat_map(|bundle| bundle.requests())
     }
 
     /// The hash of what is signed: what members vouch for.
@@ -89,7 +96,7 @@ impl Batch {
         if !all_its_own || !are_others || !are_in_order || self.number == 0 || !self.are_remarks_short() {
             return Err(Reason::MalformedRequests);
         }
-        let bytes = statement(b"operations/1", cluster, self.actor, self.number, &self.digest());
+        let bytes = statement_of(b"operations/1", cluster, self.actor, self.number, &self.digest());
         let mut claims = vec![Claim { author: self.actor, bytes, signature: self.signature }];
         claims.extend(of_bundles);
         Ok(claims)
@@ -105,6 +112,8 @@ pub struct Validation {
     pub number: u64,
     /// [`Batch::digest`].
     pub digest: Digest,
+    /// In which generation the member said so.
+    pub generation: u64,
     /// The member's.
     pub signature: Signature,
 }
@@ -114,16 +123,20 @@ impl Validation {
     pub fn sign(
         cluster: &Cluster,
         signer: &Signer,
-        actor: ReplicaId,
-        number: u64,
-        digest: Digest,
+        (actor, number, digest): (ReplicaId, u64, Digest),
+        generation: u64,
     ) -> Validation {
-        let signature = signer.sign(&statement(b"validated/1", cluster, actor, number, &digest));
-        Validation { actor, number, digest, signature }
+        let bytes = validated(cluster, actor, number, &digest, generation);
+        Validation { actor, number, digest, generation, signature: signer.sign(&bytes) }
+    }
+
+    fn claim(&self, from: ReplicaId, cluster: &Cluster) -> Claim {
+        let bytes = validated(cluster, self.actor, self.number, &self.digest, self.generation);
+        Claim { author: from, bytes, signature: self.signature }
     }
 }
 
-/// The validations of a quorum. There is one batch of each number at most that has one.
+/// The validations of a quorum of one generation. There is one batch of each number at most that has one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Proof {
     /// Whose batch.
@@ -132,23 +145,24 @@ pub struct Proof {
     pub number: u64,
     /// [`Batch::digest`].
     pub digest: Digest,
+    /// The generation whose members' validations these are.
+    pub generation: u64,
     /// By author.
     pub validations: Vec<(ReplicaId, Signature)>,
 }
 
 impl Proof {
+    /// Whether they are enough, and all members of the generation, is seen by who knows the generations.
     fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         let authors: BTreeSet<ReplicaId> = self.validations.iter().map(|(author, _)| *author).collect();
-        let are_members = authors.iter().all(|author| cluster.contains(*author));
-        let is_whole =
-            are_members && authors.len() == self.validations.len() && authors.len() >= cluster.quorum();
+        let are_nodes = authors.iter().all(|author| cluster.contains(*author));
         if weakened(Weakening::ProofNotChecked) {
             return Ok(vec![]);
         }
-        if !is_whole || !cluster.contains(self.actor) {
+        if !are_nodes || authors.len() != self.validations.len() || !cluster.contains(self.actor) {
             return Err(Reason::MalformedCertificate);
         }
-        let bytes = statement(b"validated/1", cluster, self.actor, self.number, &self.digest);
+        let bytes = validated(cluster, self.actor, self.number, &self.digest, self.generation);
         let claim = |(author, signature): &(ReplicaId, Signature)| Claim {
             author: *author,
             bytes: bytes.clone(),
@@ -161,6 +175,17 @@ impl Proof {
 /// How many batches of each actor a member has applied, by the actor's id.
 pub type Applied = Vec<u64>;
 
+/// What a node says that it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Progress {
+    /// The generation that it knows of.
+    pub generation: u64,
+    /// What it has applied.
+    pub applied: Applied,
+    /// Chunks that it has of that generation's first state, while it takes that over.
+    pub chunks: u64,
+}
+
 /// A message between members.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
@@ -170,23 +195,40 @@ pub enum Message {
     Validated(Validation),
     /// The actor proves to all that a quorum did.
     Proof(Arc<Proof>),
-    /// What the sender has applied, for those that lack some of it.
-    Applied(Applied),
-    /// What the sender has applied: it asks for more.
-    Fetch(Applied),
+    /// What the sender has, for those that lack some of it.
+    Applied(Progress),
+    /// What the sender has: it asks for more.
+    Fetch(Progress),
     /// A batch that the recipient lacks, and its proof.
     Proven(Arc<Batch>, Arc<Proof>),
     /// Answers to these requests were lost: give them again.
     Remind(Arc<Bundle>),
+    /// About the next generation.
+    Generation(Arc<OnGeneration>),
+    /// A part of the first state of the generation of this number.
+    Chunk(u64, Arc<ProvenChunk>),
 }
 
-fn statement(kind: &[u8], cluster: &Cluster, actor: ReplicaId, number: u64, digest: &Digest) -> Vec<u8> {
+/// What is signed of a batch.
+pub(crate) fn statement_of(
+    kind: &[u8],
+    cluster: &Cluster,
+    actor: ReplicaId,
+    number: u64,
+    digest: &Digest,
+) -> Vec<u8> {
     [kind, &cluster.id.0, &actor.0.to_le_bytes(), &number.to_le_bytes(), &digest.0].concat()
 }
 
-fn check_applied(applied: &Applied, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+fn validated(cluster: &Cluster, actor: ReplicaId, number: u64, digest: &Digest, generation: u64) -> Vec<u8> {
+    let mut bytes = statement_of(b"validated/2", cluster, actor, number, digest);
+    bytes.extend(generation.to_le_bytes());
+    bytes
+}
+
+fn check_progress(progress: &Progress, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
     // Links tell who sent it, and a lie harms nobody but the liar.
-    if applied.len() == usize::from(cluster.n) { Ok(vec![]) } else { Err(Reason::MalformedRequests) }
+    if progress.applied.len() == usize::from(cluster.n) { Ok(vec![]) } else { Err(Reason::MalformedRequests) }
 }
 
 impl Wire for Message {
@@ -199,6 +241,8 @@ impl Wire for Message {
             Message::Fetch(_) => "fetch",
             Message::Proven(..) => "proven",
             Message::Remind(_) => "remind",
+            Message::Generation(on) => on.kind(),
+            Message::Chunk(..) => "chunk",
         }
     }
 
@@ -207,7 +251,11 @@ impl Wire for Message {
             Message::Propose(_) => Class::Proposal,
             Message::Validated(_) => Class::Vote,
             Message::Proof(_) => Class::Certificate,
-            Message::Applied(_) | Message::Fetch(_) | Message::Proven(..) => Class::Upkeep,
+            Message::Applied(_)
+            | Message::Fetch(_)
+            | Message::Proven(..)
+            | Message::Generation(_)
+            | Message::Chunk(..) => Class::Upkeep,
             Message::Remind(_) => Class::Request,
         }
     }
@@ -221,12 +269,9 @@ impl Wire for Message {
         match self {
             Message::Propose(batch) if batch.actor != from => Err(Reason::NotEntitled),
             Message::Propose(batch) => batch.claims(cluster),
-            Message::Validated(Validation { actor, number, digest, signature }) => {
-                let bytes = statement(b"validated/1", cluster, *actor, *number, digest);
-                Ok(vec![Claim { author: from, bytes, signature: *signature }])
-            }
+            Message::Validated(validation) => Ok(vec![validation.claim(from, cluster)]),
             Message::Proof(proof) => proof.claims(cluster),
-            Message::Applied(applied) | Message::Fetch(applied) => check_applied(applied, cluster),
+            Message::Applied(progress) | Message::Fetch(progress) => check_progress(progress, cluster),
             Message::Proven(batch, proof) => {
                 let is_of_it = (proof.actor, proof.number) == (batch.actor, batch.number)
                     && proof.digest == batch.digest();
@@ -239,6 +284,9 @@ impl Wire for Message {
                 Ok(vec![bundle.claim(cluster)])
             }
             Message::Remind(_) => Err(Reason::MalformedRequests),
+            Message::Generation(on) => on.claims(from, cluster),
+            // It is checked against the state's digest where that is known.
+            Message::Chunk(..) => Ok(vec![]),
         }
     }
 }

@@ -5,7 +5,7 @@
 use crate::data::DataType;
 use crdts::{CmRDT, Dot, VClock, orswot};
 use kernel::{Operation, Output, ReplicaId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::hash::{Hash, Hasher};
 
 /// Bytes of a member of the set, at most.
@@ -95,8 +95,40 @@ fn refused(refusal: SetRefusal) -> Output {
 }
 
 /// The set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orswot(orswot::Orswot<String, ReplicaId>);
+
+/// The maps inside have no order, so it is written in one: how many additions of each actor were applied, and those of
+/// each member that are in the set.
+impl Serialize for Orswot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let clock: Vec<Addition> = additions(&self.0.clock());
+        let members = self.members().into_iter().map(|member| (self.additions(&member), member));
+        (clock, members.collect::<Vec<_>>()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Orswot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Orswot, D::Error> {
+        let (clock, members) = <(Vec<Addition>, Vec<(Vec<Addition>, String)>)>::deserialize(deserializer)?;
+        let of_member = |(seen, member): &(Vec<Addition>, String)| -> Vec<(Addition, Vec<String>)> {
+            seen.iter().map(|addition| (*addition, vec![member.clone()])).collect()
+        };
+        let mut all: Vec<(Addition, Vec<String>)> = members.iter().flat_map(of_member).collect();
+        // An addition with a lower number than one before is taken for known.
+        all.sort();
+        all.extend(clock.into_iter().map(|last| (last, vec![])));
+        let mut set = orswot::Orswot::new();
+        for (Addition { actor, count }, members) in all {
+            set.apply(orswot::Op::Add { dot: Dot::new(actor, count), members });
+        }
+        Ok(Orswot(set))
+    }
+}
+
+fn additions(clock: &VClock<ReplicaId>) -> Vec<Addition> {
+    clock.iter().map(|Dot { actor, counter }| Addition { actor: *actor, count: counter }).collect()
+}
 
 impl Orswot {
     /// All members, sorted.
@@ -108,8 +140,7 @@ impl Orswot {
 
     /// The additions of a member that are in the set.
     fn additions(&self, member: &String) -> Vec<Addition> {
-        let clock = self.0.contains(member).rm_clock;
-        clock.iter().map(|Dot { actor, counter }| Addition { actor: *actor, count: counter }).collect()
+        additions(&self.0.contains(member).rm_clock)
     }
 
     /// How many additions of an actor were applied.
@@ -181,5 +212,30 @@ impl DataType for Orswot {
             _ => return None,
         };
         Some(output.encode())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What was written is read again, and equal sets are written alike.
+        #[test]
+        fn it_is_written_in_one_way(steps in prop::collection::vec((0..3_u16, 0..4_u8, any::<bool>()), 0..40)) {
+            let mut set = Orswot::default();
+            for (actor, member, adds) in steps {
+                let (actor, member) = (ReplicaId(actor), member.to_string());
+                let asked = if adds { SetOperation::Add(member) } else { SetOperation::Remove(member) }.encode();
+                if let Ok(meant) = set.prepare(actor, &asked) {
+                    set.apply(actor, &meant.unwrap_or(asked));
+                }
+            }
+            let bytes = postcard::to_stdvec(&set).unwrap();
+            let read: Orswot = postcard::from_bytes(&bytes).unwrap();
+            prop_assert_eq!(&read, &set);
+            prop_assert_eq!(postcard::to_stdvec(&read).unwrap(), bytes);
+        }
     }
 }

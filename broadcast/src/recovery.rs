@@ -6,11 +6,13 @@
 //! * A member that may lack something, as far as is known, is asked again and again, less and less often, what it has:
 //!   so an actor that dies half-way, loss and partitions leave nobody behind.
 //!
-//! What all have applied is forgotten.
+//! What is before the checkpoint before the last is forgotten. Who lacks some of that takes over the state of the
+//! last one (`snapshots.rs`).
 
 use crate::data::DataType;
-use crate::message::{Applied, Message};
-use crate::replica::{AppliedBatch, Cx, MOST_DOUBLED, Replica, Timer};
+use crate::message::{Message, Progress};
+use crate::replica::{Actor, AppliedBatch, Cx, MOST_DOUBLED, Replica, Timer};
+use crate::snapshots::{contains, payload_bytes};
 use kernel::ReplicaId;
 use std::sync::Arc;
 
@@ -19,8 +21,8 @@ const MOST_SERVED: usize = 256;
 /// Bytes of their operations, after which no further one is sent.
 const MOST_SERVED_BYTES: usize = 8 << 20;
 
-fn has_more(one: &Applied, than: &Applied) -> bool {
-    one.iter().zip(than).any(|(one, than)| one > than)
+fn has_more(one: &Progress, than: &Progress) -> bool {
+    one.generation > than.generation || !contains(&than.applied, &one.applied)
 }
 
 impl<D: DataType> Replica<D> {
@@ -35,8 +37,7 @@ impl<D: DataType> Replica<D> {
 
     /// Says what was applied: to all the first time, then to those that have not said that they have it, too.
     pub(crate) fn announce(&mut self, cx: &mut Cx<'_, D>) {
-        let own = self.applied_numbers();
-        self.forget_what_all_have(cx.id());
+        let own = self.progress();
         let times = std::mem::take(&mut self.announces_after);
         let lacks_some = |peer: &ReplicaId| has_more(&own, &self.peers[usize::from(peer.0)]);
         let others = cx.cluster.replicas().filter(|peer| *peer != cx.id());
@@ -52,17 +53,9 @@ impl<D: DataType> Replica<D> {
         }
     }
 
-    fn forget_what_all_have(&mut self, own: ReplicaId) {
-        for (place, actor) in self.actors.iter_mut().enumerate() {
-            let others = self.peers.iter().enumerate().filter(|(peer, _)| *peer != usize::from(own.0));
-            let everywhere = others.map(|(_, applied)| applied[place]).min().unwrap_or(u64::MAX);
-            actor.history = actor.history.split_off(&everywhere.saturating_add(1));
-        }
-    }
-
-    pub(crate) fn receive_applied(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId, applied: Applied) {
-        let is_ahead = has_more(&applied, &self.applied_numbers());
-        self.peers[usize::from(from.0)] = applied;
+    pub(crate) fn receive_progress(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId, progress: Progress) {
+        let is_ahead = has_more(&progress, &self.progress());
+        self.peers[usize::from(from.0)] = progress;
         if is_ahead {
             self.fetch(cx, from);
         }
@@ -72,7 +65,7 @@ impl<D: DataType> Replica<D> {
     pub(crate) fn fetch(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId) {
         if self.fetching.is_none() && from != cx.id() {
             self.fetching = Some(from);
-            cx.send(from, Message::Fetch(self.applied_numbers()));
+            cx.send(from, Message::Fetch(self.progress()));
             cx.set_timer(Timer::Fetch, self.resend_after(1));
         }
     }
@@ -80,7 +73,7 @@ impl<D: DataType> Replica<D> {
     /// Asks the next member that says it has more; one alone may be down, or lie.
     pub(crate) fn fetch_again(&mut self, cx: &mut Cx<'_, D>) {
         let Some(last) = self.fetching.take() else { return };
-        let own = self.applied_numbers();
+        let own = self.progress();
         let mut next = cx.cluster.next(last);
         for _ in 0..cx.cluster.n {
             if next != cx.id() && has_more(&self.peers[usize::from(next.0)], &own) {
@@ -90,15 +83,16 @@ impl<D: DataType> Replica<D> {
         }
     }
 
-    /// Gives a member what it lacks, if it was given nothing a short time ago, and says what there is.
-    pub(crate) fn serve(&mut self, cx: &mut Cx<'_, D>, to: ReplicaId, has: Applied) {
-        let own = self.applied_numbers();
+    /// Gives a node what it lacks, if it was given nothing a short time ago, and says what there is.
+    pub(crate) fn serve(&mut self, cx: &mut Cx<'_, D>, to: ReplicaId, has: Progress) {
+        let own = self.progress();
         self.peers[usize::from(to.0)].clone_from(&has);
         let is_ahead = has_more(&has, &own);
         if has_more(&own, &has) && self.served.insert(to) {
             if self.served.len() == 1 {
                 cx.set_timer(Timer::Serve, self.resend_after(1));
             }
+            self.tell_generations(cx, to, has.generation);
             self.give(cx, to, has);
         }
         cx.send(to, Message::Applied(own));
@@ -107,7 +101,17 @@ impl<D: DataType> Replica<D> {
         }
     }
 
-    fn give(&self, cx: &mut Cx<'_, D>, to: ReplicaId, mut has: Applied) {
+    fn give(&self, cx: &mut Cx<'_, D>, to: ReplicaId, has: Progress) {
+        let mut applied = has.applied;
+        let is_forgotten = |(actor, (own, has)): (&Actor, (u64, &u64))| {
+            *has < own && !actor.history.contains_key(&(has + 1))
+        };
+        if self.actors.iter().zip(self.applied_numbers().into_iter().zip(&applied)).any(is_forgotten) {
+            if has.generation == self.base.number {
+                self.give_chunks(cx, to, has.chunks);
+            }
+            return;
+        }
         let mut bytes = 0;
         for _ in 0..MOST_SERVED {
             if bytes >= MOST_SERVED_BYTES {
@@ -115,13 +119,13 @@ impl<D: DataType> Replica<D> {
             }
             let next = |has: &u64| has.checked_add(1);
             let lacks =
-                self.actors.iter().zip(&has).filter_map(|(actor, has)| actor.history.get(&next(has)?));
+                self.actors.iter().zip(&applied).filter_map(|(actor, has)| actor.history.get(&next(has)?));
             // Whatever its actor says that it depends on, all of that was applied here before.
             let Some(AppliedBatch { batch, proof, .. }) = lacks.min_by_key(|applied| applied.place) else {
                 break;
             };
-            has[usize::from(batch.actor.0)] += 1;
-            bytes += batch.bundles.iter().map(|bundle| bundle.payload_bytes()).sum::<usize>();
+            applied[usize::from(batch.actor.0)] += 1;
+            bytes += payload_bytes(batch);
             cx.send(to, Message::Proven(Arc::clone(batch), Arc::clone(proof)));
         }
     }

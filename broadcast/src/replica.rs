@@ -1,10 +1,17 @@
 //! A member: validates, proves, applies.
 
 use crate::data::DataType;
-use crate::message::{Applied, Batch, Message, Proof, Remark, Validation};
+use crate::generation::{Decision, Obligation};
+use crate::membership::{
+    Change, Members, Membership, MembershipOperation, MembershipOutput, MembershipRefusal,
+};
+use crate::message::{Applied, Batch, Message, Progress, Proof, Remark, Validation};
+use crate::snapshots::Base;
+use crate::state::{State, forget_oldest};
+use crate::succession::Succession;
 use kernel::{
-    Bundle, Cluster, Context, Digest, Effect, Input, Mark, Micros, Operation, Output, Path, Phase, Protocol,
-    Reading, Reason, ReplicaId, Reply, ReplyBundle, Request, SESSIONS_KEPT, Seq, Status, View, VoteSet,
+    Bundle, Chunk, Cluster, Context, Digest, Effect, Input, Mark, Micros, Operation, Output, Path, Phase,
+    Protocol, Reading, Reason, ReplicaId, Reply, ReplyBundle, Request, Seq, Signature, Status, View, VoteSet,
     Weakening, weakened,
 };
 use serde::{Deserialize, Serialize};
@@ -18,11 +25,20 @@ pub struct Config {
     pub batch_max: usize,
     /// After how long what may have been lost is sent again.
     pub resend_after: Micros,
+    /// A new generation, which is a checkpoint as well, begins after so many batches of all actors together.
+    pub checkpoint_interval: u64,
+    /// So many nodes are members at first, those with the lowest ids; all of them if there are not more.
+    pub members: u16,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { batch_max: 256, resend_after: Micros::from_millis(20) }
+        Config {
+            batch_max: 256,
+            resend_after: Micros::from_millis(20),
+            checkpoint_interval: 1024,
+            members: u16::MAX,
+        }
     }
 }
 
@@ -37,6 +53,8 @@ pub enum Timer {
     Fetch,
     /// Members that were given batches may be given more.
     Serve,
+    /// The next generation has not begun.
+    Generation,
 }
 
 /// Batches of an actor that are kept before they can be applied: the next one, and the one after, which may
@@ -53,9 +71,9 @@ pub(crate) const MOST_DOUBLED: u64 = 32;
 
 /// A batch and its digest, which takes long to compute.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Known {
-    batch: Arc<Batch>,
-    digest: Digest,
+pub(crate) struct Known {
+    pub(crate) batch: Arc<Batch>,
+    pub(crate) digest: Digest,
 }
 
 /// The slot under which a batch is observed: the batches of all actors side by side, so that slots of different
@@ -80,58 +98,48 @@ pub(crate) struct AppliedBatch {
     /// How many batches of whatever actors were applied before it: in this order others can apply them as well.
     pub(crate) place: u64,
     pub(crate) batch: Arc<Batch>,
+    pub(crate) digest: Digest,
     pub(crate) proof: Arc<Proof>,
 }
 
-/// What a member knows of an actor.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What a member keeps of an actor's batches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Actor {
-    /// The number of its last batch that was applied.
-    pub(crate) applied: u64,
-    /// Over the digests of all of them.
-    chain: Digest,
     /// The last batch that this member vouched for.
-    vouched: Option<(u64, Digest)>,
+    pub(crate) vouched: Option<Vouched>,
     /// By number: the first that came of each, or the proven one.
-    proposals: BTreeMap<u64, Known>,
-    proofs: BTreeMap<u64, Arc<Proof>>,
-    /// The last request of each of its sessions, by number: a request is applied once.
-    sessions: BTreeMap<u64, Answered>,
-    /// Applied here, and maybe not everywhere.
+    pub(crate) proposals: BTreeMap<u64, Known>,
+    pub(crate) proofs: BTreeMap<u64, Arc<Proof>>,
+    /// Those that were applied here since the last checkpoint but one.
     pub(crate) history: BTreeMap<u64, AppliedBatch>,
 }
 
+/// A batch that a member vouched for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Vouched {
+    pub(crate) number: u64,
+    pub(crate) digest: Digest,
+    /// The actor's.
+    pub(crate) signature: Signature,
+}
+
 impl Actor {
-    fn new() -> Actor {
-        Actor {
-            applied: 0,
-            chain: Digest::ZERO,
-            vouched: None,
-            proposals: BTreeMap::new(),
-            proofs: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            history: BTreeMap::new(),
-        }
-    }
-
-    fn is_near(&self, number: u64) -> bool {
-        number > self.applied && number <= self.applied + AHEAD
-    }
-
-    /// The next batch, if it is there and proven.
-    fn proven(&self) -> Option<(Known, Arc<Proof>)> {
-        let next = self.applied + 1;
-        let (known, proof) = (self.proposals.get(&next)?, self.proofs.get(&next)?);
+    /// The batch of this number, if it is there and proven.
+    fn proven(&self, number: u64) -> Option<(Known, Arc<Proof>)> {
+        let (known, proof) = (self.proposals.get(&number)?, self.proofs.get(&number)?);
         (known.digest == proof.digest).then(|| (known.clone(), Arc::clone(proof)))
     }
 
-    /// The next batch, if this member has yet to say whether it is valid.
-    fn to_validate(&self) -> Option<Known> {
-        let next = self.applied + 1;
-        let known = self.proposals.get(&next)?;
-        let is_new = self.vouched.is_none_or(|(number, _)| number < next);
+    /// The batch of this number, if this member has yet to say whether it is valid.
+    fn to_validate(&self, number: u64) -> Option<Known> {
+        let known = self.proposals.get(&number)?;
+        let is_new = self.vouched.as_ref().is_none_or(|vouched| vouched.number < number);
         // A proven one needs no more votes, and may only seem invalid here for the time being.
-        (is_new && self.proven().is_none()).then(|| known.clone())
+        (is_new && self.proven(number).is_none()).then(|| known.clone())
+    }
+
+    fn has_vouched(&self, number: u64, digest: &Digest) -> bool {
+        self.vouched.as_ref().is_some_and(|vouched| vouched.number == number && vouched.digest == *digest)
     }
 }
 
@@ -139,6 +147,7 @@ impl Actor {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct InFlight {
     known: Known,
+    /// Of the generation in which it was sent last.
     votes: VoteSet,
     /// It was sent so many times of the first wait ago.
     waited: u64,
@@ -146,9 +155,8 @@ struct InFlight {
 
 /// What a member does as an actor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Own {
-    /// Not proposed yet.
-    waiting: VecDeque<Arc<Bundle>>,
+pub(crate) struct Own {
+    waiting: Waiting,
     in_flight: Option<InFlight>,
     /// The last request of each session that was taken in.
     taken: BTreeMap<u64, u64>,
@@ -156,64 +164,98 @@ struct Own {
     named: Applied,
 }
 
-impl Own {
-    fn has_room(&self, bundle: &Bundle) -> bool {
-        let requests: usize = self.waiting.iter().map(|bundle| bundle.requests().len()).sum();
-        let bytes: usize = self.waiting.iter().map(|bundle| bundle.payload_bytes()).sum();
-        requests + bundle.requests().len() <= MOST_WAITING
-            && bytes + bundle.payload_bytes() <= MOST_WAITING_BYTES
-    }
+/// Requests that are not proposed yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Waiting {
+    bundles: VecDeque<Arc<Bundle>>,
+    requests: usize,
+    bytes: usize,
 }
 
-/// What a request was answered.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Answered {
-    counter: u64,
-    result: Output,
-    /// The batch that it was in.
-    number: u64,
+impl Waiting {
+    fn has_room(&self, bundle: &Bundle) -> bool {
+        self.requests + bundle.requests().len() <= MOST_WAITING
+            && self.bytes + bundle.payload_bytes() <= MOST_WAITING_BYTES
+    }
+
+    fn push(&mut self, bundle: Arc<Bundle>) {
+        self.requests += bundle.requests().len();
+        self.bytes += bundle.payload_bytes();
+        self.bundles.push_back(bundle);
+    }
+
+    fn pop(&mut self) -> Option<Arc<Bundle>> {
+        let bundle = self.bundles.pop_front()?;
+        self.requests -= bundle.requests().len();
+        self.bytes -= bundle.payload_bytes();
+        Some(bundle)
+    }
+
+    /// The next bundles, one at least, within the bounds of a batch.
+    fn take(&mut self, batch_max: usize) -> Vec<Arc<Bundle>> {
+        let (mut bundles, mut requests, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(bundle) = self.bundles.front() {
+            requests += bundle.requests().len();
+            bytes += bundle.payload_bytes();
+            if !bundles.is_empty() && (requests > batch_max || bytes > BATCH_BYTES) {
+                break;
+            }
+            bundles.extend(self.pop());
+        }
+        bundles
+    }
 }
 
 /// A member of a secure broadcast, with the data that is replicated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Replica<D> {
-    config: Config,
+    pub(crate) config: Config,
     /// It lost its memory: it proposes nothing and vouches for nothing, as it may have said something else before.
-    is_mute: bool,
-    data: D,
-    /// Requests applied.
-    executed: u64,
+    pub(crate) is_mute: bool,
+    pub(crate) state: State<D>,
     pub(crate) actors: Vec<Actor>,
     own: Own,
-    /// What each member said last that it had applied.
-    pub(crate) peers: Vec<Applied>,
+    pub(crate) membership: Membership,
+    /// The generations that began: those in which members changed, and the last one.
+    pub(crate) decisions: Vec<Decision>,
+    /// What was signed in earlier generations and may be unproven.
+    pub(crate) obligations: BTreeMap<ReplicaId, Obligation>,
+    pub(crate) succession: Succession,
+    pub(crate) base: Base,
+    /// The chunks of a state that is taken over, as far as they are here.
+    pub(crate) transferred: Vec<Chunk>,
+    /// What each node said last that it had.
+    pub(crate) peers: Vec<Progress>,
     /// So many times the first wait until the next announcement; 0 if none is due.
     pub(crate) announces_after: u64,
-    /// The member that was asked last, while its answer is waited for.
+    /// The node that was asked last, while its answer is waited for.
     pub(crate) fetching: Option<ReplicaId>,
-    /// Members that were given batches a short time ago: who asks all the time gets no more than who waits.
+    /// Nodes that were given batches a short time ago: who asks all the time gets no more than who waits.
     pub(crate) served: BTreeSet<ReplicaId>,
 }
 
 pub(crate) type Cx<'a, D> = Context<'a, Replica<D>>;
 
 impl<D: DataType> Replica<D> {
-    /// A member of a cluster of `n` that has seen nothing yet; `data` is where all of them begin.
+    /// A node of a cluster of `n` that has seen nothing yet; `data` is where all of them begin.
     pub fn new(config: Config, n: u16, data: D) -> Replica<D> {
         let nothing: Applied = vec![0; n.into()];
+        let state = State::new(n, data);
+        let members = Members::new((0..config.members.clamp(1, n)).map(ReplicaId));
+        let nowhere = Progress { generation: 0, applied: nothing.clone(), chunks: 0 };
         Replica {
             config,
             is_mute: false,
-            data,
-            executed: 0,
-            actors: vec![Actor::new(); n.into()],
-            own: Own {
-                waiting: VecDeque::new(),
-                in_flight: None,
-                taken: BTreeMap::new(),
-                named: nothing.clone(),
-            },
-            peers: vec![nothing; n.into()],
+            base: Base::new(nothing.clone(), state.snapshot()),
+            state,
+            actors: vec![Actor::default(); n.into()],
+            own: Own { waiting: Waiting::default(), in_flight: None, taken: BTreeMap::new(), named: nothing },
+            membership: Membership::new(members),
+            decisions: vec![],
+            obligations: BTreeMap::new(),
+            succession: Succession::default(),
+            transferred: vec![],
+            peers: vec![nowhere; n.into()],
             announces_after: 0,
             fetching: None,
             served: BTreeSet::new(),
@@ -227,13 +269,13 @@ impl<D: DataType> Replica<D> {
 
     /// The data as this member has it.
     pub fn data(&self) -> &D {
-        &self.data
+        &self.state.data
     }
 
     /// How many batches of an actor were applied, and a digest over all of them.
     pub fn applied(&self, actor: ReplicaId) -> (u64, Digest) {
-        let Actor { applied, chain, .. } = self.actor(actor);
-        (*applied, *chain)
+        let of = self.state.of(actor);
+        (of.applied, of.chain)
     }
 
     /// Batches that are kept for members that may lack them.
@@ -241,16 +283,49 @@ impl<D: DataType> Replica<D> {
         self.actors.iter().map(|actor| actor.history.len()).sum()
     }
 
+    /// The current generation's number, and who its members are.
+    pub fn generation(&self) -> (u64, &Members) {
+        (self.membership.generation, self.membership.members())
+    }
+
+    pub(crate) fn nodes(&self) -> u16 {
+        self.actors.len() as u16
+    }
+
     pub(crate) fn resend_after(&self, times: u64) -> Micros {
         Micros(self.config.resend_after.0 * times)
     }
 
-    fn actor(&self, actor: ReplicaId) -> &Actor {
+    pub(crate) fn actor(&self, actor: ReplicaId) -> &Actor {
         &self.actors[usize::from(actor.0)]
     }
 
-    fn actor_mut(&mut self, actor: ReplicaId) -> &mut Actor {
+    pub(crate) fn actor_mut(&mut self, actor: ReplicaId) -> &mut Actor {
         &mut self.actors[usize::from(actor.0)]
+    }
+
+    fn next_of(&self, actor: ReplicaId) -> u64 {
+        self.state.of(actor).applied + 1
+    }
+
+    fn is_near(&self, actor: ReplicaId, number: u64) -> bool {
+        let next = self.next_of(actor);
+        number >= next && number < next + AHEAD
+    }
+
+    /// Whether this node is a member, and remembers what it has said.
+    pub(crate) fn takes_part(&self, id: ReplicaId) -> bool {
+        !self.is_mute && self.membership.members().contains(id)
+    }
+
+    /// Whether this member has asked to leave. It begins nothing more.
+    fn is_leaving(&self, id: ReplicaId) -> bool {
+        self.membership.has_asked(&self.state.asked, id, Change::Leave(id))
+    }
+
+    /// Whether it may sign something in this generation.
+    fn may_sign(&self, id: ReplicaId) -> bool {
+        self.takes_part(id) && !self.succession.has_concluded()
     }
 
     /// Takes requests of this member's own clients.
@@ -258,8 +333,8 @@ impl<D: DataType> Replica<D> {
         if bundle.gateway() != cx.id() {
             return cx.reject(bundle.gateway(), None, Reason::NotEntitled);
         }
-        // They could never be proposed, and are not kept.
-        if self.is_mute {
+        // They could not be proposed, and are not kept.
+        if !self.takes_part(cx.id()) {
             return;
         }
         let taken = &mut self.own.taken;
@@ -267,7 +342,7 @@ impl<D: DataType> Replica<D> {
             taken.get(&request.session.number).is_none_or(|counter| *counter < request.counter)
         };
         if bundle.requests().iter().any(|request| is_new(&request)) {
-            if !self.own.has_room(&bundle) {
+            if !self.own.waiting.has_room(&bundle) {
                 return;
             }
             let taken = &mut self.own.taken;
@@ -276,7 +351,7 @@ impl<D: DataType> Replica<D> {
                 *last = request.counter.max(*last);
             }
             forget_oldest(taken);
-            self.own.waiting.push_back(bundle);
+            self.own.waiting.push(bundle);
             return self.propose(cx);
         }
         // Its answers were lost, here or on their way.
@@ -291,7 +366,7 @@ impl<D: DataType> Replica<D> {
         let mut replies = Vec::new();
         let mut asked = BTreeSet::new();
         for request in bundle.requests().iter().filter(|request| asked.insert(request.session.number)) {
-            let answered = self.actor(bundle.gateway()).sessions.get(&request.session.number);
+            let answered = self.state.of(bundle.gateway()).sessions.get(&request.session.number);
             if let Some(answered) = answered.filter(|answered| answered.counter == request.counter) {
                 number = answered.number;
                 let (session, counter, result) = (request.session, request.counter, answered.result.clone());
@@ -308,73 +383,97 @@ impl<D: DataType> Replica<D> {
 
     /// Asks all members to validate the next batch, if none is on its way.
     fn propose(&mut self, cx: &mut Cx<'_, D>) {
-        if self.own.in_flight.is_some() || self.own.waiting.is_empty() {
+        let is_busy = self.own.in_flight.is_some() || self.own.waiting.requests == 0;
+        if is_busy || !self.may_sign(cx.id()) || self.is_leaving(cx.id()) {
             return;
         }
-        let bundles = self.take_waiting();
+        let bundles = self.own.waiting.take(self.config.batch_max);
         let remarks = self.remarks(cx.id(), &bundles);
         let after = self.new_dependencies(cx.id());
-        let number = self.actor(cx.id()).applied + 1;
+        let number = self.next_of(cx.id());
         let batch = Batch::sign(cx.cluster, cx.signer, number, after, bundles, remarks);
         let known = Known::new(Arc::new(batch));
         cx.send_all(Message::Propose(Arc::clone(&known.batch)));
-        let (seq, digest) = (known.slot(cx.cluster), known.digest);
-        let requests = known.batch.bundles.iter().map(|bundle| bundle.requests().len()).sum();
+        let (seq, digest, requests) = (known.slot(cx.cluster), known.digest, known.batch.requests().count());
         cx.mark(Mark::Proposed { view: None, seq, digest, requests, communication_node: None });
         cx.mark(Mark::Voted { phase: Phase::Prepare, view: None, seq, digest });
-        cx.set_timer(Timer::Validations, self.resend_after(1));
-        let votes = VoteSet::for_votes_of(cx.cluster.n);
-        self.own.in_flight = Some(InFlight { known: known.clone(), votes, waited: 1 });
         let myself = self.actor_mut(cx.id());
-        myself.vouched = Some((number, digest));
-        myself.proposals.insert(number, known);
-        let validation = Validation::sign(cx.cluster, cx.signer, cx.id(), number, digest);
-        self.count(cx, cx.id(), validation);
+        let signature = known.batch.signature;
+        myself.vouched = Some(Vouched { number, digest, signature });
+        myself.proposals.insert(number, known.clone());
+        self.collect_validations(cx, known);
     }
 
-    /// The next bundles, one at least, within the bounds of a batch.
-    fn take_waiting(&mut self) -> Vec<Arc<Bundle>> {
-        let (mut bundles, mut requests, mut bytes) = (Vec::new(), 0, 0);
-        while let Some(bundle) = self.own.waiting.front() {
-            requests += bundle.requests().len();
-            bytes += bundle.payload_bytes();
-            if !bundles.is_empty() && (requests > self.config.batch_max || bytes > BATCH_BYTES) {
-                break;
-            }
-            bundles.extend(self.own.waiting.pop_front());
+    /// Waits for validations of a batch that was just sent, of which its own is the first.
+    fn collect_validations(&mut self, cx: &mut Cx<'_, D>, known: Known) {
+        cx.set_timer(Timer::Validations, self.resend_after(1));
+        let votes = VoteSet::for_votes_of(cx.cluster.n);
+        let about = (cx.id(), known.batch.number, known.digest);
+        self.own.in_flight = Some(InFlight { known, votes, waited: 1 });
+        // Who has left only finishes what the others know of.
+        if self.takes_part(cx.id()) {
+            let validation = Validation::sign(cx.cluster, cx.signer, about, self.membership.generation);
+            self.count(cx, cx.id(), validation);
         }
-        bundles
+    }
+
+    /// In a new generation, the members validate anew what is on its way.
+    pub(crate) fn sign_again(&mut self, cx: &mut Cx<'_, D>) {
+        if let Some(in_flight) = &mut self.own.in_flight {
+            in_flight.votes = VoteSet::for_votes_of(cx.cluster.n);
+        }
+        if let Some(in_flight) = self.own.in_flight.take_if(|_| !self.is_mute) {
+            cx.send_all(Message::Propose(Arc::clone(&in_flight.known.batch)));
+            self.collect_validations(cx, in_flight.known);
+        }
+        if !self.may_sign(cx.id()) {
+            return;
+        }
+        // Of its own it has just said so.
+        let own = cx.id();
+        for actor in cx.cluster.replicas().filter(|actor| *actor != own) {
+            let of_actor = self.actor(actor);
+            let next = of_actor.proposals.get(&self.next_of(actor)).cloned();
+            let has_vouched = |known: &Known| of_actor.has_vouched(known.batch.number, &known.digest);
+            if let Some(known) = next.filter(|known| has_vouched(known) && self.may_vouch(cx.id(), known)) {
+                self.vouch(cx, &known);
+            }
+        }
     }
 
     /// What there is to say of the requests in these bundles of `actor`, each made after those before it.
     fn remarks(&self, actor: ReplicaId, bundles: &[Arc<Bundle>]) -> Vec<(u32, Remark)> {
-        let mut data = self.data.clone();
+        let mut data = self.state.data.clone();
         let remark = |(place, request): (u32, &Request)| {
-            let prepared = data.prepare(actor, &request.operation).and_then(|meant| {
-                let operation = meant.as_ref().unwrap_or(&request.operation);
-                data.validate(actor, operation)?;
-                data.try_out(actor, operation);
-                Ok(meant.map(Remark::Meant))
-            });
+            let prepared = match MembershipOperation::decode(&request.operation) {
+                Some(asked) => self.membership_remark(asked).map(Some),
+                None => data.prepare(actor, &request.operation).and_then(|meant| {
+                    let operation = meant.as_ref().unwrap_or(&request.operation);
+                    data.validate(actor, operation)?;
+                    data.try_out(actor, operation);
+                    Ok(meant.map(Remark::Meant))
+                }),
+            };
             prepared.unwrap_or_else(|output| Some(Remark::Refused(output))).map(|remark| (place, remark))
         };
-        self.new_requests(actor, bundles).into_iter().filter_map(remark).collect()
+        let requests = bundles.iter().flat_map(|bundle| bundle.requests());
+        self.state.new_requests(actor, requests).filter_map(remark).collect()
     }
 
-    /// The requests in these bundles that were not applied before, each with its place: what an actor asks for twice is
-    /// done once.
-    fn new_requests<'a>(&self, actor: ReplicaId, bundles: &'a [Arc<Bundle>]) -> Vec<(u32, &'a Request)> {
-        let sessions = &self.actor(actor).sessions;
-        let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-        let is_new = |(_, request): &(u32, &Request)| {
-            let session = request.session.number;
-            let before = || sessions.get(&session).map_or(0, |answered| answered.counter);
-            let last = last.entry(session).or_insert_with(before);
-            let is_new = request.counter > *last;
-            *last = request.counter.max(*last);
-            is_new
-        };
-        (0..).zip(bundles.iter().flat_map(|bundle| bundle.requests())).filter(is_new).collect()
+    fn membership_remark(
+        &self,
+        asked: Result<MembershipOperation, MembershipRefusal>,
+    ) -> Result<Remark, Output> {
+        let generation = self.membership.generation;
+        let refused = |refusal| MembershipOutput::Refused(refusal).encode();
+        match asked.map_err(refused)? {
+            MembershipOperation::Ask(change) | MembershipOperation::AskSince(change, _) => {
+                match self.membership.members().refusal(change, self.nodes()) {
+                    Some(refusal) => Err(refused(refusal)),
+                    None => Ok(Remark::Meant(MembershipOperation::AskSince(change, generation).encode())),
+                }
+            }
+        }
     }
 
     /// What this member has applied of others since its last batch: that may be what its
@@ -389,23 +488,31 @@ impl<D: DataType> Replica<D> {
     }
 
     pub(crate) fn applied_numbers(&self) -> Applied {
-        self.actors.iter().map(|actor| actor.applied).collect()
+        self.state.applied()
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            generation: self.membership.generation,
+            applied: self.applied_numbers(),
+            chunks: self.transferred.len() as u64,
+        }
     }
 
     fn receive_proposal(&mut self, cx: &mut Cx<'_, D>, batch: Arc<Batch>) {
         let (actor, number) = (batch.actor, batch.number);
-        let known = self.actor(actor);
-        if number <= known.applied {
+        if number < self.next_of(actor) {
             // It was applied here, which its actor does not know.
-            return cx.send(actor, Message::Applied(self.applied_numbers()));
+            return cx.send(actor, Message::Applied(self.progress()));
         }
-        if !known.is_near(number) {
+        if !self.is_near(actor, number) {
             return self.fetch(cx, actor);
         }
         let new = Known::new(batch);
+        let known = self.actor(actor);
         match known.proposals.get(&number) {
             Some(first) if first.digest == new.digest => {
-                if known.vouched == Some((number, new.digest)) {
+                if known.has_vouched(number, &new.digest) && self.may_vouch(cx.id(), &new) {
                     self.vouch(cx, &new);
                 }
             }
@@ -423,24 +530,46 @@ impl<D: DataType> Replica<D> {
         }
     }
 
+    /// Whether this member may sign for a batch in this generation. Of who has left, only what was on its way then is
+    /// finished.
+    fn may_vouch(&self, id: ReplicaId, known: &Known) -> bool {
+        let Batch { actor, number, .. } = *known.batch;
+        let is_member = self.membership.members().contains(actor);
+        let may_be = match self.obligations.get(&actor) {
+            Some(obligation) => {
+                obligation.allows(number, &known.digest) && (is_member || number == obligation.number)
+            }
+            None => is_member,
+        };
+        self.may_sign(id) && may_be
+    }
+
     /// Tells the actor that its batch is valid.
     fn vouch(&mut self, cx: &mut Cx<'_, D>, known: &Known) {
-        let Batch { actor, number, .. } = *known.batch;
-        self.actor_mut(actor).vouched = Some((number, known.digest));
-        let validation = Validation::sign(cx.cluster, cx.signer, actor, number, known.digest);
+        let Batch { actor, number, signature, .. } = *known.batch;
+        let digest = known.digest;
+        self.actor_mut(actor).vouched = Some(Vouched { number, digest, signature });
+        let about = (actor, number, digest);
+        let validation = Validation::sign(cx.cluster, cx.signer, about, self.membership.generation);
         cx.send(actor, Message::Validated(validation));
     }
 
     /// Counts a validation of the batch that is on its way.
     fn count(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId, validation: Validation) {
-        let Validation { actor, number, digest, signature } = validation;
+        let Validation { actor, number, digest, generation, signature } = validation;
         if actor != cx.id() {
             return cx.reject(from, None, Reason::NotEntitled);
+        }
+        if generation > self.membership.generation {
+            return self.fetch(cx, from);
         }
         // Those that come after the proof are not needed.
         let Some(in_flight) = &mut self.own.in_flight else { return };
         if in_flight.known.batch.number != number {
             return;
+        }
+        if generation < self.membership.generation || !self.membership.members().contains(from) {
+            return cx.reject(from, None, Reason::WrongGeneration);
         }
         let seq = in_flight.known.slot(cx.cluster);
         if in_flight.known.digest != digest {
@@ -451,35 +580,59 @@ impl<D: DataType> Replica<D> {
             cx.mark(Mark::VoteReceived { seq, digest, author, phase, contradicts: false });
         }
         in_flight.votes.insert(from, digest, signature);
-        if in_flight.votes.count(&digest) >= cx.cluster.quorum() {
+        if in_flight.votes.count(&digest) >= self.membership.members().quorum() {
             let validations = in_flight.votes.of(&digest);
-            let proof = Arc::new(Proof { actor, number, digest, validations });
+            let proof = Arc::new(Proof { actor, number, digest, generation, validations });
             cx.send_all(Message::Proof(Arc::clone(&proof)));
             self.actor_mut(actor).proofs.insert(number, proof);
             self.advance(cx);
         }
     }
 
+    /// Whether a quorum of the members of its generation have validated it. Asks `from` if that generation is not known,
+    /// and else says so if it is no proof.
+    fn is_proof(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId, proof: &Proof) -> bool {
+        if weakened(Weakening::ProofNotChecked) {
+            return true;
+        }
+        let Some(members) = self.membership.of(proof.generation) else {
+            self.fetch(cx, from);
+            return false;
+        };
+        let all_members = proof.validations.iter().all(|(author, _)| members.contains(*author))
+            || weakened(Weakening::GenerationNotChecked);
+        let is_proof = all_members && proof.validations.len() >= members.quorum();
+        if !is_proof {
+            cx.reject(from, None, Reason::MalformedCertificate);
+        }
+        is_proof
+    }
+
     fn receive_proof(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId, proof: Arc<Proof>) {
         let (actor, number, digest) = (proof.actor, proof.number, proof.digest);
-        if number <= self.actor(actor).applied {
+        if number < self.next_of(actor) || !self.is_proof(cx, from, &proof) {
             return;
         }
-        if self.actor(actor).is_near(number) {
+        if self.is_near(actor, number) {
             self.actor_mut(actor).proofs.insert(number, proof);
             self.advance(cx);
         }
-        let actor = self.actor(actor);
-        let is_there = actor.proposals.get(&number).is_some_and(|known| known.digest == digest);
-        if number > actor.applied && !is_there {
+        let is_there = self.actor(actor).proposals.get(&number).is_some_and(|known| known.digest == digest);
+        if number >= self.next_of(actor) && !is_there {
             self.fetch(cx, from);
         }
     }
 
-    pub(crate) fn receive_proven(&mut self, cx: &mut Cx<'_, D>, batch: Arc<Batch>, proof: Arc<Proof>) {
+    pub(crate) fn receive_proven(
+        &mut self,
+        cx: &mut Cx<'_, D>,
+        from: ReplicaId,
+        batch: Arc<Batch>,
+        proof: Arc<Proof>,
+    ) {
         let number = batch.number;
-        let actor = self.actor_mut(batch.actor);
-        if actor.is_near(number) {
+        if self.is_near(batch.actor, number) && self.is_proof(cx, from, &proof) {
+            let actor = self.actor_mut(batch.actor);
             // Whatever its actor proposed here, this is what a quorum saw.
             actor.proposals.insert(number, Known::new(batch));
             actor.proofs.insert(number, proof);
@@ -488,19 +641,24 @@ impl<D: DataType> Replica<D> {
     }
 
     /// Applies and validates what can be, until nothing more can.
-    fn advance(&mut self, cx: &mut Cx<'_, D>) {
+    pub(crate) fn advance(&mut self, cx: &mut Cx<'_, D>) {
         while cx.cluster.replicas().any(|actor| self.advance_actor(cx, actor)) {}
         self.propose(cx);
+        self.consider_generation(cx);
     }
 
     fn advance_actor(&mut self, cx: &mut Cx<'_, D>, actor: ReplicaId) -> bool {
-        if let Some((known, proof)) = self.actor(actor).proven().filter(|(known, _)| self.may_apply(known)) {
+        let next = self.next_of(actor);
+        if let Some((known, proof)) =
+            self.actor(actor).proven(next).filter(|(known, _)| self.may_apply(known))
+        {
             self.apply(cx, known, proof);
             return true;
         }
-        let to_validate = self.actor(actor).to_validate().filter(|known| self.is_ready(&known.batch));
-        let Some(known) = to_validate.filter(|_| !self.is_mute) else { return false };
-        if self.is_valid(&known.batch) {
+        let to_validate =
+            self.actor(actor).to_validate(next).filter(|known| self.state.is_ready(&known.batch));
+        let Some(known) = to_validate.filter(|known| self.may_vouch(cx.id(), known)) else { return false };
+        if self.state.is_valid(&known.batch) {
             let (seq, digest) = (known.slot(cx.cluster), known.digest);
             cx.mark(Mark::Accepted { seq, digest });
             cx.mark(Mark::Voted { phase: Phase::Prepare, view: None, seq, digest });
@@ -517,40 +675,9 @@ impl<D: DataType> Replica<D> {
     /// all that it builds on. Members that validated it had applied that, so it will come here, too.
     fn may_apply(&self, known: &Known) -> bool {
         let Known { batch, digest } = known;
-        let has_validated = || self.actor(batch.actor).vouched == Some((batch.number, *digest));
+        let has_validated = || self.actor(batch.actor).has_vouched(batch.number, digest);
         weakened(Weakening::DependencyNotChecked)
-            || (self.is_ready(batch) && (has_validated() || self.is_valid(batch)))
-    }
-
-    /// Whether all that it depends on was applied.
-    fn is_ready(&self, batch: &Batch) -> bool {
-        batch.after.iter().all(|(actor, number)| self.actor(*actor).applied >= *number)
-    }
-
-    /// Whether everything in it is valid but what it says itself is not.
-    fn is_valid(&self, batch: &Batch) -> bool {
-        let mut data = self.data.clone();
-        let is_valid = |operation: &Operation| {
-            let is_valid = data.validate(batch.actor, operation).is_ok();
-            if is_valid {
-                data.try_out(batch.actor, operation);
-            }
-            is_valid
-        };
-        let operations = self.operations(batch).into_iter();
-        operations.filter_map(|(_, operation)| operation.ok()).all(is_valid)
-    }
-
-    /// What is to be done for each new request of a batch, or what it is answered instead.
-    fn operations<'a>(&self, batch: &'a Batch) -> Vec<(&'a Request, Result<&'a Operation, &'a Output>)> {
-        let remarks: BTreeMap<u32, &Remark> =
-            batch.remarks.iter().map(|(place, remark)| (*place, remark)).collect();
-        let operation = |(place, request): (u32, &'a Request)| match remarks.get(&place) {
-            None => (request, Ok(&request.operation)),
-            Some(Remark::Meant(operation)) => (request, Ok(operation)),
-            Some(Remark::Refused(output)) => (request, Err(output)),
-        };
-        self.new_requests(batch.actor, &batch.bundles).into_iter().map(operation).collect()
+            || (self.state.is_ready(batch) && (has_validated() || self.state.is_valid(batch)))
     }
 
     fn apply(&mut self, cx: &mut Cx<'_, D>, known: Known, proof: Arc<Proof>) {
@@ -558,42 +685,28 @@ impl<D: DataType> Replica<D> {
         let Known { batch, digest } = known;
         let (id, number) = (batch.actor, batch.number);
         cx.mark(Mark::Committed { view: None, seq, digest, path: Path::Direct });
-        let (whole, replies) = self.execute(cx, &batch);
-        reply(cx, id, seq, whole, replies);
         let place = self.applied_numbers().iter().sum();
+        let (whole, replies) = self.state.apply(&batch, &digest);
+        for Reply { session, counter, .. } in &replies {
+            cx.mark(Mark::Applied { seq: None, session: *session, counter: *counter });
+        }
+        reply(cx, id, seq, whole, replies);
+        self.base.note(&batch);
         let actor = self.actor_mut(id);
-        actor.applied = number;
-        actor.chain = actor.chain.chain(&digest);
         actor.proposals.remove(&number);
         actor.proofs.remove(&number);
-        actor.history.insert(number, AppliedBatch { place, batch, proof });
-        if id == cx.id() && self.own.in_flight.take_if(|own| own.known.batch.number == number).is_some() {
-            cx.cancel_timer(Timer::Validations);
-        }
+        actor.history.insert(number, AppliedBatch { place, batch, digest, proof });
+        self.end_flight(cx, id);
         self.announce_soon(cx);
     }
 
-    /// Executes what is new in a batch. Returns the bundles that were executed whole, and the replies.
-    fn execute(&mut self, cx: &mut Cx<'_, D>, batch: &Batch) -> (Vec<Digest>, Vec<Reply>) {
-        let mut replies = Vec::new();
-        for (request, operation) in self.operations(batch) {
-            let (session, counter) = (request.session, request.counter);
-            let result = match operation {
-                Ok(operation) => self.data.apply(batch.actor, operation),
-                Err(output) => output.clone(),
-            };
-            self.executed += 1;
-            cx.mark(Mark::Applied { seq: None, session, counter });
-            let answered = Answered { counter, result: result.clone(), number: batch.number };
-            self.actor_mut(batch.actor).sessions.insert(session.number, answered);
-            replies.push(Reply { session, counter, result });
+    /// The batch on its way may have been applied.
+    pub(crate) fn end_flight(&mut self, cx: &mut Cx<'_, D>, id: ReplicaId) {
+        let next = self.next_of(cx.id());
+        let is_over = |own: &mut InFlight| own.known.batch.number < next;
+        if id == cx.id() && self.own.in_flight.take_if(is_over).is_some() {
+            cx.cancel_timer(Timer::Validations);
         }
-        forget_oldest(&mut self.actor_mut(batch.actor).sessions);
-        let requests: usize = batch.bundles.iter().map(|bundle| bundle.requests().len()).sum();
-        let all_new = replies.len() == requests;
-        let whole =
-            if all_new { batch.bundles.iter().map(|bundle| bundle.digest()).collect() } else { vec![] };
-        (whole, replies)
     }
 
     /// Sends the batch that is on its way again to those that have not answered.
@@ -615,13 +728,6 @@ fn reply<D: DataType>(cx: &mut Cx<'_, D>, to: ReplicaId, seq: Seq, whole: Vec<Di
     }
 }
 
-/// Sessions with low numbers are over.
-fn forget_oldest<V>(sessions: &mut BTreeMap<u64, V>) {
-    while sessions.len() > SESSIONS_KEPT {
-        sessions.pop_first();
-    }
-}
-
 impl<D: DataType> Protocol for Replica<D> {
     type Message = Message;
     type Timer = Timer;
@@ -634,14 +740,17 @@ impl<D: DataType> Protocol for Replica<D> {
             Input::Expire(Timer::Announce) => self.announce(cx),
             Input::Expire(Timer::Fetch) => self.fetch_again(cx),
             Input::Expire(Timer::Serve) => self.served.clear(),
+            Input::Expire(Timer::Generation) => self.give_up_round(cx),
             Input::Deliver { from, message } => match message.into_inner() {
                 Message::Propose(batch) => self.receive_proposal(cx, batch),
                 Message::Validated(validation) => self.count(cx, from, validation),
                 Message::Proof(proof) => self.receive_proof(cx, from, proof),
-                Message::Proven(batch, proof) => self.receive_proven(cx, batch, proof),
-                Message::Applied(applied) => self.receive_applied(cx, from, applied),
-                Message::Fetch(applied) => self.serve(cx, from, applied),
+                Message::Proven(batch, proof) => self.receive_proven(cx, from, batch, proof),
+                Message::Applied(progress) => self.receive_progress(cx, from, progress),
+                Message::Fetch(progress) => self.serve(cx, from, progress),
                 Message::Remind(bundle) => drop(self.answer_again(cx, &bundle)),
+                Message::Generation(on) => self.receive_on_generation(cx, from, Arc::unwrap_or_clone(on)),
+                Message::Chunk(number, chunk) => self.receive_chunk(cx, from, number, &chunk),
             },
         }
     }
@@ -649,20 +758,20 @@ impl<D: DataType> Protocol for Replica<D> {
     fn status(&self, _: &Cluster) -> Status {
         Status {
             recovering: self.is_mute,
-            last_executed: Seq(self.executed),
+            last_executed: Seq(self.state.executed),
             slots_in_flight: self.actors.iter().map(|actor| actor.proposals.len()).sum(),
-            requests_waiting: self.own.waiting.iter().map(|bundle| bundle.requests().len()).sum(),
+            requests_waiting: self.own.waiting.requests,
             ..Status::default()
         }
     }
 
     /// Over what was applied of each actor, in the order of its numbers.
     fn state_digest(&self) -> Option<Digest> {
-        Some(self.actors.iter().fold(Digest::ZERO, |digest, actor| digest.chain(&actor.chain)))
+        Some(self.state.digest())
     }
 
     fn query(&self, operation: &Operation) -> Option<Reading> {
-        let output = self.data.query(operation)?;
-        Some(Reading { as_of: Seq(self.executed), output })
+        let output = self.state.data.query(operation)?;
+        Some(Reading { as_of: Seq(self.state.executed), output })
     }
 }

@@ -1,7 +1,7 @@
 //! What a member does upon each input, exactly.
 
 use apps::{BankOperation, BankOutput, BankRefusal};
-use broadcast::{Bank, Batch, Config, Message, Proof, Remark, Replica, Timer, Validation, slot};
+use broadcast::{Bank, Batch, Config, Message, Progress, Proof, Remark, Replica, Timer, Validation, slot};
 use kernel::{
     Admission, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Output,
     Phase, Protocol as _, Reason, Rejection, ReplicaId, Request, SeededChoice, SessionId, Signer, To,
@@ -66,13 +66,19 @@ impl Bench {
 
     fn validation(&self, of: u16, batch: &Batch) -> Validation {
         let signer = &self.signers[usize::from(of)];
-        Validation::sign(&self.cluster, signer, batch.actor, batch.number, batch.digest())
+        Validation::sign(&self.cluster, signer, (batch.actor, batch.number, batch.digest()), 0)
     }
 
     fn proof(&self, batch: &Batch, of: &[u16]) -> Arc<Proof> {
         let validations =
             of.iter().map(|of| (ReplicaId(*of), self.validation(*of, batch).signature)).collect();
-        Arc::new(Proof { actor: batch.actor, number: batch.number, digest: batch.digest(), validations })
+        Arc::new(Proof {
+            actor: batch.actor,
+            number: batch.number,
+            digest: batch.digest(),
+            generation: 0,
+            validations,
+        })
     }
 }
 
@@ -108,6 +114,11 @@ fn open(name: &str) -> Asked {
 
 fn pay(to: u16, amount: u64) -> Asked {
     Asked::Pay(to, amount)
+}
+
+/// What a node says that has applied so much, in the first generation.
+fn having(applied: Vec<u64>) -> Progress {
+    Progress { generation: 0, applied, chunks: 0 }
 }
 
 fn sent(to: u16, message: Message) -> Effect<Member> {
@@ -235,7 +246,7 @@ fn an_actor_proves_with_a_quorum_and_replies_when_it_has_applied() {
     assert_eq!(kinds(&again), [(Some(1), "propose"), (Some(3), "propose")]);
     assert_eq!(again[2], Effect::SetTimer { timer: Timer::Validations, after: Micros(40_000) });
     let mut wrong = bench.validation(3, &batch);
-    wrong = Validation::sign(&bench.cluster, &bench.signers[3], wrong.actor, wrong.number, Digest::ZERO);
+    wrong = Validation::sign(&bench.cluster, &bench.signers[3], (wrong.actor, wrong.number, Digest::ZERO), 0);
     let rejection =
         Rejection { from: ReplicaId(3), seq: Some(seq), corrupt_vote: true, reason: Reason::ConflictingVote };
     assert_eq!(bench.deliver(3, Message::Validated(wrong)), [Effect::Reject(rejection)]);
@@ -310,7 +321,7 @@ fn members_that_lack_something_get_it_in_an_order_in_which_it_can_be_applied() {
         let proof = bench.proof(batch, &[1, 2, 3]);
         bench.deliver(3, Message::Proven(Arc::clone(batch), proof));
     }
-    let served = bench.deliver(3, Message::Fetch(vec![0; 4]));
+    let served = bench.deliver(3, Message::Fetch(having(vec![0; 4])));
     let of: Vec<u16> = served
         .iter()
         .filter_map(|effect| match effect {
@@ -319,9 +330,9 @@ fn members_that_lack_something_get_it_in_an_order_in_which_it_can_be_applied() {
         })
         .collect();
     assert_eq!(of, [2, 1], "what the other one depends on comes first");
-    assert_eq!(served.last(), Some(&sent(3, Message::Applied(vec![0, 1, 1, 0]))));
+    assert_eq!(served.last(), Some(&sent(3, Message::Applied(having(vec![0, 1, 1, 0])))));
     // Who has all is only told so.
-    assert_eq!(kinds(&bench.deliver(1, Message::Fetch(vec![0, 1, 1, 0]))), [(Some(1), "applied")]);
+    assert_eq!(kinds(&bench.deliver(1, Message::Fetch(having(vec![0, 1, 1, 0])))), [(Some(1), "applied")]);
 
     // The first announcement is to all; later ones ask those alone that may lack something, less and less often.
     let announced = bench.step(Input::Expire(Timer::Announce));
@@ -330,10 +341,10 @@ fn members_that_lack_something_get_it_in_an_order_in_which_it_can_be_applied() {
     let announced = bench.step(Input::Expire(Timer::Announce));
     assert_eq!(kinds(&announced), [(Some(2), "fetch"), (Some(3), "fetch")]);
     for member in 2..4 {
-        bench.deliver(member, Message::Applied(vec![0, 1, 1, 0]));
+        bench.deliver(member, Message::Applied(having(vec![0, 1, 1, 0])));
     }
     assert_eq!(bench.step(Input::Expire(Timer::Announce)), []);
-    assert_eq!(bench.member.batches_kept(), 0);
+    assert_eq!(bench.member.batches_kept(), 2);
 }
 
 /// A faulty actor has not named what its batch builds on, and has many more behind it: what was applied first is served
@@ -352,7 +363,7 @@ fn what_a_faulty_actor_does_not_name_is_served_before_its_batch() {
         let proof = bench.proof(batch, &[1, 2, 3]);
         bench.deliver(3, Message::Proven(Arc::clone(batch), proof));
     }
-    let served = bench.deliver(3, Message::Fetch(vec![0; 4]));
+    let served = bench.deliver(3, Message::Fetch(having(vec![0; 4])));
     let first = served.iter().filter_map(|effect| match effect {
         Effect::Send { message: Message::Proven(batch, _), .. } => Some((batch.actor.0, batch.number)),
         _ => None,
@@ -360,7 +371,7 @@ fn what_a_faulty_actor_does_not_name_is_served_before_its_batch() {
     assert_eq!(first.take(4).collect::<Vec<_>>(), [(1, 1), (2, 1), (2, 2), (1, 2)]);
     // Who claims to have more than there is gets nothing, and is asked for it.
     assert_eq!(
-        kinds(&bench.deliver(3, Message::Fetch(vec![u64::MAX; 4]))),
+        kinds(&bench.deliver(3, Message::Fetch(having(vec![u64::MAX; 4])))),
         [(Some(3), "applied"), (Some(3), "fetch")]
     );
 }
@@ -384,7 +395,7 @@ fn a_reminder_does_not_multiply_answers() {
 #[test]
 fn who_is_behind_asks_one_member_at_a_time() {
     let mut bench = Bench::new();
-    let ahead = || Message::Applied(vec![0, 5, 0, 0]);
+    let ahead = || Message::Applied(having(vec![0, 5, 0, 0]));
     let asks = bench.deliver(2, ahead());
     assert_eq!(kinds(&asks), [(Some(2), "fetch")]);
     assert_eq!(asks[1], Effect::SetTimer { timer: Timer::Fetch, after: Micros(20_000) });
@@ -442,19 +453,23 @@ fn what_is_not_sound_is_not_let_in() {
         (2, Message::Validated(of_two.clone()), Ok(())),
         (3, Message::Validated(of_two), Err(Reason::BadSignature)),
         (3, Message::Proof(Arc::clone(&good)), Ok(())),
-        (1, Message::Proof(Arc::clone(&short)), Err(Reason::MalformedCertificate)),
         (1, Message::Proof(repeated), Err(Reason::MalformedCertificate)),
         (1, Message::Proof(Arc::clone(&foreign)), Err(Reason::BadSignature)),
         (3, Message::Proven(Arc::clone(&batch), Arc::clone(&good)), Ok(())),
         (3, Message::Proven(Arc::clone(&batch), foreign), Err(Reason::DigestMismatch)),
-        (3, Message::Proven(batch, short), Err(Reason::MalformedCertificate)),
-        (1, Message::Applied(vec![0; 3]), Err(Reason::MalformedRequests)),
-        (1, Message::Fetch(vec![0; 5]), Err(Reason::MalformedRequests)),
+        (1, Message::Applied(having(vec![0; 3])), Err(Reason::MalformedRequests)),
+        (1, Message::Fetch(having(vec![0; 5])), Err(Reason::MalformedRequests)),
         (1, Message::Remind(Arc::clone(&bundle)), Ok(())),
         (2, Message::Remind(bundle), Err(Reason::MalformedRequests)),
     ] {
         assert_eq!(bench.admit(from, &message), verdict, "{message:?} from {from}");
     }
+    // How many it takes depends on the generation.
+    for message in [Message::Proof(Arc::clone(&short)), Message::Proven(batch, short)] {
+        assert_eq!(bench.deliver(1, message), refused(1, Reason::MalformedCertificate));
+    }
+    let later = Proof { generation: 1, ..Proof::clone(&good) };
+    assert_eq!(bench.admit(1, &Message::Proof(Arc::new(later))), Err(Reason::BadSignature));
 }
 
 /// It may have vouched for another batch of this number, and used these numbers of its own, before it forgot.
@@ -484,7 +499,7 @@ fn who_asks_again_at_once_is_given_nothing_more_for_a_while() {
     let batch = bench.batch(1, 1, &[], open("a"));
     let proof = bench.proof(&batch, &[1, 2, 3]);
     bench.deliver(1, Message::Proven(batch, proof));
-    let fetch = |bench: &mut Bench, from| kinds(&bench.deliver(from, Message::Fetch(vec![0; 4])));
+    let fetch = |bench: &mut Bench, from| kinds(&bench.deliver(from, Message::Fetch(having(vec![0; 4]))));
     let given = |to| vec![(Some(to), "proven"), (Some(to), "applied")];
     assert_eq!(fetch(&mut bench, 2), given(2));
     assert_eq!(fetch(&mut bench, 2), [(Some(2), "applied")]);
@@ -531,7 +546,7 @@ fn not_much_more_than_eight_mebibytes_are_given_at_once() {
     }
     let given = |bench: &mut Bench, has: u64| {
         bench.step(Input::Expire(Timer::Serve));
-        kinds(&bench.deliver(2, Message::Fetch(vec![0, has, 0, 0])))
+        kinds(&bench.deliver(2, Message::Fetch(having(vec![0, has, 0, 0]))))
     };
     let (proven, applied) = ((Some(2), "proven"), (Some(2), "applied"));
     assert_eq!(given(&mut bench, 0), [proven, proven, proven, applied]);

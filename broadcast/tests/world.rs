@@ -3,8 +3,9 @@
 use adversary::Behaviour;
 use apps::{BankOperation, BankOutput, BankRefusal};
 use broadcast::{
-    Bank, Batch, Config, Counter, CounterOperation, CounterOutput, DataType, Message, Orswot, Proof, Replica,
-    SetOperation, SetOutput, SetRefusal, Validation,
+    Bank, Batch, Change, Config, Counter, CounterOperation, CounterOutput, DataType, MembershipOperation,
+    MembershipOutput, MembershipRefusal, Message, Orswot, Proof, Replica, SetOperation, SetOutput,
+    SetRefusal, Validation,
 };
 use kernel::weakening::assert_missed;
 use kernel::{
@@ -15,7 +16,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use sim::{Network, Setup, World, oracles};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -34,8 +35,12 @@ fn world(setup: Setup) -> World<Member> {
 }
 
 fn world_of<D: DataType + Default + 'static>(setup: Setup) -> World<Member<D>> {
+    configured(setup, Config::default())
+}
+
+fn configured<D: DataType + Default + 'static>(setup: Setup, config: Config) -> World<Member<D>> {
     let n = setup.cluster.n;
-    World::new(setup, move |_, _| Member::new(Config::default(), n, D::default()))
+    World::new(setup, move |_, _| Member::new(config.clone(), n, D::default()))
 }
 
 fn open(account: &str) -> Operation {
@@ -124,7 +129,7 @@ fn an_operation_takes_three_messages_for_every_other_member() {
         assert_eq!(world.agreement_messages(), 3 * (u64::from(n) - 1), "n = {n}");
         for member in 0..n {
             assert_eq!(world.replica(member).data().total(), 100);
-            assert_eq!(world.replica(member).batches_kept(), 0, "all have it, so nobody keeps it");
+            assert_eq!(world.replica(member).batches_kept(), 1, "until the next checkpoint");
         }
         assert!(world.is_idle(), "n = {n}: nothing more is sent");
     }
@@ -201,6 +206,12 @@ struct Case {
     asks: Vec<(u16, u16, u64, u64)>,
     /// A member that is cut off for a while, with the faulty ones.
     cut: Option<u16>,
+    /// So many batches make a checkpoint.
+    interval: u64,
+    /// Nodes that are no members at first.
+    waiting: u16,
+    /// After so many requests, members ask for a change: who joins or leaves, by a number.
+    changes: Vec<(usize, u16)>,
 }
 
 const FAULTS: [&str; 10] = [
@@ -222,17 +233,27 @@ fn cases() -> impl Strategy<Value = Case> {
         let f = kernel::cluster::max_faulty(nodes);
         let faults = prop::collection::vec(prop::sample::select(&FAULTS[..]), 0..=f);
         let asks = prop::collection::vec((0..nodes, 0..nodes, 0..80_u64, 0..20_000_u64), 1..30);
-        (any::<u64>(), 0.0..0.3, 0.0..0.2, (10..500_u64, 500..20_000_u64), faults, asks, any::<Option<u16>>())
-            .prop_map(move |(seed, loss, duplication, delays_us, faults, asks, cut)| Case {
-                seed,
-                nodes,
-                loss,
-                duplication,
-                delays_us,
-                faults,
-                asks,
-                cut: cut.map(|node| node % nodes),
-            })
+        let interval = prop::sample::select(vec![1_u64, 2, 5, 20, 1024]);
+        let network = (0.0..0.3, 0.0..0.2, (10..500_u64, 500..20_000_u64));
+        let changes = prop::collection::vec((0..30_usize, any::<u16>()), 0..4);
+        let config = (interval, 0..3_u16, changes);
+        (any::<u64>(), network, faults, asks, any::<Option<u16>>(), config).prop_map(
+            move |(seed, (loss, duplication, delays_us), faults, asks, cut, (interval, waiting, changes))| {
+                Case {
+                    interval,
+                    waiting,
+                    changes,
+                    seed,
+                    nodes,
+                    loss,
+                    duplication,
+                    delays_us,
+                    faults,
+                    asks,
+                    cut: cut.map(|node| node % nodes),
+                }
+            },
+        )
     })
 }
 
@@ -324,15 +345,40 @@ impl Checked for Counter {
 }
 
 impl Case {
+    /// Members at first that are honest. Those that are not have the ids after them, and those that wait the last.
     fn honest(&self) -> u16 {
         self.nodes - self.faults.len() as u16
+    }
+
+    fn is_honest(&self, node: u16) -> bool {
+        node < self.honest() || node >= self.nodes
+    }
+
+    fn everyone(&self) -> u16 {
+        self.nodes + self.waiting
+    }
+
+    /// The change that is asked for with this number, if there may be such: not more than `f` of those who are left are
+    /// faulty, and those who ask for something stay.
+    fn change(&self, members: &BTreeSet<u16>, number: u16) -> Option<Change> {
+        let node = number % self.everyone();
+        let after = if members.contains(&node) {
+            members.iter().copied().filter(|member| *member != node).collect()
+        } else {
+            members.iter().copied().chain([node]).collect::<BTreeSet<u16>>()
+        };
+        let faulty = after.iter().filter(|member| !self.is_honest(**member)).count();
+        let asks = |ask: &(u16, u16, u64, u64)| ask.0 % self.honest() == node;
+        let may_be = faulty <= kernel::cluster::max_faulty(after.len() as u16) && !self.asks.iter().any(asks);
+        let change = if members.contains(&node) { Change::Leave } else { Change::Join };
+        may_be.then_some(change(ReplicaId(node)))
     }
 }
 
 /// Plays a case, and checks what must hold of its data all the time; and in the end that all requests of honest members
-/// are answered, in their order, and that all of them have the same.
+/// are answered, in their order, that all of them have the same, and that the members are those that were agreed upon.
 fn holds<D: Checked>(case: &Case) -> Result<(), String> {
-    let mut setup = setup(case.nodes, case.seed);
+    let mut setup = setup(case.everyone(), case.seed);
     setup.network = network(case);
     let honest = case.honest();
     for (node, fault) in (honest..).zip(&case.faults) {
@@ -342,19 +388,24 @@ fn holds<D: Checked>(case: &Case) -> Result<(), String> {
         let partition = sim::Partition { groups: vec![vec![cut]], from_us: 5_000, until_us: 400_000 };
         setup.network.partitions.push(partition);
     }
-    let mut world = world_of::<D>(setup);
+    let config = Config { checkpoint_interval: case.interval, members: case.nodes, ..Config::default() };
+    let mut world = configured::<D>(setup, config);
+    let mut members: BTreeSet<u16> = (0..case.nodes).collect();
     for member in 0..honest {
         ask(&mut world, member, &D::begin(member));
     }
-    for (from, whom, number, pause_us) in &case.asks {
+    for (number, (from, whom, amount, pause_us)) in case.asks.iter().enumerate() {
         world.run(*pause_us);
         let actor = from % honest;
-        ask(&mut world, actor, &[D::operation(case, actor, *whom, *number)]);
-        always(&world, honest)?;
+        ask(&mut world, actor, &[D::operation(case, actor, *whom, *amount)]);
+        for (_, change) in case.changes.iter().filter(|(after, _)| *after == number) {
+            ask_for_change(&mut world, case, &mut members, *change);
+        }
+        always(&world, case)?;
     }
     for _ in 0..100 {
         world.run(20_000);
-        always(&world, honest)?;
+        always(&world, case)?;
     }
     world.set_network(&Network::default());
     world.run(40_000_000);
@@ -362,24 +413,86 @@ fn holds<D: Checked>(case: &Case) -> Result<(), String> {
     if answered < asked {
         return Err(format!("{answered} of {asked} requests are answered"));
     }
+    all_are_members(&mut world, case, &members)?;
     oracles::source_order::check(world.trace())?;
     oracles::source_order::converged(world.trace())?;
-    always(&world, honest)?;
-    let caught: Vec<u16> = world.caught().into_iter().filter(|caught| *caught < honest).collect();
+    always(&world, case)?;
+    let caught: Vec<u16> = world.caught().into_iter().filter(|caught| case.is_honest(*caught)).collect();
     if !caught.is_empty() {
         return Err(format!("honest members {caught:?} are said to offend"));
     }
-    same(&world, case.nodes, honest)?;
+    same(&world, case)?;
     world.replica(0).data().finally(case)
 }
 
+/// The honest members ask for a change, and wait for it. Of an honest one who is to leave either the others ask so, or it does.
+fn ask_for_change<D: Checked>(
+    world: &mut World<Member<D>>,
+    case: &Case,
+    members: &mut BTreeSet<u16>,
+    number: u16,
+) {
+    let Some(change) = case.change(members, number) else { return };
+    let operation = MembershipOperation::Ask(change).encode();
+    let is_honest = |member: &&u16| case.is_honest(**member);
+    let asks = |member: &&u16| match change {
+        // Alone, or not at all.
+        Change::Leave(node) if case.is_honest(node.0) => (**member == node.0) == (number % 3 == 0),
+        _ => true,
+    };
+    for member in members.iter().filter(is_honest).filter(asks) {
+        ask(world, *member, std::slice::from_ref(&operation));
+    }
+    match change {
+        Change::Join(node) => members.insert(node.0),
+        Change::Leave(node) => members.remove(&node.0),
+    };
+    let has_come = |world: &World<Member<D>>| {
+        let asked = members.iter().filter(|member| case.is_honest(**member));
+        let mut generations = asked.map(|member| world.replica(*member).generation().1);
+        generations.all(|they| they.iter().map(|id| id.0).eq(members.iter().copied()))
+    };
+    // The network may still be bad: what has not come now comes later.
+    world.run_until(has_come, 20_000_000);
+}
+
+/// Everybody knows who the members are, and each honest one of them can still ask for something.
+fn all_are_members<D: Checked>(
+    world: &mut World<Member<D>>,
+    case: &Case,
+    members: &BTreeSet<u16>,
+) -> Result<(), String> {
+    for node in (0..case.everyone()).filter(|node| case.is_honest(*node)) {
+        let (generation, they) = world.replica(node).generation();
+        if !they.iter().map(|id| id.0).eq(members.iter().copied()) {
+            return Err(format!("node {node}, generation {generation}: {they:?} instead of {members:?}"));
+        }
+    }
+    let asked = world.accepted().len();
+    let honest: Vec<u16> = members.iter().copied().filter(|member| case.is_honest(*member)).collect();
+    for member in &honest {
+        let again = MembershipOperation::Ask(Change::Join(ReplicaId(*member))).encode();
+        ask(world, *member, &[again]);
+    }
+    world.run(40_000_000);
+    let answers = &world.accepted()[asked..];
+    let refused = |member| MembershipOutput::Refused(MembershipRefusal::IsMember(ReplicaId(member))).encode();
+    let expected: BTreeSet<Vec<u8>> = honest.iter().map(|member| refused(*member).0.to_vec()).collect();
+    let answers: BTreeSet<Vec<u8>> = answers.iter().map(|answer| answer.result.0.to_vec()).collect();
+    if answers == expected {
+        Ok(())
+    } else {
+        Err(format!("{} of {} members are answered", answers.len(), honest.len()))
+    }
+}
+
 /// All honest members have applied the same of each actor, and have the same data.
-fn same<D: Checked>(world: &World<Member<D>>, nodes: u16, honest: u16) -> Result<(), String> {
+fn same<D: Checked>(world: &World<Member<D>>, case: &Case) -> Result<(), String> {
     let first = world.replica(0);
-    for member in 1..honest {
+    for member in (1..case.everyone()).filter(|node| case.is_honest(*node)) {
         let member = world.replica(member);
         if let Some(actor) =
-            (0..nodes).map(ReplicaId).find(|actor| member.applied(*actor) != first.applied(*actor))
+            (0..case.everyone()).map(ReplicaId).find(|actor| member.applied(*actor) != first.applied(*actor))
         {
             return Err(format!("members differ in what they have applied of {actor}"));
         }
@@ -390,10 +503,10 @@ fn same<D: Checked>(world: &World<Member<D>>, nodes: u16, honest: u16) -> Result
     Ok(())
 }
 
-fn always<D: Checked>(world: &World<Member<D>>, honest: u16) -> Result<(), String> {
+fn always<D: Checked>(world: &World<Member<D>>, case: &Case) -> Result<(), String> {
     let hold =
         |member| world.replica(member).data().always().map_err(|breach| format!("member {member}: {breach}"));
-    (0..honest).try_for_each(hold)
+    (0..case.everyone()).filter(|node| case.is_honest(*node)).try_for_each(hold)
 }
 
 /// Two thousand cases of each property, or as many as `PROPTEST_CASES` says, or `QUICKCHECK_TESTS`.
@@ -480,13 +593,13 @@ fn double_spend() {
     }
     for (batch, members) in payments.iter().zip([vec![0], vec![1, 2]]) {
         let (number, digest) = (batch.number, batch.digest());
-        let own = Validation::sign(&cluster, spender, spender.id(), number, digest).signature;
+        let own = Validation::sign(&cluster, spender, (spender.id(), number, digest), 0).signature;
         let of_others = collected.borrow();
         let of_others = of_others.iter().filter(|((of, _), _)| *of == digest);
         let mut validations: Vec<_> =
             of_others.map(|((_, author), signature)| (*author, *signature)).collect();
         validations.push((spender.id(), own));
-        let proof = Arc::new(Proof { actor: spender.id(), number, digest, validations });
+        let proof = Arc::new(Proof { actor: spender.id(), number, digest, generation: 0, validations });
         for member in members {
             let proven = Message::Proven(Arc::clone(batch), Arc::clone(&proof));
             world.inject(spender.id(), ReplicaId(member), proven);
@@ -499,7 +612,7 @@ fn double_spend() {
         "members have applied different payments"
     );
     assert!((1..3).all(|member| world.replica(member).data() == world.replica(0).data()));
-    always(&world, 3).unwrap();
+    (0..3).try_for_each(|member| world.replica(member).data().always()).unwrap();
 }
 
 #[test]

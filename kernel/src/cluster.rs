@@ -37,11 +37,9 @@ impl Cluster {
         max_faulty(self.n)
     }
 
-    /// Replicas in a quorum: `⌈(n+f+1)/2⌉`. Any two quorums share an honest
-    /// replica for every `n`, and all honest replicas together make one.
+    /// Replicas in a quorum, see [`quorum`].
     pub fn quorum(&self) -> usize {
-        let quorum = (usize::from(self.n) + self.f() + 1).div_ceil(2);
-        quorum - usize::from(weakened(Weakening::QuorumOneLess))
+        quorum(self.n)
     }
 
     /// `f+1` replicas: at least one of them is honest.
@@ -90,6 +88,13 @@ impl Cluster {
 /// Faults that `n` replicas tolerate: `⌊(n−1)/3⌋`.
 pub fn max_faulty(n: u16) -> usize {
     (usize::from(n).saturating_sub(1)) / 3
+}
+
+/// Replicas in a quorum of `n`: `⌈(n+f+1)/2⌉`. Any two quorums share an honest
+/// replica for every `n`, and all honest replicas together make one.
+pub fn quorum(n: u16) -> usize {
+    let quorum = (usize::from(n) + max_faulty(n) + 1).div_ceil(2);
+    quorum - usize::from(weakened(Weakening::QuorumOneLess))
 }
 
 #[cfg(test)]

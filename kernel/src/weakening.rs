@@ -87,11 +87,15 @@ pub enum Weakening {
     NumberNotChecked,
     /// What a broadcast batch depends on is not waited for.
     DependencyNotChecked,
+    /// Validations by whomever, and of whatever generation of members, make a proof.
+    GenerationNotChecked,
+    /// A new generation of members does not know what the one before has signed and not proven.
+    UnfinishedForgotten,
 }
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 40] = [
+    pub const ALL: [Weakening; 42] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -132,6 +136,8 @@ impl Weakening {
         Weakening::ProofNotChecked,
         Weakening::NumberNotChecked,
         Weakening::DependencyNotChecked,
+        Weakening::GenerationNotChecked,
+        Weakening::UnfinishedForgotten,
     ];
 }
 

@@ -208,13 +208,23 @@ pub enum Reason {
     /// An operation that its actor may not do (secure broadcast).
     #[error("invalid operation")]
     InvalidOperation,
+    /// Of members that are not the current ones (secure broadcast).
+    #[error("wrong generation of members")]
+    WrongGeneration,
 }
 
 impl Reason {
     /// Whether only a faulty author gives this reason. An honest one may well send
     /// what is late, early or too much.
     pub fn is_offence(self) -> bool {
-        !matches!(self, Reason::WrongView | Reason::OutsideWindow | Reason::Duplicate | Reason::Overloaded)
+        !matches!(
+            self,
+            Reason::WrongView
+                | Reason::OutsideWindow
+                | Reason::Duplicate
+                | Reason::Overloaded
+                | Reason::WrongGeneration
+        )
     }
 }
 

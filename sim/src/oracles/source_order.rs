@@ -1,6 +1,7 @@
 //! Source order, for protocols without a total order: every honest replica applies
 //! the requests of each session in the order of their counters, without a gap, each
-//! once; only what was asked for is applied, and only what was applied is answered. (A faulty actor can leave its own
+//! once; only what was asked for is applied, and only what was applied is answered. Whoever takes over a state goes on
+//! after what that contains. (A faulty actor can leave its own
 //! clients without what they were answered, if all nodes stop before it is on a disk: it alone has the proof.)
 
 use super::Moment;
@@ -14,12 +15,19 @@ pub fn check(trace: &Trace) -> Result<(), String> {
         trace.submitted.iter().map(|request| (request.session, request.counter)).collect();
     let mut anywhere: BTreeSet<(SessionId, u64)> = BTreeSet::new();
     let mut applied: BTreeMap<(ReplicaId, SessionId), u64> = BTreeMap::new();
+    // Sessions of which a replica has applied nothing since it took over a state.
+    let mut unknown: BTreeSet<(ReplicaId, SessionId)> = BTreeSet::new();
+    let sessions: BTreeSet<SessionId> = submitted.iter().map(|(session, _)| *session).collect();
     for moment in trace.honest_moments() {
         match moment {
             Moment::Restarted(replica) => applied.retain(|(other, _), _| *other != replica),
+            Moment::Marked(replica, Mark::StateAdopted { .. }) => {
+                unknown.extend(sessions.iter().map(|session| (replica, *session)));
+            }
             Moment::Marked(replica, Mark::Applied { seq: None, session, counter }) => {
+                let may_jump = unknown.remove(&(replica, *session));
                 let last = applied.entry((replica, *session)).or_default();
-                if *counter != *last + 1 {
+                if *counter != *last + 1 && !(may_jump && counter > last) {
                     return Err(format!(
                         "replica {replica} applied request {counter} of {session:?} after request {last}"
                     ));
@@ -43,20 +51,23 @@ pub fn check(trace: &Trace) -> Result<(), String> {
     invented.map_or(Ok(()), |asked| Err(format!("request {} was answered and never applied", asked.request)))
 }
 
-/// After healing: all honest replicas have applied the same requests of every session.
+/// After healing: all honest replicas have applied the same requests of every session, but for those that took over a
+/// state, of which this cannot be said: they are to have the same state.
 pub fn converged(trace: &Trace) -> Result<(), String> {
     let mut applied: BTreeMap<ReplicaId, BTreeMap<SessionId, u64>> =
         trace.honest().into_iter().map(|id| (id, BTreeMap::new())).collect();
+    let mut adopted: BTreeSet<ReplicaId> = BTreeSet::new();
     for moment in trace.honest_moments() {
         match moment {
             Moment::Restarted(replica) => applied.entry(replica).or_default().clear(),
             Moment::Marked(replica, Mark::Applied { session, counter, .. }) => {
                 applied.entry(replica).or_default().insert(*session, *counter);
             }
+            Moment::Marked(replica, Mark::StateAdopted { .. }) => drop(adopted.insert(replica)),
             Moment::Marked(..) => {}
         }
     }
-    let mut replicas = applied.into_iter();
+    let mut replicas = applied.into_iter().filter(|(replica, _)| !adopted.contains(replica));
     let Some((first, expected)) = replicas.next() else {
         return Ok(());
     };
@@ -88,6 +99,19 @@ mod tests {
         let invented = run.submit(4, 1).accept(3, "done");
         assert!(check(&invented).unwrap_err().contains("never applied"));
         assert_eq!(check(&invented.faulty(&[0])), Ok(()), "its own clients are its concern");
+    }
+
+    #[test]
+    fn who_takes_over_a_state_goes_on_after_it() {
+        let run = trace(4).submit(1, 1).submit(1, 2).submit(1, 3).submit(1, 4);
+        let adopted = applied(run, 0, 1, 1).adopt(0, 1, "state");
+        assert_eq!(check(&applied(adopted.clone(), 0, 1, 4)), Ok(()));
+        let again = applied(adopted.clone(), 0, 1, 1);
+        assert!(check(&again).unwrap_err().contains("after request 1"), "it was applied before");
+        let gap = applied(applied(adopted, 0, 1, 2), 0, 1, 4);
+        assert!(check(&gap).unwrap_err().contains("after request 2"));
+        let all = (0..4).fold(trace(4), |run, id| applied(run, id, 1, 1));
+        assert_eq!(converged(&applied(all, 2, 1, 2).adopt(2, 1, "state")), Ok(()));
     }
 
     #[test]
