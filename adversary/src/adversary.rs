@@ -469,6 +469,10 @@ impl<P: Protocol> Protocol for Adversary<P> {
         self.inner().state_digest()
     }
 
+    fn takes_requests(&self, own: ReplicaId) -> bool {
+        self.inner().takes_requests(own)
+    }
+
     fn corrupt_state(&mut self) {
         self.first.replica.corrupt_state();
     }

@@ -6,6 +6,8 @@
 //! | [`KvStore`] | [`KvOperation`]: get, put, delete, compare-and-swap, list by prefix | keys and values |
 //! | [`Bank`] | [`BankOperation`]: open, deposit, withdraw, transfer, balance | accounts with whole amounts |
 //!
+//! Beside them, [`MembershipOperation`] is what clients ask of a cluster whose members change.
+//!
 //! [`Service`] is any of them, chosen by [`AppName`]. Operations and results have one
 //! canonical encoding (postcard): bytes that are not what the encoder writes are refused,
 //! by an answer that all replicas give alike.
@@ -13,6 +15,7 @@
 mod bank;
 mod codec;
 mod kv;
+mod membership;
 mod opaque;
 mod service;
 mod table;
@@ -20,5 +23,6 @@ pub mod workload;
 
 pub use bank::{Bank, BankOperation, BankOutput, BankRefusal, MAX_ACCOUNT_BYTES};
 pub use kv::{KvOperation, KvOutput, KvRefusal, KvStore, MAX_KEY_BYTES, MAX_LISTED, MAX_VALUE_BYTES};
+pub use membership::{Change, MembershipOperation, MembershipOutput, MembershipRefusal};
 pub use opaque::OpaqueLog;
 pub use service::{AppName, Service, UnknownApp};

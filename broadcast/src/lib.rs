@@ -74,7 +74,7 @@ pub use generation::{
     Suggestion,
 };
 pub use logs::Logs;
-pub use membership::{Change, Members, MembershipOperation, MembershipOutput, MembershipRefusal};
+pub use membership::Members;
 pub use message::{Applied, Batch, Message, Progress, Proof, Remark, Validation};
 pub use named::Data;
 pub use orswot::{Addition, MAX_MEMBER_BYTES, Orswot, SetOperation, SetOutput, SetRefusal};

@@ -1,99 +1,14 @@
-//! Who the members are, and what clients ask of the membership.
+//! Who the members are, and who has asked for a change.
 //!
 //! A cluster's nodes are all listed with their keys. Which of them are members changes: one joins or leaves with each
 //! generation that begins so. A change is agreed upon once `f+1` members have asked for it, of which one is honest;
 //! who wants to leave asks alone. Asking is an operation like others: it is broadcast, and applied.
 
 use crate::generation::Generation;
-use kernel::{Operation, Output, ReplicaId, cluster};
+use apps::{Change, MembershipRefusal};
+use kernel::{ReplicaId, cluster};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What an operation of the membership begins with, so that it is no operation of the data.
-const MARK: &[u8; 16] = b"membership/1\0\0\0\0";
-
-/// What changes from one generation to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// This node becomes a member.
-    Join(ReplicaId),
-    /// This member is none any more.
-    Leave(ReplicaId),
-}
-
-impl Change {
-    /// Whom it is about.
-    pub fn node(self) -> ReplicaId {
-        match self {
-            Change::Join(node) | Change::Leave(node) => node,
-        }
-    }
-}
-
-/// What a client asks of the membership.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum MembershipOperation {
-    /// The node that is asked is in favour of a change.
-    Ask(Change),
-    /// What it makes of that: it has seen this generation, so it is not about a change before that.
-    AskSince(Change, u64),
-}
-
-/// What is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum MembershipOutput {
-    /// All members know that the node is in favour. Whether and when the change comes depends on the others.
-    Asked,
-    /// Nothing was done.
-    Refused(MembershipRefusal),
-}
-
-/// Why nothing was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
-pub enum MembershipRefusal {
-    /// These bytes are no operation of the membership.
-    #[error("this is no operation of the membership")]
-    NotAnOperation,
-    /// The cluster has no such node.
-    #[error("the cluster has no node {0}")]
-    UnknownNode(ReplicaId),
-    /// Who is to join is there.
-    #[error("node {0} is a member")]
-    IsMember(ReplicaId),
-    /// Who is to leave is not there.
-    #[error("node {0} is no member")]
-    NoMember(ReplicaId),
-    /// Nobody would be left.
-    #[error("node {0} is the only member")]
-    LastMember(ReplicaId),
-}
-
-impl MembershipOperation {
-    /// As it is broadcast.
-    pub fn encode(&self) -> Operation {
-        let bytes = postcard::to_stdvec(self).expect("an operation is plain data");
-        Operation::new(&[&MARK[..], &bytes].concat())
-    }
-
-    /// What these bytes ask of the membership; none if they are for the data.
-    pub(crate) fn decode(operation: &Operation) -> Option<Result<MembershipOperation, MembershipRefusal>> {
-        let bytes = operation.0.strip_prefix(MARK)?;
-        Some(postcard::from_bytes(bytes).map_err(|_| MembershipRefusal::NotAnOperation))
-    }
-}
-
-impl MembershipOutput {
-    /// As it is answered.
-    pub fn encode(&self) -> Output {
-        Output::new(&postcard::to_stdvec(self).expect("an output is plain data"))
-    }
-
-    /// What was answered; none if these bytes are no answer of the membership.
-    pub fn decode(output: &Output) -> Option<MembershipOutput> {
-        postcard::from_bytes(&output.0).ok()
-    }
-}
 
 /// The members of a generation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -222,6 +137,22 @@ impl Membership {
     }
 }
 
+impl Membership {
+    /// The changes that members have asked for and that have not come, each with who has asked.
+    pub(crate) fn open(&self, asked: &Asked, nodes: u16) -> Vec<(Change, Vec<ReplicaId>)> {
+        let members = self.members();
+        let makes_sense = |change: &Change| members.refusal(*change, nodes).is_none();
+        let changes = asked.0.keys().copied().filter(makes_sense);
+        let with_askers = changes.map(|change| {
+            (
+                change,
+                members.iter().filter(|member| self.has_asked(asked, *member, change)).collect::<Vec<_>>(),
+            )
+        });
+        with_askers.filter(|(_, askers)| !askers.is_empty()).collect()
+    }
+}
+
 /// Who has asked for which change, and in which generation last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Asked(BTreeMap<Change, BTreeMap<ReplicaId, u64>>);
@@ -305,14 +236,5 @@ mod tests {
         ] {
             assert_eq!(members.refusal(change, 6), refusal, "{change:?}");
         }
-    }
-
-    #[test]
-    fn an_operation_of_the_membership_is_none_of_the_data() {
-        let ask = MembershipOperation::AskSince(Change::Join(ReplicaId(4)), 7);
-        assert_eq!(MembershipOperation::decode(&ask.encode()), Some(Ok(ask)));
-        assert_eq!(MembershipOperation::decode(&Operation::new(b"hello")), None);
-        let torn = Operation::new(&ask.encode().0[..17]);
-        assert_eq!(MembershipOperation::decode(&torn), Some(Err(MembershipRefusal::NotAnOperation)));
     }
 }

@@ -2,17 +2,16 @@
 
 use crate::data::DataType;
 use crate::generation::{Decision, Obligation};
-use crate::membership::{
-    Change, Members, Membership, MembershipOperation, MembershipOutput, MembershipRefusal,
-};
+use crate::membership::{Members, Membership};
 use crate::message::{Applied, Batch, Message, Progress, Proof, Remark, Validation};
 use crate::snapshots::Base;
 use crate::state::{State, forget_oldest};
 use crate::succession::Succession;
+use apps::{Change, MembershipOperation, MembershipOutput, MembershipRefusal};
 use kernel::{
-    Bundle, Chunk, Cluster, Context, Digest, Effect, Input, Mark, Micros, Operation, Output, Path, Phase,
-    Protocol, Reading, Reason, ReplicaId, Reply, ReplyBundle, Request, Seq, Signature, Status, View, VoteSet,
-    Weakening, weakened,
+    Bundle, ChangeStatus, Chunk, Cluster, Context, Digest, Effect, Input, Mark, MembershipStatus, Micros,
+    Operation, Output, Path, Phase, Protocol, Reading, Reason, ReplicaId, Reply, ReplyBundle, Request, Seq,
+    Signature, Status, View, VoteSet, Weakening, weakened,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -66,6 +65,8 @@ const BATCH_BYTES: usize = 8 << 20;
 const MOST_WAITING: usize = 65_536;
 /// Bytes of them.
 const MOST_WAITING_BYTES: usize = 256 << 20;
+/// Checkpoint intervals that are filled while a checkpoint is due, at most.
+const MOST_INTERVALS: u64 = 4;
 /// Waits double up to so many times the first.
 pub(crate) const MOST_DOUBLED: u64 = 32;
 
@@ -288,6 +289,19 @@ impl<D: DataType> Replica<D> {
         (self.membership.generation, self.membership.members())
     }
 
+    fn membership_status(&self) -> MembershipStatus {
+        let members = self.membership.members();
+        let open = self.membership.open(&self.state.asked, self.nodes());
+        let changes =
+            open.into_iter().map(|(change, asked_by)| ChangeStatus { change: change.to_string(), asked_by });
+        MembershipStatus {
+            generation: self.membership.generation,
+            members: members.iter().collect(),
+            members_quorum: members.quorum(),
+            changes_asked: changes.collect(),
+        }
+    }
+
     pub(crate) fn nodes(&self) -> u16 {
         self.actors.len() as u16
     }
@@ -323,9 +337,12 @@ impl<D: DataType> Replica<D> {
         self.membership.has_asked(&self.state.asked, id, Change::Leave(id))
     }
 
-    /// Whether it may sign something in this generation.
+    /// Whether it may sign something in this generation. If the next one is long overdue, it may not: what is kept is
+    /// bounded.
     fn may_sign(&self, id: ReplicaId) -> bool {
-        self.takes_part(id) && !self.succession.has_concluded()
+        let is_full =
+            || self.base.is_old(&self.applied_numbers(), self.config.checkpoint_interval, MOST_INTERVALS);
+        self.takes_part(id) && !self.succession.has_concluded() && !is_full()
     }
 
     /// Takes requests of this member's own clients.
@@ -761,6 +778,7 @@ impl<D: DataType> Protocol for Replica<D> {
             last_executed: Seq(self.state.executed),
             slots_in_flight: self.actors.iter().map(|actor| actor.proposals.len()).sum(),
             requests_waiting: self.own.waiting.requests,
+            membership: Some(self.membership_status()),
             ..Status::default()
         }
     }
@@ -768,6 +786,11 @@ impl<D: DataType> Protocol for Replica<D> {
     /// Over what was applied of each actor, in the order of its numbers.
     fn state_digest(&self) -> Option<Digest> {
         Some(self.state.digest())
+    }
+
+    /// A member that remembers what it has said, and does not leave.
+    fn takes_requests(&self, own: ReplicaId) -> bool {
+        self.takes_part(own) && !self.is_leaving(own)
     }
 
     fn query(&self, operation: &Operation) -> Option<Reading> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Bytes of batches after which a checkpoint is due, however few they are.
-const CHECKPOINT_BYTES: usize = 64 << 20;
+const CHECKPOINT_BYTES: u64 = 64 << 20;
 /// Bytes of a state that are sent for one question, at most.
 const MOST_CHUNK_BYTES: usize = 8 << 20;
 
@@ -37,10 +37,11 @@ impl Base {
         self.bytes += payload_bytes(batch);
     }
 
-    /// Whether so much was applied since that a checkpoint is due.
-    pub(crate) fn is_old(&self, applied: &Applied, interval: u64) -> bool {
+    /// Whether so many intervals are full since that a checkpoint is due.
+    pub(crate) fn is_old(&self, applied: &Applied, interval: u64, intervals: u64) -> bool {
         let sum = |numbers: &Applied| numbers.iter().fold(0, |sum: u64, number| sum.saturating_add(*number));
-        sum(applied).saturating_sub(sum(&self.cut)) >= interval || self.bytes >= CHECKPOINT_BYTES
+        sum(applied).saturating_sub(sum(&self.cut)) >= interval.saturating_mul(intervals)
+            || self.bytes as u64 >= CHECKPOINT_BYTES.saturating_mul(intervals)
     }
 }
 

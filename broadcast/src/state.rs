@@ -1,8 +1,9 @@
 //! What members have alike once they have applied the same batches: what a snapshot holds.
 
 use crate::data::DataType;
-use crate::membership::{Asked, MembershipOperation, MembershipOutput, MembershipRefusal};
+use crate::membership::Asked;
 use crate::message::{Applied, Batch, Remark};
+use apps::{MembershipOperation, MembershipOutput, MembershipRefusal};
 use kernel::{Chunk, Digest, Operation, Output, ReplicaId, Reply, Request, SESSIONS_KEPT, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -22,10 +22,11 @@ use crate::generation::{
     Accepted, Ballot, Conclusion, Decision, Generation, NextRound, Obligation, OnGeneration, Report,
     Suggestion,
 };
-use crate::membership::{Change, Members};
+use crate::membership::Members;
 use crate::message::Message;
 use crate::replica::{Cx, MOST_DOUBLED, Replica, Timer, Vouched};
 use crate::snapshots::contains;
+use apps::Change;
 use kernel::{Digest, Reason, ReplicaId, Signature, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -116,7 +117,7 @@ impl<D: DataType> Replica<D> {
             return None;
         }
         let change = self.membership.agreed(&self.state.asked, self.nodes());
-        let is_due = || self.base.is_old(&self.applied_numbers(), self.config.checkpoint_interval);
+        let is_due = || self.base.is_old(&self.applied_numbers(), self.config.checkpoint_interval, 1);
         if change.is_some() || is_due() { Some(change) } else { None }
     }
 
@@ -272,7 +273,7 @@ impl<D: DataType> Replica<D> {
         }
         let current: Vec<ReplicaId> = self.membership.members().iter().collect();
         let is_wanted = match change(&current, members) {
-            Some(None) => self.base.is_old(cut, self.config.checkpoint_interval),
+            Some(None) => self.base.is_old(cut, self.config.checkpoint_interval, 1),
             Some(Some(change)) => self.membership.is_agreed(&self.state.asked, change, self.nodes()),
             None => false,
         };

@@ -1,11 +1,12 @@
 //! Members in the simulated world: what it costs, and what holds whatever the network and `f` members do.
 
 use adversary::Behaviour;
-use apps::{BankOperation, BankOutput, BankRefusal};
+use apps::{
+    BankOperation, BankOutput, BankRefusal, Change, MembershipOperation, MembershipOutput, MembershipRefusal,
+};
 use broadcast::{
-    Bank, Batch, Change, Config, Counter, CounterOperation, CounterOutput, DataType, MembershipOperation,
-    MembershipOutput, MembershipRefusal, Message, Orswot, Proof, Replica, SetOperation, SetOutput,
-    SetRefusal, Validation,
+    Bank, Batch, Config, Counter, CounterOperation, CounterOutput, DataType, Message, Orswot, Proof, Replica,
+    SetOperation, SetOutput, SetRefusal, Validation,
 };
 use kernel::weakening::assert_missed;
 use kernel::{

@@ -86,7 +86,7 @@ pub const BROADCAST: Flow<Broadcast> = Flow {
         Memory::Lost => Broadcast::recovering(broadcast_config(settings), n, funded(n)),
     },
     kept: |replica| (replica.batches_kept(), 0),
-    transferred: |_| 0,
+    transferred: |replica| replica.transferring(),
     state: |member| Digest::of(format!("{:?}", member.data()).as_bytes()),
     holds: is_conserved,
     ask: payment,
@@ -101,13 +101,15 @@ fn as_it_is(_: ReplicaId, _: u16, asked: &[u8]) -> Vec<u8> {
 }
 
 /// What is in each account at first.
-const BALANCE: u64 = 100;
+pub const BALANCE: u64 = 100;
 
-fn account(owner: u16) -> String {
+/// The account of a node.
+pub fn account(owner: u16) -> String {
     format!("{owner}/a")
 }
 
-fn funded(nodes: u16) -> Bank {
+/// A bank in which each node has one account, and the same in it.
+pub fn funded(nodes: u16) -> Bank {
     let mut bank = Bank::default();
     for owner in 0..nodes {
         let deposit = BankOperation::Deposit { account: account(owner), amount: BALANCE };
@@ -136,7 +138,12 @@ fn is_conserved(member: &Broadcast, nodes: u16) -> Result<(), String> {
 }
 
 fn broadcast_config(settings: &Settings) -> broadcast::Config {
-    broadcast::Config { batch_max: settings.batch_max, resend_after: Micros(settings.resend_after_us) }
+    broadcast::Config {
+        batch_max: settings.batch_max,
+        resend_after: Micros(settings.resend_after_us),
+        checkpoint_interval: settings.checkpoint_interval,
+        ..broadcast::Config::default()
+    }
 }
 
 fn pbft_config(settings: &Settings, n: u16) -> pbft::Config {

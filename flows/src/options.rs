@@ -18,9 +18,12 @@ pub struct Options {
     pub waits: Waits,
     /// Who collects CCRO's votes.
     pub communication: CommunicationPolicy,
-    /// A checkpoint every so many slots; none: as often as suits real clusters.
+    /// A checkpoint every so many slots, or batches of secure broadcast; none: as often as suits real clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_interval: Option<u64>,
+    /// Secure broadcast: so many nodes are members at first; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<u16>,
 }
 
 impl Options {
@@ -50,6 +53,12 @@ impl Options {
 
     /// Secure broadcast's settings.
     pub fn broadcast(&self) -> broadcast::Config {
-        broadcast::Config { batch_max: self.batch_max, resend_after: Micros(self.waits.resend_after_us) }
+        let defaults = broadcast::Config::default();
+        broadcast::Config {
+            batch_max: self.batch_max,
+            resend_after: Micros(self.waits.resend_after_us),
+            checkpoint_interval: self.checkpoint_interval.unwrap_or(defaults.checkpoint_interval),
+            members: self.members.unwrap_or(defaults.members),
+        }
     }
 }

@@ -46,7 +46,9 @@ pub use ids::{ClusterId, Digest, Micros, ReplicaId, Seq, SessionId, View};
 pub use keys::{Claim, Keyring, Signature, Signer};
 pub use mark::{Mark, Path, Phase, ViewMark};
 pub use observe::{Content, Observation, Observer};
-pub use protocol::{Context, Effect, Input, Protocol, Reading, Status, To, ViewStatus};
+pub use protocol::{
+    ChangeStatus, Context, Effect, Input, MembershipStatus, Protocol, Reading, Status, To, ViewStatus,
+};
 pub use record::Recorder;
 pub use reply::{Reply, ReplyBundle};
 pub use request::{Batch, Bundle, MAX_BUNDLE_BYTES, Operation, Output, Request, SESSIONS_KEPT};

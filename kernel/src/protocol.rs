@@ -41,6 +41,12 @@ pub trait Protocol: Clone + Debug + Eq + Hash {
     /// adversary does so, to its own replica. A protocol without state does nothing.
     fn corrupt_state(&mut self) {}
 
+    /// Whether requests of its own clients would be proposed, as far as this replica, which is `own`, can tell. Else
+    /// they are better asked elsewhere.
+    fn takes_requests(&self, _own: ReplicaId) -> bool {
+        true
+    }
+
     /// Answers an operation that only reads from what this replica has executed so
     /// far, without agreement: the value may be out of date, and one replica alone
     /// may be faulty. None if the operation may change something, or if this
@@ -247,6 +253,31 @@ pub struct Status {
     /// None in a protocol without views.
     #[serde(flatten)]
     pub views: Option<ViewStatus>,
+    /// None in a protocol whose members never change: all replicas are.
+    #[serde(flatten)]
+    pub membership: Option<MembershipStatus>,
+}
+
+/// What only a replica of a protocol has whose members change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipStatus {
+    /// How many generations of members there were before this one.
+    pub generation: u64,
+    /// Who they are.
+    pub members: Vec<ReplicaId>,
+    /// How many of them decide.
+    pub members_quorum: usize,
+    /// Changes that some have asked for and that are not agreed upon.
+    pub changes_asked: Vec<ChangeStatus>,
+}
+
+/// A change of members that is not agreed upon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeStatus {
+    /// What changes, in words.
+    pub change: String,
+    /// The members that have asked for it.
+    pub asked_by: Vec<ReplicaId>,
 }
 
 /// What only a replica of a protocol with views has: one commander at a time, and

@@ -7,7 +7,7 @@
 
 use crate::choose::Choose;
 use crate::cluster::Cluster;
-use crate::ids::{Digest, Micros};
+use crate::ids::{Digest, Micros, ReplicaId};
 use crate::keys::Signer;
 use crate::protocol::{Context, Effect, Input, Protocol, Reading, Status};
 use crate::request::Operation;
@@ -235,6 +235,10 @@ impl<P: Protocol> Protocol for Recorder<P> {
     fn corrupt_state(&mut self) {
         self.damaged += 1;
         self.replica.corrupt_state();
+    }
+
+    fn takes_requests(&self, own: ReplicaId) -> bool {
+        self.replica.takes_requests(own)
     }
 
     fn query(&self, operation: &Operation) -> Option<Reading> {

@@ -738,6 +738,7 @@ impl<A: Application> Core<A> {
             last_executed: self.last_executed(),
             slots_in_flight: begun,
             requests_waiting: self.requests.waiting(),
+            membership: None,
             views: Some(ViewStatus {
                 view: self.views.wanted,
                 changing_view: self.views.is_changing(),

@@ -1,11 +1,14 @@
 //! Operations and results in words: in a message they are bytes.
 
-use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput};
+use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput, MembershipOperation};
 use kernel::{Operation, Output};
 use serde_json::{Value, json};
 
 /// What is asked for.
 pub fn operation(app: AppName, operation: &Operation) -> Value {
+    if let Some(Ok(asked)) = MembershipOperation::decode(operation) {
+        return serde_json::to_value(asked).unwrap_or_else(|_| bytes(&operation.0));
+    }
     match app {
         AppName::Kv => KvOperation::decode(operation).ok().and_then(|it| serde_json::to_value(it).ok()),
         AppName::Bank => BankOperation::decode(operation).ok().and_then(|it| serde_json::to_value(it).ok()),

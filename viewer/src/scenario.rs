@@ -258,6 +258,7 @@ impl Scenario {
                 waits: Waits { request_after_us, ..suits },
                 communication,
                 checkpoint_interval: self.checkpoint_interval,
+                members: None,
             },
             pace: match asked {
                 // Each has its own time, as a client waits for one node only.

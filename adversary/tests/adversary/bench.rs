@@ -49,6 +49,7 @@ impl Protocol for Crier {
 
     fn status(&self, _cluster: &Cluster) -> Status {
         Status {
+            membership: None,
             views: Some(ViewStatus {
                 view: self.view,
                 changing_view: false,

@@ -561,6 +561,7 @@ impl<A: Application> Protocol for Replica<A> {
             last_executed: self.execution.last(),
             slots_in_flight: usize::from(round.is_some_and(|r| r.block.is_some() && r.executed.is_none())),
             requests_waiting: self.waiting.requests(),
+            membership: None,
             views: Some(ViewStatus {
                 view: view(attempt),
                 changing_view: false,

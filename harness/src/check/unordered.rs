@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apps::BankOperation;
-use broadcast::{Bank, Batch, Config, DataType as _, Message, Proof, Replica, Validation};
+use broadcast::{Bank, Batch, Config, Message, Proof, Replica, Validation};
+use flows::{account, funded};
 use kernel::{Bundle, Cluster, Digest, ReplicaId, Request, SessionId, Signature, Signer, Wire as _};
 use sim::checker::{Forged, Names, Scope, requests_of, signers};
 
@@ -17,8 +18,6 @@ pub type Member = Replica<Bank>;
 const N: u16 = 4;
 const SPENDER: ReplicaId = ReplicaId(3);
 const PAYER: ReplicaId = ReplicaId(0);
-/// What is in each account at first.
-const BALANCE: u64 = 100;
 /// Two of these are more than there is.
 const PAYMENT: u64 = 80;
 
@@ -26,7 +25,7 @@ const PAYMENT: u64 = 80;
 /// them to anybody, votes for everything, and proves whatever it can. An honest actor pays it meanwhile.
 pub fn double_spend(numbers: &[u64]) -> Scope<Member> {
     let cluster = cluster("broadcast", N);
-    let member = Member::new(Config::default(), N, bank());
+    let member = Member::new(Config::default(), N, funded(N));
     let mut nodes = honest((0..N).filter(|id| *id != SPENDER.0), &member);
     let paid = pay(&cluster, PAYER, SPENDER, 1);
     nodes[usize::from(PAYER.0)].submits = vec![Arc::clone(&paid)];
@@ -49,26 +48,9 @@ pub fn double_spend(numbers: &[u64]) -> Scope<Member> {
     scope
 }
 
-/// All members have an account `a`.
-fn bank() -> Bank {
-    let mut bank = Bank::default();
-    for actor in 0..N {
-        let account = account(ReplicaId(actor));
-        let deposit = BankOperation::Deposit { account: account.clone(), amount: BALANCE };
-        for operation in [BankOperation::Open { account }, deposit] {
-            bank.apply(ReplicaId(actor), &operation.encode());
-        }
-    }
-    bank
-}
-
-fn account(actor: ReplicaId) -> String {
-    format!("{actor}/a")
-}
-
 /// A payment, in a session of its own.
 fn pay(cluster: &Cluster, from: ReplicaId, to: ReplicaId, session: u64) -> Arc<Bundle> {
-    let transfer = BankOperation::Transfer { from: account(from), to: account(to), amount: PAYMENT };
+    let transfer = BankOperation::Transfer { from: account(from.0), to: account(to.0), amount: PAYMENT };
     let session = SessionId { gateway: from, number: session };
     let request = Request { session, counter: 1, operation: transfer.encode() };
     Arc::new(Bundle::sign(cluster, &signers(cluster)[usize::from(from.0)], vec![request]))
@@ -107,7 +89,7 @@ impl Spender {
     }
 
     fn validation(&self, cluster: &Cluster, batch: &Batch) -> Validation {
-        Validation::sign(cluster, &self.signer, batch.actor, batch.number, batch.digest())
+        Validation::sign(cluster, &self.signer, (batch.actor, batch.number, batch.digest()), 0)
     }
 
     /// Every proof that can be made of the validations that came, with as few of them as do. And, to see that proofs are
@@ -117,7 +99,7 @@ impl Spender {
         let own = (SPENDER, self.validation(cluster, batch).signature);
         // A validation does not say whose it is; symbolic signatures are the same each time.
         let of_another = |signer: &Signer| {
-            let validation = Validation::sign(cluster, signer, actor, number, digest);
+            let validation = Validation::sign(cluster, signer, (actor, number, digest), 0);
             let author = (signer.id(), validation.signature);
             let has_come = received.contains(&&Message::Validated(validation));
             has_come.then_some(author)
@@ -126,7 +108,7 @@ impl Spender {
         let needed = cluster.quorum() - 1;
         choose(&others, needed).into_iter().chain([vec![]]).map(move |mut validations| {
             validations.push(own);
-            Proof { actor, number, digest, validations }
+            Proof { actor, number, digest, generation: 0, validations }
         })
     }
 }

@@ -40,6 +40,9 @@ pub struct InitArgs {
     /// How long a message between two nodes usually travels, milliseconds; all waits follow from it
     #[arg(long, value_name = "MS", default_value = "0")]
     pub link_delay_ms: f64,
+    /// Secure broadcast: so many nodes are members at first; the others can join [default: all]
+    #[arg(long, value_name = "N")]
+    pub members: Option<u16>,
     /// The folder that is filled
     #[arg(long, value_name = "DIR", default_value = "cluster")]
     pub dir: PathBuf,
@@ -62,6 +65,7 @@ impl InitArgs {
             addresses: if self.addresses.is_empty() { self.in_a_row()? } else { self.addresses.clone() },
             clients,
             link_delay_ms: self.link_delay_ms,
+            members: self.members,
         })
     }
 

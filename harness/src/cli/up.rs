@@ -17,6 +17,7 @@ Examples:
   harness up --protocol pbft --nodes 4
   harness up --protocol ccro --nodes 7 --fault malicious:2 --port 9000
   harness up --protocol ccro --fault withhold@1 --fault delay=5ms@2 --encoding json
+  harness up --protocol broadcast --app bank --nodes 5 --members 4        node 4 can join, any can leave
   harness up --app kv --data-dir data            and the same again, after whatever ended it: it goes on";
 
 /// What can be asked of a cluster that is up.
@@ -44,6 +45,9 @@ pub struct UpRest {
     /// Number of nodes
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub nodes: u16,
+    /// Secure broadcast: so many nodes are members at first; the others can join [default: all]
+    #[arg(long, value_name = "N")]
+    pub members: Option<u16>,
     /// The first node's port; the others follow
     #[arg(long, value_name = "PORT", default_value = "8080")]
     pub port: u16,
@@ -103,10 +107,12 @@ impl UpRest {
             link_delay_us: vec![self.link_delay_us.unwrap_or(0)],
             link_loss: vec![self.link_loss.unwrap_or(0.0)],
             port: Some(self.port),
+            members: self.members,
             durability: vec![durability(self.durability, self.data_dir.as_deref())?],
             via: vec![if self.client_files.is_some() { Via::Client } else { Via::Http }],
             ..Plan::default()
         };
+        protocol.check_members(self.members, self.nodes)?;
         self.cluster.put_into(&mut plan);
         plan.timeout_s =
             self.cluster.timeout.unwrap_or_else(|| plan.timeout_s.max(plan.suitable_timeout_s()));

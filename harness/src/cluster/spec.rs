@@ -186,6 +186,7 @@ impl ClusterSpec {
             addresses: addresses.to_vec(),
             clients: vec!["client-0".to_owned()],
             link_delay_ms: self.link.delay_us as f64 / 1e3,
+            members: self.options.members,
         };
         NewCluster::running(setup.cluster.id, &wanted, &setup.public_keys, setup.secret)
     }

@@ -1,6 +1,7 @@
 //! A cluster that stays up, to try by hand.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -127,6 +128,9 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
         if view.and_then(|view| view.communication_node) == Some(id) {
             roles.push("communication node");
         }
+        if !has_views && spec.options.members.is_some_and(|members| id.0 >= members) {
+            roles.push("no member yet");
+        }
         let faults = spec.faults.nodes[usize::from(id.0)].describe();
         let faults = if faults == "none" { String::new() } else { format!("FAULTY: {faults}") };
         let _ = writeln!(text, "  node {id:<3} http://{address}  {:<30} {faults}", roles.join(", "));
@@ -139,6 +143,10 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
     for line in to_try(spec.app, FlowName::from(spec.protocol).orders_everything()) {
         let line = line.replace("NODE", &gateway.to_string()).replace("OWNER", &gateway_id.to_string());
         let _ = writeln!(text, "  {curl} {line}");
+    }
+    if !has_views {
+        let _ = writeln!(text, "\nMembers:\n  {curl} http://{gateway}/api/v1/members");
+        text += &ask_for_change(spec, addresses, curl);
     }
     if let Some(folder) = &spec.client_files {
         let _ = writeln!(text, "  harness client --config {}/cluster.toml status", folder.display());
@@ -155,6 +163,20 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
          Ctrl-C stops all nodes."
     );
     text
+}
+
+/// How a change of members is asked for: `f+1` of them let a node join, and one that leaves asks alone.
+fn ask_for_change(spec: &ClusterSpec, addresses: &[SocketAddr], curl: &str) -> String {
+    let members = spec.options.members.unwrap_or(spec.nodes).min(spec.nodes);
+    if members == spec.nodes {
+        let (last, address) = (members - 1, addresses[usize::from(members) - 1]);
+        return format!("  {curl} -d '{{\"leave\": {last}}}' http://{address}/api/v1/members\n");
+    }
+    let asks = kernel::cluster::max_faulty(members) + 1;
+    let of = |address: &SocketAddr| {
+        format!("  {curl} -d '{{\"join\": {members}}}' http://{address}/api/v1/members\n")
+    };
+    addresses.iter().take(asks).map(of).collect()
 }
 
 /// How to read the nodes' logs.

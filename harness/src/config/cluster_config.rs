@@ -69,6 +69,7 @@ impl ClusterConfig {
         protocol.check_size(n).context("the [[node]] tables are too few")?;
         let via = if given.client.is_empty() { Via::Http } else { Via::Client };
         protocol.check_use(app, via)?;
+        protocol.check_members(given.members, n)?;
         check_communication(given.communication, protocol, n)?;
         check_ranges(&given)?;
         let waits = waits(&given, n);
@@ -80,6 +81,7 @@ impl ClusterConfig {
             waits,
             communication: given.communication.unwrap_or_default().into(),
             checkpoint_interval: None,
+            members: given.members,
         };
         Ok(ClusterConfig {
             id,

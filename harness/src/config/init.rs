@@ -32,6 +32,8 @@ pub struct Wanted {
     pub clients: Vec<String>,
     /// How long a message between two nodes usually travels, milliseconds.
     pub link_delay_ms: f64,
+    /// Nodes that are members at first, where members change; all of them if none.
+    pub members: Option<u16>,
 }
 
 /// A new configuration and the secrets of its members.
@@ -127,6 +129,7 @@ fn settings(id: ClusterId, wanted: &Wanted, node: Vec<NodeEntry>, client: Vec<Cl
         cluster_id: Some(id),
         protocol: Some(wanted.protocol),
         app: Some(wanted.app),
+        members: wanted.members,
         nodes: Some(node.len()),
         clients: Some(client.len()),
         timers: Timers { link_delay_ms: Some(wanted.link_delay_ms), ..Timers::default() },
@@ -196,6 +199,7 @@ mod tests {
             addresses: (0..nodes).map(|id| SocketAddr::from(([127, 0, 0, 1], 8080 + id))).collect(),
             clients: vec!["alice".into(), "bob".into()],
             link_delay_ms: 0.5,
+            members: None,
         }
     }
 

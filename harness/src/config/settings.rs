@@ -29,6 +29,9 @@ pub struct Settings {
     /// What is replicated: opaque, kv or bank
     #[arg(long, env = "HARNESS_APP", value_name = "APP")]
     pub app: Option<AppName>,
+    /// Secure broadcast: so many nodes are members at first, those with the lowest ids; the others can join
+    #[arg(long, env = "HARNESS_MEMBERS", value_name = "N")]
+    pub members: Option<u16>,
     /// Who collects CCRO's votes: separate, collocated, trust or fixed:ID
     #[arg(long, env = "HARNESS_COMMUNICATION", value_name = "WHO")]
     pub communication: Option<Communication>,
@@ -197,6 +200,7 @@ impl Settings {
         Settings {
             cluster_id: over.cluster_id.or(self.cluster_id),
             protocol: over.protocol.or(self.protocol),
+            members: over.members.or(self.members),
             app: over.app.or(self.app),
             communication: over.communication.or(self.communication),
             fast_path: over.fast_path.or(self.fast_path),

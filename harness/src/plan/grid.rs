@@ -98,6 +98,9 @@ pub struct Plan {
     /// A cell in which nothing was decided ends after so many undecided
     /// requests in a row; 0 for never.
     pub give_up_after: u64,
+    /// Secure broadcast: so many nodes are members at first, if not all. A plan that measures has none that wait.
+    #[serde(skip)]
+    pub members: Option<u16>,
     /// Leave out clusters that are too small for a protocol, instead of refusing
     /// the plan.
     pub skip_too_small: bool,
@@ -144,6 +147,7 @@ impl Default for Plan {
             encoding: node::Encoding::Binary,
             pin: false,
             give_up_after: 2,
+            members: None,
             skip_too_small: false,
             skip_impossible_faults: false,
             outage: None,
@@ -192,6 +196,7 @@ impl Plan {
             waits: self.waits(cell.nodes, links),
             communication: self.communication.into(),
             checkpoint_interval: None,
+            members: self.members,
         }
     }
 

@@ -102,6 +102,19 @@ impl From<ProtocolName> for FlowName {
 }
 
 impl ProtocolName {
+    /// Refuses that only some nodes are members at first, where that cannot be.
+    pub fn check_members(self, members: Option<u16>, nodes: u16) -> Result<()> {
+        match members {
+            Some(_) if self != ProtocolName::Broadcast => {
+                bail!("all nodes of {self} are members for good; members is for --protocol broadcast")
+            }
+            Some(members) if members == 0 || members > nodes => {
+                bail!("members is {members}; it must be from 1 to the number of nodes, {nodes}")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Faults that the flow tolerates among `nodes` nodes.
     pub fn tolerates(self, nodes: u16) -> usize {
         FlowName::from(self).tolerates(nodes)

@@ -4,6 +4,7 @@
 pub mod bank;
 mod decision;
 pub mod kv;
+pub mod members;
 mod state;
 
 pub use decision::Decision;

@@ -56,8 +56,6 @@ pub(crate) struct Node<P: Protocol> {
     journal: Option<Progress>,
     /// Written by the event loop: effects that wait for the disk.
     effects_waiting: Cell<usize>,
-    /// See [`Node::takes_no_part`].
-    takes_no_part: bool,
 }
 
 /// Written by the event loop.
@@ -99,7 +97,6 @@ impl<P: Protocol> Node<P> {
         let carried = Rc::<Carried>::default();
         // Where there are no slots, that counts requests.
         let status = replica.status(&config.cluster);
-        let takes_no_part = status.recovering && status.views.is_none();
         let executed = status.views.map_or(Seq(0), |_| status.last_executed);
         let link = |id| (id != config.id).then(|| Rc::new(Link::new(Rc::clone(&carried))));
         let links = config.cluster.replicas().map(link).collect();
@@ -142,15 +139,27 @@ impl<P: Protocol> Node<P> {
             elapsed_before: began.elapsed,
             journal,
             effects_waiting: Cell::default(),
-            takes_no_part,
             config,
         }
     }
 
-    /// Whether its replica lost its memory and will never take part again: without views there is nothing that could
-    /// tell when what it may have said is over.
-    pub(crate) fn takes_no_part(&self) -> bool {
-        self.takes_no_part
+    /// Why requests of its own clients would not be proposed, and what to do; none if they would.
+    pub(crate) fn takes_no_requests(&self) -> Option<&'static str> {
+        if self.engine.replica.borrow().takes_requests(self.config.id) {
+            return None;
+        }
+        // Without views there is nothing that could tell when what it may have said is over.
+        let lost_its_memory = self.replica_status().recovering;
+        Some(match lost_its_memory {
+            true => {
+                "it lost its memory and takes part no more, as it cannot know what it has said; give it back its \
+                 journal (--data-dir), or ask another one"
+            }
+            false => {
+                "it is no member, or it leaves; ask a member (GET /api/v1/members lists them), or have members let it \
+                 join (POST /api/v1/members)"
+            }
+        })
     }
 
     /// Accepts no more from clients; what was accepted goes on.

@@ -3,6 +3,7 @@
 
 use crate::api::bank::{Balance, LocalBalance, Open, Payment, Refused, Transfer};
 use crate::api::kv::{CompareAndSwap, Compared, Deleted, Listed, LocalList, LocalValue, Put, Stored, Value};
+use crate::api::members::{Asked, MemberChange, MembersReport};
 use crate::api::{
     Data, Decided, Faults, LinkConditions, LogReport, Readiness, StateDigest, StateReport, StatusReport,
     Undecided,
@@ -110,6 +111,18 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "The record of each slot",
         &[("from", "the first slot"), ("to", "the last slot")],
         &[(200, of::<LogReport>)],
+    ),
+    get(
+        "/api/v1/members",
+        "Who the members are, in a protocol whose members change",
+        &[],
+        &[(200, of::<MembersReport>)],
+    ),
+    post(
+        "/api/v1/members",
+        "Has this member be in favour of a change of members",
+        of::<MemberChange>,
+        &[(200, of::<Asked>), (404, of::<Refused<'_>>), (409, of::<Refused<'_>>), TIMEOUT],
     ),
     get("/faults", "The behaviours on this node", &[], &[(200, of::<Faults>)]),
     post("/faults", "Replaces the behaviours on this node", of::<Faults>, &[(200, of::<Faults>)]),

@@ -54,6 +54,10 @@ fn add_replica(registry: &mut Registry, report: &StatusReport) {
         gauge(registry, "commander", help, u64::from(views.commander == report.id));
         gauge(registry, "stable_checkpoint", "Slot of the last stable checkpoint", views.stable_checkpoint.0);
     }
+    if let Some(membership) = &status.membership {
+        gauge(registry, "generation", "Generations of members before this one", membership.generation);
+        gauge(registry, "members", "Nodes that are members", membership.members.len() as u64);
+    }
     gauge(registry, "last_executed", "The last slot executed", status.last_executed.0);
     gauge(
         registry,

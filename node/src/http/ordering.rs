@@ -57,10 +57,8 @@ pub(super) async fn order<P: Protocol>(
             "this node has lost its journal and takes part in nothing more; ask another one".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
     }
-    if node.takes_no_part() {
-        let error = "this node lost its memory and takes part no more, as it cannot know what it has said; give it back \
-                     its journal (--data-dir), or ask another one";
-        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_owned()));
+    if let Some(why) = node.takes_no_requests() {
+        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("this node takes no requests: {why}")));
     }
     if node.is_stopping() {
         let error = "this node is being stopped; ask another one".to_owned();

@@ -1,7 +1,7 @@
 //! Which resource answers a request.
 
 use super::apps::bank::Direction;
-use super::apps::{bank, kv};
+use super::apps::{bank, kv, members};
 use super::connections::Permit;
 use super::endpoints::{PEER, PEER_HELLO};
 use super::interface::Interface;
@@ -89,6 +89,8 @@ async fn answer<P: Protocol + 'static>(
         ("/api/v1/state", &Method::GET) => Ok(state::get(&interface.node)),
         ("/api/v1/state/digest", &Method::GET) => Ok(state::digest(&interface.node)),
         ("/api/v1/pbft/state", &Method::GET) => state::get_pbft(&interface.node),
+        ("/api/v1/members", &Method::GET) => members::get(&interface.node),
+        ("/api/v1/members", &Method::POST) => Box::pin(members::post(interface, request)).await,
         ("/api/v1/kv", &Method::POST) => Box::pin(kv::put(interface, request)).await,
         ("/api/v1/kv", &Method::GET) => Box::pin(kv::get(interface, request)).await,
         ("/api/v1/kv", &Method::DELETE) => Box::pin(kv::delete(interface, request)).await,

@@ -61,8 +61,8 @@ pub(super) fn ready<P: Protocol>(node: &Node<P>) -> Answer {
     if node.is_offline() {
         problems.push("it is offline by fault injection".to_owned());
     }
-    if node.takes_no_part() {
-        problems.push("it lost its memory and takes part no more, until it has its journal again".to_owned());
+    if let Some(why) = node.takes_no_requests() {
+        problems.push(format!("it takes no requests: {why}"));
     } else if report.replica.recovering {
         problems.push("it lost its memory and recovers".to_owned());
     }

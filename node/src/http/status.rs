@@ -35,7 +35,10 @@ pub(super) fn report<P: Protocol>(node: &Node<P>) -> StatusReport {
         role: role(config.id, &status).to_owned(),
         nodes: config.cluster.n,
         f: config.faulty_tolerated,
-        quorum: quorum(&config.cluster, config.faulty_tolerated),
+        quorum: status
+            .membership
+            .as_ref()
+            .map_or_else(|| quorum(&config.cluster, config.faulty_tolerated), |they| they.members_quorum),
         replica: status,
         peers_reachable: peers.iter().filter(|peer| peer.reachable).count(),
         peers_expected: peers.len(),

@@ -29,6 +29,11 @@ const VIEWS: usize = 64;
 /// are not further apart, and `4K` that it may be behind.
 pub fn check(trace: &Trace, interval: u64, kept: &[Kept]) -> Result<(), String> {
     check_watermarks(trace, interval)?;
+    check_kept(trace, interval, kept)
+}
+
+/// Judges only what replicas keep.
+pub fn check_kept(trace: &Trace, interval: u64, kept: &[Kept]) -> Result<(), String> {
     let slots = 6 * interval as usize;
     let votes = slots * 2 * usize::from(trace.cluster.n) * VIEWS;
     let honest = kept.iter().filter(|kept| trace.is_honest(kept.replica));

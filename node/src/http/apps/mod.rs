@@ -2,6 +2,7 @@
 
 pub(super) mod bank;
 pub(super) mod kv;
+pub(super) mod members;
 
 use super::interface::Interface;
 use super::ordering::{body, decision, order, split_query, undecided};

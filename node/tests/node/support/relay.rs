@@ -210,6 +210,7 @@ impl Protocol for Relay {
         Status {
             last_executed: Seq(self.last),
             requests_waiting: self.slow.len(),
+            membership: None,
             views: Some(ViewStatus {
                 changing_view: false,
                 view: View(0),
