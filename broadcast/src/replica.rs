@@ -659,8 +659,14 @@ impl<D: DataType> Replica<D> {
 
     /// Applies and validates what can be, until nothing more can.
     pub(crate) fn advance(&mut self, cx: &mut Cx<'_, D>) {
-        while cx.cluster.replicas().any(|actor| self.advance_actor(cx, actor)) {}
-        self.propose(cx);
+        loop {
+            while cx.cluster.replicas().any(|actor| self.advance_actor(cx, actor)) {}
+            self.propose(cx);
+            // Whoever has come so far may sign more.
+            if !self.catch_up() {
+                break;
+            }
+        }
         self.consider_generation(cx);
     }
 

@@ -104,19 +104,21 @@ impl<D: DataType> Replica<D> {
         self.transferred.clear();
     }
 
-    /// A member that was behind when its generation began may have come so far.
-    pub(crate) fn catch_up(&mut self) {
+    /// Whether a member that was behind when its generation began has come so far.
+    pub(crate) fn catch_up(&mut self) -> bool {
         let Some(last) = self.decisions.last().filter(|last| last.generation.number > self.base.number)
         else {
-            return;
+            return false;
         };
         let generation = last.generation.clone();
-        if contains(&self.applied_numbers(), &generation.cut)
-            && let Some(snapshot) = self.snapshot_of(&generation.cut)
-            && snapshot.digest() == generation.state
-        {
+        let has_all = contains(&self.applied_numbers(), &generation.cut);
+        let snapshot = if has_all { self.snapshot_of(&generation.cut) } else { None };
+        let snapshot = snapshot.filter(|snapshot| snapshot.digest() == generation.state);
+        let has_come_so_far = snapshot.is_some();
+        if let Some(snapshot) = snapshot {
             self.set_base(generation.number, generation.cut, snapshot);
         }
+        has_come_so_far
     }
 
     /// Gives a node parts of the state, after those that it has.

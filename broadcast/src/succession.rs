@@ -123,7 +123,6 @@ impl<D: DataType> Replica<D> {
 
     /// Does what there is to do for the next generation.
     pub(crate) fn consider_generation(&mut self, cx: &mut Cx<'_, D>) {
-        self.catch_up();
         if !self.takes_part(cx.id()) {
             return;
         }

@@ -59,7 +59,7 @@ impl Bench {
 
     /// Messages of secure broadcast, one of each kind, about the first batches of the actors 0 and 2.
     pub fn broadcast_messages(&self) -> Vec<broadcast::Message> {
-        use broadcast::{Batch, Message, Proof, Validation};
+        use broadcast::{Batch, Message, Progress, Proof, Validation};
         let Bench { cluster, signers, .. } = self;
         let batch = |actor: u16| {
             let open = apps::BankOperation::Open { account: format!("{actor}/a") }.encode();
@@ -69,21 +69,59 @@ impl Bench {
         let (first, own) = (batch(0), batch(2));
         let validation = |author: u16, of: &Batch| {
             let signer = &signers[usize::from(author)];
-            Validation::sign(cluster, signer, of.actor, of.number, of.digest())
+            Validation::sign(cluster, signer, (of.actor, of.number, of.digest()), 0)
         };
         let validations =
             [0, 1, 3].map(|author| (ReplicaId(author), validation(author, &first).signature)).to_vec();
         let (actor, number, digest) = (first.actor, first.number, first.digest());
-        let proof = Arc::new(Proof { actor, number, digest, validations });
-        vec![
+        let proof = Arc::new(Proof { actor, number, digest, generation: 0, validations });
+        let progress = |applied| Progress { generation: 0, applied, chunks: 0 };
+        let mut messages = vec![
             Message::Remind(self.bundle(1, b"pay")),
             Message::Propose(Arc::clone(&first)),
             Message::Validated(validation(1, &own)),
             Message::Proof(Arc::clone(&proof)),
-            Message::Proven(first, proof),
-            Message::Applied(vec![1, 0, 0, 2]),
-            Message::Fetch(vec![0; 4]),
-        ]
+            Message::Proven(Arc::clone(&first), proof),
+            Message::Applied(progress(vec![1, 0, 0, 2])),
+            Message::Fetch(progress(vec![0; 4])),
+        ];
+        messages.extend(self.generation_messages(&first));
+        messages
+    }
+
+    /// Messages about the generation after the first, in which this batch is unproven.
+    fn generation_messages(&self, batch: &broadcast::Batch) -> Vec<broadcast::Message> {
+        use broadcast::{
+            Accepted, Ballot, Conclusion, Decision, Generation, Message, NextRound, Obligation, OnGeneration,
+            Suggestion,
+        };
+        let Bench { cluster, signers, .. } = self;
+        let snapshot = Snapshot::new(vec![Chunk::new(b"one"), Chunk::new(b"two")]);
+        let (number, members, cut) = (1, (0..3).map(ReplicaId).collect(), vec![0; 4]);
+        let generation = Generation { number, members, cut, state: snapshot.digest() };
+        let ballot = Ballot { number, round: 0, digest: generation.digest() };
+        let by = |author: u16| &signers[usize::from(author)];
+        let votes = [0, 1, 3].map(|author| (ReplicaId(author), ballot.accept(cluster, by(author)))).to_vec();
+        let accepted = Accepted { generation: generation.clone(), round: 0, votes };
+        let signed = Obligation { number: 1, batches: vec![(batch.digest(), batch.signature)] };
+        let report = vec![(batch.actor, signed)];
+        let conclusion = |author| Conclusion::sign(cluster, by(author), ballot, report.clone());
+        let next = |author| NextRound::sign(cluster, by(author), number, 1, Some(accepted.clone()));
+        let grounds = [0, 1, 3].map(|author| (ReplicaId(author), next(author))).to_vec();
+        let concluded = |author| (ReplicaId(author), report.clone(), conclusion(author).signature);
+        let conclusions = [0, 1, 3].map(concluded).to_vec();
+        let decision = Decision { generation: generation.clone(), round: 0, conclusions };
+        let chunk = snapshot.prove(1).expect("there are two chunks");
+        let on = [
+            OnGeneration::Suggest(Suggestion { generation: generation.clone(), round: 0, grounds: vec![] }),
+            OnGeneration::Suggest(Suggestion { generation, round: 1, grounds }),
+            OnGeneration::Accept(ballot, ballot.accept(cluster, by(1))),
+            OnGeneration::Conclude(conclusion(1)),
+            OnGeneration::NextRound(next(1)),
+            OnGeneration::Began(vec![decision]),
+        ];
+        let on = on.into_iter().map(|on| Message::Generation(Arc::new(on)));
+        on.chain([Message::Chunk(1, Arc::new(chunk))]).collect()
     }
 
     /// Messages of PBFT and CCRO, one of each kind at least, about the first slots of view 0 and
