@@ -32,8 +32,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A round waits so many times as long as for what may be lost.
-const ROUND_WAITS: u64 = 8;
+/// The first wait, in times that are waited for what may be lost: the state may take a while to compute.
+const FIRST_WAIT: u64 = 2;
+/// So many times is said again what may be lost, before a round is given up.
+const SAID_AGAIN: u8 = 3;
 
 /// Where the agreement on the next generation stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,6 +52,8 @@ pub(crate) struct Succession {
     report: Option<Report>,
     /// So many times the first wait; 0 while no timer is set.
     waited: u64,
+    /// How often everything was said again in this round.
+    said_again: u8,
 }
 
 /// What the leader of the round suggests.
@@ -102,6 +106,7 @@ impl Succession {
     fn enter(&mut self, round: u64) {
         self.round = round;
         self.suggested = None;
+        self.said_again = 0;
     }
 }
 
@@ -141,7 +146,7 @@ impl<D: DataType> Replica<D> {
     fn wait_for_generation(&mut self, cx: &mut Cx<'_, D>) {
         if self.succession.waited == 0 {
             self.succession.waited = 1;
-            cx.set_timer(Timer::Generation, self.resend_after(ROUND_WAITS));
+            cx.set_timer(Timer::Generation, self.resend_after(FIRST_WAIT));
         }
     }
 
@@ -353,7 +358,7 @@ impl<D: DataType> Replica<D> {
         known.find(|generation| generation.digest() == ballot.digest).cloned()
     }
 
-    /// The timer ran out: this member gives up on the round, or says so again.
+    /// The timer ran out: this member says everything again, or gives up on the round.
     pub(crate) fn give_up_round(&mut self, cx: &mut Cx<'_, D>) {
         let members = self.membership.members();
         let is_over =
@@ -362,12 +367,40 @@ impl<D: DataType> Replica<D> {
             self.succession.waited = 0;
             return;
         }
-        if self.succession.has_begun(members) {
+        if self.succession.said_again < SAID_AGAIN || !self.succession.has_begun(members) {
+            self.succession.said_again = self.succession.said_again.saturating_add(1);
+            self.say_again(cx);
+        } else {
             self.succession.enter(self.succession.round + 1);
+            self.succession.waited = (2 * self.succession.waited).clamp(1, MOST_DOUBLED);
+            self.say_next_round(cx);
         }
-        self.say_next_round(cx);
-        self.succession.waited = (2 * self.succession.waited).clamp(1, MOST_DOUBLED);
-        cx.set_timer(Timer::Generation, self.resend_after(ROUND_WAITS * self.succession.waited));
+        cx.set_timer(Timer::Generation, self.resend_after(FIRST_WAIT * self.succession.waited));
+    }
+
+    /// Whatever this member has said in this round may be lost.
+    fn say_again(&self, cx: &mut Cx<'_, D>) {
+        let (round, own) = (self.succession.round, cx.id());
+        if let Some(next) = self.succession.next_rounds.get(&own) {
+            cx.send_all(on(OnGeneration::NextRound(next.clone())));
+        }
+        if let Some((ballot, signature)) =
+            self.succession.accepts.get(&own).filter(|(it, _)| it.round == round)
+        {
+            let members = self.membership.members();
+            if let Some(suggested) = &self.succession.suggested
+                && members.leader(ballot.number, round) == own
+            {
+                let grounds = if round == 0 { vec![] } else { self.succession.grounds(members) };
+                let suggestion = Suggestion { generation: suggested.generation.clone(), round, grounds };
+                cx.send_all(on(OnGeneration::Suggest(suggestion)));
+            }
+            cx.send_all(on(OnGeneration::Accept(*ballot, *signature)));
+        }
+        if let Some(conclusion) = self.succession.conclusions.get(&own).filter(|it| it.ballot.round == round)
+        {
+            cx.send_all(on(OnGeneration::Conclude(conclusion.clone())));
+        }
     }
 
     fn say_next_round(&mut self, cx: &mut Cx<'_, D>) {

@@ -453,8 +453,8 @@ fn ask_for_change<D: Checked>(
         let mut generations = asked.map(|member| world.replica(*member).generation().1);
         generations.all(|they| they.iter().map(|id| id.0).eq(members.iter().copied()))
     };
-    // The network may still be bad: what has not come now comes later.
-    world.run_until(has_come, 20_000_000);
+    // The network may be bad.
+    assert!(world.run_until(has_come, 600_000_000), "{change:?} does not come: {case:?}");
 }
 
 /// Everybody knows who the members are, and each honest one of them can still ask for something.
