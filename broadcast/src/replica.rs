@@ -350,16 +350,13 @@ impl<D: DataType> Replica<D> {
         if bundle.gateway() != cx.id() {
             return cx.reject(bundle.gateway(), None, Reason::NotEntitled);
         }
-        // They could not be proposed, and are not kept.
-        if !self.takes_part(cx.id()) {
-            return;
-        }
         let taken = &mut self.own.taken;
         let is_new = |request: &&Request| {
             taken.get(&request.session.number).is_none_or(|counter| *counter < request.counter)
         };
         if bundle.requests().iter().any(|request| is_new(&request)) {
-            if !self.own.waiting.has_room(&bundle) {
+            // What could not be proposed is not kept.
+            if !self.takes_part(cx.id()) || !self.own.waiting.has_room(&bundle) {
                 return;
             }
             let taken = &mut self.own.taken;

@@ -59,7 +59,8 @@ pub(crate) struct Succession {
 /// What the leader of the round suggests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Suggested {
-    generation: Generation,
+    /// As it came: said again with other grounds, it might be bound to something else.
+    suggestion: Suggestion,
     digest: Digest,
     /// A quorum accepted it in an earlier round: it needs no more looking at.
     is_bound: bool,
@@ -240,9 +241,8 @@ impl<D: DataType> Replica<D> {
             return;
         }
         let is_bound = suggestion.round > 0 && suggestion.bound_to().is_some();
-        let generation = suggestion.generation;
-        self.succession.suggested =
-            Some(Suggested { generation, digest, is_bound, answer: Answer::NotYet, snapshot: None });
+        let (answer, snapshot) = (Answer::NotYet, None);
+        self.succession.suggested = Some(Suggested { suggestion, digest, is_bound, answer, snapshot });
         self.wait_for_generation(cx);
         self.try_accept(cx);
     }
@@ -271,7 +271,7 @@ impl<D: DataType> Replica<D> {
 
     /// What to answer to a suggestion that is free: it must be what its cut makes it, and something must be wanted.
     fn look_at(&self, suggested: &mut Suggested) -> Answer {
-        let Generation { members, cut, state, .. } = &suggested.generation;
+        let Generation { members, cut, state, .. } = &suggested.suggestion.generation;
         if self.base.number != self.membership.generation || !contains(&self.applied_numbers(), cut) {
             return Answer::NotYet;
         }
@@ -304,7 +304,8 @@ impl<D: DataType> Replica<D> {
         if suggested.answer == Answer::Concluded {
             return;
         }
-        let ballot = Ballot { number: suggested.generation.number, round, digest: suggested.digest };
+        let ballot =
+            Ballot { number: suggested.suggestion.generation.number, round, digest: suggested.digest };
         let of_it = self.succession.accepts.iter().filter(|(_, (vote, _))| *vote == ballot);
         let votes: Vec<(ReplicaId, Signature)> =
             of_it.map(|(id, (_, signature))| (*id, *signature)).collect();
@@ -312,7 +313,7 @@ impl<D: DataType> Replica<D> {
             return;
         }
         suggested.answer = Answer::Concluded;
-        let generation = suggested.generation.clone();
+        let generation = suggested.suggestion.generation.clone();
         self.succession.accepted = Some(Accepted { generation, round, votes });
         let report = self.succession.report.take().unwrap_or_else(|| self.report());
         self.succession.report = Some(report.clone());
@@ -352,7 +353,7 @@ impl<D: DataType> Replica<D> {
 
     /// The generation that votes are about, if it is known here.
     fn generation_of(&self, ballot: &Ballot) -> Option<Generation> {
-        let suggested = self.succession.suggested.as_ref().map(|suggested| &suggested.generation);
+        let suggested = self.succession.suggested.as_ref().map(|suggested| &suggested.suggestion.generation);
         let accepted = self.succession.accepted.as_ref().map(|accepted| &accepted.generation);
         let mut known = suggested.into_iter().chain(accepted);
         known.find(|generation| generation.digest() == ballot.digest).cloned()
@@ -387,13 +388,9 @@ impl<D: DataType> Replica<D> {
         if let Some((ballot, signature)) =
             self.succession.accepts.get(&own).filter(|(it, _)| it.round == round)
         {
-            let members = self.membership.members();
-            if let Some(suggested) = &self.succession.suggested
-                && members.leader(ballot.number, round) == own
-            {
-                let grounds = if round == 0 { vec![] } else { self.succession.grounds(members) };
-                let suggestion = Suggestion { generation: suggested.generation.clone(), round, grounds };
-                cx.send_all(on(OnGeneration::Suggest(suggestion)));
+            let leader = self.membership.members().leader(ballot.number, round);
+            if let Some(suggested) = self.succession.suggested.as_ref().filter(|_| leader == own) {
+                cx.send_all(on(OnGeneration::Suggest(suggested.suggestion.clone())));
             }
             cx.send_all(on(OnGeneration::Accept(*ballot, *signature)));
         }
@@ -464,7 +461,7 @@ impl<D: DataType> Replica<D> {
         self.membership.begin(&decision.generation);
         self.obligations = decision.obligations().into_iter().collect();
         self.transferred.clear();
-        let suggested = succession.suggested.filter(|it| it.generation == decision.generation);
+        let suggested = succession.suggested.filter(|it| it.suggestion.generation == decision.generation);
         if let Some(snapshot) = suggested.and_then(|suggested| suggested.snapshot) {
             self.set_base(decision.generation.number, decision.generation.cut.clone(), snapshot);
         }
