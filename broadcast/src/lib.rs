@@ -47,7 +47,25 @@
 //! A member that loses its memory does not know which numbers it has used, and which batches it has vouched for. It must
 //! keep a journal. Without one it proposes nothing and vouches for nothing when it is there again.
 //!
-//! Here so far: a fixed membership, and requests of the members' own clients (ADR 31).
+//! # Members, and what is forgotten
+//!
+//! Some of the cluster's nodes are members; one joins or leaves with a **generation** (`succession.rs`), on which the members
+//! of the one before agree, together with the state that it begins with. So a generation is a checkpoint as well: what was
+//! applied before the last one but one is forgotten, and who lacks it takes over the state (`snapshots.rs`). Validations name
+//! their generation. What a generation has signed and not proven, the next one honours (ADR 32).
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | `replica` | a member: validates, proves, applies |
+//! | `recovery` | who lacks what, and gets it |
+//! | `generation`, `succession` | what begins, and how members agree on it |
+//! | `snapshots` | the state that a generation begins with |
+//! | `membership` | who the members are, and who has asked for a change |
+//! | `state` | what members have alike when they have applied the same |
+//! | `message`, `falsify` | what members send, and how a faulty one falsifies it |
+//! | `data`, `named`, `bank`, `logs`, `counter`, `orswot` | the data types (`docs/data-types.md`) |
+//!
+//! Here so far: requests of the nodes' own clients, not of clients with keys (ADR 31).
 
 mod bank;
 mod counter;
