@@ -279,6 +279,11 @@ impl<D: DataType> Replica<D> {
         (of.applied, of.chain)
     }
 
+    /// A digest of the whole state: equal where members have applied the same.
+    pub fn snapshot_digest(&self) -> Digest {
+        self.state.snapshot().digest()
+    }
+
     /// Batches that are kept for members that may lack them.
     pub fn batches_kept(&self) -> usize {
         self.actors.iter().map(|actor| actor.history.len()).sum()

@@ -16,7 +16,7 @@ pub mod waits;
 
 use apps::{BankOperation, OpaqueLog};
 use broadcast::{Bank, DataType as _};
-use kernel::{Application, Digest, Micros, ReplicaId, Seq};
+use kernel::{Application, Micros, ReplicaId, Seq};
 use sim::Memory;
 use sim::swarm::{Flow, Settings};
 
@@ -87,7 +87,7 @@ pub const BROADCAST: Flow<Broadcast> = Flow {
     },
     kept: |replica| (replica.batches_kept(), 0),
     transferred: |replica| replica.transferring(),
-    state: |member| Digest::of(format!("{:?}", member.data()).as_bytes()),
+    state: |member| member.snapshot_digest(),
     holds: is_conserved,
     ask: payment,
     is_total_order: false,
