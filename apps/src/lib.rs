@@ -5,6 +5,7 @@
 //! | [`OpaqueLog`] | any bytes | length and hash chain of a log |
 //! | [`KvStore`] | [`KvOperation`]: get, put, delete, compare-and-swap, list by prefix | keys and values |
 //! | [`Bank`] | [`BankOperation`]: open, deposit, withdraw, transfer, balance | accounts with whole amounts |
+//! | [`Set`] | [`SetOperation`]: add, remove, contains, list by prefix | texts |
 //!
 //! [`Service`] is any of them, chosen by [`AppName`]. Operations and results have one
 //! canonical encoding (postcard): bytes that are not what the encoder writes are refused,
@@ -15,6 +16,7 @@ mod codec;
 mod kv;
 mod opaque;
 mod service;
+mod set;
 mod table;
 pub mod workload;
 
@@ -22,3 +24,4 @@ pub use bank::{Bank, BankOperation, BankOutput, BankRefusal, MAX_ACCOUNT_BYTES};
 pub use kv::{KvOperation, KvOutput, KvRefusal, KvStore, MAX_KEY_BYTES, MAX_LISTED, MAX_VALUE_BYTES};
 pub use opaque::OpaqueLog;
 pub use service::{AppName, Service, UnknownApp};
+pub use set::{MAX_MEMBER_BYTES, Set, SetOperation, SetOutput, SetRefusal};

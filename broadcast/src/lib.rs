@@ -67,5 +67,5 @@ pub use data::DataType;
 pub use logs::Logs;
 pub use message::{Applied, Batch, Message, Proof, Remark, Validation};
 pub use named::Data;
-pub use orswot::{Addition, MAX_MEMBER_BYTES, Orswot, SetOperation, SetOutput, SetRefusal};
+pub use orswot::Orswot;
 pub use replica::{Config, Replica, Timer, slot};
