@@ -1,6 +1,6 @@
 //! Operations and results in words: in a message they are bytes.
 
-use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput};
+use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput, SetOperation, SetOutput};
 use kernel::{Operation, Output};
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ pub fn operation(app: AppName, operation: &Operation) -> Value {
     match app {
         AppName::Kv => KvOperation::decode(operation).ok().and_then(|it| serde_json::to_value(it).ok()),
         AppName::Bank => BankOperation::decode(operation).ok().and_then(|it| serde_json::to_value(it).ok()),
+        AppName::Set => SetOperation::decode(operation).ok().and_then(|it| serde_json::to_value(it).ok()),
         AppName::Opaque => None,
     }
     .unwrap_or_else(|| bytes(&operation.0))
@@ -19,6 +20,7 @@ pub fn output(app: AppName, output: &Output) -> Value {
     match app {
         AppName::Kv => KvOutput::decode(output).and_then(|it| serde_json::to_value(it).ok()),
         AppName::Bank => BankOutput::decode(output).and_then(|it| serde_json::to_value(it).ok()),
+        AppName::Set => SetOutput::decode(output).and_then(|it| serde_json::to_value(it).ok()),
         AppName::Opaque => None,
     }
     .unwrap_or_else(|| bytes(&output.0))
