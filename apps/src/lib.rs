@@ -5,6 +5,7 @@
 //! | [`OpaqueLog`] | any bytes | length and hash chain of a log |
 //! | [`KvStore`] | [`KvOperation`]: get, put, delete, compare-and-swap, list by prefix | keys and values |
 //! | [`Bank`] | [`BankOperation`]: open, deposit, withdraw, transfer, balance | accounts with whole amounts |
+//! | [`Set`] | [`SetOperation`]: add, remove, contains, list by prefix | texts |
 //!
 //! Beside them, [`MembershipOperation`] is what clients ask of a cluster whose members change.
 //!
@@ -18,6 +19,7 @@ mod kv;
 mod membership;
 mod opaque;
 mod service;
+mod set;
 mod table;
 pub mod workload;
 
@@ -26,3 +28,4 @@ pub use kv::{KvOperation, KvOutput, KvRefusal, KvStore, MAX_KEY_BYTES, MAX_LISTE
 pub use membership::{Change, MembershipOperation, MembershipOutput, MembershipRefusal};
 pub use opaque::OpaqueLog;
 pub use service::{AppName, Service, UnknownApp};
+pub use set::{MAX_MEMBER_BYTES, Set, SetOperation, SetOutput, SetRefusal};

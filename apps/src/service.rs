@@ -1,6 +1,6 @@
 //! The applications behind one type, chosen by name.
 
-use crate::{Bank, KvStore, OpaqueLog};
+use crate::{Bank, KvStore, OpaqueLog, Set};
 use kernel::{Application, Chunk, Operation, Output};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -17,11 +17,14 @@ pub enum AppName {
     Kv,
     /// A bank.
     Bank,
+    /// A set; named after the one that needs no consensus, an observed-remove set without tombstones.
+    #[serde(rename = "orswot")]
+    Set,
 }
 
 impl AppName {
     /// All of them.
-    pub const ALL: [AppName; 3] = [AppName::Opaque, AppName::Kv, AppName::Bank];
+    pub const ALL: [AppName; 4] = [AppName::Opaque, AppName::Kv, AppName::Bank, AppName::Set];
 
     /// As it is typed.
     pub fn as_str(self) -> &'static str {
@@ -29,6 +32,7 @@ impl AppName {
             AppName::Opaque => "opaque",
             AppName::Kv => "kv",
             AppName::Bank => "bank",
+            AppName::Set => "orswot",
         }
     }
 }
@@ -41,7 +45,7 @@ impl fmt::Display for AppName {
 
 /// There is no application of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no application; there are opaque, kv and bank")]
+#[error("{0:?} is no application; there are opaque, kv, bank and orswot")]
 pub struct UnknownApp(String);
 
 impl FromStr for AppName {
@@ -61,6 +65,8 @@ pub enum Service {
     Kv(KvStore),
     /// A bank.
     Bank(Bank),
+    /// A set.
+    Set(Set),
 }
 
 impl Service {
@@ -70,6 +76,7 @@ impl Service {
             AppName::Opaque => Service::Opaque(OpaqueLog::default()),
             AppName::Kv => Service::Kv(KvStore::default()),
             AppName::Bank => Service::Bank(Bank::default()),
+            AppName::Set => Service::Set(Set::default()),
         }
     }
 
@@ -79,6 +86,7 @@ impl Service {
             Service::Opaque(_) => AppName::Opaque,
             Service::Kv(_) => AppName::Kv,
             Service::Bank(_) => AppName::Bank,
+            Service::Set(_) => AppName::Set,
         }
     }
 
@@ -88,6 +96,7 @@ impl Service {
             Service::Opaque(app) => Service::Opaque(app.restore_over(chunks)?),
             Service::Kv(app) => Service::Kv(app.restore_over(chunks)?),
             Service::Bank(app) => Service::Bank(app.restore_over(chunks)?),
+            Service::Set(app) => Service::Set(app.restore_over(chunks)?),
         })
     }
 }
@@ -102,6 +111,7 @@ impl Application for Service {
             Service::Opaque(app) => app.execute(operation),
             Service::Kv(app) => app.execute(operation),
             Service::Bank(app) => app.execute(operation),
+            Service::Set(app) => app.execute(operation),
         }
     }
 
@@ -110,6 +120,7 @@ impl Application for Service {
             Service::Opaque(app) => app.query(operation),
             Service::Kv(app) => app.query(operation),
             Service::Bank(app) => app.query(operation),
+            Service::Set(app) => app.query(operation),
         }
     }
 
@@ -120,6 +131,7 @@ impl Application for Service {
             Service::Opaque(app) => app.snapshot(),
             Service::Kv(app) => app.snapshot(),
             Service::Bank(app) => app.snapshot(),
+            Service::Set(app) => app.snapshot(),
         };
         chunks.insert(0, name);
         chunks
@@ -151,7 +163,7 @@ mod tests {
         }
         assert_eq!(
             "KV".parse::<AppName>().unwrap_err().to_string(),
-            "\"KV\" is no application; there are opaque, kv and bank"
+            "\"KV\" is no application; there are opaque, kv, bank and orswot"
         );
         assert_eq!(Service::restore(&[]), None);
     }

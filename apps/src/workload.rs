@@ -1,7 +1,7 @@
 //! What clients that measure ask of an application: the same requests for the load
 //! generator and for the simulator.
 
-use crate::{AppName, BankOperation, KvOperation, Service};
+use crate::{AppName, BankOperation, KvOperation, Service, SetOperation};
 use kernel::Application as _;
 
 /// Keys that puts are spread over.
@@ -10,6 +10,8 @@ const KEYS: u64 = 10_000;
 const FILLING_BYTES: usize = 100_000;
 /// Accounts that transfers are spread over, or as many of them as all owners have alike.
 const ACCOUNTS: u64 = 1_000;
+/// Members that additions are spread over.
+const MEMBERS: u64 = 1_000;
 /// What is paid into each account before: enough for every transfer.
 const FUNDS: u64 = 1 << 40;
 /// 64 characters that JSON takes as they are.
@@ -61,6 +63,12 @@ pub fn transfer(request: u64, owner: u16, owners: &[u16]) -> BankOperation {
     BankOperation::Transfer { from: account(from, owners).1, to: account(to, owners).1, amount: 1 }
 }
 
+/// The addition of a request: one of 1,000 members, which others add as well. Nothing is removed: whether a removal is
+/// refused depends on what came before it, and requests in flight have no order.
+pub fn addition(request: u64) -> SetOperation {
+    SetOperation::Add { member: format!("member {}", mixed(request) % MEMBERS) }
+}
+
 /// Accounts of each owner; at least two, as there is no transfer within one.
 fn accounts_of_each(owners: &[u16]) -> u64 {
     (ACCOUNTS / owners.len() as u64).max(2)
@@ -96,7 +104,7 @@ pub fn prepared(app: AppName, owners: &[u16]) -> Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BankOutput, KvOutput};
+    use crate::{BankOutput, KvOutput, SetOutput};
     use std::collections::BTreeSet;
 
     #[test]
@@ -123,11 +131,16 @@ mod tests {
     }
 
     #[test]
-    fn every_put_is_stored_and_every_transfer_done() {
+    fn every_put_is_stored_every_transfer_done_and_every_member_added() {
         let mut kv = prepared(AppName::Kv, &[0]);
         for request in 0..5_000 {
             let stored = kv.execute(&put(request, 20).encode());
             assert!(matches!(KvOutput::decode(&stored), Some(KvOutput::Stored { .. })));
+        }
+        let mut set = prepared(AppName::Set, &[0]);
+        for request in 0..5_000 {
+            let added = set.execute(&addition(request).encode());
+            assert_eq!(SetOutput::decode(&added), Some(SetOutput::Added));
         }
         for owners in [vec![0], vec![2], vec![0, 1, 3], (0..1_500).collect()] {
             let mut bank = prepared(AppName::Bank, &owners);

@@ -2,7 +2,7 @@
 
 use apps::{
     AppName, Bank, BankOperation, BankOutput, KvOperation, KvOutput, KvRefusal, KvStore, MAX_KEY_BYTES,
-    MAX_VALUE_BYTES, OpaqueLog, Service, workload,
+    MAX_VALUE_BYTES, OpaqueLog, Service, Set, SetOperation, workload,
 };
 use kernel::{Application, Chunk, Digest, Operation};
 
@@ -56,6 +56,16 @@ fn a_state_that_is_taken_over_is_the_whole_one_whatever_was_there_before() {
 
     let mut after = store(&[("a", "1"), ("b", "2")]);
     assert_eq!(store(&[("a", "1"), ("c", "3")]).restore_over(&after.snapshot()), Some(after));
+
+    let set = |members: &[&str]| {
+        let mut set = Set::default();
+        for member in members {
+            set.execute(&SetOperation::Add { member: String::from(*member) }.encode());
+        }
+        set
+    };
+    let mut after = set(&["a", "b"]);
+    assert_eq!(set(&["a", "c"]).restore_over(&after.snapshot()), Some(after));
 
     for (one, other) in
         [(AppName::Kv, AppName::Kv), (AppName::Bank, AppName::Kv), (AppName::Kv, AppName::Opaque)]

@@ -95,5 +95,5 @@ pub use logs::Logs;
 pub use membership::Members;
 pub use message::{Applied, Batch, Message, Progress, Proof, Remark, Validation};
 pub use named::Data;
-pub use orswot::{Addition, MAX_MEMBER_BYTES, Orswot, SetOperation, SetOutput, SetRefusal};
+pub use orswot::Orswot;
 pub use replica::{Config, Replica, Timer, slot};

@@ -3,6 +3,7 @@
 use crate::bank::Bank;
 use crate::data::DataType;
 use crate::logs::Logs;
+use crate::orswot::Orswot;
 use apps::AppName;
 use kernel::{Operation, Output, ReplicaId};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ pub enum Data {
     Logs(Logs),
     /// A bank whose accounts have one owner each.
     Bank(Bank),
+    /// A set from which each actor removes what it has seen.
+    Set(Orswot),
 }
 
 impl Data {
@@ -22,6 +25,7 @@ impl Data {
         match app {
             AppName::Opaque => Some(Data::Logs(Logs::default())),
             AppName::Bank => Some(Data::Bank(Bank::default())),
+            AppName::Set => Some(Data::Set(Orswot::default())),
             // Any node may write any key, and what was written last is read.
             AppName::Kv => None,
         }
@@ -33,6 +37,7 @@ impl DataType for Data {
         match self {
             Data::Logs(data) => data.prepare(actor, asked),
             Data::Bank(data) => data.prepare(actor, asked),
+            Data::Set(data) => data.prepare(actor, asked),
         }
     }
 
@@ -40,6 +45,7 @@ impl DataType for Data {
         match self {
             Data::Logs(data) => data.validate(actor, operation),
             Data::Bank(data) => data.validate(actor, operation),
+            Data::Set(data) => data.validate(actor, operation),
         }
     }
 
@@ -47,6 +53,7 @@ impl DataType for Data {
         match self {
             Data::Logs(data) => data.apply(actor, operation),
             Data::Bank(data) => data.apply(actor, operation),
+            Data::Set(data) => data.apply(actor, operation),
         }
     }
 
@@ -54,6 +61,7 @@ impl DataType for Data {
         match self {
             Data::Logs(data) => data.try_out(actor, operation),
             Data::Bank(data) => data.try_out(actor, operation),
+            Data::Set(data) => data.try_out(actor, operation),
         }
     }
 
@@ -61,6 +69,7 @@ impl DataType for Data {
         match self {
             Data::Logs(data) => data.query(operation),
             Data::Bank(data) => data.query(operation),
+            Data::Set(data) => data.query(operation),
         }
     }
 }

@@ -5,16 +5,18 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Keys are text; `V` is what belongs to each.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedMap<V> {
     shared: Arc<BTreeMap<SmolStr, V>>,
-    /// Stands for what is shared under the same keys.
-    changed: BTreeMap<SmolStr, V>,
+    /// Stands for what is shared under the same keys; none is taken out.
+    changed: BTreeMap<SmolStr, Option<V>>,
 }
 
 impl<V> Default for SharedMap<V> {
@@ -26,38 +28,74 @@ impl<V> Default for SharedMap<V> {
 impl<V: Clone + Default> SharedMap<V> {
     /// What belongs to a key.
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
-        self.changed.get(key).or_else(|| self.shared.get(key))
+        self.changed.get(key).map_or_else(|| self.shared.get(key), Option::as_ref)
     }
 
     /// The same, to be changed; the default value if there is none.
     pub(crate) fn get_mut(&mut self, key: &str) -> &mut V {
-        let is_last = Arc::get_mut(&mut self.shared).is_some();
-        if is_last {
-            // Not copied, as nobody else has it.
-            let own = Arc::make_mut(&mut self.shared);
-            own.append(&mut self.changed);
-            return own.entry(key.into()).or_default();
+        if self.is_last() {
+            return self.own().entry(key.into()).or_default();
         }
-        let shared = || self.shared.get(key).cloned().unwrap_or_default();
-        self.changed.entry(key.into()).or_insert_with(shared)
+        let shared = || self.shared.get(key).cloned();
+        self.changed.entry(key.into()).or_insert_with(shared).get_or_insert_default()
+    }
+
+    /// Takes a key out.
+    pub(crate) fn remove(&mut self, key: &str) {
+        if self.is_last() {
+            self.own().remove(key);
+        } else {
+            self.changed.insert(key.into(), None);
+        }
+    }
+
+    fn is_last(&mut self) -> bool {
+        Arc::get_mut(&mut self.shared).is_some()
+    }
+
+    /// What is shared with nobody, with all that was changed.
+    fn own(&mut self) -> &mut BTreeMap<SmolStr, V> {
+        // Not copied, as nobody else has it.
+        let own = Arc::make_mut(&mut self.shared);
+        for (key, value) in std::mem::take(&mut self.changed) {
+            match value {
+                Some(value) => drop(own.insert(key, value)),
+                None => drop(own.remove(&key)),
+            }
+        }
+        own
     }
 
     /// All entries, in the order of their keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
-        let mut changed = self.changed.iter().peekable();
-        let mut shared = self.shared.iter().peekable();
-        std::iter::from_fn(move || {
-            let next = match (changed.peek(), shared.peek()) {
-                (Some((one, _)), Some((other, _))) if one == other => {
-                    shared.next();
-                    changed.next()
-                }
-                (Some((one, _)), Some((other, _))) if one > other => shared.next(),
-                (None, _) => shared.next(),
-                _ => changed.next(),
+        self.with_prefix("", None)
+    }
+
+    /// The entries whose keys begin with `prefix` and come after `after`, in order.
+    pub(crate) fn with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a str, &'a V)> {
+        let from = after.filter(|after| *after >= prefix).map_or(Bound::Included(prefix), Bound::Excluded);
+        let mut changed = self.changed.range::<str, _>((from, Bound::Unbounded)).peekable();
+        let mut shared = self.shared.range::<str, _>((from, Bound::Unbounded)).peekable();
+        let entries = std::iter::from_fn(move || {
+            let order = match (changed.peek(), shared.peek()) {
+                (Some((one, _)), Some((other, _))) => one.cmp(other),
+                (None, _) => Ordering::Greater,
+                (_, None) => Ordering::Less,
             };
-            next.map(|(key, value)| (key.as_str(), value))
-        })
+            if order.is_eq() {
+                shared.next();
+            }
+            match order {
+                Ordering::Greater => shared.next().map(|(key, value)| (key.as_str(), Some(value))),
+                _ => changed.next().map(|(key, value)| (key.as_str(), value.as_ref())),
+            }
+        });
+        let with_prefix = entries.take_while(move |(key, _)| key.starts_with(prefix));
+        with_prefix.filter_map(|(key, value)| Some((key, value?)))
     }
 }
 
@@ -121,10 +159,29 @@ mod tests {
         assert_eq!(copy.iter().collect::<Vec<_>>(), [("a", &11), ("b", &20), ("c", &4)]);
     }
 
+    #[test]
+    fn what_is_taken_out_of_a_copy_is_gone_from_it_alone() {
+        let mut one = SharedMap::<i32>::default();
+        for key in ["a", "b"] {
+            *one.get_mut(key) += 1;
+        }
+        let mut copy = one.clone();
+        copy.remove("a");
+        copy.remove("c");
+        assert_eq!((copy.get("a"), one.get("a")), (None, Some(&1)));
+        assert_eq!(copy.iter().collect::<Vec<_>>(), [("b", &1)]);
+        *copy.get_mut("a") += 5;
+        assert_eq!(copy.get("a"), Some(&5), "it begins anew");
+        copy.remove("a");
+        drop(one);
+        copy.remove("b");
+        assert_eq!((copy.iter().count(), copy.shared.len(), copy.changed.len()), (0, 0, 0));
+    }
+
     proptest! {
         /// Whatever is done to a map and to copies of it, each is as a map that shares nothing.
         #[test]
-        fn it_is_a_map(steps in prop::collection::vec((0..3_usize, 0..6_u8, 1..9_i32, any::<bool>()), 0..60)) {
+        fn it_is_a_map(steps in prop::collection::vec((0..3_usize, 0..6_u8, 0..9_i32, any::<bool>()), 0..60)) {
             let mut maps = vec![(SharedMap::<i32>::default(), BTreeMap::<String, i32>::new())];
             for (which, key, value, is_copy) in steps {
                 let which = which % maps.len();
@@ -137,10 +194,19 @@ mod tests {
                     continue;
                 }
                 let (map, model) = &mut maps[which];
-                *map.get_mut(&key.to_string()) += value;
-                *model.entry(key.to_string()).or_default() += value;
+                if value == 0 {
+                    map.remove(&key.to_string());
+                    model.remove(&key.to_string());
+                } else {
+                    *map.get_mut(&key.to_string()) += value;
+                    *model.entry(key.to_string()).or_default() += value;
+                }
+                let after = key.to_string();
                 for (map, model) in &maps {
                     prop_assert!(map.iter().eq(model.iter().map(|(key, value)| (key.as_str(), value))));
+                    let later = model.iter().filter(|(key, _)| **key > after);
+                    prop_assert!(map.with_prefix("", Some(&after)).eq(later.map(|(key, value)| (key.as_str(), value))));
+                    prop_assert!(map.with_prefix(&after, None).map(|(_, value)| value).eq(model.get(&after)));
                     prop_assert!((0..6).map(|key: u8| key.to_string()).all(|key| map.get(&key) == model.get(&key)));
                 }
             }

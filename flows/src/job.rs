@@ -79,7 +79,7 @@ impl FlowName {
             true => Ok(()),
             false => Err(format!(
                 "{} gives requests of different nodes no order, which {app} needs; it replicates opaque, a log for each \
-                 node, and bank, with an owner for each account",
+                 node, bank, with an owner for each account, and orswot, a set",
                 self.as_str()
             )),
         }
@@ -256,6 +256,9 @@ impl Job {
             (Asked::Workload { payload_bytes, .. }, AppName::Kv) => {
                 let bytes = *payload_bytes;
                 Operations::new(move |request, _| workload::put(request, bytes).encode())
+            }
+            (Asked::Workload { .. }, AppName::Set) => {
+                Operations::new(|request, _| workload::addition(request).encode())
             }
             (Asked::Workload { .. }, AppName::Bank) => {
                 let owners = self.gateways.clone();

@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 
 use adversary::Adversary;
 use anyhow::{Context as _, Result};
-use apps::{AppName, Bank, BankOperation, BankOutput, KvOperation, KvOutput, KvStore, OpaqueLog, Service};
+use apps::{
+    AppName, Bank, BankOperation, BankOutput, KvOperation, KvOutput, KvStore, OpaqueLog, Service, Set,
+    SetOperation, SetOutput,
+};
+use broadcast::{DataType as _, Orswot};
 use ccro::paper;
 use client::Evidence;
 use client::link::{FromClient, FromNode};
@@ -183,6 +187,14 @@ fn filled_bank() -> Bank {
     bank
 }
 
+fn filled_set() -> Set {
+    let mut set = Set::default();
+    for member in ["apple", "pear"] {
+        set.execute(&SetOperation::Add { member: member.into() }.encode());
+    }
+    set
+}
+
 fn states() -> Vec<Vec<u8>> {
     let mut kv = Service::new(AppName::Kv);
     kv.execute(&KvOperation::Put { key: "k".into(), value: "v".into() }.encode());
@@ -259,13 +271,30 @@ fn operations() -> Vec<Vec<u8>> {
         BankOperation::Transfer { from: text("alice"), to: text("bob"), amount: u64::MAX },
         BankOperation::Balance { account: text("alice") },
     ];
+    let set = [
+        SetOperation::Add { member: text("apple") },
+        SetOperation::Remove { member: text("apple") },
+        SetOperation::Contains { member: text("apple") },
+        SetOperation::List { prefix: text("a"), after: Some(text("apple")), limit: 10 },
+    ];
     let outputs = [
         bytes_of(&KvOutput::Listed { entries: vec![(text("k"), text("v"))], more: true }),
         bytes_of(&KvOutput::Compared { swapped: true, current: Some(text("v")) }),
         bytes_of(&BankOutput::Balance(300)),
+        bytes_of(&SetOutput::Listed { members: vec![text("apple")], more: true }),
+        removal_of_what_was_seen(),
     ];
     let operations = kv.iter().map(KvOperation::encode).chain(bank.iter().map(BankOperation::encode));
+    let operations = operations.chain(set.iter().map(SetOperation::encode));
     operations.map(|operation: Operation| operation.0.to_vec()).chain(outputs).collect()
+}
+
+/// As it is broadcast.
+fn removal_of_what_was_seen() -> Vec<u8> {
+    let (mut set, member) = (Orswot::default(), || "apple".to_owned());
+    set.apply(ReplicaId(0), &SetOperation::Add { member: member() }.encode());
+    let removal = set.prepare(ReplicaId(1), &SetOperation::Remove { member: member() }.encode());
+    removal.ok().flatten().expect("it was seen").0.to_vec()
 }
 
 fn snapshots() -> Vec<Vec<u8>> {
@@ -279,6 +308,7 @@ fn snapshots() -> Vec<Vec<u8>> {
         chunks(1, &filled_kv().snapshot()),
         chunks(1, &KvStore::default().snapshot()),
         chunks(2, &filled_bank().snapshot()),
+        chunks(4, &filled_set().snapshot()),
     ];
     seeds.extend(AppName::ALL.map(|app| chunks(3, &service(app))));
     seeds

@@ -134,6 +134,22 @@ fn answers_are_as_the_description_says() {
         ),
         (
             "pbft",
+            "orswot",
+            &[
+                ("POST", "/api/v1/set", "", r#"{"member": "apple"}"#, 200),
+                ("POST", "/api/v1/set", "", r#"{"member": ""}"#, 400),
+                ("GET", "/api/v1/set", "?member=apple", "", 200),
+                ("GET", "/api/v1/set", "?member=pear", "", 200),
+                ("GET", "/api/v1/set", "?prefix=a&limit=10", "", 200),
+                ("GET", "/api/v1/set", "?member=a&prefix=a", "", 400),
+                ("GET", "/api/v1/set/local", "?member=apple", "", 200),
+                ("GET", "/api/v1/set/local", "?prefix=", "", 200),
+                ("DELETE", "/api/v1/set", "?member=apple", "", 200),
+                ("DELETE", "/api/v1/set", "?member=apple", "", 404),
+            ],
+        ),
+        (
+            "pbft",
             "bank",
             &[
                 ("POST", "/api/v1/bank/accounts", "", r#"{"account": "a"}"#, 200),
@@ -329,19 +345,64 @@ fn a_bank_without_consensus_moves_money_between_nodes() {
     let not_owner = refused(403, "the account is node 0's, which alone opens it and draws on it; ask node 0");
     assert_eq!(post(1, "withdraw", r#"{"account": "0/a", "amount": 1}"#), not_owner);
     for (account, balance) in [("0/a", 80), ("1/a", 20)] {
-        // All members have it a moment later than the one that answers.
-        let read = |node| cluster.get(node, &format!("/api/v1/bank/local?account={account}")).1;
-        let read_in_the_end = |node| {
-            let tries = (0..100).map(|_| {
-                std::thread::sleep(std::time::Duration::from_millis(20));
-                read(node)
-            });
-            tries.into_iter().find(|read| read["balance"] == balance)
-        };
-        (0..5).for_each(|node| assert!(read_in_the_end(node).is_some(), "node {node}: {}", read(node)));
+        (0..5).for_each(|node| {
+            let read =
+                || cluster.get(node, &format!("/api/v1/bank/local?account={account}")).1["balance"].clone();
+            assert!(in_the_end(read, &balance.into()), "node {node}: {}", read());
+        });
     }
     let (status, answer) = cluster.get(2, "/api/v1/bank/accounts?account=0/a");
     assert!(status == 400 && answer["error"].as_str().unwrap().contains("below /local"), "{answer}");
+}
+
+/// What an answer is waited for: all members have it a moment later than the one that answers.
+fn in_the_end(ask: impl Fn() -> Value, expected: &Value) -> bool {
+    let mut answers = (0..200).map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        ask()
+    });
+    answers.any(|answer| answer == *expected)
+}
+
+/// Everybody adds to the set and removes from it what it has seen, without consensus.
+#[test]
+fn a_set_without_consensus_has_the_same_members_everywhere() {
+    let cluster = Cluster::start(&["--app", "orswot", "--protocol", "broadcast"]);
+    let (_, description) = cluster.get(0, "/openapi.json");
+    let ask = |node, method, query: &str, body: &str| {
+        let (status, mut answer) = cluster.ask(node, method, &format!("/api/v1/set{query}"), body);
+        assert!(is_as_described(&description, (method, "/api/v1/set"), status, &answer), "{answer}");
+        answer.as_object_mut().unwrap().remove("decision");
+        (status, answer)
+    };
+    let are_members = |members: Value| {
+        (0..5).for_each(|node| {
+            let read = || cluster.get(node, "/api/v1/set/local?prefix=").1["members"].clone();
+            assert!(in_the_end(read, &members), "node {node} has {} and not {members}", read());
+        });
+    };
+    let is_member = |node, member: &str| {
+        cluster.get(node, &format!("/api/v1/set/local?member={member}")).1["contains"].clone()
+    };
+    let added = |member: &str| (200, serde_json::json!({ "added": member }));
+    assert_eq!(ask(0, "POST", "", r#"{"member": "apple"}"#), added("apple"));
+    assert_eq!(ask(1, "POST", "", r#"{"member": "apple"}"#), added("apple"));
+    assert_eq!(ask(1, "POST", "", r#"{"member": "pear"}"#), added("pear"));
+    are_members(serde_json::json!(["apple", "pear"]));
+    assert_eq!(ask(2, "DELETE", "?member=apple", ""), (200, serde_json::json!({ "removed": "apple" })));
+    are_members(serde_json::json!(["pear"]));
+    assert_eq!((is_member(3, "pear"), is_member(3, "apple")), (true.into(), false.into()));
+    for (node, method, query, body, status, reason) in [
+        (2, "DELETE", "?member=apple", "", 404, "does not see it in the set"),
+        (0, "DELETE", "?member=fig", "", 404, "does not see it in the set"),
+        (0, "GET", "?member=pear", "", 400, "below /local"),
+        (0, "GET", "?prefix=", "", 400, "below /local"),
+        (0, "POST", "", r#"{"member": ""}"#, 400, "has 1 to 256 bytes"),
+    ] {
+        let (answered, answer) = ask(node, method, query, body);
+        let error = answer["error"].as_str().unwrap();
+        assert!(answered == status && error.contains(reason), "{method} {query}: {answered} {error}");
+    }
 }
 
 #[test]
@@ -368,14 +429,23 @@ fn what_broadcast_cannot_do_is_refused_before_anything_starts() {
 
 #[test]
 fn applications_are_compared_on_real_nodes_and_simulated() {
-    let three =
-        &[("bank", "pbft-n4-none-bank"), ("kv", "pbft-n4-none-kv"), ("opaque", "pbft-n4-none-opaque")][..];
-    let transfers = &[("bank", "broadcast-n4-none"), ("bank", "pbft-n4-none")];
+    let all = &[
+        ("bank", "pbft-n4-none-bank"),
+        ("kv", "pbft-n4-none-kv"),
+        ("opaque", "pbft-n4-none-opaque"),
+        ("orswot", "pbft-n4-none-orswot"),
+    ][..];
+    let both = &[
+        ("bank", "broadcast-n4-none-bank"),
+        ("bank", "pbft-n4-none-bank"),
+        ("orswot", "broadcast-n4-none-orswot"),
+        ("orswot", "pbft-n4-none-orswot"),
+    ];
     for (command, protocols, apps, expected) in [
-        ("compare", "pbft", "opaque,kv,bank", three),
-        ("compare", "broadcast,pbft", "bank", transfers),
-        ("simulate", "pbft", "opaque,kv,bank", three),
-        ("simulate", "broadcast,pbft", "bank", transfers),
+        ("compare", "pbft", "opaque,kv,bank,orswot", all),
+        ("compare", "broadcast,pbft", "bank,orswot", both),
+        ("simulate", "pbft", "opaque,kv,bank,orswot", all),
+        ("simulate", "broadcast,pbft", "bank,orswot", both),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");

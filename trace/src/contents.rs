@@ -1,9 +1,11 @@
 //! What the application of a replica holds, read as any client reads it.
 
-use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput, MAX_LISTED};
+use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput, MAX_LISTED, SetOperation, SetOutput};
 use kernel::{Operation, Reading};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What stands beside each member of a set.
+const MEMBER: &str = "in the set";
 /// Applications that hold more entries are not read: nobody could look at them.
 pub const MAX_ENTRIES: usize = MAX_LISTED as usize;
 
@@ -27,7 +29,7 @@ pub enum Held {
     Entries {
         /// The last slot executed in this state.
         as_of: u64,
-        /// Values by key, or balances by account.
+        /// Values by key, or balances by account; of a set `in the set` by member.
         entries: BTreeMap<String, String>,
     },
 }
@@ -63,6 +65,7 @@ impl Contents {
             AppName::Opaque => Held::Unknown,
             AppName::Kv => listed(&ask),
             AppName::Bank => balances(&self.accounts, &ask),
+            AppName::Set => members(&ask),
         }
     }
 }
@@ -75,6 +78,20 @@ fn listed(ask: &impl Fn(&Operation) -> Option<Reading>) -> Held {
         Some(KvOutput::Listed { more: true, .. }) => Held::TooMuch,
         Some(KvOutput::Listed { entries, .. }) => {
             Held::Entries { as_of: reading.as_of.0, entries: entries.into_iter().collect() }
+        }
+        _ => Held::Unknown,
+    }
+}
+
+/// All members of a set.
+fn members(ask: &impl Fn(&Operation) -> Option<Reading>) -> Held {
+    let list = SetOperation::List { prefix: String::new(), after: None, limit: MAX_LISTED };
+    let Some(reading) = ask(&list.encode()) else { return Held::Unknown };
+    match SetOutput::decode(&reading.output) {
+        Some(SetOutput::Listed { more: true, .. }) => Held::TooMuch,
+        Some(SetOutput::Listed { members, .. }) => {
+            let entries = members.into_iter().map(|member| (member, MEMBER.into())).collect();
+            Held::Entries { as_of: reading.as_of.0, entries }
         }
         _ => Held::Unknown,
     }

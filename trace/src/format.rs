@@ -19,7 +19,7 @@ pub struct Header {
     pub version: u32,
     /// The flow: `pbft`, `ccro`, `ccro-paper` or `broadcast`.
     pub protocol: String,
-    /// The application: `opaque`, `kv` or `bank`.
+    /// The application: `opaque`, `kv`, `bank` or `orswot`.
     pub app: String,
     /// Replicas, numbered from 0.
     pub nodes: u16,

@@ -1,6 +1,8 @@
 //! Operations and results in words: in a message they are bytes.
 
-use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput, MembershipOperation};
+use apps::{
+    AppName, BankOperation, BankOutput, KvOperation, KvOutput, MembershipOperation, SetOperation, SetOutput,
+};
 use kernel::{Operation, Output};
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ pub fn operation(app: AppName, operation: &Operation) -> Value {
     match app {
         AppName::Kv => KvOperation::decode(operation).ok().and_then(|it| serde_json::to_value(it).ok()),
         AppName::Bank => BankOperation::decode(operation).ok().and_then(|it| serde_json::to_value(it).ok()),
+        AppName::Set => SetOperation::decode(operation).ok().and_then(|it| serde_json::to_value(it).ok()),
         AppName::Opaque => None,
     }
     .unwrap_or_else(|| bytes(&operation.0))
@@ -22,6 +25,7 @@ pub fn output(app: AppName, output: &Output) -> Value {
     match app {
         AppName::Kv => KvOutput::decode(output).and_then(|it| serde_json::to_value(it).ok()),
         AppName::Bank => BankOutput::decode(output).and_then(|it| serde_json::to_value(it).ok()),
+        AppName::Set => SetOutput::decode(output).and_then(|it| serde_json::to_value(it).ok()),
         AppName::Opaque => None,
     }
     .unwrap_or_else(|| bytes(&output.0))

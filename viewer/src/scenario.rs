@@ -1,7 +1,7 @@
 //! What a person asks the page to play, as JSON and TOML have it.
 
 use adversary::Behaviour;
-use apps::{AppName, BankOperation, KvOperation};
+use apps::{AppName, BankOperation, KvOperation, SetOperation};
 use flows::job::{Asked, FlowName, Job};
 use flows::options::Options;
 use flows::record::Edit as Done;
@@ -34,13 +34,13 @@ pub struct Scenario {
     pub protocol: String,
     /// Replicas.
     pub nodes: u16,
-    /// `opaque`, `kv` or `bank`.
+    /// `opaque`, `kv`, `bank` or `orswot`, a set.
     #[serde(default = "opaque")]
     pub app: String,
     /// How many requests of the application's usual kind; counts if `operations` is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
-    /// What is asked for, one after the other, in words: `put KEY VALUE`, `deposit A 5`.
+    /// What is asked for, one after the other, in words: `put KEY VALUE`, `deposit A 5`, `add apple`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<String>,
     /// Requests in flight.
@@ -479,6 +479,7 @@ fn operation(app: AppName, words: &str) -> Result<Operation, String> {
         AppName::Opaque => Ok(Operation::new(words.as_bytes())),
         AppName::Kv => key_value(words),
         AppName::Bank => bank(words),
+        AppName::Set => set(words),
     }
 }
 
@@ -496,6 +497,22 @@ fn key_value(words: &str) -> Result<Operation, String> {
         _ => {
             return Err(format!(
                 "{words:?} is no operation of a key-value store; there are put KEY VALUE, get KEY, delete KEY and cas KEY OLD NEW"
+            ));
+        }
+    };
+    operation.check().map_err(|refusal| refusal.to_string())?;
+    Ok(operation.encode())
+}
+
+fn set(words: &str) -> Result<Operation, String> {
+    let parts: Vec<&str> = words.split_whitespace().collect();
+    let operation = match parts.as_slice() {
+        ["add", member] => SetOperation::Add { member: (*member).into() },
+        ["remove", member] => SetOperation::Remove { member: (*member).into() },
+        ["contains", member] => SetOperation::Contains { member: (*member).into() },
+        _ => {
+            return Err(format!(
+                "{words:?} is no operation of a set; there are add MEMBER, remove MEMBER and contains MEMBER"
             ));
         }
     };

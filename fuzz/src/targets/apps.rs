@@ -2,8 +2,12 @@
 
 use crate::choices::Choices;
 use crate::{Limit, Target};
-use ::apps::{AppName, Bank, BankOperation, BankOutput, KvOperation, KvOutput, KvStore, OpaqueLog, Service};
-use kernel::{Application, Chunk, Operation, Output};
+use ::apps::{
+    AppName, Bank, BankOperation, BankOutput, KvOperation, KvOutput, KvStore, OpaqueLog, Service, Set,
+    SetOperation, SetOutput,
+};
+use broadcast::{DataType as _, Orswot};
+use kernel::{Application, Chunk, Operation, Output, ReplicaId};
 
 /// Operations and results.
 pub static OPERATIONS: Target = Target {
@@ -14,7 +18,7 @@ pub static OPERATIONS: Target = Target {
     tries: 3_000,
 };
 
-/// True if the bytes are an operation of the key-value store or of the bank.
+/// True if the bytes are an operation of the key-value store, of the bank or of the set.
 fn operations(input: &[u8]) -> bool {
     let operation = Operation::new(input);
     let (kv, bank) = (KvOperation::decode(&operation), BankOperation::decode(&operation));
@@ -23,6 +27,10 @@ fn operations(input: &[u8]) -> bool {
     }
     if let Ok(bank) = &bank {
         assert_eq!(bank.encode(), operation, "an operation has one encoding");
+    }
+    let set = SetOperation::decode(&operation);
+    if let Ok(set) = &set {
+        assert_eq!(set.encode(), operation, "an operation has one encoding");
     }
     for app in AppName::ALL {
         let mut service = Service::new(app);
@@ -36,12 +44,31 @@ fn operations(input: &[u8]) -> bool {
             AppName::Opaque => {}
             AppName::Kv => assert!(KvOutput::decode(&output).is_some(), "it answers what it can read"),
             AppName::Bank => assert!(BankOutput::decode(&output).is_some(), "it answers what it can read"),
+            AppName::Set => assert!(SetOutput::decode(&output).is_some(), "it answers what it can read"),
         }
     }
     let output = Output::new(input);
-    let _ = (KvOutput::decode(&output), BankOutput::decode(&output), trace::output(AppName::Kv, &output));
-    let _ = (trace::operation(AppName::Kv, &operation), trace::operation(AppName::Bank, &operation));
-    kv.is_ok() || bank.is_ok()
+    broadcast_set(&operation);
+    let _ = (KvOutput::decode(&output), BankOutput::decode(&output), SetOutput::decode(&output));
+    for app in AppName::ALL {
+        let _ = (trace::operation(app, &operation), trace::output(app, &output));
+    }
+    kv.is_ok() || bank.is_ok() || set.is_ok()
+}
+
+/// A set without consensus reads what an actor says that it has seen as well.
+fn broadcast_set(operation: &Operation) {
+    let (mut set, actor) = (Orswot::default(), ReplicaId(1));
+    set.apply(ReplicaId(0), &SetOperation::Add { member: "apple".into() }.encode());
+    let meant = match set.prepare(actor, operation) {
+        Ok(meant) => meant.unwrap_or_else(|| operation.clone()),
+        Err(refused) => return assert!(SetOutput::decode(&refused).is_some(), "it answers what it can read"),
+    };
+    if set.validate(actor, &meant).is_ok() {
+        let output = SetOutput::decode(&set.apply(actor, &meant));
+        assert!(matches!(output, Some(SetOutput::Added | SetOutput::Removed)), "what is valid is done");
+    }
+    let _ = set.query(operation);
 }
 
 /// States of applications.
@@ -66,10 +93,11 @@ fn snapshots(input: &[u8]) -> bool {
         chunks.push(Chunk::new(chunk));
         rest = after;
     }
-    match app % 4 {
+    match app % 5 {
         0 => restored::<OpaqueLog>(&chunks),
         1 => restored::<KvStore>(&chunks),
         2 => restored::<Bank>(&chunks),
+        4 => restored::<Set>(&chunks),
         _ => restored::<Service>(&chunks),
     }
 }

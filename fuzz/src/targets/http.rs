@@ -6,7 +6,7 @@ use adversary::Adversary;
 use apps::{AppName, Service};
 use kernel::keys::key_pairs;
 use kernel::{Cluster, ClusterId, Digest, Falsify as _, ReplicaId};
-use node::api::{self, bank, kv};
+use node::api::{self, bank, kv, set};
 use node::{Encoding, LinkConditions, NodeConfig};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -39,6 +39,7 @@ fn connections(input: &[u8]) -> bool {
     let app = match choices.byte() {
         b'k' => 0,
         b'b' => 1,
+        b's' => 3,
         _ => 2,
     };
     NODES.with_borrow_mut(|kept| {
@@ -96,9 +97,8 @@ impl Nodes {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime can be made");
         let tasks = LocalSet::new();
-        let addresses = runtime.block_on(
-            tasks.run_until(async { [AppName::Kv, AppName::Bank, AppName::Opaque].map(start_node).to_vec() }),
-        );
+        let apps = [AppName::Kv, AppName::Bank, AppName::Opaque, AppName::Set];
+        let addresses = runtime.block_on(tasks.run_until(async { apps.map(start_node).to_vec() }));
         Nodes { runtime, tasks, addresses, asked: 0 }
     }
 
@@ -192,7 +192,7 @@ pub static BODIES: Target = Target {
 
 /// The first byte says what is expected.
 fn bodies(input: &[u8]) -> bool {
-    const KINDS: [fn(&[u8]) -> bool; 23] = [
+    const KINDS: [fn(&[u8]) -> bool; 30] = [
         |body| is::<kv::Put<'_>>(body),
         |body| is::<kv::CompareAndSwap<'_>>(body),
         |body| is::<bank::Open<'_>>(body),
@@ -215,7 +215,14 @@ fn bodies(input: &[u8]) -> bool {
         |body| is::<kv::Listed>(body),
         |body| is::<kv::LocalValue<'_>>(body),
         |body| is::<bank::Balance<'_>>(body),
-        |body| is::<bank::Refused<'_>>(body),
+        |body| is::<api::Refused<'_>>(body),
+        |body| is::<set::Add<'_>>(body),
+        |body| is::<set::Added<'_>>(body),
+        |body| is::<set::Removed<'_>>(body),
+        |body| is::<set::Contains<'_>>(body),
+        |body| is::<set::Members>(body),
+        |body| is::<set::LocalContains<'_>>(body),
+        |body| is::<set::LocalMembers>(body),
     ];
     let Some((kind, body)) = input.split_first() else { return false };
     KINDS[usize::from(*kind) % KINDS.len()](body)

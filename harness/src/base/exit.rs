@@ -5,8 +5,8 @@ use std::fmt;
 /// Safety was violated: honest nodes disagreed, or an acknowledged request was lost
 /// or doubled, with at most `f` faulty nodes.
 pub const UNSAFE: u8 = 1;
-/// Of `client`: the answer is no. A key has no value, a swap found another, the bank
-/// refuses, an answer does not prove itself.
+/// Of `client`: the answer is no. A key has no value, a swap found another, the set has
+/// no such member, the application refuses, an answer does not prove itself.
 pub const NO: u8 = 1;
 /// Something stands in the way of running, or the output could not be written.
 pub const UNUSABLE: u8 = 2;

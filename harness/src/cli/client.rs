@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use apps::{AppName, BankOperation, KvOperation};
+use apps::{AppName, BankOperation, KvOperation, SetOperation};
 use clap::{Args, Subcommand};
 
 use crate::config::{ClusterConfig, Settings, key_file};
@@ -114,6 +114,33 @@ pub enum ClientCommand {
         /// The account
         account: String,
     },
+    /// Put a member into the set
+    Add {
+        /// The member
+        member: String,
+    },
+    /// Take a member out of the set
+    Remove {
+        /// The member
+        member: String,
+    },
+    /// Whether a member is in the set
+    Contains {
+        /// The member
+        member: String,
+    },
+    /// The members of the set, in their order
+    Members {
+        /// What they begin with
+        #[arg(default_value = "")]
+        prefix: String,
+        /// Only members after this one
+        #[arg(long, value_name = "MEMBER")]
+        after: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value = "100")]
+        limit: u32,
+    },
     /// Which nodes take this client's link
     Status,
     /// Check, without asking anybody, that an answer proves itself: one of a node to ?evidence=true, or what
@@ -143,6 +170,8 @@ pub enum Asked {
     Kv(KvOperation),
     /// Of the bank.
     Bank(BankOperation),
+    /// Of the set.
+    Set(SetOperation),
 }
 
 impl ClientArgs {
@@ -183,6 +212,7 @@ impl ClientCommand {
     pub fn asked(&self) -> Option<Asked> {
         let kv = |operation| Some(Asked::Kv(operation));
         let bank = |operation| Some(Asked::Bank(operation));
+        let set = |operation| Some(Asked::Set(operation));
         match self.clone() {
             ClientCommand::Get { key } => kv(KvOperation::Get { key }),
             ClientCommand::Put { key, value } => kv(KvOperation::Put { key, value }),
@@ -198,6 +228,12 @@ impl ClientCommand {
                 bank(BankOperation::Transfer { from, to, amount })
             }
             ClientCommand::Balance { account } => bank(BankOperation::Balance { account }),
+            ClientCommand::Add { member } => set(SetOperation::Add { member }),
+            ClientCommand::Remove { member } => set(SetOperation::Remove { member }),
+            ClientCommand::Contains { member } => set(SetOperation::Contains { member }),
+            ClientCommand::Members { prefix, after, limit } => {
+                set(SetOperation::List { prefix, after, limit })
+            }
             ClientCommand::Status | ClientCommand::Verify { .. } | ClientCommand::Bench { .. } => None,
         }
     }
@@ -209,6 +245,7 @@ impl Asked {
         let needed = match self {
             Asked::Kv(_) => AppName::Kv,
             Asked::Bank(_) => AppName::Bank,
+            Asked::Set(_) => AppName::Set,
         };
         ensure!(needed == app, "this is asked of {needed}, and the cluster replicates {app}");
         Ok(())

@@ -29,7 +29,7 @@ messages), each in brackets of its own; all given must hold: drop=0.5[seq=10..20
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
-    /// What is replicated: opaque (a log of any data), kv (a key-value store), bank; comma-separated to compare
+    /// What is replicated: opaque (a log of any data), kv (a key-value store), bank, orswot (a set); comma-separated to compare
     #[arg(long, value_name = "APPS", value_delimiter = ',')]
     pub app: Vec<AppName>,
     /// Faults on the cluster

@@ -19,7 +19,7 @@ pub struct InitArgs {
     /// Protocol: pbft, ccro, ccro-paper or broadcast
     #[arg(long, value_name = "NAME", default_value = "pbft")]
     pub protocol: ProtocolName,
-    /// What is replicated: opaque (a log of any data), kv (a key-value store) or bank
+    /// What is replicated: opaque (a log of any data), kv (a key-value store), bank or orswot (a set)
     #[arg(long, value_name = "APP", default_value = "kv")]
     pub app: AppName,
     /// Number of clients with keys of their own; they are called client-0, client-1... [default: 1, broadcast 0]

@@ -190,10 +190,11 @@ Examples:
   harness client list test --limit 10
   harness client --config cluster/cluster.toml --name client-1 delete test_key
   harness client transfer alice bob 5                    (a cluster that replicates the bank)
+  harness client add apple                               (a cluster that replicates the set)
   harness client bench --requests 100000 --clients 512
   harness client status
 
-Exit codes: 0 done; 1 the answer is no (a key without a value, a swap that found another, a refusal of the bank);
+Exit codes: 0 done; 1 the answer is no (a key without a value, a swap that found another, no such member, a refusal);
 2 unusable input; 3 no result in time: it may still be executed, once.")]
     Client(ClientArgs),
     /// Rebuild summary, histograms, plots and report of a result folder

@@ -135,14 +135,16 @@ fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> S
         let faults = if faults == "none" { String::new() } else { format!("FAULTY: {faults}") };
         let _ = writeln!(text, "  node {id:<3} http://{address}  {:<30} {faults}", roles.join(", "));
     }
-    let gateway_id = spec.faults.honest().first().copied().unwrap_or(0);
+    let honest = spec.faults.honest();
+    let gateway_id = honest.first().copied().unwrap_or(0);
     let gateway = addresses[usize::from(gateway_id)];
+    let other = addresses[usize::from(honest.last().copied().unwrap_or(0))];
     let last = addresses[addresses.len() - 1];
     let curl = curl(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     let _ = writeln!(text, "\nTry:\n  {curl} http://{gateway}/status");
     for line in to_try(spec.app, FlowName::from(spec.protocol).orders_everything()) {
         let line = line.replace("NODE", &gateway.to_string()).replace("OWNER", &gateway_id.to_string());
-        let _ = writeln!(text, "  {curl} {line}");
+        let _ = writeln!(text, "  {curl} {}", line.replace("OTHER", &other.to_string()));
     }
     if !has_views {
         let _ = writeln!(text, "\nMembers:\n  {curl} http://{gateway}/api/v1/members");
@@ -190,7 +192,7 @@ fn logs(spec: &ClusterSpec) -> String {
     }
 }
 
-/// What curl may be asked for, of an application on NODE, which is number OWNER.
+/// What curl may be asked for, of an application on NODE, which is number OWNER, and on OTHER, if there is one.
 fn to_try(app: AppName, is_ordered: bool) -> &'static [&'static str] {
     match app {
         AppName::Bank if !is_ordered => &[
@@ -199,6 +201,20 @@ fn to_try(app: AppName, is_ordered: bool) -> &'static [&'static str] {
             r#"-d '{"account": "OWNER/alice", "amount": 100}' http://NODE/api/v1/bank/deposit"#,
             r#"-d '{"from": "OWNER/alice", "to": "OWNER/bob", "amount": 30}' http://NODE/api/v1/bank/transfer"#,
             r#"'http://NODE/api/v1/bank/local?account=OWNER/bob'"#,
+        ],
+        AppName::Set if !is_ordered => &[
+            r#"-d '{"member": "apple"}' http://NODE/api/v1/set"#,
+            r#"-d '{"member": "pear"}' http://OTHER/api/v1/set"#,
+            r#"'http://NODE/api/v1/set/local?prefix='"#,
+            r#"-X DELETE 'http://OTHER/api/v1/set?member=apple'"#,
+            r#"'http://NODE/api/v1/set/local?member=apple'"#,
+        ],
+        AppName::Set => &[
+            r#"-d '{"member": "apple"}' http://NODE/api/v1/set"#,
+            r#"'http://NODE/api/v1/set?member=apple'"#,
+            r#"'http://NODE/api/v1/set?prefix=a&limit=10'"#,
+            r#"'http://NODE/api/v1/set/local?prefix='"#,
+            r#"-X DELETE 'http://NODE/api/v1/set?member=apple'"#,
         ],
         AppName::Opaque => &[
             r#"-d '{"data": "hello"}' http://NODE/preprepare"#,

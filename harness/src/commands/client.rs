@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use apps::{AppName, BankOutput, KvOutput, workload};
+use apps::{AppName, BankOutput, KvOutput, SetOutput, workload};
 use client::driver::{Client, Failure, Setup};
 use kernel::{Operation, Output, ReplicaId};
 use tokio::task::spawn_local;
@@ -80,6 +80,10 @@ async fn ask(client: &Client, asked: &Asked, evidence: Option<&Path>) -> Result<
             operation.check()?;
             operation.encode()
         }
+        Asked::Set(operation) => {
+            operation.check()?;
+            operation.encode()
+        }
     };
     let decision = match client.submit(operation).await {
         Ok(decision) => decision,
@@ -93,6 +97,7 @@ async fn ask(client: &Client, asked: &Asked, evidence: Option<&Path>) -> Result<
     match asked {
         Asked::Kv(_) => show_kv(&decision.result),
         Asked::Bank(_) => show_bank(&decision.result),
+        Asked::Set(_) => show_set(&decision.result),
     }
 }
 
@@ -140,6 +145,23 @@ fn show_bank(result: &Output) -> Result<u8> {
     Ok(0)
 }
 
+fn show_set(result: &Output) -> Result<u8> {
+    match SetOutput::decode(result).context("the nodes answer what is no answer of a set")? {
+        SetOutput::Added => say("added"),
+        SetOutput::Removed => say("removed"),
+        SetOutput::Contains(true) => say("yes"),
+        SetOutput::Contains(false) => return no("it is not in the set"),
+        SetOutput::Listed { members, more } => {
+            members.iter().for_each(say);
+            if let (true, Some(last)) = (more, members.last()) {
+                warn(format_args!("there are more; ask with --after {last:?}"));
+            }
+        }
+        SetOutput::Refused(refusal) => return no(&refusal.to_string()),
+    }
+    Ok(0)
+}
+
 fn no(why: &str) -> Result<u8> {
     warn(why);
     Ok(NO)
@@ -173,6 +195,7 @@ fn operation(app: AppName, request: u64, payload: usize) -> Operation {
         AppName::Opaque => Operation::new(&vec![b'x'; payload]),
         AppName::Kv => workload::put(request, payload).encode(),
         AppName::Bank => workload::transfer(request, 0, &[0]).encode(),
+        AppName::Set => workload::addition(request).encode(),
     }
 }
 

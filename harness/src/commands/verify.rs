@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput};
+use apps::{AppName, BankOperation, BankOutput, KvOperation, KvOutput, SetOperation, SetOutput};
 use client::{Evidence, Proven};
 use kernel::Keyring;
 use serde_json::{Map, Value, json};
@@ -95,6 +95,10 @@ fn readings(app: AppName, proven: &Proven) -> Result<(String, Map<String, Value>
             let operation = BankOperation::decode(operation)?;
             (format!("{operation:?}"), BankOutput::decode(result).map(|output| bank(&operation, output)))
         }
+        AppName::Set => {
+            let operation = SetOperation::decode(operation)?;
+            (format!("{operation:?}"), SetOutput::decode(result).and_then(|output| set(&operation, output)))
+        }
     };
     match told {
         Some(Value::Object(told)) => Ok((asked, told)),
@@ -142,4 +146,19 @@ fn bank(operation: &BankOperation, output: BankOutput) -> Value {
         BankOutput::Done => json!({ "account": account }),
         BankOutput::Refused(refusal) => json!({ "error": refusal.to_string() }),
     }
+}
+
+fn set(operation: &SetOperation, output: SetOutput) -> Option<Value> {
+    Some(match (operation, output) {
+        (SetOperation::Add { member }, SetOutput::Added) => json!({ "added": member }),
+        (SetOperation::Remove { member }, SetOutput::Removed) => json!({ "removed": member }),
+        (SetOperation::Contains { member }, SetOutput::Contains(contains)) => {
+            json!({ "member": member, "contains": contains })
+        }
+        (SetOperation::List { .. }, SetOutput::Listed { members, more }) => {
+            json!({ "members": members, "more": more })
+        }
+        (_, SetOutput::Refused(refusal)) => json!({ "error": refusal.to_string() }),
+        _ => return None,
+    })
 }

@@ -63,7 +63,7 @@ impl ClusterConfig {
         )?;
         let protocol =
             given.protocol.context("protocol is not given; give pbft, ccro, ccro-paper or broadcast")?;
-        let app = given.app.context("app is not given; give opaque, kv or bank")?;
+        let app = given.app.context("app is not given; give opaque, kv, bank or orswot")?;
         check_members(&given)?;
         let n = given.node.len() as u16;
         protocol.check_size(n).context("the [[node]] tables are too few")?;

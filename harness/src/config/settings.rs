@@ -26,7 +26,7 @@ pub struct Settings {
     /// Protocol: pbft, ccro, ccro-paper or broadcast
     #[arg(long, env = "HARNESS_PROTOCOL", value_name = "NAME")]
     pub protocol: Option<ProtocolName>,
-    /// What is replicated: opaque, kv or bank
+    /// What is replicated: opaque, kv, bank or orswot
     #[arg(long, env = "HARNESS_APP", value_name = "APP")]
     pub app: Option<AppName>,
     /// Secure broadcast: so many nodes are members at first, those with the lowest ids; the others can join

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use apps::{AppName, BankOperation, KvOperation, workload};
+use apps::{AppName, BankOperation, KvOperation, SetOperation, workload};
 use bytes::Bytes;
 use kernel::{Choose, Operation, SeededChoice};
 use node::api::bank::{Open, Payment, Transfer};
 use node::api::kv::Put;
+use node::api::set::Add;
 use serde::Serialize;
 
 /// The bodies of requests to one application.
@@ -26,6 +27,8 @@ pub enum Bodies {
         /// The nodes that take requests. Each has accounts of its own, from which what it takes is paid.
         owners: Vec<u16>,
     },
+    /// For `/api/v1/set`: additions.
+    Set,
 }
 
 impl Bodies {
@@ -36,6 +39,7 @@ impl Bodies {
             AppName::Opaque => Bodies::Data(DataBodies::new(payload_bytes, seed)),
             AppName::Kv => Bodies::Kv { value_bytes: payload_bytes, fill_bytes: 0 },
             AppName::Bank => Bodies::Bank { owners: owners.into() },
+            AppName::Set => Bodies::Set,
         }
     }
 
@@ -53,6 +57,7 @@ impl Bodies {
             Bodies::Data(_) => "/preprepare",
             Bodies::Kv { .. } => "/api/v1/kv",
             Bodies::Bank { .. } => "/api/v1/bank/transfer",
+            Bodies::Set => "/api/v1/set",
         }
     }
 
@@ -66,6 +71,10 @@ impl Bodies {
                     json(&Transfer { from: from.into(), to: to.into(), amount })
                 }
                 other => unreachable!("{other:?} is no transfer"),
+            },
+            Bodies::Set => match workload::addition(request) {
+                SetOperation::Add { member } => json(&Add { member: member.into() }),
+                other => unreachable!("{other:?} is no addition"),
             },
         }
     }
@@ -81,6 +90,7 @@ impl Bodies {
             Bodies::Data(bodies) => Operation::new(bodies.data(&bodies.body(request))),
             Bodies::Kv { value_bytes, .. } => workload::put(request, *value_bytes).encode(),
             Bodies::Bank { owners } => workload::transfer(request, owner, owners).encode(),
+            Bodies::Set => workload::addition(request).encode(),
         }
     }
 
@@ -96,7 +106,7 @@ impl Bodies {
     /// The same as posts, one stage after the other, each with the node that takes it; none if any can.
     pub(super) fn preparation(&self) -> Box<dyn Iterator<Item = Vec<(Option<u16>, Post)>>> {
         match self {
-            Bodies::Data(_) => Box::new(std::iter::empty()),
+            Bodies::Data(_) | Bodies::Set => Box::new(std::iter::empty()),
             Bodies::Kv { fill_bytes, .. } => {
                 let mut puts = workload::fill(*fill_bytes).map(|fill| (None, put(fill)));
                 let stage = move || Some(puts.by_ref().take(PUTS_PER_STAGE).collect::<Vec<_>>());

@@ -25,7 +25,7 @@ pub struct Plan {
     pub name: String,
     /// `pbft`, `ccro`, `ccro-paper`, `broadcast`.
     pub protocols: Vec<ProtocolName>,
-    /// What is replicated: `opaque`, `kv`, `bank`.
+    /// What is replicated: `opaque`, `kv`, `bank`, `orswot`.
     pub apps: Vec<AppName>,
     /// Cluster sizes.
     pub nodes: Vec<u16>,

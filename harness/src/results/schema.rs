@@ -97,7 +97,7 @@ pub struct SampleRow {
     pub fault: String,
     /// Ids of the faulty nodes, separated by `;`.
     pub faulty: String,
-    /// What is replicated: `opaque`, `kv` or `bank`. Files of before there were several
+    /// What is replicated: `opaque`, `kv`, `bank` or `orswot`. Files of before there were several
     /// do not have it.
     #[serde(default = "opaque")]
     pub app: String,
@@ -308,7 +308,7 @@ pub struct CellRow {
     pub fault: String,
     /// Ids of the faulty nodes, separated by `;`.
     pub faulty: String,
-    /// What is replicated: `opaque`, `kv` or `bank`. Files of before there were several
+    /// What is replicated: `opaque`, `kv`, `bank` or `orswot`. Files of before there were several
     /// do not have it.
     #[serde(default = "opaque")]
     pub app: String,
@@ -508,7 +508,7 @@ pub struct SummaryRow {
     pub fault: String,
     /// Ids of the faulty nodes, separated by `;`.
     pub faulty: String,
-    /// What is replicated: `opaque`, `kv` or `bank`. Files of before there were several
+    /// What is replicated: `opaque`, `kv`, `bank` or `orswot`. Files of before there were several
     /// do not have it.
     #[serde(default = "opaque")]
     pub app: String,

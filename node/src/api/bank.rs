@@ -53,17 +53,6 @@ pub struct Balance<'a> {
     pub decision: Decision,
 }
 
-/// An operation was decided and not done: 404 if there is no such account, 400 if it can never be done, 403 if it is
-/// not for this node's clients to ask for, else 409. Nothing has changed.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
-pub struct Refused<'a> {
-    /// Why.
-    #[serde(borrow)]
-    pub error: Cow<'a, str>,
-    /// How that was decided.
-    pub decision: Decision,
-}
-
 /// `GET /api/v1/bank/local?account=`: what this node's own state says. Others may be
 /// further.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]

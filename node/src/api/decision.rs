@@ -4,6 +4,7 @@ use client::Evidence;
 use kernel::{ReplicaId, Seq, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// How a request was decided.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
@@ -28,4 +29,15 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub evidence: Option<Box<Evidence>>,
+}
+
+/// An operation was decided and not done: 404 if there is no such account or member, 400 if it can never be done, 403
+/// if it is not for this node's clients to ask for, else 409. Nothing has changed.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+pub struct Refused<'a> {
+    /// Why.
+    #[serde(borrow)]
+    pub error: Cow<'a, str>,
+    /// How that was decided.
+    pub decision: Decision,
 }

@@ -5,9 +5,10 @@ pub mod bank;
 mod decision;
 pub mod kv;
 pub mod members;
+pub mod set;
 mod state;
 
-pub use decision::Decision;
+pub use decision::{Decision, Refused};
 pub use state::{JournalReport, Readiness, StateDigest, StateReport};
 
 use adversary::Behaviour;

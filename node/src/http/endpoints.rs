@@ -1,12 +1,13 @@
 //! Everything that a node can be asked for, as a table: the router's refusals and
 //! `/openapi.json` are made from it.
 
-use crate::api::bank::{Balance, LocalBalance, Open, Payment, Refused, Transfer};
+use crate::api::bank::{Balance, LocalBalance, Open, Payment, Transfer};
 use crate::api::kv::{CompareAndSwap, Compared, Deleted, Listed, LocalList, LocalValue, Put, Stored, Value};
 use crate::api::members::{Asked, MemberChange, MembersReport};
+use crate::api::set::{Add, Added, Contains, LocalContains, LocalMembers, Members, Removed};
 use crate::api::{
-    Data, Decided, Faults, LinkConditions, LogReport, Readiness, StateDigest, StateReport, StatusReport,
-    Undecided,
+    Data, Decided, Faults, LinkConditions, LogReport, Readiness, Refused, StateDigest, StateReport,
+    StatusReport, Undecided,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -73,6 +74,13 @@ const LIST: [(&str, &str); 4] = [
     ("prefix", "instead of a key: what the keys begin with"),
     ("after", "only keys after this one"),
     ("limit", "at most so many entries"),
+];
+const MEMBER: (&str, &str) = ("member", "the member");
+const MEMBERS: [(&str, &str); 4] = [
+    MEMBER,
+    ("prefix", "instead of a member: what the members begin with"),
+    ("after", "only members after this one"),
+    ("limit", "at most so many members"),
 ];
 const ACCOUNT: (&str, &str) = ("account", "the account");
 /// What everything that is decided takes.
@@ -178,6 +186,27 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "What is in an account by this node's own state, which may be behind",
         &[ACCOUNT],
         &[(200, of::<LocalBalance<'_>>), (404, of::<LocalBalance<'_>>)],
+    ),
+    get(
+        "/api/v1/set",
+        "Whether a member is in the set, or the members that begin with a prefix, through consensus",
+        &MEMBERS,
+        &[(200, either::<Contains<'_>, Members>), TIMEOUT],
+    ),
+    post("/api/v1/set", "Puts a member in", of::<Add<'_>>, &[(200, of::<Added<'_>>), TIMEOUT]),
+    Endpoint {
+        method: "DELETE",
+        path: "/api/v1/set",
+        summary: "Takes a member out",
+        query: &[MEMBER],
+        body: None,
+        answers: &[(200, of::<Removed<'_>>), (404, of::<Refused<'_>>), TIMEOUT],
+    },
+    get(
+        "/api/v1/set/local",
+        "The same as GET /api/v1/set from this node's own state, which may be behind",
+        &MEMBERS,
+        &[(200, either::<LocalContains<'_>, LocalMembers>)],
     ),
 ];
 

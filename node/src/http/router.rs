@@ -1,7 +1,7 @@
 //! Which resource answers a request.
 
 use super::apps::bank::Direction;
-use super::apps::{bank, kv, members};
+use super::apps::{bank, kv, members, set};
 use super::connections::Permit;
 use super::endpoints::{PEER, PEER_HELLO};
 use super::interface::Interface;
@@ -106,6 +106,10 @@ async fn answer<P: Protocol + 'static>(
         }
         ("/api/v1/bank/transfer", &Method::POST) => Box::pin(bank::transfer(interface, request)).await,
         ("/api/v1/bank/local", &Method::GET) => bank::local(&interface.node, &request),
+        ("/api/v1/set", &Method::POST) => Box::pin(set::add(interface, request)).await,
+        ("/api/v1/set", &Method::GET) => Box::pin(set::get(interface, request)).await,
+        ("/api/v1/set", &Method::DELETE) => Box::pin(set::remove(interface, request)).await,
+        ("/api/v1/set/local", &Method::GET) => set::local(&interface.node, &request),
         (path, method) => match endpoints::methods(path) {
             Some(allowed) if *method == Method::OPTIONS => Ok(options(&allowed)),
             Some(allowed) => Ok(wrong_method(&request, &allowed)),

@@ -16,6 +16,7 @@ const PROTOCOLS: [Protocol, string][] = [
 const APPS: [App, string, string][] = [
   ["bank", "a bank", "open A\ndeposit A 5\nwithdraw A 5\ntransfer A B 5\nbalance A"],
   ["kv", "a key-value store", "put KEY VALUE\nget KEY\ndelete KEY\ncas KEY OLD NEW"],
+  ["orswot", "a set", "add apple\nremove apple\ncontains apple"],
   ["opaque", "a log of texts", "pay 5 to bob"],
 ];
 

@@ -129,7 +129,7 @@ function isHonest(replicas: Replica[], cells: (Cell | null)[]): boolean {
   return new Set(decided.map((cell) => cell!.value)).size > 1;
 }
 
-const APP_NAMES = { bank: "Balances", kv: "Keys and values", opaque: "The log of texts" } as const;
+const APP_NAMES = { bank: "Balances", kv: "Keys and values", orswot: "Members of the set", opaque: "The log of texts" } as const;
 
 function Application({ now, replicas }: { now: Run; replicas: Replica[] }) {
   const { entries, behind } = holdings(now, step.value, replicas);

@@ -3,7 +3,7 @@
 // its check, so that error sentences have one source.
 
 export type Protocol = "pbft" | "ccro" | "ccro-paper" | "broadcast";
-export type App = "opaque" | "kv" | "bank";
+export type App = "opaque" | "kv" | "bank" | "orswot";
 export type VotePhase = "pre-prepare" | "prepare" | "commit";
 /** Whatever JSON holds. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };

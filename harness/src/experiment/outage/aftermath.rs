@@ -51,7 +51,7 @@ pub async fn check(
     // Only the opaque log names places.
     let wrong = match spec.app {
         AppName::Opaque => check_places(samples, last.as_ref(), posted + up.len() as u64),
-        AppName::Kv | AppName::Bank => vec![],
+        AppName::Kv | AppName::Bank | AppName::Set => vec![],
     };
     if let Some(first) = wrong.first() {
         notes.push(format!("{VIOLATION} of {} acknowledged requests, the first: {first}", wrong.len()));

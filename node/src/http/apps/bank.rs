@@ -1,8 +1,8 @@
 //! `/api/v1/bank`: the bank.
 
 use super::{body_for, decide, local_query, only_with, parse, query, read, unreadable};
-use crate::api::Decision;
-use crate::api::bank::{Balance, LocalBalance, Open, Payment, Refused, Transfer};
+use crate::api::bank::{Balance, LocalBalance, Open, Payment, Transfer};
+use crate::api::{Decision, Refused};
 use crate::host::node::Node;
 use crate::http::interface::Interface;
 use crate::http::response::{Answer, Refusal, json};

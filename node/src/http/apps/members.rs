@@ -1,7 +1,7 @@
 //! `/api/v1/members`: who the members are, and asking for a change.
 
 use super::{body, decide, parse, split_query};
-use crate::api::bank::Refused;
+use crate::api::Refused;
 use crate::api::members::{Asked, AskedChange, MemberChange, MembersReport};
 use crate::host::node::Node;
 use crate::http::interface::Interface;

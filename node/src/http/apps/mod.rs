@@ -3,6 +3,7 @@
 pub(super) mod bank;
 pub(super) mod kv;
 pub(super) mod members;
+pub(super) mod set;
 
 use super::interface::Interface;
 use super::ordering::{body, decision, order, split_query, undecided};
@@ -23,6 +24,7 @@ fn home(app: AppName) -> &'static str {
         AppName::Opaque => "/preprepare",
         AppName::Kv => "/api/v1/kv",
         AppName::Bank => "/api/v1/bank",
+        AppName::Set => "/api/v1/set",
     }
 }
 
