@@ -18,6 +18,8 @@ use std::hash::Hash;
 ///   valid give the same state and the same outputs in either order.
 ///
 /// What cannot be had so needs consensus: for example an account that two may draw on.
+///
+/// Equal states are serialized alike: members vote on a digest of that.
 pub trait DataType: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {
     /// What `actor` is to broadcast for what its client asks, if that is not the same: with what it has
     /// seen in this state.

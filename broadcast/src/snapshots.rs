@@ -7,7 +7,7 @@ use crate::data::DataType;
 use crate::message::{Applied, Batch, Message};
 use crate::replica::{AppliedBatch, Cx, Replica};
 use crate::state::State;
-use kernel::{Chunk, Mark, ProvenChunk, Reason, ReplicaId, Seq, Snapshot};
+use kernel::{Chunk, GenerationMark, Mark, ProvenChunk, Reason, ReplicaId, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -174,8 +174,8 @@ impl<D: DataType> Replica<D> {
             actor.history.retain(|number, _| number <= last);
         }
         self.set_base(number, cut, snapshot);
-        let chain = self.base.snapshot.digest();
-        cx.mark(Mark::StateAdopted { seq: Seq(number), chain });
+        let state = self.base.snapshot.digest();
+        cx.mark(Mark::Generation(GenerationMark::Adopted { number, state }));
         self.end_flight(cx, cx.id());
         self.announce_soon(cx);
         self.advance(cx);

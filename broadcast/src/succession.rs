@@ -27,7 +27,7 @@ use crate::message::Message;
 use crate::replica::{Cx, MOST_DOUBLED, Replica, Timer, Vouched};
 use crate::snapshots::contains;
 use apps::Change;
-use kernel::{Digest, Reason, ReplicaId, Signature, Snapshot};
+use kernel::{Digest, GenerationMark, Mark, Reason, ReplicaId, Signature, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -458,6 +458,8 @@ impl<D: DataType> Replica<D> {
         if succession.waited > 0 {
             cx.cancel_timer(Timer::Generation);
         }
+        let Generation { number, members, .. } = &decision.generation;
+        cx.mark(Mark::Generation(GenerationMark::Began { number: *number, members: members.clone() }));
         self.membership.begin(&decision.generation);
         self.obligations = decision.obligations().into_iter().collect();
         self.transferred.clear();

@@ -5,8 +5,8 @@ use apps::{BankOperation, Change, MembershipOperation, MembershipOutput, Members
 use broadcast::{Bank, Batch, Config, DataType as _, Message, Proof, Replica, Validation};
 use kernel::weakening::assert_missed;
 use kernel::{
-    Bundle, Cluster, ClusterId, Content, Digest, Mark, Observation, Operation, Protocol as _, Reason,
-    ReplicaId, Request, SessionId, Signature, Signer, Weakening,
+    Bundle, Cluster, ClusterId, Content, Digest, GenerationMark, Mark, Observation, Operation, Protocol as _,
+    Reason, ReplicaId, Request, SessionId, Signature, Signer, Weakening,
 };
 use sim::{Network, Partition, Setup, World, oracles};
 use std::cell::RefCell;
@@ -92,7 +92,9 @@ fn pay_around(world: &mut World<Member>, payers: &[u16], rounds: u64) {
 
 fn adopted(world: &World<Member>, node: u16) -> bool {
     let of_node = world.trace().marks.iter().filter(|stamped| stamped.replica == ReplicaId(node));
-    of_node.map(|stamped| &stamped.mark).any(|mark| matches!(mark, Mark::StateAdopted { .. }))
+    of_node
+        .map(|stamped| &stamped.mark)
+        .any(|mark| matches!(mark, Mark::Generation(GenerationMark::Adopted { .. })))
 }
 
 #[test]

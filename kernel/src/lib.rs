@@ -44,7 +44,7 @@ pub use choose::{Choose, SeededChoice};
 pub use cluster::Cluster;
 pub use ids::{ClusterId, Digest, Micros, ReplicaId, Seq, SessionId, View};
 pub use keys::{Claim, Keyring, Signature, Signer};
-pub use mark::{Mark, Path, Phase, ViewMark};
+pub use mark::{GenerationMark, Mark, Path, Phase, ViewMark};
 pub use observe::{Content, Observation, Observer};
 pub use protocol::{
     ChangeStatus, Context, Effect, Input, MembershipStatus, Protocol, Reading, Status, To, ViewStatus,

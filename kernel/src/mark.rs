@@ -147,6 +147,27 @@ pub enum Mark {
     },
     /// What only a protocol with views has to report.
     View(ViewMark),
+    /// What only a protocol whose members change has to report.
+    Generation(GenerationMark),
+}
+
+/// Something that happened inside a replica of a protocol whose members change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum GenerationMark {
+    /// A generation of members began here.
+    Began {
+        /// How many there were before.
+        number: u64,
+        /// Who they are.
+        members: Vec<ReplicaId>,
+    },
+    /// This replica took over the state that a generation began with.
+    Adopted {
+        /// Which generation.
+        number: u64,
+        /// The state's digest.
+        state: Digest,
+    },
 }
 
 /// Something that happened inside a replica of a protocol that works in views, with

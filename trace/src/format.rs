@@ -1,6 +1,6 @@
 //! The lines of a trace.
 
-use kernel::{Content, Digest, Falsify, Mark, Phase, Rejection, Status, ViewMark};
+use kernel::{Content, Digest, Falsify, GenerationMark, Mark, Phase, Rejection, Status, ViewMark};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -337,6 +337,13 @@ pub enum MarkRecord {
     ViewBegan {
         view: u64,
     },
+    GenerationBegan {
+        number: u64,
+        members: Vec<u16>,
+    },
+    GenerationAdopted {
+        number: u64,
+    },
 }
 
 impl MarkRecord {
@@ -383,6 +390,13 @@ impl MarkRecord {
             Mark::Diverged { seq, .. } => MarkRecord::Diverged { seq: seq.0 },
             Mark::Recovered { view } => MarkRecord::Recovered { view: view.map(|view| view.0) },
             Mark::View(mark) => MarkRecord::of_view(mark),
+            Mark::Generation(GenerationMark::Began { number, members }) => MarkRecord::GenerationBegan {
+                number: *number,
+                members: members.iter().map(|id| id.0).collect(),
+            },
+            Mark::Generation(GenerationMark::Adopted { number, .. }) => {
+                MarkRecord::GenerationAdopted { number: *number }
+            }
         })
     }
 
@@ -417,7 +431,9 @@ impl MarkRecord {
             | MarkRecord::Rotated { .. }
             | MarkRecord::LeftFor { .. }
             | MarkRecord::Reported { .. }
-            | MarkRecord::ViewBegan { .. } => None,
+            | MarkRecord::ViewBegan { .. }
+            | MarkRecord::GenerationBegan { .. }
+            | MarkRecord::GenerationAdopted { .. } => None,
         }
     }
 

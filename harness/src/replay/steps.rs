@@ -212,6 +212,7 @@ fn in_words(mark: &Mark, in_full: bool) -> String {
         Mark::Committed { seq, path, .. } => format!("decides slot {seq}, {path}"),
         Mark::Executed { seq, .. } => format!("executes slot {seq}"),
         Mark::View(mark) => format!("{mark:?}"),
+        Mark::Generation(mark) => format!("{mark:?}"),
         Mark::StateAdopted { .. } | Mark::Diverged { .. } | Mark::Recovered { .. } => format!("{mark:?}"),
         _ if in_full => format!("{mark:?}"),
         _ => String::new(),

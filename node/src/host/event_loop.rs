@@ -15,8 +15,8 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use client::link;
 use kernel::{
-    Bundle, Choose as _, Class, Content, Context, Effect, Input, Mark, Observation, Observer, Protocol,
-    Reason, Rejection, ReplicaId, ReplyBundle, Request, SeededChoice, To, Verified, ViewMark, Wire,
+    Bundle, Choose as _, Class, Content, Context, Effect, GenerationMark, Input, Mark, Observation, Observer,
+    Protocol, Reason, Rejection, ReplicaId, ReplyBundle, Request, SeededChoice, To, Verified, ViewMark, Wire,
 };
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -561,6 +561,12 @@ fn log(mark: &Mark) {
              theirs has {proven}; it answers nothing from its state until it has taken theirs over. Its memory or \
              the application is defective: if this happens again, replace the machine"
         ),
+        Mark::Generation(GenerationMark::Began { number, members }) => {
+            tracing::info!(number, ?members, "a generation of members begins");
+        }
+        Mark::Generation(GenerationMark::Adopted { number, .. }) => {
+            tracing::info!(number, "took over the state that this generation began with");
+        }
         Mark::StateAdopted { seq, .. } => tracing::info!("took over the state after slot {seq} from peers"),
         _ => {}
     }

@@ -139,6 +139,7 @@ impl SlotLog {
             Mark::Voted { .. }
             | Mark::Applied { .. }
             | Mark::View(_)
+            | Mark::Generation(_)
             | Mark::Diverged { .. }
             | Mark::Recovered { .. } => {}
         }

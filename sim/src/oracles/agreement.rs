@@ -1,22 +1,31 @@
 //! Agreement: one digest per slot among all honest replicas, whether they say
-//! that it is committed or execute it, and one history behind every slot.
+//! that it is committed or execute it, and one history behind every slot. Where members change: one set of members in
+//! each generation, and one state that it begins with.
 
 use crate::trace::Trace;
-use kernel::{Digest, Mark, ReplicaId};
+use kernel::{Digest, GenerationMark, Mark, ReplicaId};
 use std::collections::HashMap;
 
 /// Judges a run. The error names the first breach.
 pub fn check(trace: &Trace) -> Result<(), String> {
     let (mut decided, mut chains) = (HashMap::new(), HashMap::new());
+    let (mut generations, mut adopted) = (HashMap::new(), HashMap::new());
     for stamped in trace.honest_marks() {
         let replica = stamped.replica;
-        match stamped.mark {
-            Mark::Committed { seq, digest, .. } => agree(&mut decided, seq.0, digest, replica, "batches")?,
+        match &stamped.mark {
+            Mark::Committed { seq, digest, .. } => agree(&mut decided, seq.0, *digest, replica, "batches")?,
             Mark::Executed { seq, digest, chain, .. } => {
-                agree(&mut decided, seq.0, digest, replica, "batches")?;
-                agree(&mut chains, seq.0, chain, replica, "histories")?;
+                agree(&mut decided, seq.0, *digest, replica, "batches")?;
+                agree(&mut chains, seq.0, *chain, replica, "histories")?;
             }
-            Mark::StateAdopted { seq, chain } => agree(&mut chains, seq.0, chain, replica, "histories")?,
+            Mark::Generation(GenerationMark::Began { number, members }) => {
+                let members = Digest::of(format!("{members:?}").as_bytes());
+                agree(&mut generations, *number, members, replica, "members")?;
+            }
+            Mark::Generation(GenerationMark::Adopted { number, state }) => {
+                agree(&mut adopted, *number, *state, replica, "states")?;
+            }
+            Mark::StateAdopted { seq, chain } => agree(&mut chains, seq.0, *chain, replica, "histories")?,
             _ => {}
         }
     }
@@ -74,5 +83,22 @@ mod tests {
     fn a_replica_disagrees_with_itself_after_a_restart_too() {
         let run = trace(4).execute(0, 1, "a", "a").restart(0).execute(0, 1, "b", "b");
         assert!(check(&run).is_err());
+    }
+
+    #[test]
+    fn a_generation_has_one_set_of_members_and_begins_with_one_state() {
+        let began = |number, members: &[u16]| {
+            let members = members.iter().copied().map(ReplicaId).collect();
+            Mark::Generation(GenerationMark::Began { number, members })
+        };
+        let adopted = |number, state: &[u8]| {
+            Mark::Generation(GenerationMark::Adopted { number, state: Digest::of(state) })
+        };
+        let run = trace(4).mark(0, began(1, &[0, 1])).mark(1, began(1, &[0, 1])).mark(1, began(2, &[0]));
+        assert_eq!(check(&run), Ok(()));
+        assert!(check(&run.clone().mark(2, began(2, &[1]))).unwrap_err().contains("members"));
+        let run = run.mark(0, adopted(1, b"a")).mark(1, adopted(2, b"b"));
+        assert_eq!(check(&run), Ok(()));
+        assert!(check(&run.mark(3, adopted(1, b"b"))).unwrap_err().contains("states"));
     }
 }

@@ -6,7 +6,7 @@
 
 use super::Moment;
 use crate::trace::Trace;
-use kernel::{Mark, ReplicaId, SessionId};
+use kernel::{GenerationMark, Mark, ReplicaId, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Judges a run. The error names the first breach.
@@ -21,7 +21,7 @@ pub fn check(trace: &Trace) -> Result<(), String> {
     for moment in trace.honest_moments() {
         match moment {
             Moment::Restarted(replica) => applied.retain(|(other, _), _| *other != replica),
-            Moment::Marked(replica, Mark::StateAdopted { .. }) => {
+            Moment::Marked(replica, Mark::Generation(GenerationMark::Adopted { .. })) => {
                 unknown.extend(sessions.iter().map(|session| (replica, *session)));
             }
             Moment::Marked(replica, Mark::Applied { seq: None, session, counter }) => {
@@ -63,7 +63,9 @@ pub fn converged(trace: &Trace) -> Result<(), String> {
             Moment::Marked(replica, Mark::Applied { session, counter, .. }) => {
                 applied.entry(replica).or_default().insert(*session, *counter);
             }
-            Moment::Marked(replica, Mark::StateAdopted { .. }) => drop(adopted.insert(replica)),
+            Moment::Marked(replica, Mark::Generation(GenerationMark::Adopted { .. })) => {
+                adopted.insert(replica);
+            }
             Moment::Marked(..) => {}
         }
     }
@@ -101,17 +103,22 @@ mod tests {
         assert_eq!(check(&invented.faulty(&[0])), Ok(()), "its own clients are its concern");
     }
 
+    fn adopt(run: Trace, replica: u16) -> Trace {
+        let adopted = GenerationMark::Adopted { number: 1, state: kernel::Digest::ZERO };
+        run.mark(replica, Mark::Generation(adopted))
+    }
+
     #[test]
     fn who_takes_over_a_state_goes_on_after_it() {
         let run = trace(4).submit(1, 1).submit(1, 2).submit(1, 3).submit(1, 4);
-        let adopted = applied(run, 0, 1, 1).adopt(0, 1, "state");
+        let adopted = adopt(applied(run, 0, 1, 1), 0);
         assert_eq!(check(&applied(adopted.clone(), 0, 1, 4)), Ok(()));
         let again = applied(adopted.clone(), 0, 1, 1);
         assert!(check(&again).unwrap_err().contains("after request 1"), "it was applied before");
         let gap = applied(applied(adopted, 0, 1, 2), 0, 1, 4);
         assert!(check(&gap).unwrap_err().contains("after request 2"));
         let all = (0..4).fold(trace(4), |run, id| applied(run, id, 1, 1));
-        assert_eq!(converged(&applied(all, 2, 1, 2).adopt(2, 1, "state")), Ok(()));
+        assert_eq!(converged(&adopt(applied(all, 2, 1, 2), 2)), Ok(()));
     }
 
     #[test]

@@ -51,6 +51,11 @@ pub(super) fn of_mark(mark: &MarkRecord) -> Option<String> {
         MarkRecord::Rotated { from, to } => format!("communication node {to} after {from}"),
         MarkRecord::LeftFor { view } => format!("leaves for view {view}"),
         MarkRecord::ViewBegan { view } => format!("begins view {view}"),
+        MarkRecord::GenerationBegan { number, members } => {
+            let members: Vec<String> = members.iter().map(u16::to_string).collect();
+            format!("begins generation {number}: {}", members.join(" "))
+        }
+        MarkRecord::GenerationAdopted { number } => format!("took over the state of generation {number}"),
         _ => return None,
     };
     Some(plain(&text))

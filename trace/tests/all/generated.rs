@@ -148,6 +148,9 @@ fn deed() -> impl Strategy<Value = MarkRecord> {
         }),
         (number(), ".*").prop_map(|(seq, chain)| MarkRecord::StateAdopted { seq, chain }),
         number().prop_map(|seq| MarkRecord::Diverged { seq }),
+        (number(), prop::collection::vec(any::<u16>(), 0..4))
+            .prop_map(|(number, members)| MarkRecord::GenerationBegan { number, members }),
+        number().prop_map(|number| MarkRecord::GenerationAdopted { number }),
         view().prop_map(|view| MarkRecord::Recovered { view }),
         (number(), ".*").prop_map(|(seq, certificate)| MarkRecord::Certified { seq, certificate }),
         (number(), any::<u16>())

@@ -323,6 +323,10 @@ function markGlyph(line: MarkLine, at: string): Drawn | null {
       return told("leaves", `leaves for view ${line.view}`, `votes to leave for view ${line.view}`);
     case "view-began":
       return told("view", `view ${line.view}`, `begins view ${line.view}`);
+    case "generation-began":
+      return told("view", `generation ${line.number}`, `begins generation ${line.number}, with members ${line.members.join(", ")}`);
+    case "generation-adopted":
+      return told("adopted", String(line.number), `takes over the state that generation ${line.number} began with`);
     case "fell-back":
       return told("fallback", "falls back", `gives up on communication node ${line.communication_node} in slot ${line.seq} and sends its votes to all`, line.seq);
     case "rotated":

@@ -67,6 +67,8 @@ function deed(line: MarkLine): string {
     case "left-for": return `gives up its view and asks for view ${line.view}`;
     case "reported": return "reports to the next commander what it has prepared";
     case "view-began": return `begins view ${line.view}`;
+    case "generation-began": return `begins generation ${line.number}, with members ${line.members.join(", ")}`;
+    case "generation-adopted": return `takes over the state that generation ${line.number} began with`;
   }
 }
 

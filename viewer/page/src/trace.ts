@@ -80,7 +80,9 @@ export type MarkRecord =
   | { mark: "stable"; seq: number }
   | { mark: "left-for"; view: number }
   | { mark: "reported"; stable: number; prepared: number[]; voted: number[] }
-  | { mark: "view-began"; view: number };
+  | { mark: "view-began"; view: number }
+  | { mark: "generation-began"; number: number; members: number[] }
+  | { mark: "generation-adopted"; number: number };
 
 /** A replica did something that is worth knowing. */
 export type MarkLine = { is: "mark"; t: number; node: number } & MarkRecord;
