@@ -52,7 +52,7 @@ fn agree(
 mod tests {
     use super::check;
     use crate::oracles::testing::trace;
-    use kernel::Path;
+    use kernel::{Digest, GenerationMark, Mark, Path, ReplicaId};
 
     #[test]
     fn the_same_everywhere_is_agreement() {
