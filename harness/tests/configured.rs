@@ -219,7 +219,7 @@ fn a_configuration_that_breaks_a_rule_is_refused_by_name() {
         (good.replace(&port(3), "127.0.0.1:0"), vec!["node 3: address", "port 0"]),
         (good.replace(&port(3), "nowhere"), vec!["address = \"nowhere\"", "invalid socket address"]),
         (good.replace("\"pbft\"", "\"raft\""), vec!["protocol = \"raft\"", "`pbft`, `ccro`, `ccro-paper`"]),
-        (good.replace("\"kv\"", "\"sql\""), vec!["app = \"sql\"", "`opaque`, `kv`, `bank`"]),
+        (good.replace("\"kv\"", "\"sql\""), vec!["app = \"sql\"", "`opaque`, `kv`, `bank`, `orswot`"]),
         (good.replace("[limits]", "[limits]\nspeed = 3"), vec!["unknown field `speed`", "`batch`"]),
         (good.replace("[limits]", "[limits]\nbatch = 0"), vec!["limits.batch is 0", "from 1"]),
         (good.replace("link_delay_ms = 0.0", "link_delay_ms = nan"), vec!["timers.link_delay_ms is NaN"]),
@@ -360,6 +360,7 @@ fn a_client_with_a_key_of_its_own_asks_the_nodes_whoever_of_them_is_killed() {
 
     for (arguments, says) in [
         (&["balance", "a"][..], "asked of bank"),
+        (&["members", "a"], "asked of orswot"),
         (&["--name", "nobody", "get", "a"], "client-0, client-1"),
         (&["--timeout", "0", "get", "a"], "--timeout"),
         (&["--key", cluster.file("client-1.key").to_str().unwrap(), "get", "a"], "not that of client"),

@@ -122,7 +122,7 @@ pub enum Line {
         node: u16,
         /// The last slot executed in this state.
         as_of: u64,
-        /// New values by key, or new balances by account.
+        /// New values by key, new balances by account, or `in the set` by new member.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         set: BTreeMap<String, String>,
         /// Keys that are gone.

@@ -550,6 +550,7 @@ fn bank(words: &str) -> Result<Operation, String> {
 mod tests {
     use crate::ask::play;
     use serde_json::{Value, json};
+    use trace::Line;
 
     fn refused(changes: Value) -> Vec<String> {
         let mut scenario = json!({ "protocol": "pbft", "nodes": 4 });
@@ -557,6 +558,45 @@ mod tests {
         fields.extend(changes.as_object().unwrap().clone());
         let problems = play(scenario).unwrap_err();
         problems.iter().map(|problem| format!("{}: {}", problem.field, problem.problem)).collect()
+    }
+
+    /// Each node in turn is asked for one, and has seen what came before.
+    #[test]
+    fn a_set_is_asked_for_in_words_with_and_without_consensus() {
+        for (protocol, read, again) in [
+            ("pbft", json!({ "Contains": true }), json!({ "Refused": "NotAMember" })),
+            ("broadcast", json!({ "Refused": "NoOrder" }), json!({ "Refused": "NotSeen" })),
+        ] {
+            let operations = ["add apple", "add pear", "contains apple", "remove apple", "remove apple"];
+            let scenario =
+                json!({ "protocol": protocol, "nodes": 4, "app": "orswot", "operations": operations });
+            let trace = play(scenario).unwrap();
+            let (mut asked, mut answers, mut held) = (vec![], vec![], vec![]);
+            for line in trace.lines {
+                match line {
+                    Line::Request { asks, .. } => asked.push(asks),
+                    Line::Answer { result, .. } => answers.push(result),
+                    Line::App { node: 3, set, gone, .. } => held.push((set, gone)),
+                    _ => {}
+                }
+            }
+            assert_eq!(asked[3], json!({ "Remove": { "member": "apple" } }));
+            assert_eq!(
+                answers,
+                [json!("Added"), json!("Added"), read, json!("Removed"), again],
+                "{protocol}"
+            );
+            let added = |member: &str| ([(member.into(), "in the set".into())].into(), vec![]);
+            let removed = ([].into(), vec!["apple".into()]);
+            held.retain(|(set, gone)| !set.is_empty() || !gone.is_empty());
+            assert_eq!(held, [added("apple"), added("pear"), removed], "{protocol}");
+        }
+        assert_eq!(
+            refused(json!({ "app": "orswot", "operations": ["put apple"] })),
+            [
+                "operations.0: \"put apple\" is no operation of a set; there are add MEMBER, remove MEMBER and contains MEMBER"
+            ]
+        );
     }
 
     #[test]
