@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Bytes of an answer that refuses a request, at most.
 const MAX_REFUSAL_BYTES: usize = 1 << 10;
 /// Bytes of all that an actor says of the operations of a batch, at most: it must fit into a frame with them.
-const MAX_REMARKS_BYTES: usize = 8 << 20;
+pub(crate) const MAX_REMARKS_BYTES: usize = 8 << 20;
 
 /// What an actor says of an operation that one of its clients asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use crate::data::DataType;
 use crate::generation::{Decision, Obligation};
 use crate::membership::{Members, Membership};
-use crate::message::{Applied, Batch, Message, Progress, Proof, Remark, Validation};
+use crate::message::{Applied, Batch, MAX_REMARKS_BYTES, Message, Progress, Proof, Remark, Validation};
 use crate::snapshots::Base;
 use crate::state::{State, forget_oldest};
 use crate::succession::Succession;
@@ -69,6 +69,12 @@ const MOST_WAITING_BYTES: usize = 256 << 20;
 const MOST_INTERVALS: u64 = 4;
 /// Waits double up to so many times the first.
 pub(crate) const MOST_DOUBLED: u64 = 32;
+
+/// Requests of one batch whose remarks fit into it, whatever they are: one of a set says what was seen of each of `n`
+/// actors.
+fn most_requests(n: u16) -> usize {
+    MAX_REMARKS_BYTES / (512 + 16 * usize::from(n))
+}
 
 /// A batch and its digest, which takes long to compute.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -406,7 +412,7 @@ impl<D: DataType> Replica<D> {
         if is_busy || !self.may_sign(cx.id()) || self.is_leaving(cx.id()) {
             return;
         }
-        let bundles = self.own.waiting.take(self.config.batch_max);
+        let bundles = self.own.waiting.take(self.config.batch_max.min(most_requests(cx.cluster.n)));
         let remarks = self.remarks(cx.id(), &bundles);
         let after = self.new_dependencies(cx.id());
         let number = self.next_of(cx.id());

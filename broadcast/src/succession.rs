@@ -37,6 +37,9 @@ const FIRST_WAIT: u64 = 2;
 /// So many times is said again what may be lost, before a round is given up.
 const SAID_AGAIN: u8 = 3;
 
+/// Generations that are told for one question, at most: who then knows of those asks for more.
+const MOST_TOLD: usize = 16;
+
 /// Where the agreement on the next generation stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Succession {
@@ -157,16 +160,18 @@ impl<D: DataType> Replica<D> {
         let accepted = grounds.iter().filter_map(|(_, next)| next.accepted.as_ref());
         let bound =
             accepted.max_by_key(|accepted| accepted.round).map(|accepted| accepted.generation.clone());
-        let Some(generation) = bound.or_else(|| self.generation_wanted()) else { return };
+        let own = || self.generation_wanted().map(|(generation, snapshot)| (generation, Some(snapshot)));
+        let Some((generation, snapshot)) = bound.map(|generation| (generation, None)).or_else(own) else { return };
         let suggestion = Suggestion { generation, round, grounds };
         cx.send_all(on(OnGeneration::Suggest(suggestion.clone())));
-        self.receive_suggestion(cx, cx.id(), suggestion);
+        self.note_suggestion(cx, suggestion, snapshot);
     }
 
-    fn generation_wanted(&self) -> Option<Generation> {
+    fn generation_wanted(&self) -> Option<(Generation, Snapshot)> {
         let members = self.membership.members().after(self.wanted()?).iter().collect();
-        let (cut, state) = (self.applied_numbers(), self.state.snapshot().digest());
-        Some(Generation { number: self.next_number(), members, cut, state })
+        let (cut, snapshot) = (self.applied_numbers(), self.state.snapshot());
+        let generation = Generation { number: self.next_number(), members, cut, state: snapshot.digest() };
+        Some((generation, snapshot))
     }
 
     pub(crate) fn receive_on_generation(&mut self, cx: &mut Cx<'_, D>, from: ReplicaId, on: OnGeneration) {
@@ -233,15 +238,20 @@ impl<D: DataType> Replica<D> {
         if suggestion.round > self.succession.round {
             self.succession.enter(suggestion.round);
         }
-        let digest = suggestion.generation.digest();
         if let Some(suggested) = &self.succession.suggested {
-            if suggested.digest != digest {
+            if suggested.digest != suggestion.generation.digest() {
                 cx.reject(from, None, Reason::ConflictingProposal);
             }
             return;
         }
+        self.note_suggestion(cx, suggestion, None);
+    }
+
+    /// The first suggestion of a round; with the snapshot of its state, if that is known.
+    fn note_suggestion(&mut self, cx: &mut Cx<'_, D>, suggestion: Suggestion, snapshot: Option<Snapshot>) {
+        let digest = suggestion.generation.digest();
         let is_bound = suggestion.round > 0 && suggestion.bound_to().is_some();
-        let (answer, snapshot) = (Answer::NotYet, None);
+        let answer = Answer::NotYet;
         self.succession.suggested = Some(Suggested { suggestion, digest, is_bound, answer, snapshot });
         self.wait_for_generation(cx);
         self.try_accept(cx);
@@ -281,7 +291,8 @@ impl<D: DataType> Replica<D> {
             Some(Some(change)) => self.membership.is_agreed(&self.state.asked, change, self.nodes()),
             None => false,
         };
-        let snapshot = self.snapshot_of(cut).filter(|snapshot| is_wanted && snapshot.digest() == *state);
+        let known = suggested.snapshot.take().or_else(|| self.snapshot_of(cut));
+        let snapshot = known.filter(|snapshot| is_wanted && snapshot.digest() == *state);
         let answer = if snapshot.is_some() { Answer::Accepted } else { Answer::Refused };
         suggested.snapshot = snapshot;
         answer
@@ -481,7 +492,8 @@ impl<D: DataType> Replica<D> {
     /// Generations that a node does not know which knows this one.
     pub(crate) fn tell_generations(&self, cx: &mut Cx<'_, D>, to: ReplicaId, known: u64) {
         let is_unknown = |decision: &&Decision| decision.generation.number > known;
-        let unknown: Vec<Decision> = self.decisions.iter().filter(is_unknown).cloned().collect();
+        let unknown = self.decisions.iter().filter(is_unknown).take(MOST_TOLD);
+        let unknown: Vec<Decision> = unknown.cloned().collect();
         if !unknown.is_empty() {
             cx.send(to, on(OnGeneration::Began(unknown)));
         }

@@ -193,6 +193,58 @@ fn a_replica_vouches_for_its_own_votes_and_for_nothing_else() {
     }
 }
 
+#[test]
+fn a_client_hands_over_its_own_well_formed_and_signed_bundles() {
+    let cluster = cluster(1).with_clients(2);
+    let (signers, keyring) = seeded(1, 6);
+    let mut admission = Admission::new(cluster.clone(), keyring);
+    let bundle = |of: u16, requests: Vec<Request>| {
+        Arc::new(Bundle::sign(&cluster, &signers[usize::from(of)], requests))
+    };
+    let (good, of_replica) = (bundle(4, vec![request(4, 1)]), bundle(2, vec![request(2, 1)]));
+    let signed_by_another = Arc::new(Bundle::sign(&cluster, &signers[5], vec![request(4, 1)]));
+    let given = [
+        (4, Arc::clone(&good)),
+        (5, Arc::clone(&good)),
+        (2, of_replica),
+        (4, bundle(4, vec![])),
+        (5, signed_by_another),
+    ];
+    let given = given.map(|(from, bundle)| (ReplicaId(from), bundle));
+    let (foreign, malformed) = (Err(Reason::NotEntitled), Err(Reason::MalformedRequests));
+    assert_eq!(admission.admit_bundles(&given), [Ok(()), foreign, foreign, malformed, malformed]);
+    assert_eq!(admission.signatures_checked(), 1);
+    assert_eq!(admission.admit_bundles(&given[..1]), [Ok(())]);
+    assert_eq!(admission.signatures_checked(), 1, "it is known");
+    let mut forged = serde_json::to_value(&*good).unwrap();
+    forged["requests"][0]["counter"] = 2.into();
+    let forged: Bundle = serde_json::from_value(forged).unwrap();
+    assert_eq!(admission.admit_bundles(&[(ReplicaId(4), Arc::new(forged))]), [Err(Reason::BadSignature)]);
+}
+
+#[test]
+fn a_message_carries_nobody_s_requests_unless_it_says_so() {
+    assert_eq!(word(&keys().0, 1, b"a", true).requests_of(), None);
+}
+
+// ---- Rules that are switched off ----
+
+#[cfg(feature = "weakenings")]
+#[test]
+fn a_rule_is_switched_off_within_its_scenario_only_and_a_check_that_does_not_miss_it_is_told() {
+    use kernel::Weakening::{DigestNotCompared, QuorumOneLess};
+    use kernel::weakened;
+    use kernel::weakening::{assert_missed, weaken};
+    let seen = || (weakened(QuorumOneLess), weakened(DigestNotCompared));
+    assert_eq!(seen(), (false, false));
+    assert_eq!(weaken(QuorumOneLess, seen), (true, false));
+    assert_eq!(seen(), (false, false));
+    assert_missed(&[(QuorumOneLess, || assert_eq!(kernel::cluster::quorum(4), 3))]);
+    let not_missed = || assert_missed(&[(QuorumOneLess, || assert_eq!(kernel::cluster::max_faulty(4), 1))]);
+    assert!(std::panic::catch_unwind(not_missed).is_err());
+    assert_eq!(seen(), (false, false), "whatever becomes of the scenario");
+}
+
 // ---- What a replica does with its context ----
 
 /// Does nothing.
@@ -343,6 +395,22 @@ fn every_node_of_a_tree_is_named_with_the_chunks_below_it() {
     let proven = snapshot.prove(2).unwrap();
     let siblings: Vec<_> = proven.siblings().map(|(below, digest)| (*digest, below)).collect();
     assert_eq!(siblings, [nodes[3].clone(), nodes[5].clone(), nodes[9].clone()]);
+}
+
+/// A chunk and the siblings on its way cover all chunks, each once.
+#[test]
+fn the_siblings_of_every_chunk_cover_all_others() {
+    for count in 1..20_u8 {
+        let snapshot = Snapshot::new((0..count).map(|number| Chunk::new(&[number])).collect());
+        for index in 0..u64::from(count) {
+            let proven = snapshot.prove(index).unwrap();
+            assert!(proven.verify(&snapshot.digest()).is_some(), "{index} of {count}");
+            let beside = proven.siblings().flat_map(|(below, _)| below);
+            let mut covered: Vec<u64> = beside.chain([index]).collect();
+            covered.sort_unstable();
+            assert_eq!(covered, (0..u64::from(count)).collect::<Vec<_>>(), "{index} of {count}");
+        }
+    }
 }
 
 #[test]
