@@ -161,7 +161,9 @@ impl<D: DataType> Replica<D> {
         let bound =
             accepted.max_by_key(|accepted| accepted.round).map(|accepted| accepted.generation.clone());
         let own = || self.generation_wanted().map(|(generation, snapshot)| (generation, Some(snapshot)));
-        let Some((generation, snapshot)) = bound.map(|generation| (generation, None)).or_else(own) else { return };
+        let Some((generation, snapshot)) = bound.map(|generation| (generation, None)).or_else(own) else {
+            return;
+        };
         let suggestion = Suggestion { generation, round, grounds };
         cx.send_all(on(OnGeneration::Suggest(suggestion.clone())));
         self.note_suggestion(cx, suggestion, snapshot);

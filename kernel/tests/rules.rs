@@ -6,9 +6,9 @@ use kernel::keys::{Keyring, SecretKey, seeded};
 use kernel::request::{MAX_BATCH_BYTES, MAX_BUNDLE_BYTES};
 use kernel::{
     Admission, Application, Batch, Bundle, CachedChunks, Choose, Chunk, Claim, Cluster, ClusterId, Content,
-    Context, Digest, Effect, Input, Mark, Micros, Operation, Output, Path, Protocol, Reason, Rejection,
-    ReplicaId, Reply, ReplyBundle, Request, SeededChoice, Seq, SessionId, Signature, Signer, Snapshot,
-    Status, To, View, Wire as _,
+    Context, Digest, Effect, Falsify as _, Input, Mark, Micros, Operation, Output, Path, Protocol, Reason,
+    Rejection, ReplicaId, Reply, ReplyBundle, Request, SeededChoice, Seq, SessionId, Signature, Signer,
+    Snapshot, Status, To, View, Wire as _,
 };
 use std::sync::Arc;
 use support::{Word, hashed, word};
