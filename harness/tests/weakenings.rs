@@ -212,8 +212,8 @@ fn cases() -> Vec<Case> {
         case(CutBeforeSaved, Pbft, Bias::Disks, 3),
         case(QuorumOneLess, Broadcast, Bias::Swarm, 1),
         case(ProofNotChecked, Broadcast, Bias::Swarm, 15),
-        case(NumberNotChecked, Broadcast, Bias::Swarm, 25),
-        case(EffectsBeforeJournal, Broadcast, Bias::Disks, 5),
+        case(NumberNotChecked, Broadcast, Bias::Swarm, 216),
+        case(EffectsBeforeJournal, Broadcast, Bias::Disks, 2),
     ]
 }
 
