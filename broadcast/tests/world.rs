@@ -11,7 +11,7 @@ use broadcast::{
 };
 use kernel::weakening::assert_missed;
 use kernel::{
-    Bundle, Cluster, ClusterId, Content, Digest, Observation, Operation, Protocol as _, ReplicaId, Signature,
+    Bundle, Cluster, ClusterId, Content, Digest, GenerationMark, Mark, Observation, Operation, Protocol as _, ReplicaId, Signature,
     Weakening,
 };
 use proptest::prelude::*;
@@ -401,6 +401,7 @@ fn holds<D: Checked>(case: &Case) -> Result<(), String> {
     }
     let config = Config { checkpoint_interval: case.interval, members: case.nodes, ..Config::default() };
     let mut world = configured::<D>(setup, config);
+    let named = named_dependencies(&mut world);
     let mut members: BTreeSet<u16> = (0..case.nodes).collect();
     for member in 0..honest {
         ask(&mut world, member, &D::begin(member));
@@ -427,6 +428,7 @@ fn holds<D: Checked>(case: &Case) -> Result<(), String> {
     all_are_members(&mut world, case, &members)?;
     oracles::source_order::check(world.trace())?;
     oracles::source_order::converged(world.trace())?;
+    follow(&world, case, &named.borrow())?;
     always(&world, case)?;
     let caught: Vec<u16> = world.caught().into_iter().filter(|caught| case.is_honest(*caught)).collect();
     if !caught.is_empty() {
@@ -434,6 +436,53 @@ fn holds<D: Checked>(case: &Case) -> Result<(), String> {
     }
     same(&world, case)?;
     world.replica(0).data().finally(case)
+}
+
+/// What batches say that they depend on, by digest.
+type Named = Rc<RefCell<BTreeMap<Digest, Vec<(ReplicaId, u64)>>>>;
+
+fn named_dependencies<D: DataType + 'static>(world: &mut World<Member<D>>) -> Named {
+    let named = Named::default();
+    let sink = Rc::clone(&named);
+    world.observe_all(Box::new(move |_, _, observation| {
+        if let Observation::Departed { content: Content::Message(message), .. } = observation
+            && let Message::Propose(batch) | Message::Proven(batch, _) = message
+        {
+            sink.borrow_mut().insert(batch.digest(), batch.after.clone());
+        }
+    }));
+    named
+}
+
+/// Causality: whoever applies a batch has applied its actor's one before and all that it names. (Of a member that took over a
+/// state it is not known from then on.)
+fn follow<D: DataType + 'static>(
+    world: &World<Member<D>>,
+    case: &Case,
+    named: &BTreeMap<Digest, Vec<(ReplicaId, u64)>>,
+) -> Result<(), String> {
+    let mut applied: BTreeMap<(ReplicaId, ReplicaId), u64> = BTreeMap::new();
+    let mut adopted: BTreeSet<ReplicaId> = BTreeSet::new();
+    for stamped in world.trace().marks.iter().filter(|stamped| case.is_honest(stamped.replica.0)) {
+        let replica = stamped.replica;
+        match &stamped.mark {
+            Mark::Generation(GenerationMark::Adopted { .. }) => drop(adopted.insert(replica)),
+            Mark::Committed { seq, digest, .. } if !adopted.contains(&replica) => {
+                let (n, place) = (u64::from(case.everyone()), seq.0 - 1);
+                let (actor, number) = (ReplicaId((place % n) as u16), place / n + 1);
+                let before = |(of, number): &(ReplicaId, u64)| {
+                    applied.get(&(replica, *of)).copied().unwrap_or_default() >= *number
+                };
+                let after = named.get(digest).ok_or("a batch was applied that nobody sent")?;
+                if !after.iter().all(before) || !before(&(actor, number - 1)) {
+                    return Err(format!("member {replica} applied batch {number} of {actor} too early"));
+                }
+                applied.insert((replica, actor), number);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The honest members ask for a change, and wait for it. Of an honest one who is to leave either the others ask so, or it does.
