@@ -11,8 +11,8 @@ use broadcast::{
 };
 use kernel::weakening::assert_missed;
 use kernel::{
-    Bundle, Cluster, ClusterId, Content, Digest, GenerationMark, Mark, Observation, Operation, Protocol as _, ReplicaId, Signature,
-    Weakening,
+    Bundle, Cluster, ClusterId, Content, Digest, GenerationMark, Mark, Observation, Operation, Protocol as _,
+    ReplicaId, Signature, Weakening,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -497,7 +497,7 @@ fn ask_for_change<D: Checked>(
     let is_honest = |member: &&u16| case.is_honest(**member);
     let asks = |member: &&u16| match change {
         // Alone, or not at all.
-        Change::Leave(node) if case.is_honest(node.0) => (**member == node.0) == (number % 3 == 0),
+        Change::Leave(node) if case.is_honest(node.0) => (**member == node.0) == number.is_multiple_of(3),
         _ => true,
     };
     for member in members.iter().filter(is_honest).filter(asks) {
