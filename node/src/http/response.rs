@@ -121,11 +121,20 @@ impl Refusal {
 /// Nearly every answer fits, so that its buffer need not grow.
 const USUAL_BYTES: usize = 512;
 
+/// Bytes that an answer may take beyond its own.
+const MOST_SPARE_BYTES: usize = 16 << 10;
+
 /// A value as JSON.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     let mut body = Vec::with_capacity(USUAL_BYTES);
     match serde_json::to_writer(&mut body, value) {
-        Ok(()) => with_type(status, "application/json", body),
+        Ok(()) => {
+            // A large answer may wait for long until it is read.
+            if body.capacity() - body.len() > MOST_SPARE_BYTES {
+                body.shrink_to_fit();
+            }
+            with_type(status, "application/json", body)
+        }
         // Only a map whose keys are no strings, or a value's own error, gets here.
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written as JSON");
