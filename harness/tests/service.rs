@@ -214,6 +214,7 @@ fn metrics_count_what_happens() {
     assert_eq!(value("consensus_request_seconds_bucket{le=\"+Inf\"} "), 7.0);
     assert!(value("consensus_request_seconds_sum ") > 0.0);
     assert_eq!(value("consensus_requests_timed_out_total "), 0.0);
+    assert_eq!(value("consensus_requests_refused_total "), 0.0);
     assert_eq!((value("consensus_commander "), value("consensus_view ")), (0.0, 0.0));
     assert_eq!(value("consensus_messages_sent_total{kind=\"request\"} "), 7.0);
     assert!(text.ends_with("# EOF\n"));
@@ -405,12 +406,69 @@ fn a_set_without_consensus_has_the_same_members_everywhere() {
     }
 }
 
+/// A node that waits is let in by two of four, has what the others have, is needed from then on, and leaves again.
+#[test]
+fn members_join_and_leave_while_money_moves() {
+    let cluster = Cluster::start(&["--app", "bank", "--protocol", "broadcast", "--members", "4"]);
+    let (_, description) = cluster.get(0, "/openapi.json");
+    let ask_for = |node, change: &str| {
+        let (status, answer) = cluster.post(node, "/api/v1/members", change);
+        if status < 500 && status != 400 {
+            assert!(is_as_described(&description, ("POST", "/api/v1/members"), status, &answer), "{answer}");
+        }
+        let text = answer["asked"].as_str().or(answer["error"].as_str());
+        (status, text.unwrap_or_default().to_owned())
+    };
+    let are_members = |members: &[u16]| {
+        (0..5).for_each(|node| {
+            let read = || cluster.get(node, "/api/v1/members").1["members"].clone();
+            assert!(in_the_end(read, &members.into()), "node {node} has {}", read());
+        });
+    };
+    let open = |node: u16, name: &str| {
+        let body = format!(r#"{{"account": "{node}/{name}"}}"#);
+        cluster.post(node, "/api/v1/bank/accounts", &body)
+    };
+    let asked = |change: &str| (200, change.to_owned());
+    assert_eq!(open(0, "a").0, 200);
+    let (status, answer) = open(4, "a");
+    assert!(status == 503 && answer["error"].as_str().unwrap().contains("it is no member"), "{answer}");
+    assert_eq!(ask_for(0, r#"{"join": 4}"#), asked("node 4 joins"));
+    let pending = serde_json::json!([{ "change": "node 4 joins", "by": [0] }]);
+    assert_eq!(cluster.get(0, "/api/v1/members").1["asked"], pending);
+    assert_eq!(ask_for(1, r#"{"join": 4}"#), asked("node 4 joins"));
+    are_members(&[0, 1, 2, 3, 4]);
+    assert_eq!(cluster.get(3, "/status").1["quorum"], 4);
+    assert_eq!(open(4, "a").0, 200);
+    let deposit = cluster.post(0, "/api/v1/bank/deposit", r#"{"account": "0/a", "amount": 9}"#);
+    let paid = cluster.post(0, "/api/v1/bank/transfer", r#"{"from": "0/a", "to": "4/a", "amount": 5}"#);
+    assert_eq!((deposit.0, paid.0), (200, 200));
+    for (node, change, status, reason) in [
+        (1, r#"{"join": 4}"#, 409, "node 4 is a member already"),
+        (1, r#"{"leave": 7}"#, 404, "the cluster has no node 7"),
+        (1, r#"{"leave": "x"}"#, 400, "send JSON such as"),
+        (1, r#"{"remove": 3}"#, 400, "send JSON such as"),
+    ] {
+        let (answered, error) = ask_for(node, change);
+        assert!(answered == status && error.contains(reason), "{change}: {answered} {error}");
+    }
+    let (_, metrics) = cluster.text(1, "GET", "/metrics", "");
+    assert!(metrics.contains("consensus_requests_refused_total 2\n"), "{metrics}");
+    assert!(metrics.contains("consensus_generation 1\n") && metrics.contains("consensus_members 5\n"));
+    assert_eq!(ask_for(4, r#"{"leave": 4}"#), asked("node 4 leaves"));
+    are_members(&[0, 1, 2, 3]);
+    assert_eq!(ask_for(1, r#"{"leave": 4}"#), (409, "node 4 is no member".to_owned()));
+    let balance = || cluster.get(4, "/api/v1/bank/local?account=4/a").1["balance"].clone();
+    assert!(in_the_end(balance, &5.into()), "it goes on to see what there is");
+}
+
 #[test]
 fn what_broadcast_cannot_do_is_refused_before_anything_starts() {
     for (arguments, reason) in [
         (&["compare", "--app", "kv"][..], "gives requests of different nodes no order, which kv needs"),
         (&["up", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
         (&["simulate", "--app", "kv"], "gives requests of different nodes no order, which kv needs"),
+        (&["up", "--members", "5"], "members is 5; it must be from 1 to the number of nodes, 4"),
         (&["compare", "--via", "client"], "has no clients with keys of their own"),
         (&["soak"], "takes part no more; give the durability on or fsync"),
         (&["outage", "--kill", "node:3"], "takes part no more; give the durability on or fsync"),

@@ -62,6 +62,7 @@ pub(crate) struct Gateway {
     /// Consensus times, seconds.
     latencies: Histogram,
     timed_out: u64,
+    refused: u64,
     /// Requests in flight whose clients want evidence.
     wanting_evidence: usize,
 }
@@ -86,6 +87,7 @@ impl Gateway {
             timeout_ns,
             latencies: Histogram::new(buckets()),
             timed_out: 0,
+            refused: 0,
             wanting_evidence: 0,
         }
     }
@@ -201,6 +203,16 @@ impl Gateway {
     /// Requests that were not decided in time.
     pub(crate) fn timed_out(&self) -> u64 {
         self.timed_out
+    }
+
+    /// The application has answered a decided request otherwise than asked.
+    pub(crate) fn note_refused(&mut self) {
+        self.refused += 1;
+    }
+
+    /// How often it has.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Requests whose clients wait.

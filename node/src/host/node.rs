@@ -235,11 +235,16 @@ impl<P: Protocol> Node<P> {
         self.gateway.borrow().in_flight()
     }
 
-    /// Consensus times of this node's clients, seconds, and how many of their requests were
-    /// not decided in time.
-    pub(crate) fn latencies(&self) -> (Histogram, u64) {
+    /// Consensus times of this node's clients, seconds; how many of their requests were not decided in time, and how
+    /// many were, and refused by the application.
+    pub(crate) fn latencies(&self) -> (Histogram, u64, u64) {
         let gateway = self.gateway.borrow();
-        (gateway.latencies(), gateway.timed_out())
+        (gateway.latencies(), gateway.timed_out(), gateway.refused())
+    }
+
+    /// The application has answered a decided request otherwise than asked.
+    pub(crate) fn note_refused(&self) {
+        self.gateway.borrow_mut().note_refused();
     }
 
     /// Bytes that came in from a peer.

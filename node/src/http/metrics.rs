@@ -19,14 +19,16 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// All metrics, in the OpenMetrics text format.
 pub(super) fn get<P: Protocol>(node: &Node<P>) -> Answer {
-    let (latencies, timed_out) = node.latencies();
-    match text(&status::report(node), latencies, timed_out) {
+    match text(&status::report(node), node.latencies()) {
         Ok(text) => with_type(StatusCode::OK, OPEN_METRICS, text),
         Err(fmt::Error) => error(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"),
     }
 }
 
-fn text(report: &StatusReport, latencies: Histogram, timed_out: u64) -> Result<String, fmt::Error> {
+fn text(
+    report: &StatusReport,
+    (latencies, timed_out, refused): (Histogram, u64, u64),
+) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("consensus");
     add_replica(&mut registry, report);
     add_traffic(&mut registry, report);
@@ -39,6 +41,8 @@ fn text(report: &StatusReport, latencies: Histogram, timed_out: u64) -> Result<S
         latencies,
     );
     counter(&mut registry, "requests_timed_out", "Requests that were not decided in time", timed_out);
+    let help = "Decided requests that the application refused, or for which it found nothing";
+    counter(&mut registry, "requests_refused", help, refused);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

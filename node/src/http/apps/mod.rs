@@ -54,7 +54,11 @@ async fn decide<P: Protocol>(
         Outcome::TimedOut { replies } => Ok(undecided(node, replies)),
         Outcome::Decided(decided) => {
             let result = decided.result.clone();
-            answer(&result, decision(node, decided)).ok_or_else(unreadable)
+            let answer = answer(&result, decision(node, decided)).ok_or_else(unreadable)?;
+            if !answer.status().is_success() {
+                node.note_refused();
+            }
+            Ok(answer)
         }
     }
 }
