@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Generation {
     /// Rises by one.
     pub number: u64,
+    /// The last generation before it that began with other members than the one before that had; 0 if there is none. So
+    /// nobody who learns of generations later can be kept from learning of a change.
+    pub changed: u64,
     /// Who they are, in order.
     pub members: Vec<ReplicaId>,
     /// The batches that its first state contains: so many of each actor.
@@ -70,8 +73,8 @@ const ACCEPT: &[u8] = b"generation-accept/1";
 const CONCLUDE: &[u8] = b"generation-conclude/1";
 const NEXT_ROUND: &[u8] = b"generation-round/1";
 
-/// What was signed last of an actor's batches, and may be unproven: those before it are proven, and another batch of
-/// this number must not be.
+/// What was signed last of an actor's batches, and may be unproven: another batch of this number must not be proven. Those
+/// before it are, if the actor is honest; if not, it has stopped itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Obligation {
     /// The batch's number.
@@ -303,6 +306,14 @@ impl Decision {
         merged.into_iter().collect()
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_report = |report: &Report| report.len() * size_of::<(ReplicaId, u64, Digest, Signature)>();
+        let reports =
+            self.conclusions.iter().map(|(_, report, _)| of_report(report) + size_of::<Signature>());
+        reports.sum()
+    }
+
     /// Its authors.
     pub(crate) fn authors(&self) -> impl Iterator<Item = ReplicaId> + Clone {
         self.conclusions.iter().map(|(author, ..)| *author)
@@ -328,6 +339,9 @@ impl Decision {
         Ok(claims)
     }
 }
+
+/// Generations that are told for one question, at most: who then knows of those asks for more.
+pub(crate) const MOST_TOLD: usize = 16;
 
 /// A message about the next generation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -367,7 +381,7 @@ impl OnGeneration {
             OnGeneration::NextRound(next) => next.claims(from, cluster),
             OnGeneration::Began(decisions) => {
                 let rise = |one: &Decision, next: &Decision| one.generation.number < next.generation.number;
-                if !decisions.is_sorted_by(rise) {
+                if decisions.len() > MOST_TOLD || !decisions.is_sorted_by(rise) {
                     return Err(Reason::MalformedCertificate);
                 }
                 let claims: Result<Vec<Vec<Claim>>, Reason> =

@@ -104,6 +104,11 @@ impl Membership {
         }
     }
 
+    /// The last generation that began with other members.
+    pub(crate) fn last_change(&self) -> u64 {
+        self.members.last().map_or(0, |(from, _)| *from)
+    }
+
     /// Whether others were members before a generation.
     pub(crate) fn changed_in(&self, generation: u64) -> bool {
         self.members.iter().any(|(from, _)| *from == generation)
@@ -175,7 +180,8 @@ mod tests {
 
     fn begun(membership: &mut Membership, number: u64, ids: &[u16]) {
         let members = ids.iter().copied().map(ReplicaId).collect();
-        membership.begin(&Generation { number, members, cut: vec![], state: Digest::ZERO });
+        let changed = membership.last_change();
+        membership.begin(&Generation { number, changed, members, cut: vec![], state: Digest::ZERO });
     }
 
     #[test]

@@ -69,6 +69,8 @@ const MOST_WAITING_BYTES: usize = 256 << 20;
 const MOST_INTERVALS: u64 = 4;
 /// Waits double up to so many times the first.
 pub(crate) const MOST_DOUBLED: u64 = 32;
+/// So many times the first wait, a node that is no member any more waits until it sends its last batch again.
+const OUTSIDE_WAITS: u64 = 256;
 
 /// Requests of one batch whose remarks fit into it, whatever they are: one of a set says what was seen of each of `n`
 /// actors.
@@ -227,6 +229,8 @@ pub struct Replica<D> {
     pub(crate) decisions: Vec<Decision>,
     /// What was signed in earlier generations and may be unproven.
     pub(crate) obligations: BTreeMap<ReplicaId, Obligation>,
+    /// Which of that is finished if its actor is no member any more: it was one when it began that.
+    pub(crate) finishing: BTreeSet<(ReplicaId, u64)>,
     pub(crate) succession: Succession,
     pub(crate) base: Base,
     /// The chunks of a state that is taken over, as far as they are here.
@@ -260,6 +264,7 @@ impl<D: DataType> Replica<D> {
             membership: Membership::new(members),
             decisions: vec![],
             obligations: BTreeMap::new(),
+            finishing: BTreeSet::new(),
             succession: Succession::default(),
             transferred: vec![],
             peers: vec![nowhere; n.into()],
@@ -345,7 +350,9 @@ impl<D: DataType> Replica<D> {
 
     /// Whether this member has asked to leave. It begins nothing more.
     fn is_leaving(&self, id: ReplicaId) -> bool {
-        self.membership.has_asked(&self.state.asked, id, Change::Leave(id))
+        let leave = Change::Leave(id);
+        let makes_sense = self.membership.members().refusal(leave, self.nodes()).is_none();
+        makes_sense && self.membership.has_asked(&self.state.asked, id, leave)
     }
 
     /// Whether it may sign something in this generation. If the next one is long overdue, it may not: what is kept is
@@ -560,12 +567,9 @@ impl<D: DataType> Replica<D> {
     fn may_vouch(&self, id: ReplicaId, known: &Known) -> bool {
         let Batch { actor, number, .. } = *known.batch;
         let is_member = self.membership.members().contains(actor);
-        let may_be = match self.obligations.get(&actor) {
-            Some(obligation) => {
-                obligation.allows(number, &known.digest) && (is_member || number == obligation.number)
-            }
-            None => is_member,
-        };
+        let allows = |obligation: &Obligation| obligation.allows(number, &known.digest);
+        let may_be = (is_member || self.finishing.contains(&(actor, number)))
+            && self.obligations.get(&actor).is_none_or(allows);
         self.may_sign(id) && may_be
     }
 
@@ -742,12 +746,14 @@ impl<D: DataType> Replica<D> {
 
     /// Sends the batch that is on its way again to those that have not answered.
     fn propose_again(&mut self, cx: &mut Cx<'_, D>) {
+        let takes_part = self.takes_part(cx.id());
         let Some(in_flight) = &mut self.own.in_flight else { return };
         in_flight.waited = (2 * in_flight.waited).min(MOST_DOUBLED);
         for peer in cx.cluster.replicas().filter(|peer| in_flight.votes.get(*peer).is_none()) {
             cx.send(peer, Message::Propose(Arc::clone(&in_flight.known.batch)));
         }
-        let times = in_flight.waited;
+        // It may not be finished before this node is a member again.
+        let times = if takes_part { in_flight.waited } else { OUTSIDE_WAITS };
         cx.set_timer(Timer::Validations, self.resend_after(times));
     }
 }

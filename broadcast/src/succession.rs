@@ -3,7 +3,7 @@
 //! | upon | a member does |
 //! | --- | --- |
 //! | a change is agreed upon, or a checkpoint is due | as the leader of the round, `suggest` to all; else wait for that |
-//! | `suggest` | once it has applied what is in the cut, and finds the same state: `accept` to all |
+//! | `suggest` | once it has applied what is in the cut, and finds the same state, or if a quorum accepted it before: `accept` to all |
 //! | `accept` of a quorum | sign nothing more in this generation, and say what it has signed: `conclude` to all |
 //! | `conclude` of a quorum | the generation begins |
 //! | a timer | `next-round` to all, with what it saw a quorum accept last |
@@ -19,8 +19,8 @@
 
 use crate::data::DataType;
 use crate::generation::{
-    Accepted, Ballot, Conclusion, Decision, Generation, NextRound, Obligation, OnGeneration, Report,
-    Suggestion,
+    Accepted, Ballot, Conclusion, Decision, Generation, MOST_TOLD, NextRound, Obligation, OnGeneration,
+    Report, Suggestion,
 };
 use crate::membership::Members;
 use crate::message::Message;
@@ -37,8 +37,8 @@ const FIRST_WAIT: u64 = 2;
 /// So many times is said again what may be lost, before a round is given up.
 const SAID_AGAIN: u8 = 3;
 
-/// Generations that are told for one question, at most: who then knows of those asks for more.
-const MOST_TOLD: usize = 16;
+/// Bytes of them, after which no further one is told.
+const MOST_TOLD_BYTES: usize = 8 << 20;
 
 /// Where the agreement on the next generation stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -172,7 +172,8 @@ impl<D: DataType> Replica<D> {
     fn generation_wanted(&self) -> Option<(Generation, Snapshot)> {
         let members = self.membership.members().after(self.wanted()?).iter().collect();
         let (cut, snapshot) = (self.applied_numbers(), self.state.snapshot());
-        let generation = Generation { number: self.next_number(), members, cut, state: snapshot.digest() };
+        let (number, changed) = (self.next_number(), self.membership.last_change());
+        let generation = Generation { number, changed, members, cut, state: snapshot.digest() };
         Some((generation, snapshot))
     }
 
@@ -283,16 +284,18 @@ impl<D: DataType> Replica<D> {
 
     /// What to answer to a suggestion that is free: it must be what its cut makes it, and something must be wanted.
     fn look_at(&self, suggested: &mut Suggested) -> Answer {
-        let Generation { members, cut, state, .. } = &suggested.suggestion.generation;
+        let Generation { changed, members, cut, state, .. } = &suggested.suggestion.generation;
         if self.base.number != self.membership.generation || !contains(&self.applied_numbers(), cut) {
             return Answer::NotYet;
         }
         let current: Vec<ReplicaId> = self.membership.members().iter().collect();
         let is_wanted = match change(&current, members) {
-            Some(None) => self.base.is_old(cut, self.config.checkpoint_interval, 1),
+            // Something must be forgotten by it.
+            Some(None) => *cut != self.base.cut && self.base.is_old(cut, self.config.checkpoint_interval, 1),
             Some(Some(change)) => self.membership.is_agreed(&self.state.asked, change, self.nodes()),
             None => false,
         };
+        let is_wanted = is_wanted && *changed == self.membership.last_change();
         let known = suggested.snapshot.take().or_else(|| self.snapshot_of(cut));
         let snapshot = known.filter(|snapshot| is_wanted && snapshot.digest() == *state);
         let answer = if snapshot.is_some() { Answer::Accepted } else { Answer::Refused };
@@ -375,8 +378,11 @@ impl<D: DataType> Replica<D> {
     /// The timer ran out: this member says everything again, or gives up on the round.
     pub(crate) fn give_up_round(&mut self, cx: &mut Cx<'_, D>) {
         let members = self.membership.members();
-        let is_over =
-            self.succession.suggested.is_none() && self.succession.round == 0 && self.wanted().is_none();
+        // What nobody wants leads to no further round.
+        let has_accepted = |it: &Suggested| matches!(it.answer, Answer::Accepted | Answer::Concluded);
+        let is_over = !self.succession.suggested.as_ref().is_some_and(has_accepted)
+            && self.succession.round == 0
+            && self.wanted().is_none();
         if is_over || !self.takes_part(cx.id()) {
             self.succession.waited = 0;
             return;
@@ -453,7 +459,9 @@ impl<D: DataType> Replica<D> {
             if decision.generation.number < self.next_number() {
                 continue;
             }
-            if !self.is_quorum(decision.authors()) {
+            // If a change was left out, these are not the members that decided.
+            let follows = decision.generation.changed == self.membership.last_change();
+            if !follows || !self.is_quorum(decision.authors()) {
                 cx.reject(from, None, Reason::MalformedCertificate);
                 break;
             }
@@ -473,8 +481,15 @@ impl<D: DataType> Replica<D> {
         }
         let Generation { number, members, .. } = &decision.generation;
         cx.mark(Mark::Generation(GenerationMark::Began { number: *number, members: members.clone() }));
+        let obligations: BTreeMap<ReplicaId, Obligation> = decision.obligations().into_iter().collect();
+        let were_members = self.membership.members();
+        let is_finished = |(actor, it): &(&ReplicaId, &Obligation)| {
+            were_members.contains(**actor) || self.finishing.contains(&(**actor, it.number))
+        };
+        let finishing = obligations.iter().filter(is_finished).map(|(actor, it)| (*actor, it.number));
+        self.finishing = finishing.collect();
         self.membership.begin(&decision.generation);
-        self.obligations = decision.obligations().into_iter().collect();
+        self.obligations = obligations;
         self.transferred.clear();
         let suggested = succession.suggested.filter(|it| it.suggestion.generation == decision.generation);
         if let Some(snapshot) = suggested.and_then(|suggested| suggested.snapshot) {
@@ -494,8 +509,14 @@ impl<D: DataType> Replica<D> {
     /// Generations that a node does not know which knows this one.
     pub(crate) fn tell_generations(&self, cx: &mut Cx<'_, D>, to: ReplicaId, known: u64) {
         let is_unknown = |decision: &&Decision| decision.generation.number > known;
+        let mut bytes = 0;
+        let mut has_room = |decision: &&Decision| {
+            let is_first = bytes == 0;
+            bytes += decision.bytes();
+            is_first || bytes <= MOST_TOLD_BYTES
+        };
         let unknown = self.decisions.iter().filter(is_unknown).take(MOST_TOLD);
-        let unknown: Vec<Decision> = unknown.cloned().collect();
+        let unknown: Vec<Decision> = unknown.take_while(|decision| has_room(decision)).cloned().collect();
         if !unknown.is_empty() {
             cx.send(to, on(OnGeneration::Began(unknown)));
         }

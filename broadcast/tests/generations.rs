@@ -2,7 +2,10 @@
 //! be proven twice.
 
 use apps::{BankOperation, Change, MembershipOperation, MembershipOutput, MembershipRefusal};
-use broadcast::{Bank, Batch, Config, DataType as _, Message, Proof, Replica, Validation};
+use broadcast::{
+    Bank, Batch, Conclusion, Config, DataType as _, Decision, Generation, Message, OnGeneration, Proof,
+    Replica, Validation,
+};
 use kernel::weakening::assert_missed;
 use kernel::{
     Bundle, Cluster, ClusterId, Content, Digest, GenerationMark, Mark, Observation, Operation, Protocol as _,
@@ -340,6 +343,63 @@ fn these_checks_miss_the_rules_they_are_for() {
         (Weakening::UnfinishedForgotten, two_generations_spend),
         (Weakening::GenerationNotChecked, strangers_sign),
     ]);
+}
+
+/// A faulty node tells one that was away of the second change alone, by conclusions of members whom that one knows.
+#[test]
+fn a_change_that_is_left_out_is_noticed() {
+    let mut world = world(6, 4, 100);
+    let said: Rc<RefCell<BTreeMap<ReplicaId, Conclusion>>> = Rc::default();
+    let suggested: Rc<RefCell<Option<Generation>>> = Rc::default();
+    let (sink, last) = (Rc::clone(&said), Rc::clone(&suggested));
+    world.observe_all(Box::new(move |_, member, observation| {
+        let Observation::Departed { content: Content::Message(Message::Generation(on)), .. } = observation
+        else {
+            return;
+        };
+        match &**on {
+            OnGeneration::Suggest(suggestion) => *last.borrow_mut() = Some(suggestion.generation.clone()),
+            OnGeneration::Conclude(conclusion) => drop(sink.borrow_mut().insert(member, conclusion.clone())),
+            _ => {}
+        }
+    }));
+    cut_off(&mut world, 5);
+    for node in [4, 5] {
+        for member in [0, 1, 2] {
+            ask_for(&mut world, member, join(node));
+        }
+        world.run(2_000_000);
+    }
+    assert_eq!((generation(&world, 0).0, generation(&world, 5).0), (2, 0));
+    let said = said.borrow();
+    let of_second = said.iter().filter(|(id, it)| id.0 < 4 && it.ballot.number == 2);
+    let conclusions: Vec<_> = of_second.map(|(id, it)| (*id, it.report.clone(), it.signature)).collect();
+    assert_eq!(conclusions.len(), 4, "a quorum of the first members, and of those of generation 1");
+    let second = Decision { generation: suggested.borrow().clone().unwrap(), round: 0, conclusions };
+    let began = |decisions| Message::Generation(Arc::new(OnGeneration::Began(decisions)));
+    drop(said);
+    world.inject(ReplicaId(3), ReplicaId(5), began(vec![second]));
+    world.run(10_000);
+    assert_eq!(generation(&world, 5), (0, vec![0, 1, 2, 3]));
+    assert_eq!(world.caught(), [3]);
+    world.set_network(&Network::default());
+    world.run(5_000_000);
+    assert_same(&world, &[0, 1, 2, 4, 5]);
+}
+
+/// Both of two members want to leave, and one of them must stay.
+#[test]
+fn the_last_member_goes_on_even_if_it_has_asked_to_leave() {
+    let mut world = world(2, 2, 100);
+    ask_for(&mut world, 0, leave(0));
+    ask_for(&mut world, 1, leave(1));
+    world.run(2_000_000);
+    let (_, members) = generation(&world, 0);
+    let [last] = members[..] else { panic!("{members:?}") };
+    ask(&mut world, last, &pay(last, 1 - last, 5));
+    world.run(2_000_000);
+    assert_eq!(world.accepted().len(), 3);
+    assert_same(&world, &[0, 1]);
 }
 
 /// A validation of the generation before does not count, and is told so.

@@ -98,7 +98,7 @@ impl Bench {
         let Bench { cluster, signers, .. } = self;
         let snapshot = Snapshot::new(vec![Chunk::new(b"one"), Chunk::new(b"two")]);
         let (number, members, cut) = (1, (0..3).map(ReplicaId).collect(), vec![0; 4]);
-        let generation = Generation { number, members, cut, state: snapshot.digest() };
+        let generation = Generation { number, changed: 0, members, cut, state: snapshot.digest() };
         let ballot = Ballot { number, round: 0, digest: generation.digest() };
         let by = |author: u16| &signers[usize::from(author)];
         let votes = [0, 1, 3].map(|author| (ReplicaId(author), ballot.accept(cluster, by(author)))).to_vec();
