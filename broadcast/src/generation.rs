@@ -259,11 +259,16 @@ pub struct Suggestion {
     pub grounds: Vec<(ReplicaId, NextRound)>,
 }
 
+/// What was accepted last, according to members that gave up.
+pub(crate) fn accepted_last(grounds: &[(ReplicaId, NextRound)]) -> Option<&Generation> {
+    let accepted = grounds.iter().filter_map(|(_, next)| next.accepted.as_ref());
+    accepted.max_by_key(|accepted| accepted.round).map(|accepted| &accepted.generation)
+}
+
 impl Suggestion {
     /// What it suggests must be this, if it is not free.
     pub(crate) fn bound_to(&self) -> Option<&Generation> {
-        let accepted = self.grounds.iter().filter_map(|(_, next)| next.accepted.as_ref());
-        accepted.max_by_key(|accepted| accepted.round).map(|accepted| &accepted.generation)
+        accepted_last(&self.grounds)
     }
 
     fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {

@@ -20,7 +20,7 @@
 use crate::data::DataType;
 use crate::generation::{
     Accepted, Ballot, Conclusion, Decision, Generation, MOST_TOLD, NextRound, Obligation, OnGeneration,
-    Report, Suggestion,
+    Report, Suggestion, accepted_last,
 };
 use crate::membership::Members;
 use crate::message::Message;
@@ -157,9 +157,7 @@ impl<D: DataType> Replica<D> {
     fn suggest(&mut self, cx: &mut Cx<'_, D>) {
         let (round, members) = (self.succession.round, self.membership.members());
         let grounds = if round == 0 { vec![] } else { self.succession.grounds(members) };
-        let accepted = grounds.iter().filter_map(|(_, next)| next.accepted.as_ref());
-        let bound =
-            accepted.max_by_key(|accepted| accepted.round).map(|accepted| accepted.generation.clone());
+        let bound = accepted_last(&grounds).cloned();
         let own = || self.generation_wanted().map(|(generation, snapshot)| (generation, Some(snapshot)));
         let Some((generation, snapshot)) = bound.map(|generation| (generation, None)).or_else(own) else {
             return;
@@ -459,9 +457,14 @@ impl<D: DataType> Replica<D> {
             if decision.generation.number < self.next_number() {
                 continue;
             }
-            // If a change was left out, these are not the members that decided.
-            let follows = decision.generation.changed == self.membership.last_change();
-            if !follows || !self.is_quorum(decision.authors()) {
+            // If a change was left out, these are not the members that decided. This one may have said that it knew of
+            // it, before it lost its memory.
+            if decision.generation.changed > self.membership.last_change() {
+                self.fetch(cx, from);
+                break;
+            }
+            let is_all = decision.generation.changed == self.membership.last_change();
+            if !is_all || !self.is_quorum(decision.authors()) {
                 cx.reject(from, None, Reason::MalformedCertificate);
                 break;
             }

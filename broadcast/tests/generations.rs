@@ -345,9 +345,9 @@ fn these_checks_miss_the_rules_they_are_for() {
     ]);
 }
 
-/// A faulty node tells one that was away of the second change alone, by conclusions of members whom that one knows.
+/// A node tells one that was away of the second change alone, by conclusions of members whom that one knows.
 #[test]
-fn a_change_that_is_left_out_is_noticed() {
+fn a_change_that_is_left_out_is_asked_for() {
     let mut world = world(6, 4, 100);
     let said: Rc<RefCell<BTreeMap<ReplicaId, Conclusion>>> = Rc::default();
     let suggested: Rc<RefCell<Option<Generation>>> = Rc::default();
@@ -381,7 +381,7 @@ fn a_change_that_is_left_out_is_noticed() {
     world.inject(ReplicaId(3), ReplicaId(5), began(vec![second]));
     world.run(10_000);
     assert_eq!(generation(&world, 5), (0, vec![0, 1, 2, 3]));
-    assert_eq!(world.caught(), [3]);
+    assert!(world.caught().is_empty(), "an honest node may leave it out, if it takes it for known");
     world.set_network(&Network::default());
     world.run(5_000_000);
     assert_same(&world, &[0, 1, 2, 4, 5]);

@@ -1,8 +1,8 @@
 //! `/api/v1/bank`: the bank.
 
-use super::{body_for, decide, local_query, only_with, parse, query, read, unreadable};
+use super::{body_for, decide, local_query, only_with, parse, query, read, unreadable, with_reason};
+use crate::api::Decision;
 use crate::api::bank::{Balance, LocalBalance, Open, Payment, Transfer};
-use crate::api::{Decision, Refused};
 use crate::host::node::Node;
 use crate::http::interface::Interface;
 use crate::http::response::{Answer, Refusal, json};
@@ -137,5 +137,5 @@ fn refused(refusal: BankRefusal, decision: Decision) -> Answer {
         BankRefusal::NotTheOwner { .. } => StatusCode::FORBIDDEN,
         _ => StatusCode::CONFLICT,
     };
-    json(status, &Refused { error: refusal.to_string().into(), decision })
+    with_reason(status, &refusal, decision)
 }

@@ -1,7 +1,6 @@
 //! `/api/v1/members`: who the members are, and asking for a change.
 
-use super::{body, decide, parse, split_query};
-use crate::api::Refused;
+use super::{body, decide, parse, split_query, with_reason};
 use crate::api::members::{Asked, AskedChange, MemberChange, MembersReport};
 use crate::host::node::Node;
 use crate::http::interface::Interface;
@@ -57,7 +56,7 @@ pub(in crate::http) async fn post<P: Protocol>(
                     MembershipRefusal::NotAnOperation => StatusCode::BAD_REQUEST,
                     _ => StatusCode::CONFLICT,
                 };
-                json(status, &Refused { error: refusal.to_string().into(), decision })
+                with_reason(status, &refusal, decision)
             }
         })
     })

@@ -7,8 +7,8 @@ pub(super) mod set;
 
 use super::interface::Interface;
 use super::ordering::{body, decision, order, split_query, undecided};
-use super::response::{Answer, Refusal};
-use crate::api::Decision;
+use super::response::{Answer, Refusal, json};
+use crate::api::{Decision, Refused};
 use crate::host::gateway::Outcome;
 use crate::host::node::Node;
 use ::apps::AppName;
@@ -61,6 +61,11 @@ async fn decide<P: Protocol>(
             Ok(answer)
         }
     }
+}
+
+/// The answer to what was decided and not done, with the reason.
+fn with_reason(status: StatusCode, refusal: &impl ToString, decision: Decision) -> Answer {
+    json(status, &Refused { error: refusal.to_string().into(), decision })
 }
 
 /// What this node's own state answers.

@@ -1,8 +1,8 @@
 //! `/api/v1/set`: the set.
 
-use super::{body_for, decide, local_query, only_with, parse, query, read, unreadable};
+use super::{body_for, decide, local_query, only_with, parse, query, read, unreadable, with_reason};
+use crate::api::Decision;
 use crate::api::set::{Add, Added, Contains, LocalContains, LocalMembers, Members, Removed};
-use crate::api::{Decision, Refused};
 use crate::host::node::Node;
 use crate::http::interface::Interface;
 use crate::http::response::{Answer, Refusal, json};
@@ -136,5 +136,5 @@ fn refused(refusal: SetRefusal, decision: Decision) -> Answer {
         SetRefusal::NotAMember | SetRefusal::NotSeen => StatusCode::NOT_FOUND,
         SetRefusal::NotAnOperation | SetRefusal::BadMember | SetRefusal::NoOrder => StatusCode::BAD_REQUEST,
     };
-    json(status, &Refused { error: refusal.to_string().into(), decision })
+    with_reason(status, &refusal, decision)
 }
