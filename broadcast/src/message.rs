@@ -84,22 +84,21 @@ impl Batch {
             && bytes.iter().map(|(bytes, _)| bytes).sum::<usize>() <= MAX_REMARKS_BYTES
     }
 
+    /// The actor's signature alone: it is over the requests in the bundles as well, and all of them are its own clients'.
     fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
         let requests = kernel::Batch { bundles: self.bundles.clone() };
-        let of_bundles = requests.claims(cluster).ok_or(Reason::MalformedRequests)?;
         let all_its_own = self.bundles.iter().all(|bundle| bundle.gateway() == self.actor);
         let are_others = self.after.iter().all(|(other, _)| cluster.contains(*other) && *other != self.actor);
         // Each at most once, so there are not more of them than members or requests.
         let are_in_order = self.after.is_sorted_by(|one, next| one.0 < next.0)
             && self.remarks.is_sorted_by(|one, next| one.0 < next.0)
             && self.remarks.last().is_none_or(|(place, _)| (*place as usize) < requests.requests());
-        if !all_its_own || !are_others || !are_in_order || self.number == 0 || !self.are_remarks_short() {
+        let is_well_formed = requests.is_well_formed() && self.number > 0 && self.are_remarks_short();
+        if !is_well_formed || !all_its_own || !are_others || !are_in_order {
             return Err(Reason::MalformedRequests);
         }
         let bytes = statement_of(b"operations/1", cluster, self.actor, self.number, &self.digest());
-        let mut claims = vec![Claim { author: self.actor, bytes, signature: self.signature }];
-        claims.extend(of_bundles);
-        Ok(claims)
+        Ok(vec![Claim { author: self.actor, bytes, signature: self.signature }])
     }
 }
 

@@ -143,14 +143,15 @@ impl Batch {
         Digest(*hasher.finalize().as_bytes())
     }
 
-    /// The signatures that make every request authentic; none if a bundle is
-    /// malformed or all are too much together.
-    pub fn claims(&self, cluster: &Cluster) -> Option<Vec<Claim>> {
+    /// Whether every bundle is well formed, and all are not too much together.
+    pub fn is_well_formed(&self) -> bool {
         let bytes: usize = self.bundles.iter().map(|bundle| bundle.wire_bytes()).sum();
-        if bytes > MAX_BATCH_BYTES {
-            return None;
-        }
-        self.bundles.iter().map(|bundle| bundle.is_well_formed().then(|| bundle.claim(cluster))).collect()
+        bytes <= MAX_BATCH_BYTES && self.bundles.iter().all(|bundle| bundle.is_well_formed())
+    }
+
+    /// The signatures that make every request authentic; none if it is not well formed.
+    pub fn claims(&self, cluster: &Cluster) -> Option<Vec<Claim>> {
+        self.is_well_formed().then(|| self.bundles.iter().map(|bundle| bundle.claim(cluster)).collect())
     }
 
     /// All bundles but the last, none if there is none: what an equivocating
