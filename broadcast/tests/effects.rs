@@ -436,12 +436,17 @@ fn what_is_not_sound_is_not_let_in() {
         let bundles = batch.bundles.clone();
         Arc::new(Batch::sign(&bench.cluster, &bench.signers[1], 0, vec![], bundles, vec![]))
     };
+    let other_requests = {
+        let bundles = vec![bench.bundle(1, 1, open("b"))];
+        Arc::new(Batch { bundles, ..Batch::clone(&batch) })
+    };
     let of_two = bench.validation(2, &batch);
     let bundle = Arc::clone(&batch.bundles[0]);
     for (from, message, verdict) in [
         (1, Message::Propose(Arc::clone(&batch)), Ok(())),
         (2, Message::Propose(Arc::clone(&batch)), Err(Reason::NotEntitled)),
         (1, Message::Propose(unsigned), Err(Reason::BadSignature)),
+        (1, Message::Propose(other_requests), Err(Reason::BadSignature)),
         (1, Message::Propose(of_itself), Err(Reason::MalformedRequests)),
         (1, Message::Propose(of_another), Err(Reason::MalformedRequests)),
         (1, Message::Propose(number_zero), Err(Reason::MalformedRequests)),
