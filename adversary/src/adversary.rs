@@ -473,6 +473,10 @@ impl<P: Protocol> Protocol for Adversary<P> {
         self.inner().takes_requests(own)
     }
 
+    fn may_wait(&self, message: &P::Message) -> bool {
+        self.behaviours.is_empty() && self.inner().may_wait(message)
+    }
+
     fn corrupt_state(&mut self) {
         self.first.replica.corrupt_state();
     }

@@ -813,6 +813,12 @@ impl<D: DataType> Protocol for Replica<D> {
         self.takes_part(own) && !self.is_leaving(own)
     }
 
+    /// A validation of what was applied here.
+    fn may_wait(&self, message: &Message) -> bool {
+        let Message::Validated(Validation { actor, number, .. }) = message else { return false };
+        self.actors.get(usize::from(actor.0)).is_some() && *number <= self.applied(*actor).0
+    }
+
     fn query(&self, operation: &Operation) -> Option<Reading> {
         let output = self.state.data.query(operation)?;
         Some(Reading { as_of: Seq(self.state.executed), output })

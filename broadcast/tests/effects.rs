@@ -251,7 +251,16 @@ fn an_actor_proves_with_a_quorum_and_replies_when_it_has_applied() {
         Rejection { from: ReplicaId(3), seq: Some(seq), corrupt_vote: true, reason: Reason::ConflictingVote };
     assert_eq!(bench.deliver(3, Message::Validated(wrong)), [Effect::Reject(rejection)]);
 
+    let late = |bench: &Bench| {
+        [0, 9].map(|actor| {
+            let mut validation = bench.validation(1, &batch);
+            validation.actor = ReplicaId(actor);
+            bench.replica.may_wait(&Message::Validated(validation))
+        })
+    };
+    assert_eq!(late(&bench), [false, false]);
     let effects = validated(&mut bench, 3);
+    assert_eq!(late(&bench), [true, false], "of what is applied, and not of nobody's");
     assert_eq!(kinds(&effects), [(None, "proof")]);
     assert_eq!(applied(&effects), [(0, 1)]);
     let Some(Effect::Reply { to: ReplicaId(0), bundle: reply }) =

@@ -510,6 +510,10 @@ impl<A: Application> Protocol for Replica<A> {
         self.core.corrupt_state();
     }
 
+    fn may_wait(&self, message: &Message) -> bool {
+        self.core.may_wait(message)
+    }
+
     fn query(&self, operation: &Operation) -> Option<Reading> {
         self.core.query(operation)
     }

@@ -47,6 +47,12 @@ pub trait Protocol: Clone + Debug + Eq + Hash {
         true
     }
 
+    /// Whether a message that was not admitted yet can wait, as this replica would do nothing because of it: a vote for
+    /// what is decided here, in the same way. A host may check such ones later, together. False if in doubt.
+    fn may_wait(&self, _message: &Self::Message) -> bool {
+        false
+    }
+
     /// Answers an operation that only reads from what this replica has executed so
     /// far, without agreement: the value may be out of date, and one replica alone
     /// may be faulty. None if the operation may change something, or if this

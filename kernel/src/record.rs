@@ -241,6 +241,10 @@ impl<P: Protocol> Protocol for Recorder<P> {
         self.replica.takes_requests(own)
     }
 
+    fn may_wait(&self, message: &P::Message) -> bool {
+        self.replica.may_wait(message)
+    }
+
     fn query(&self, operation: &Operation) -> Option<Reading> {
         self.replica.query(operation)
     }

@@ -721,6 +721,13 @@ impl<A: Application> Core<A> {
         vec![]
     }
 
+    /// Whether this is a vote for what was decided here, in the view in which it was.
+    pub fn may_wait(&self, message: &Message) -> bool {
+        let Message::Vote(vote) = message else { return false };
+        let decided = self.slots.get(&vote.seq).and_then(|slot| slot.committed);
+        decided == Some((vote.view, vote.digest))
+    }
+
     /// What the application answers to an operation that only reads; none while
     /// this replica has not caught up after it lost its memory, or its state is known to
     /// be wrong.

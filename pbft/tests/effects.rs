@@ -162,6 +162,31 @@ fn a_backup_goes_through_the_three_phases() {
 }
 
 #[test]
+fn a_vote_for_what_is_decided_may_wait_and_no_other() {
+    let mut bench = bench(1);
+    let batch = bench.batch(b"pay");
+    let digest = batch.digest();
+    let late = |bench: &Bench| {
+        [Phase::Prepare, Phase::Commit].map(|phase| {
+            let vote = Message::Vote(bench.vote(3, phase, digest));
+            bench.replica.may_wait(&vote)
+        })
+    };
+    bench.deliver(0, bench.proposal(1, &batch));
+    bench.deliver(2, Message::Vote(bench.vote(2, Phase::Prepare, digest)));
+    bench.deliver(0, Message::Vote(bench.vote(0, Phase::Commit, digest)));
+    assert_eq!(late(&bench), [false, false]);
+    bench.deliver(2, Message::Vote(bench.vote(2, Phase::Commit, digest)));
+    assert_eq!(late(&bench), [true, true]);
+    let of_another = Message::Vote(bench.vote(3, Phase::Commit, Digest::ZERO));
+    let signer = &bench.signers[3];
+    let of_another_view = Vote::sign(&bench.cluster, signer, Phase::Commit, (View(1), Seq(1), digest), None);
+    for message in [of_another, Message::Vote(of_another_view), bench.proposal(1, &batch)] {
+        assert!(!bench.replica.may_wait(&message), "{message:?}");
+    }
+}
+
+#[test]
 fn a_vote_counts_once() {
     let mut bench = bench(1);
     let batch = bench.batch(b"pay");

@@ -3,6 +3,7 @@
 use super::counters::Amount;
 use super::inbox::{FromClient, Incoming};
 use super::journal::{Journal, RunningTimers};
+use super::late::Late;
 use super::node::Node;
 use super::recording::Recording;
 use super::timers::{Alarm, Running, Timers};
@@ -47,6 +48,7 @@ pub(crate) struct EventLoop<P: Protocol> {
     /// In the order of time: the delay is the same for all.
     delayed: VecDeque<Delayed>,
     effects: Vec<Effect<Adversary<P>>>,
+    late: Late<P::Message>,
     observer: Option<Observer<P::Message>>,
     /// Copies of messages that have left this node.
     copies_sent: u64,
@@ -73,6 +75,7 @@ impl<P: Protocol> EventLoop<P> {
             loss: SeededChoice::new(seed ^ 0x6c6f_7373),
             delayed: VecDeque::new(),
             effects: Vec::new(),
+            late: Late::new(),
             observer,
             copies_sent: 0,
             recording,
@@ -124,7 +127,7 @@ impl<P: Protocol> EventLoop<P> {
         let delayed = self.delayed.front().map(|delayed| delayed.due_ns);
         let deadline = self.node.gateway.borrow_mut().next_deadline();
         let journal = self.journal.as_ref().and_then(Journal::due).map(|due| self.node.at_ns(due));
-        [self.timers.next_due(), delayed, deadline, journal].into_iter().flatten().min()
+        [self.timers.next_due(), delayed, deadline, journal, self.late.due()].into_iter().flatten().min()
     }
 
     /// Handles what has come up, within bounds.
@@ -142,8 +145,10 @@ impl<P: Protocol> EventLoop<P> {
         let from_clients = self.node.arrivals.from_clients.take(at_most);
         // A node that is offline does not even look at what it is sent.
         if !self.node.is_offline() {
-            self.receive(incoming);
+            self.receive(incoming, now);
             self.receive_from_clients(from_clients);
+        } else {
+            self.late = Late::new();
         }
         // After what has arrived, as that may be what a timer waits for.
         self.expire_timers(now);
@@ -181,6 +186,7 @@ impl<P: Protocol> EventLoop<P> {
         self.node.arrivals.inbox.take(usize::MAX);
         self.node.arrivals.from_clients.take(usize::MAX);
         self.timers = Timers::new();
+        self.late = Late::new();
         self.delayed.clear();
         if self.node.controls.new_behaviours.take().is_some() {
             self.node.controls.behaviours_set.notify_waiters();
@@ -259,7 +265,7 @@ impl<P: Protocol> EventLoop<P> {
         }
     }
 
-    fn receive(&mut self, incoming: Vec<Incoming<P::Message>>) {
+    fn receive(&mut self, incoming: Vec<Incoming<P::Message>>, now: u64) {
         if self.observer.is_some() || self.recording.is_some() {
             self.observe_arrivals(&incoming);
         }
@@ -267,12 +273,17 @@ impl<P: Protocol> EventLoop<P> {
         let mut replies = Vec::new();
         {
             let received = &mut self.node.engine.counters.borrow_mut().received;
+            let replica = self.node.engine.replica.borrow();
             for Incoming { from, frame, bytes } in incoming {
                 let amount = Amount { messages: 1, bytes: bytes as u64 };
                 match frame {
                     Frame::Protocol(message) => {
                         received.count(message.kind(), message.class(), amount);
-                        messages.push((from, message));
+                        if replica.may_wait(&message) {
+                            self.late.push(from, message, now);
+                        } else {
+                            messages.push((from, message));
+                        }
                     }
                     Frame::Reply { bundle, votes } => {
                         received.count_reply(amount);
@@ -281,6 +292,16 @@ impl<P: Protocol> EventLoop<P> {
                 }
             }
         }
+        self.admit(messages);
+        let late = self.late.take(now);
+        self.admit(late);
+        for (from, bundle, votes) in replies {
+            self.accept_reply(from, &bundle, votes);
+        }
+    }
+
+    /// Checks messages, their signatures together, and gives those that hold to the replica.
+    fn admit(&mut self, messages: Vec<(ReplicaId, P::Message)>) {
         let senders: Vec<ReplicaId> = messages.iter().map(|(from, _)| *from).collect();
         let admitted = self.node.engine.admission.borrow_mut().admit_all(messages);
         for (from, admitted) in senders.into_iter().zip(admitted) {
@@ -288,9 +309,6 @@ impl<P: Protocol> EventLoop<P> {
                 Ok(message) => self.deliver(from, message),
                 Err(rejection) => self.refuse(&rejection),
             }
-        }
-        for (from, bundle, votes) in replies {
-            self.accept_reply(from, &bundle, votes);
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod event_loop;
 pub(crate) mod gateway;
 pub(crate) mod inbox;
 pub(crate) mod journal;
+mod late;
 pub(crate) mod node;
 mod recording;
 mod refusal_log;
