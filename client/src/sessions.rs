@@ -325,7 +325,8 @@ impl<T, E: Clone> Sessions<T, E> {
         [self.next_timeout(), self.reminders.next_due()].into_iter().flatten().min()
     }
 
-    fn next_timeout(&mut self) -> Option<u64> {
+    /// When the next request's time is up, nanoseconds.
+    pub fn next_timeout(&mut self) -> Option<u64> {
         while let Some((due_ns, number, counter)) = self.deadlines.front() {
             if self.pending.get(number).is_some_and(|p| p.counter == *counter) {
                 return Some(*due_ns);

@@ -115,9 +115,14 @@ impl<P: Protocol> EventLoop<P> {
         self.journal.as_ref().is_some_and(Journal::is_behind)
     }
 
+    /// Whether the replica is given what comes in.
+    fn hands_over(&self) -> bool {
+        !self.journal.as_ref().is_some_and(|journal| journal.is_behind() || journal.is_over())
+    }
+
     fn has_work(&self) -> bool {
         let node = &self.node;
-        !self.waits_for_the_disk()
+        self.hands_over()
             && (!node.arrivals.inbox.is_empty()
                 || !node.arrivals.from_clients.is_empty()
                 || node.gateway.borrow().has_submissions())
@@ -125,7 +130,10 @@ impl<P: Protocol> EventLoop<P> {
 
     fn next_due(&mut self) -> Option<u64> {
         let delayed = self.delayed.front().map(|delayed| delayed.due_ns);
-        let deadline = self.node.gateway.borrow_mut().next_deadline();
+        // What is not handed over again now is not waited for either.
+        let mut gateway = self.node.gateway.borrow_mut();
+        let deadline = if self.hands_over() { gateway.next_deadline() } else { gateway.next_timeout() };
+        drop(gateway);
         let journal = self.journal.as_ref().and_then(Journal::due).map(|due| self.node.at_ns(due));
         [self.timers.next_due(), delayed, deadline, journal, self.late.due()].into_iter().flatten().min()
     }

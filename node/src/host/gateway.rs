@@ -195,6 +195,11 @@ impl Gateway {
         self.sessions.next_deadline()
     }
 
+    /// When the next request's time is up, in nanoseconds.
+    pub(crate) fn next_timeout(&mut self) -> Option<u64> {
+        self.sessions.next_timeout()
+    }
+
     /// Consensus times of the requests that were decided in time, seconds.
     pub(crate) fn latencies(&self) -> Histogram {
         self.latencies.clone()

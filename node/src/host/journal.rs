@@ -241,6 +241,11 @@ impl<P: Protocol> Journal<P> {
         true
     }
 
+    /// Whether [`Journal::has_ended`] has said so.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_ended
+    }
+
     /// Effects that wait for the disk.
     pub(crate) fn effects_waiting(&self) -> usize {
         self.held.len()

@@ -8,8 +8,9 @@ use journal::{Folder, FolderError, When};
 use kernel::Micros;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::time::TimeValLike as _;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -124,6 +125,13 @@ fn a_folder_that_is_in_use_is_refused() {
     });
 }
 
+/// What this process has used.
+fn cpu_time() -> Duration {
+    let used = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+    let microseconds = (used.user_time() + used.system_time()).num_microseconds();
+    Duration::from_micros(microseconds as u64)
+}
+
 /// The limit is that of the whole process, so all that needs it is in one test.
 #[test]
 #[ignore = "limits the size of all files of the process; run by itself"]
@@ -134,6 +142,12 @@ fn with_a_full_disk() {
         let folder = tempfile::tempdir().unwrap();
         let cluster = start_with_journal_at_3(folder.path()).await;
         setrlimit(Resource::RLIMIT_FSIZE, 2_000, 2_000).unwrap();
+        // What it was asked when its disk failed has no answer, and is not tried for ever.
+        assert_eq!(ask(cluster.addresses[3], "lost").await.status, 504);
+        let began = cpu_time();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let spent = cpu_time() - began;
+        assert!(spent < Duration::from_millis(500), "{spent:?} of CPU in a second, for nothing");
         // The others decide on.
         decide(&cluster, 30).await;
         let status = cluster.until(3, |status| !status["journal"]["failure"].is_null()).await;
