@@ -159,6 +159,72 @@ fn what_was_acknowledged_is_there_after_all_nodes_were_killed_or_one_s_file_was_
     put(nodes.port(0), "without node 3", "too");
 }
 
+/// Only node 3 is killed and started again, and what each start says.
+#[test]
+fn a_node_knows_whether_it_has_lost_its_memory() {
+    let mut nodes = Nodes::init();
+    nodes.start(&[0, 1, 2, 3]);
+    put(nodes.port(0), "color", "red");
+    let of_3 = nodes.folder.path().join("data/node-3");
+    let mut stop_3 = |nodes: &mut Nodes| {
+        let mut node = nodes.running.pop().unwrap();
+        node.kill().unwrap();
+        node.wait().unwrap();
+    };
+    stop_3(&mut nodes);
+
+    // Without the folder of its journal, wherever it is given another.
+    let mut elsewhere = nodes.command(3);
+    elsewhere.args(["--durability", "off"]);
+    let off = refusal(&mut elsewhere);
+    assert!(off.contains("would be out of date after a start without it"), "{off}");
+    fs::rename(&of_3, nodes.folder.path().join("old")).unwrap();
+    nodes.start(&[3]);
+    assert_eq!(ask(nodes.port(3), "GET", "/status", "").1["recovering"], false, "it has recovered");
+    stop_3(&mut nodes);
+
+    // As if it had been killed before it was given anything: it begins once more.
+    for file in nodes.inputs(3) {
+        fs::remove_file(file).unwrap();
+    }
+    nodes.start(&[3]);
+    assert_eq!(value(nodes.port(3), "color"), "red");
+    stop_3(&mut nodes);
+
+    // A start without a journal makes the one there is out of date.
+    let mut without = harness();
+    without.args(["node", "--id", "3", "--config"]).arg(nodes.folder.path().join("cluster.toml"));
+    let mut without = without.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_line(&mut without, "listens on");
+    until_ready(nodes.port(3));
+    without.kill().unwrap();
+    without.wait().unwrap();
+    let stale = refusal(&mut nodes.command(3));
+    assert!(stale.contains("node 3 was started without its journal"), "{stale}");
+    fs::remove_dir_all(&of_3).unwrap();
+    nodes.start(&[3]);
+    assert_eq!(value(nodes.port(3), "color"), "red");
+}
+
+#[test]
+fn a_first_start_that_fails_is_none() {
+    let mut nodes = Nodes::init();
+    let data = nodes.folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("node-0"), "in the way").unwrap();
+    let failed = refusal_with(&mut nodes.command(0), 4);
+    assert!(failed.contains("cannot make the folder"), "{failed}");
+    assert_eq!(failed.matches("os error").count(), 1, "{failed}");
+    fs::remove_file(data.join("node-0")).unwrap();
+    let mut command = nodes.command(0);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_line(&mut child, "listens on");
+    child.kill().unwrap();
+    let said = child.wait_with_output().unwrap().stderr;
+    assert!(!String::from_utf8_lossy(&said).contains("lost its memory"));
+    nodes.start(&[0, 1, 2, 3]);
+}
+
 fn up(folder: &Path, port: u16, more: &[&str]) -> Command {
     let mut command = harness();
     command.args(["up", "--app", "kv", "--port", &port.to_string(), "--data-dir"]).arg(folder).args(more);
@@ -184,9 +250,13 @@ impl Drop for Up {
 }
 
 fn refusal(command: &mut Command) -> String {
+    refusal_with(command, 2)
+}
+
+fn refusal_with(command: &mut Command, code: i32) -> String {
     let Output { status, stderr, .. } = command.output().unwrap();
     let said = String::from_utf8(stderr).unwrap();
-    assert_eq!(status.code(), Some(2), "{said}");
+    assert_eq!(status.code(), Some(code), "{said}");
     said
 }
 
@@ -222,6 +292,12 @@ fn a_cluster_that_is_up_goes_on_where_it_was() {
     while pids.iter().any(is_running) {
         std::thread::sleep(Duration::from_millis(5));
     }
+
+    // One whose journal is gone has lost its memory.
+    fs::remove_dir_all(data.join("node-2")).unwrap();
+    let mut child = up(&data, free_port(), &[]).stdout(Stdio::piped()).spawn().unwrap();
+    wait_for_line(&mut child, "Node 2 has no journal, and others have");
+    drop(Up(child));
 
     let other = refusal(&mut up(&data, free_port(), &["--seed", "2"]));
     assert!(other.contains("it is the journal of another cluster"), "{other}");

@@ -18,6 +18,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const REPLICA: &str = "replica-";
 const INPUTS: &str = "inputs-";
@@ -38,14 +40,14 @@ pub enum FolderError {
     #[error("{0} is in use by a node that runs: stop that one, or give this one a folder of its own")]
     InUse(PathBuf),
     /// The operating system refuses something.
-    #[error("cannot {what} {path}: {source}")]
+    #[error("cannot {what} {path}: {error}")]
     Io {
         /// What was to be done.
         what: &'static str,
         /// With which file.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        error: io::Error,
     },
     /// A file is not this replica's, or not one of ours.
     #[error("{path}: {reason}")]
@@ -57,8 +59,9 @@ pub enum FolderError {
     },
     /// A file was damaged after it was safe.
     #[error(
-        "{path} is damaged: {reason}. A loss of power does not do that; the disk may. Take the folder from a copy that \
-         is as new as this one, or remove it and start the node as one that lost its memory"
+        "{path} is damaged: {reason}. A loss of power does not do that; the disk may, or somebody who removes files. Take \
+         the whole folder from a copy that is as new as this one, or remove the whole folder and start the node as one \
+         that lost its memory"
     )]
     Damaged {
         /// Which.
@@ -70,7 +73,7 @@ pub enum FolderError {
 
 impl FolderError {
     fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
-        move |source| FolderError::Io { what, path: path.to_owned(), source }
+        move |error| FolderError::Io { what, path: path.to_owned(), error }
     }
 
     fn damaged(path: &Path, reason: impl ToString) -> FolderError {
@@ -98,6 +101,8 @@ pub struct Found {
     pub torn: u64,
     /// The version of the program that wrote it.
     pub program: String,
+    /// The replica had seen nothing when it was saved.
+    pub is_first: bool,
 }
 
 /// The folder of one replica, locked.
@@ -107,6 +112,8 @@ pub struct Folder {
     identity: Identity,
     /// Whose file of inputs is the newest.
     generation: u64,
+    /// Where that one ends, which its writer knows; none if there is none.
+    end: Option<Arc<AtomicU64>>,
     /// Held as long as this is.
     _lock: File,
 }
@@ -126,9 +133,10 @@ impl Folder {
     pub fn open(path: &Path, identity: Identity) -> Result<(Folder, Option<Found>), FolderError> {
         fs::create_dir_all(path).map_err(FolderError::io("make the folder", path))?;
         let lock = lock(path)?;
-        let (found, generation) = read(path, Some(&identity), true)?;
+        let Read { found, newest: generation, end } = read(path, Some(&identity), true)?;
         remove_unfinished(path).map_err(FolderError::io("remove an unfinished file from", path))?;
-        Ok((Folder { path: path.to_owned(), identity, generation, _lock: lock }, found))
+        let end = end.map(|end| Arc::new(AtomicU64::new(end)));
+        Ok((Folder { path: path.to_owned(), identity, generation, end, _lock: lock }, found))
     }
 
     /// Reads a folder without changing it, of whatever identity; a node may be running.
@@ -142,8 +150,8 @@ impl Folder {
             return Ok(None);
         };
         let bytes = fs::read(&newest).map_err(FolderError::io("read", &newest))?;
-        let identity = header(&newest, &bytes, None)?.0.identity;
-        Ok(read(path, None, false)?.0.map(|found| (identity, found)))
+        let identity = header(&newest, &bytes, None, None)?.0.identity;
+        Ok(read(path, None, false)?.found.map(|found| (identity, found)))
     }
 
     /// Begins a new generation, with a file for what the replica is given from `began` on.
@@ -154,14 +162,18 @@ impl Folder {
     pub fn begin_generation(&mut self, began: When) -> io::Result<Inputs> {
         self.generation += 1;
         let salt = RandomState::new().build_hasher().finish();
-        let line = Header::new(self.identity.clone(), self.generation, began, salt).line();
+        let follows = self.end.as_ref().map(|end| end.load(Ordering::Acquire));
+        let header = Header::new(self.identity.clone(), self.generation, began, salt);
+        let line = Header { follows, ..header }.line();
         let path = self.path.join(format!("{INPUTS}{}", self.generation));
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         file.write_all(&line)?;
         file.sync_all()?;
         sync_folder(&self.path)?;
-        let end = line.len() as u64;
-        Ok(Inputs { file, key: Key::of(&line), number: 0, end, length: end })
+        let length = line.len() as u64;
+        let end = Arc::new(AtomicU64::new(length));
+        self.end = Some(Arc::clone(&end));
+        Ok(Inputs { file, key: Key::of(&line), number: 0, end, length })
     }
 
     /// Where the replica is to be written as it was when the newest generation began.
@@ -206,9 +218,11 @@ impl Save {
             inner: BufWriter::new(File::create(&unfinished)?),
             hasher: blake3::Hasher::new(),
             bytes: 0,
+            failure: None,
         };
         file.write_all(&self.header.line())?;
-        write(&mut file)?;
+        // Whoever encodes forgets why it could not write.
+        write(&mut file).map_err(|error| file.failure.take().unwrap_or(error))?;
         let checksum = *file.hasher.finalize().as_bytes();
         file.write_all(&checksum)?;
         let bytes = file.bytes;
@@ -224,11 +238,16 @@ struct Hashing<W> {
     inner: W,
     hasher: blake3::Hasher,
     bytes: u64,
+    failure: Option<io::Error>,
 }
 
 impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
+        let written = self.inner.write(bytes).or_else(|error| {
+            let kind = error.kind();
+            self.failure = Some(error);
+            Err(io::Error::from(kind))
+        })?;
         self.hasher.update(&bytes[..written]);
         self.bytes += written as u64;
         Ok(written)
@@ -246,7 +265,7 @@ pub struct Inputs {
     key: Key,
     number: u64,
     /// Where the next batch begins.
-    end: u64,
+    end: Arc<AtomicU64>,
     /// Bytes of the file: there are zeros behind `end`.
     length: u64,
 }
@@ -262,31 +281,33 @@ impl Inputs {
         let head = batch::head(&self.key, self.number, entries);
         self.number += 1;
         let mut batch = [&head[..], entries].concat();
-        self.end += batch.len() as u64;
-        if sync && self.end > self.length && batch.len() < SMALL_BATCH {
+        let end = self.end.load(Ordering::Relaxed) + batch.len() as u64;
+        self.end.store(end, Ordering::Release);
+        if sync && end > self.length && batch.len() < SMALL_BATCH {
             batch.resize(batch.len() + ZEROS_AHEAD, 0);
             self.file.write_all(&batch)?;
             self.length = self.file.stream_position()?;
-            self.file.seek(SeekFrom::Start(self.end))?;
+            self.file.seek(SeekFrom::Start(end))?;
         } else {
             self.file.write_all(&batch)?;
-            self.length = self.length.max(self.end);
+            self.length = self.length.max(end);
         }
         if sync { self.file.sync_data() } else { Ok(()) }
     }
 
-    /// Cuts the zeros behind the last batch, before another file follows this one.
+    /// Cuts the zeros behind the last batch, and syncs, before another file follows this one: what is missing then was
+    /// not lost with the power.
     ///
     /// # Errors
     ///
     /// If the file cannot be cut and synced.
     pub fn finish(&mut self) -> io::Result<()> {
-        if self.length > self.end {
-            self.file.set_len(self.end)?;
-            self.file.sync_all()?;
-            self.length = self.end;
+        let end = self.end.load(Ordering::Relaxed);
+        if self.length > end {
+            self.file.set_len(end)?;
+            self.length = end;
         }
-        Ok(())
+        self.file.sync_all()
     }
 }
 
@@ -323,17 +344,26 @@ fn files(path: &Path) -> Result<Files, FolderError> {
     Ok(files)
 }
 
-/// What is in the folder, and the generation of its newest file of inputs. Checks everything before it changes anything.
-fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<(Option<Found>, u64), FolderError> {
+/// What is in a folder.
+struct Read {
+    found: Option<Found>,
+    /// The generation of its newest file of inputs.
+    newest: u64,
+    /// Where that one ends.
+    end: Option<u64>,
+}
+
+/// Checks everything before it changes anything.
+fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<Read, FolderError> {
     let Files { replicas, mut inputs } = files(path)?;
     let Some((saved, replica)) = replicas.last_key_value() else {
         return match inputs.is_empty() {
-            true => Ok((None, 0)),
+            true => Ok(Read { found: None, newest: 0, end: None }),
             false => Err(FolderError::damaged(path, "the file of the replica is missing")),
         };
     };
-    let mut found = read_replica(replica, own)?;
-    let mut last = None;
+    let mut found = read_replica(replica, *saved, own)?;
+    let mut last: Option<(&PathBuf, Vec<u8>, Range<usize>)> = None;
     inputs.retain(|generation, _| generation >= saved);
     let newest = inputs.last_key_value().map_or(saved.saturating_sub(1), |(newest, _)| *newest);
     // The first replica is saved before any input, and every other one after its file of inputs was begun.
@@ -345,7 +375,13 @@ fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<(Option<Fou
             return Err(FolderError::damaged(path, format!("{INPUTS}{expected} before it is missing")));
         }
         let bytes = fs::read(path).map_err(FolderError::io("read", path))?;
-        let read = read_inputs(path, &bytes, own)?;
+        let read = read_inputs(path, &bytes, expected, own)?;
+        if let (Some(follows), Some((before, _, last_batch))) = (read.follows, &last)
+            && follows != last_batch.end as u64
+        {
+            let ends = format!("it ends at byte {}, and did at byte {follows}", last_batch.end);
+            return Err(FolderError::damaged(before, ends));
+        }
         if read.whole < bytes.len() && *generation != newest {
             return Err(FolderError::damaged(path, "its end is torn, and another file follows it"));
         }
@@ -353,10 +389,11 @@ fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<(Option<Fou
         found.inputs.extend(read.generation);
         last = Some((path, bytes, read.last_batch..read.whole));
     }
+    let end = last.as_ref().map(|(_, _, last_batch)| last_batch.end as u64);
     if settle && let Some((path, bytes, last_batch)) = last {
         settle_end(path, &bytes, last_batch).map_err(FolderError::io("write", path))?;
     }
-    Ok((Some(found), newest))
+    Ok(Read { found: Some(found), newest, end })
 }
 
 /// Writes the last batch of the newest file once more, cuts what is behind it, and syncs. The process may have ended
@@ -371,23 +408,39 @@ fn settle_end(path: &Path, bytes: &[u8], last_batch: Range<usize>) -> io::Result
     file.sync_all()
 }
 
-fn header(path: &Path, bytes: &[u8], own: Option<&Identity>) -> Result<(Header, usize), FolderError> {
+fn header(
+    path: &Path,
+    bytes: &[u8],
+    generation: Option<u64>,
+    own: Option<&Identity>,
+) -> Result<(Header, usize), FolderError> {
     let wrong = |reason| FolderError::Header { path: path.to_owned(), reason };
     let read = Header::read(bytes).map_err(wrong)?;
     let (header, end) = read.ok_or_else(|| FolderError::damaged(path, "its first line is cut short"))?;
     own.map_or(Ok(()), |own| header.check(own)).map_err(wrong)?;
+    generation.map_or(Ok(()), |generation| is_named_so(path, &header, generation))?;
     Ok((header, end))
 }
 
-fn read_replica(path: &Path, own: Option<&Identity>) -> Result<Found, FolderError> {
+/// A file by another one's name would be taken for what was written at another time.
+fn is_named_so(path: &Path, header: &Header, generation: u64) -> Result<(), FolderError> {
+    if header.generation == generation {
+        return Ok(());
+    }
+    let was = format!("by its first line its number is {}: files were renamed", header.generation);
+    Err(FolderError::damaged(path, was))
+}
+
+fn read_replica(path: &Path, generation: u64, own: Option<&Identity>) -> Result<Found, FolderError> {
     let mut bytes = fs::read(path).map_err(FolderError::io("read", path))?;
-    let (header, start) = header(path, &bytes, own)?;
+    let (header, start) = header(path, &bytes, Some(generation), own)?;
     let end = bytes.len().saturating_sub(CHECKSUM_BYTES).max(start);
     if blake3::hash(&bytes[..end]).as_bytes()[..] != bytes[end..] {
         return Err(FolderError::damaged(path, "its checksum is not that of its bytes"));
     }
     bytes.truncate(end);
-    Ok(Found { replica: bytes.split_off(start), inputs: Vec::new(), torn: 0, program: header.program })
+    let (replica, program, is_first) = (bytes.split_off(start), header.program, generation == 1);
+    Ok(Found { replica, inputs: Vec::new(), torn: 0, program, is_first })
 }
 
 /// What a file of inputs holds.
@@ -399,9 +452,16 @@ struct ReadInputs {
     last_batch: usize,
     /// How much of it is whole.
     whole: usize,
+    /// See [`Header::follows`].
+    follows: Option<u64>,
 }
 
-fn read_inputs(path: &Path, bytes: &[u8], own: Option<&Identity>) -> Result<ReadInputs, FolderError> {
+fn read_inputs(
+    path: &Path,
+    bytes: &[u8],
+    number: u64,
+    own: Option<&Identity>,
+) -> Result<ReadInputs, FolderError> {
     let wrong = |reason| FolderError::Header { path: path.to_owned(), reason };
     let Some((header, start)) = Header::read(bytes).map_err(wrong)? else {
         // It is synced before anything is written behind it.
@@ -411,13 +471,14 @@ fn read_inputs(path: &Path, bytes: &[u8], own: Option<&Identity>) -> Result<Read
         };
     };
     own.map_or(Ok(()), |own| header.check(own)).map_err(wrong)?;
+    is_named_so(path, &header, number)?;
     let key = Key::of(&bytes[..start]);
     let damaged = |damaged: Damaged| FolderError::damaged(path, damaged);
     let batches = batch::read(&key, bytes, start).map_err(damaged)?;
     let entries = batches.entries.iter().flat_map(|range| &bytes[range.clone()]).copied().collect();
     let last_batch = batches.entries.last().map_or(0, |range| range.start - HEAD_BYTES);
     let generation = Some(Generation { entries, began: header.began });
-    Ok(ReadInputs { generation, last_batch, whole: batches.end })
+    Ok(ReadInputs { generation, last_batch, whole: batches.end, follows: header.follows })
 }
 
 /// What was written ahead of the batches is no part of one that is torn.

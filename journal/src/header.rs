@@ -66,6 +66,9 @@ pub struct Header {
     /// When the file was begun.
     #[serde(flatten)]
     pub began: When,
+    /// Where the file of inputs before this one ends, if there is one: what it has lost since is noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<u64>,
     /// A random number: what a client asks for is written as well, and must not pass for a batch.
     pub salt: u64,
     /// Whose it is.
@@ -103,7 +106,7 @@ impl Header {
     /// The header of a file that is begun now.
     pub fn new(identity: Identity, generation: u64, began: When, salt: u64) -> Header {
         let program = env!("CARGO_PKG_VERSION").to_owned();
-        Header { journal: VERSION, program, generation, began, salt, identity }
+        Header { journal: VERSION, program, generation, began, follows: None, salt, identity }
     }
 
     /// The line: the header, a tabulator, a checksum in hexadecimal digits, and its end. All that follows in the file

@@ -408,3 +408,56 @@ fn torn_end() {
 fn these_checks_miss_the_rules_they_are_for() {
     assert_missed(&[(Weakening::CutBeforeSaved, crash_points), (Weakening::TornTailTrusted, torn_end)]);
 }
+
+/// What files say of themselves and of each other.
+#[test]
+fn files_that_were_emptied_cut_renamed_or_copied_are_refused() {
+    let at = folder();
+    drop(begun(at.path(), &["a", "b"]));
+    for batch in ["c", "d"] {
+        let (mut folder, _) = open(at.path()).unwrap();
+        folder.begin_generation(When::default()).unwrap().append(batch.as_bytes(), false).unwrap();
+    }
+    assert_eq!(found(at.path()), of(("first", "abcd")));
+    let before = files(at.path());
+    let changed = |change: &dyn Fn(&Path)| {
+        let copied = copy(&before);
+        change(copied.path());
+        refusal(copied.path())
+    };
+    let length = |name: &str| fs::metadata(at.path().join(name)).unwrap().len();
+    let cut = |path: &Path, name: &str, to: u64| {
+        fs::OpenOptions::new().write(true).open(path.join(name)).unwrap().set_len(to).unwrap();
+    };
+    // At the end of a batch, of which nothing else can tell.
+    let one_batch = {
+        let other = folder();
+        drop(begun(other.path(), &["a"]));
+        fs::metadata(other.path().join("inputs-1")).unwrap().len()
+    };
+    for (name, to) in [("inputs-1", 0), ("inputs-2", 0), ("inputs-1", one_batch)] {
+        let said = changed(&|path| cut(path, name, to));
+        assert!(said.contains(&format!("{name} is damaged: it ends at byte")), "{said}");
+        assert!(to < length(name));
+    }
+    let swapped = changed(&|path| {
+        fs::rename(path.join("inputs-1"), path.join("x")).unwrap();
+        fs::rename(path.join("inputs-2"), path.join("inputs-1")).unwrap();
+        fs::rename(path.join("x"), path.join("inputs-2")).unwrap();
+    });
+    assert!(swapped.contains("by its first line its number is 2: files were renamed"), "{swapped}");
+    for (from, to) in [("inputs-1", "inputs-2"), ("replica-1", "replica-3"), ("inputs-3", "inputs-4")] {
+        let said = changed(&|path| drop(fs::copy(path.join(from), path.join(to)).unwrap()));
+        assert!(said.contains("files were renamed"), "{from} as {to}: {said}");
+    }
+}
+
+/// Whoever encodes a replica forgets why it could not be written.
+#[test]
+fn a_save_says_why_it_cannot_be_written() {
+    let at = folder();
+    let (folder, _) = begun(at.path(), &[]);
+    fs::remove_dir_all(at.path()).unwrap();
+    let gone = folder.save().write(|to| to.write_all(b"x")).unwrap_err();
+    assert!(gone.to_string().contains("No such file"), "{gone}");
+}

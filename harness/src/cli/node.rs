@@ -77,8 +77,13 @@ impl NodeArgs {
     pub fn data_folder(&self) -> Result<PathBuf> {
         match &self.data_dir {
             Some(folder) => Ok(folder.clone()),
-            None => self.key_file().map(|key| folder_of(&key).to_owned()),
+            None => self.key_folder(),
         }
+    }
+
+    /// The folder with its key.
+    pub fn key_folder(&self) -> Result<PathBuf> {
+        self.key_file().map(|key| folder_of(&key).to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! A node of a cluster that a configuration describes, in a process of its own.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
@@ -33,6 +34,8 @@ pub struct Member {
     pub listen: Option<SocketAddr>,
     /// Where it notes that it was started, and keeps its journal.
     pub data: PathBuf,
+    /// Where its key is: that it was started is noted there as well, as the next start may be given another folder.
+    pub key_folder: PathBuf,
     /// What the journal outlives.
     pub durability: Durability,
     /// No node of the cluster has said anything yet.
@@ -66,6 +69,11 @@ pub fn run(member: Member) -> Result<u8> {
         );
     }
     let ready = || {
+        if member.durability != Durability::Off
+            && let Err(error) = member.write_notes()
+        {
+            tracing::warn!("{error:#}. If its journal is lost, it will not know that it has lost its memory");
+        }
         say(format_args!("Node {id} of {n} listens on http://{address}. Ctrl-C stops it."));
     };
     let stopped = async || {
@@ -108,32 +116,60 @@ impl Member {
         Ok(())
     }
 
-    /// Whether the node was started before, which is noted for the next time.
+    /// Whether the node was started before and has lost its memory. A start without a journal is noted at once; one with
+    /// a journal once that is begun, as it says so itself from then on.
     fn memory(&self) -> Result<Memory> {
-        let note = self.data.join(format!("node-{}.started", self.id));
-        let was_started = was_started(&note, &self.cluster.id)?;
-        let remembers = self.durability != Durability::Off
-            && Folder::is_used(&self.data.join(format!("node-{}", self.id)));
+        let folder = self.data.join(format!("node-{}", self.id));
+        let notes: Result<Vec<Option<Note>>> =
+            self.notes().iter().map(|note| read_note(note, &self.cluster.id)).collect();
+        let notes: Vec<Note> = notes?.into_iter().flatten().collect();
+        let (id, has_journal, is_off) =
+            (self.id, Folder::is_used(&folder), self.durability == Durability::Off);
         ensure!(
-            !(remembers && self.first_start),
-            "node {} has a journal in {}: it was started before. Leave out --first-start, or remove its folder if the \
+            !(has_journal && self.first_start),
+            "node {id} has a journal in {}: it was started before. Leave out --first-start, or remove its folder if the \
              whole cluster is to forget",
-            self.id,
             self.data.display()
         );
-        if was_started && !self.first_start && !remembers {
-            return Ok(Memory::Lost);
+        ensure!(
+            !(has_journal && is_off),
+            "node {id} has a journal in {}, which would be out of date after a start without it. Leave out --durability \
+             off, or remove that folder: the node has lost its memory then",
+            folder.display()
+        );
+        ensure!(
+            !(has_journal && notes.contains(&Note::WithoutJournal)),
+            "node {id} was started without its journal in {} since that was written, and does not know what it said then. \
+             Remove that folder, and start the node as one that lost its memory",
+            folder.display()
+        );
+        if is_off {
+            self.write_notes()?;
         }
+        let is_lost = !notes.is_empty() && !self.first_start && !has_journal;
+        Ok(if is_lost { Memory::Lost } else { Memory::Fresh })
+    }
+
+    /// Where it is noted that the node was started.
+    fn notes(&self) -> BTreeSet<PathBuf> {
+        let name = format!("node-{}.started", self.id);
+        [&self.data, &self.key_folder].map(|folder| folder.join(&name)).into()
+    }
+
+    fn write_notes(&self) -> Result<()> {
         fs::create_dir_all(&self.data).with_context(|| {
             format!("cannot make the folder {}; give another with --data-dir", self.data.display())
         })?;
-        write_note(&note, &self.cluster.id).with_context(|| {
-            format!(
-                "cannot note in {} that the node was started; give a folder with --data-dir",
-                note.display()
-            )
-        })?;
-        Ok(Memory::Fresh)
+        let note = if self.durability == Durability::Off { Note::WithoutJournal } else { Note::WithJournal };
+        for file in self.notes() {
+            write_note(&file, &self.cluster.id, note).with_context(|| {
+                format!(
+                    "cannot note in {} that the node was started; let the node write there",
+                    file.display()
+                )
+            })?;
+        }
+        Ok(())
     }
 
     fn journals(&self) -> Option<Journals> {
@@ -186,21 +222,36 @@ impl Member {
     }
 }
 
-/// Whether there is a note of this cluster. One of another cluster, which had this
-/// folder before, says nothing.
-fn was_started(note: &Path, cluster: &ClusterId) -> Result<bool> {
-    match fs::read_to_string(note) {
-        Ok(text) => Ok(text.trim() == cluster.to_string()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).with_context(|| {
-            format!("cannot read {}, which says whether the node was started before", note.display())
-        }),
-    }
+/// How the node was started last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Note {
+    WithJournal,
+    WithoutJournal,
 }
 
-fn write_note(note: &Path, cluster: &ClusterId) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(note)?;
-    writeln!(file, "{cluster}")?;
+const WITHOUT_JOURNAL: &str = "without a journal";
+
+/// The note of this cluster, if there is one. One of another cluster, which had this folder before, says nothing.
+fn read_note(note: &Path, cluster: &ClusterId) -> Result<Option<Note>> {
+    let text = match fs::read_to_string(note) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(error).with_context(|| {
+                format!("cannot read {}, which says whether the node was started before", note.display())
+            });
+        }
+    };
+    let mut lines = text.lines();
+    let is_of_it = lines.next().is_some_and(|line| line.trim() == cluster.to_string());
+    let note = if lines.next() == Some(WITHOUT_JOURNAL) { Note::WithoutJournal } else { Note::WithJournal };
+    Ok(is_of_it.then_some(note))
+}
+
+fn write_note(file: &Path, cluster: &ClusterId, note: Note) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(file)?;
+    let how = if note == Note::WithJournal { "with a journal" } else { WITHOUT_JOURNAL };
+    writeln!(file, "{cluster}\n{how}")?;
     file.sync_all()
 }
 
@@ -211,12 +262,15 @@ mod tests {
     #[test]
     fn a_note_counts_for_its_own_cluster_only() {
         let folder = tempfile::tempdir().unwrap();
-        let note = folder.path().join("node-0.started");
+        let file = folder.path().join("node-0.started");
         let (this, other) = (ClusterId([1; 16]), ClusterId([2; 16]));
-        assert!(!was_started(&note, &this).unwrap());
-        write_note(&note, &this).unwrap();
-        assert!(was_started(&note, &this).unwrap() && !was_started(&note, &other).unwrap());
-        fs::write(&note, [0xff]).unwrap();
-        assert!(was_started(&note, &this).is_err(), "what is not understood is not taken for a first start");
+        assert_eq!(read_note(&file, &this).unwrap(), None);
+        for note in [Note::WithJournal, Note::WithoutJournal] {
+            write_note(&file, &this, note).unwrap();
+            assert_eq!(read_note(&file, &this).unwrap(), Some(note));
+            assert_eq!(read_note(&file, &other).unwrap(), None);
+        }
+        fs::write(&file, [0xff]).unwrap();
+        assert!(read_note(&file, &this).is_err(), "what is not understood is not taken for a first start");
     }
 }

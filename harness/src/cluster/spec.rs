@@ -10,7 +10,7 @@ use apps::AppName;
 use client::driver::Setup;
 use flows::options::Options;
 use flows::waits::Links;
-use journal::Durability;
+use journal::{Durability, Folder};
 use kernel::keys::{PublicKey, SecretKey};
 use kernel::{Cluster as Identity, ClusterId, Digest, ReplicaId};
 use node::{Encoding, JournalTo, LinkConditions, NodeConfig, RecordTo};
@@ -75,11 +75,15 @@ pub struct Journals {
 }
 
 impl Journals {
+    fn folder_of(&self, id: u16) -> PathBuf {
+        self.folder.join(format!("node-{id}"))
+    }
+
     /// Where one node keeps it.
     pub(super) fn of_node(&self, id: u16, options: &Options, app: AppName) -> JournalTo {
         let settings = serde_json::to_vec(&(app, options)).expect("settings are plain data");
         JournalTo {
-            folder: self.folder.join(format!("node-{id}")),
+            folder: self.folder_of(id),
             durability: self.durability,
             settings: Digest::of(&settings).to_string(),
         }
@@ -117,6 +121,14 @@ impl ClusterSpec {
         }
     }
 
+    /// The nodes without a journal, if others have one: they have lost theirs.
+    pub fn without_memory(&self) -> Vec<u16> {
+        let Some(journals) = &self.journals else { return Vec::new() };
+        let without: Vec<u16> =
+            (0..self.nodes).filter(|id| !Folder::is_used(&journals.folder_of(*id))).collect();
+        if without.len() == usize::from(self.nodes) { Vec::new() } else { without }
+    }
+
     /// What each node needs to know, by id, when they listen at these addresses.
     pub fn node_specs(&self, addresses: &[SocketAddr]) -> Vec<NodeSpec> {
         let cluster = self.identity();
@@ -124,10 +136,11 @@ impl ClusterSpec {
         let all_keys: Vec<_> = pairs.iter().map(|(_, public)| *public).collect();
         let (public_keys, client_keys) = all_keys.split_at(self.nodes.into());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let lost = self.without_memory();
         let spec_of = |(id, (secret, _)): (u16, &(SecretKey, _))| NodeSpec {
             protocol: self.protocol,
             options: self.options.clone(),
-            memory: Memory::Fresh,
+            memory: if lost.contains(&id) { Memory::Lost } else { Memory::Fresh },
             behaviours: self.faults.nodes[usize::from(id)].behaviours.clone(),
             pin: self.pin.then(|| usize::from(id) % cores),
             node: NodeConfig {

@@ -38,6 +38,11 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
     let descriptors = limits::raise_descriptor_limit();
     limits::check_cluster(spec.placement, spec.nodes, CLIENTS, descriptors)?;
     let stop = Stop::listen()?;
+    for id in spec.without_memory() {
+        say(format_args!(
+            "Node {id} has no journal, and others have: it has lost its memory. It learns from the others first."
+        ));
+    }
     let mut cluster = tokio::select! {
         cluster = Cluster::start(spec) => cluster?,
         () = stop.wait() => return Ok(INTERRUPTED),

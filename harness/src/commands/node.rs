@@ -13,6 +13,7 @@ pub fn run(args: &NodeArgs) -> Result<u8> {
     configured::run(Member {
         secret: key_file::read(&args.key_file()?)?,
         data: args.data_folder()?,
+        key_folder: args.key_folder()?,
         durability: args.durability()?,
         cluster,
         id: args.id,

@@ -89,7 +89,10 @@ pub(crate) fn start<P: Durable>(
             let saved = found.replica.len() as u64;
             let (size, was_faulty) = (Size { saved, entries: replayed.entries, bytes }, replayed.was_faulty);
             let last_began = found.inputs.last().map_or(When::default(), |generation| generation.began);
-            (Start::again(replayed, last_began), size, was_faulty)
+            // It may have stopped before it was started at all.
+            let is_started = !found.is_first || replayed.entries > 0;
+            let again = Start::again(replayed, last_began);
+            (Start { timers: again.timers.filter(|_| is_started), ..again }, size, was_faulty)
         }
     };
     let wake = Arc::clone(wake);
