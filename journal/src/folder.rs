@@ -221,8 +221,7 @@ impl Save {
             failure: None,
         };
         file.write_all(&self.header.line())?;
-        // Whoever encodes forgets why it could not write.
-        write(&mut file).map_err(|error| file.failure.take().unwrap_or(error))?;
+        file.take_from(write)?;
         let checksum = *file.hasher.finalize().as_bytes();
         file.write_all(&checksum)?;
         let bytes = file.bytes;
@@ -239,6 +238,14 @@ struct Hashing<W> {
     hasher: blake3::Hasher,
     bytes: u64,
     failure: Option<io::Error>,
+}
+
+impl<W: Write> Hashing<W> {
+    /// Has `write` write. Whoever encodes forgets why it could not.
+    fn take_from(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let written = write(self);
+        written.map_err(|error| self.failure.take().unwrap_or(error))
+    }
 }
 
 impl<W: Write> Write for Hashing<W> {
@@ -509,4 +516,31 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::new(io::ErrorKind::StorageFull, "the disk is full"))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn why_a_replica_cannot_be_written_is_not_forgotten() {
+        let mut file = Hashing { inner: Full, hasher: blake3::Hasher::new(), bytes: 0, failure: None };
+        let encode = |to: &mut dyn Write| match postcard::to_io(&7_u64, to) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(io::Error::other(error)),
+        };
+        assert_eq!(file.take_from(encode).unwrap_err().to_string(), "the disk is full");
+    }
 }

@@ -451,13 +451,3 @@ fn files_that_were_emptied_cut_renamed_or_copied_are_refused() {
         assert!(said.contains("files were renamed"), "{from} as {to}: {said}");
     }
 }
-
-/// Whoever encodes a replica forgets why it could not be written.
-#[test]
-fn a_save_says_why_it_cannot_be_written() {
-    let at = folder();
-    let (folder, _) = begun(at.path(), &[]);
-    fs::remove_dir_all(at.path()).unwrap();
-    let gone = folder.save().write(|to| to.write_all(b"x")).unwrap_err();
-    assert!(gone.to_string().contains("No such file"), "{gone}");
-}
