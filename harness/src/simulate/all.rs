@@ -1,5 +1,6 @@
 //! Every cell with every seed.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use flows::job::Job;
+use tokio::task::JoinHandle;
 
 use super::cell::{self, Run};
 use super::simulation::Simulation;
@@ -47,42 +49,88 @@ fn prepare(dir: &Path, simulation: &Simulation) -> Result<Store> {
     Ok(store)
 }
 
-/// Every cell with every seed, one after the other.
-async fn all(simulation: &Simulation, mut store: Option<&mut Store>, stop: &Stop) -> Result<u8> {
-    let mut worst = 0;
-    let several = simulation.seeds.end - simulation.seeds.start > 1;
-    for (repetition, seed) in (0u32..).zip(simulation.seeds.clone()) {
-        for (order, cell) in (0u32..).zip(simulation.cells(seed)?) {
-            let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let job = cell::job_of(simulation, &cell, seed);
-            let run = one(job.clone(), stop).await?;
-            if several {
-                print::line(&cell, seed, &run);
-            } else {
-                print::whole(&cell, &run, simulation);
-            }
-            if run.interrupted {
-                say(format_args!("Interrupted; this is what was done so far."));
-                return Ok(INTERRUPTED);
-            }
-            if let Some(store) = store.as_deref_mut() {
-                let id = RunId { repetition, order, started_unix_ms: started.as_millis() as u64 };
-                store.append(&rows::rows(&cell, id, &run)).context(NotMeasured)?;
-            }
-            if let Some(file) = &simulation.trace {
-                trace::write(&job, &run, &trace::file_of(file, &cell, seed, simulation))?;
-            }
-            worst = worse(worst, verdict(&cell, &run));
-        }
-    }
-    Ok(worst)
+/// A cell with a seed.
+struct Numbered {
+    repetition: u32,
+    order: u32,
+    seed: u64,
+    cell: Cell,
 }
 
-/// Plays on a thread of its own, so that Ctrl-C is noticed.
+fn numbered(simulation: &Simulation) -> impl Iterator<Item = Result<Numbered>> {
+    (0u32..).zip(simulation.seeds.clone()).flat_map(|(repetition, seed)| match simulation.cells(seed) {
+        Ok(cells) => {
+            (0u32..).zip(cells).map(|(order, cell)| Ok(Numbered { repetition, order, seed, cell })).collect()
+        }
+        Err(error) => vec![Err(error)],
+    })
+}
+
+/// Every cell with every seed. Several are played at once, and told in their order.
+async fn all(simulation: &Simulation, store: Option<&mut Store>, stop: &Stop) -> Result<u8> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let code = in_order(simulation, store, stop, &stopped).await;
+    // Those that nobody waits for any more end soon.
+    stopped.store(true, Ordering::Relaxed);
+    code
+}
+
+async fn in_order(
+    simulation: &Simulation,
+    mut store: Option<&mut Store>,
+    stop: &Stop,
+    stopped: &Arc<AtomicBool>,
+) -> Result<u8> {
+    let several = simulation.seeds.end - simulation.seeds.start > 1;
+    let at_once = memory::at_once(simulation)?;
+    let (mut upcoming, mut playing) = (numbered(simulation), VecDeque::new());
+    let mut worst = 0;
+    loop {
+        while playing.len() < at_once
+            && let Some(next) = upcoming.next().transpose()?
+        {
+            let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let job = cell::job_of(simulation, &next.cell, next.seed);
+            playing.push_back((next, job.clone(), started, begin(job, stopped)));
+        }
+        let Some((Numbered { repetition, order, seed, cell }, job, started, run)) = playing.pop_front()
+        else {
+            return Ok(worst);
+        };
+        let run = end(run, stopped, stop).await?;
+        if several {
+            print::line(&cell, seed, &run);
+        } else {
+            print::whole(&cell, &run, simulation);
+        }
+        if run.interrupted {
+            say(format_args!("Interrupted; this is what was done so far."));
+            return Ok(INTERRUPTED);
+        }
+        if let Some(store) = store.as_deref_mut() {
+            let id = RunId { repetition, order, started_unix_ms: started.as_millis() as u64 };
+            store.append(&rows::rows(&cell, id, &run)).context(NotMeasured)?;
+        }
+        if let Some(file) = &simulation.trace {
+            trace::write(&job, &run, &trace::file_of(file, &cell, seed, simulation))?;
+        }
+        worst = worse(worst, verdict(&cell, &run));
+    }
+}
+
+/// Plays a job. Ctrl-C is noticed.
 pub(crate) async fn one(job: Job, stop: &Stop) -> Result<Run> {
     let stopped = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stopped);
-    let mut playing = tokio::task::spawn_blocking(move || cell::play(&job, &flag));
+    end(begin(job, &stopped), &stopped, stop).await
+}
+
+/// Plays on a thread of its own.
+fn begin(job: Job, stopped: &Arc<AtomicBool>) -> JoinHandle<Run> {
+    let stopped = Arc::clone(stopped);
+    tokio::task::spawn_blocking(move || cell::play(&job, &stopped))
+}
+
+async fn end(mut playing: JoinHandle<Run>, stopped: &AtomicBool, stop: &Stop) -> Result<Run> {
     let run = tokio::select! {
         run = &mut playing => run,
         () = stop.wait() => {

@@ -61,6 +61,15 @@ pub fn check(simulation: &Simulation) -> Result<()> {
     Ok(())
 }
 
+/// How many runs are played at once: as many as there are cores, and as fit into half of the memory that is free.
+pub fn at_once(simulation: &Simulation) -> Result<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cells = simulation.cells(simulation.seeds.start)?;
+    let largest = cells.iter().map(|cell| needed(simulation, cell)).max().unwrap_or(1);
+    let fit = available_bytes().map_or(cores, |available| (available / 2 / largest.max(1)) as usize);
+    Ok(cores.min(fit).max(1))
+}
+
 fn gib(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / (1u64 << 30) as f64)
 }
