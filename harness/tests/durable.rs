@@ -62,10 +62,15 @@ impl Nodes {
     }
 
     fn command(&self, id: u16) -> Command {
+        let mut command = self.without_journal(id);
+        command.args(["--durability", "fsync", "--data-dir"]).arg(self.folder.path().join("data"));
+        command
+    }
+
+    fn without_journal(&self, id: u16) -> Command {
         let mut command = harness();
-        command.args(["node", "--id", &id.to_string(), "--durability", "fsync", "--config"]);
+        command.args(["node", "--id", &id.to_string(), "--config"]);
         command.arg(self.folder.path().join("cluster.toml"));
-        command.arg("--data-dir").arg(self.folder.path().join("data"));
         command
     }
 
@@ -151,7 +156,7 @@ fn what_was_acknowledged_is_there_after_all_nodes_were_killed_or_one_s_file_was_
         oldest.to_str().unwrap(),
         "is damaged",
         "A loss of power does not do that; the disk may",
-        "remove it and start the node as one that lost its memory",
+        "remove the whole folder and start the node as one that lost its memory",
     ] {
         assert!(said.contains(part), "{part:?} not in {said}");
     }
@@ -166,7 +171,7 @@ fn a_node_knows_whether_it_has_lost_its_memory() {
     nodes.start(&[0, 1, 2, 3]);
     put(nodes.port(0), "color", "red");
     let of_3 = nodes.folder.path().join("data/node-3");
-    let mut stop_3 = |nodes: &mut Nodes| {
+    let stop_3 = |nodes: &mut Nodes| {
         let mut node = nodes.running.pop().unwrap();
         node.kill().unwrap();
         node.wait().unwrap();
@@ -174,9 +179,8 @@ fn a_node_knows_whether_it_has_lost_its_memory() {
     stop_3(&mut nodes);
 
     // Without the folder of its journal, wherever it is given another.
-    let mut elsewhere = nodes.command(3);
-    elsewhere.args(["--durability", "off"]);
-    let off = refusal(&mut elsewhere);
+    let mut off = nodes.without_journal(3);
+    let off = refusal(off.args(["--durability", "off", "--data-dir"]).arg(of_3.parent().unwrap()));
     assert!(off.contains("would be out of date after a start without it"), "{off}");
     fs::rename(&of_3, nodes.folder.path().join("old")).unwrap();
     nodes.start(&[3]);
@@ -192,8 +196,7 @@ fn a_node_knows_whether_it_has_lost_its_memory() {
     stop_3(&mut nodes);
 
     // A start without a journal makes the one there is out of date.
-    let mut without = harness();
-    without.args(["node", "--id", "3", "--config"]).arg(nodes.folder.path().join("cluster.toml"));
+    let mut without = nodes.without_journal(3);
     let mut without = without.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     wait_for_line(&mut without, "listens on");
     until_ready(nodes.port(3));
@@ -212,7 +215,7 @@ fn a_first_start_that_fails_is_none() {
     let data = nodes.folder.path().join("data");
     fs::create_dir(&data).unwrap();
     fs::write(data.join("node-0"), "in the way").unwrap();
-    let failed = refusal_with(&mut nodes.command(0), 4);
+    let failed = refusal(&mut nodes.command(0));
     assert!(failed.contains("cannot make the folder"), "{failed}");
     assert_eq!(failed.matches("os error").count(), 1, "{failed}");
     fs::remove_file(data.join("node-0")).unwrap();
@@ -250,13 +253,9 @@ impl Drop for Up {
 }
 
 fn refusal(command: &mut Command) -> String {
-    refusal_with(command, 2)
-}
-
-fn refusal_with(command: &mut Command, code: i32) -> String {
     let Output { status, stderr, .. } = command.output().unwrap();
     let said = String::from_utf8(stderr).unwrap();
-    assert_eq!(status.code(), Some(code), "{said}");
+    assert_eq!(status.code(), Some(2), "{said}");
     said
 }
 
