@@ -162,12 +162,21 @@ impl Member {
         })?;
         let note = if self.durability == Durability::Off { Note::WithoutJournal } else { Note::WithJournal };
         for file in self.notes() {
-            write_note(&file, &self.cluster.id, note).with_context(|| {
-                format!(
-                    "cannot note in {} that the node was started; let the node write there",
+            let written = write_note(&file, &self.cluster.id, note);
+            match written {
+                // Keys may be where nothing can be written.
+                Err(error) if !file.starts_with(&self.data) => tracing::warn!(
+                    "cannot note in {} that the node was started: {error}. Started with another --data-dir, it will not \
+                     know that it has lost its memory",
                     file.display()
-                )
-            })?;
+                ),
+                written => written.with_context(|| {
+                    format!(
+                        "cannot note in {} that the node was started; give a folder with --data-dir",
+                        file.display()
+                    )
+                })?,
+            }
         }
         Ok(())
     }
