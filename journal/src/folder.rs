@@ -250,10 +250,10 @@ impl<W: Write> Hashing<W> {
 
 impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes).or_else(|error| {
+        let written = self.inner.write(bytes).map_err(|error| {
             let kind = error.kind();
             self.failure = Some(error);
-            Err(io::Error::from(kind))
+            io::Error::from(kind)
         })?;
         self.hasher.update(&bytes[..written]);
         self.bytes += written as u64;
