@@ -443,7 +443,9 @@ fn files_that_were_emptied_cut_renamed_or_copied_are_refused() {
     });
     assert!(swapped.contains("by its first line its number is 2: files were renamed"), "{swapped}");
     for (from, to) in [("inputs-1", "inputs-2"), ("replica-1", "replica-3"), ("inputs-3", "inputs-4")] {
-        let said = changed(&|path| drop(fs::copy(path.join(from), path.join(to)).unwrap()));
+        let said = changed(&|path| {
+            fs::copy(path.join(from), path.join(to)).unwrap();
+        });
         assert!(said.contains("files were renamed"), "{from} as {to}: {said}");
     }
 }
