@@ -3,7 +3,7 @@
 //! A generation says who its members are, and begins with a state on which a quorum of those before agrees: so it is a
 //! checkpoint as well, behind which history is forgotten, and from which a new member begins.
 
-use crate::message::{Applied, statement_of};
+use crate::statement::{Applied, proposed};
 use kernel::{Claim, Cluster, Digest, Reason, ReplicaId, Signature, Signer, Weakening, weakened};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,7 +120,7 @@ fn check_report(report: &Report, cluster: &Cluster) -> Result<Vec<Claim>, Reason
     let claims = report.iter().flat_map(|(actor, obligation)| {
         obligation.batches.iter().map(|(digest, signature)| Claim {
             author: *actor,
-            bytes: statement_of(b"operations/1", cluster, *actor, obligation.number, digest),
+            bytes: proposed(cluster, *actor, obligation.number, digest),
             signature: *signature,
         })
     });

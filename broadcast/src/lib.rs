@@ -62,6 +62,7 @@
 //! | `snapshots` | the state that a generation begins with |
 //! | `membership` | who the members are, and who has asked for a change |
 //! | `state` | what members have alike when they have applied the same |
+//! | `statement` | what is signed of a batch |
 //! | `message`, `falsify` | what members send, and how a faulty one falsifies it |
 //! | `data`, `named`, `bank`, `logs`, `counter`, `orswot` | the data types (`docs/data-types.md`) |
 //!
@@ -82,6 +83,7 @@ mod replica;
 mod shared_map;
 mod snapshots;
 mod state;
+mod statement;
 mod succession;
 
 pub use bank::Bank;
@@ -93,7 +95,8 @@ pub use generation::{
 };
 pub use logs::Logs;
 pub use membership::Members;
-pub use message::{Applied, Batch, Message, Progress, Proof, Remark, Validation};
+pub use message::{Batch, Message, Progress, Proof, Remark, Validation};
 pub use named::Data;
 pub use orswot::Orswot;
 pub use replica::{Config, Replica, Timer, slot};
+pub use statement::Applied;

@@ -1,6 +1,7 @@
 //! What members send each other.
 
 use crate::generation::OnGeneration;
+use crate::statement::{Applied, proposed, validated};
 use kernel::{
     Bundle, Claim, Class, Cluster, Digest, Operation, Output, ProvenChunk, Reason, ReplicaId, Request, Seq,
     Signature, Signer, Weakening, Wire, weakened,
@@ -53,7 +54,7 @@ impl Batch {
     ) -> Batch {
         let (actor, signature) = (signer.id(), Signature([0; 64]));
         let mut batch = Batch { actor, number, after, bundles, remarks, signature };
-        let bytes = statement_of(b"operations/1", cluster, actor, number, &batch.digest());
+        let bytes = proposed(cluster, actor, number, &batch.digest());
         batch.signature = signer.sign(&bytes);
         batch
     }
@@ -97,7 +98,7 @@ impl Batch {
         if !is_well_formed || !all_its_own || !are_others || !are_in_order {
             return Err(Reason::MalformedRequests);
         }
-        let bytes = statement_of(b"operations/1", cluster, self.actor, self.number, &self.digest());
+        let bytes = proposed(cluster, self.actor, self.number, &self.digest());
         Ok(vec![Claim { author: self.actor, bytes, signature: self.signature }])
     }
 }
@@ -171,9 +172,6 @@ impl Proof {
     }
 }
 
-/// How many batches of each actor a member has applied, by the actor's id.
-pub type Applied = Vec<u64>;
-
 /// What a node says that it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Progress {
@@ -206,23 +204,6 @@ pub enum Message {
     Generation(Arc<OnGeneration>),
     /// A part of the first state of the generation of this number.
     Chunk(u64, Arc<ProvenChunk>),
-}
-
-/// What is signed of a batch.
-pub(crate) fn statement_of(
-    kind: &[u8],
-    cluster: &Cluster,
-    actor: ReplicaId,
-    number: u64,
-    digest: &Digest,
-) -> Vec<u8> {
-    [kind, &cluster.id.0, &actor.0.to_le_bytes(), &number.to_le_bytes(), &digest.0].concat()
-}
-
-fn validated(cluster: &Cluster, actor: ReplicaId, number: u64, digest: &Digest, generation: u64) -> Vec<u8> {
-    let mut bytes = statement_of(b"validated/2", cluster, actor, number, digest);
-    bytes.extend(generation.to_le_bytes());
-    bytes
 }
 
 fn check_progress(progress: &Progress, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {

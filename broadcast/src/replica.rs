@@ -3,9 +3,10 @@
 use crate::data::DataType;
 use crate::generation::{Decision, Obligation};
 use crate::membership::{Members, Membership};
-use crate::message::{Applied, Batch, MAX_REMARKS_BYTES, Message, Progress, Proof, Remark, Validation};
+use crate::message::{Batch, MAX_REMARKS_BYTES, Message, Progress, Proof, Remark, Validation};
 use crate::snapshots::Base;
 use crate::state::{State, forget_oldest};
+use crate::statement::Applied;
 use crate::succession::Succession;
 use apps::{Change, MembershipOperation, MembershipOutput, MembershipRefusal};
 use kernel::{

@@ -4,9 +4,10 @@
 //! with. It is computed from the one before and the batches between.
 
 use crate::data::DataType;
-use crate::message::{Applied, Batch, Message};
+use crate::message::{Batch, Message};
 use crate::replica::{AppliedBatch, Cx, Replica};
 use crate::state::State;
+use crate::statement::Applied;
 use kernel::{Chunk, GenerationMark, Mark, ProvenChunk, Reason, ReplicaId, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

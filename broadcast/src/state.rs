@@ -2,7 +2,8 @@
 
 use crate::data::DataType;
 use crate::membership::Asked;
-use crate::message::{Applied, Batch, Remark};
+use crate::message::{Batch, Remark};
+use crate::statement::Applied;
 use apps::{MembershipOperation, MembershipOutput, MembershipRefusal};
 use kernel::{Chunk, Digest, Operation, Output, ReplicaId, Reply, Request, SESSIONS_KEPT, Snapshot};
 use serde::{Deserialize, Serialize};

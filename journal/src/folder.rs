@@ -386,7 +386,10 @@ fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<Read, Folde
         if let (Some(follows), Some((before, _, last_batch))) = (read.follows, &last)
             && follows != last_batch.end as u64
         {
-            let ends = format!("it ends at byte {}, and did at byte {follows}", last_batch.end);
+            let ends = format!(
+                "it ends at byte {}, and ended at byte {follows} when the next file was begun",
+                last_batch.end
+            );
             return Err(FolderError::damaged(before, ends));
         }
         if read.whole < bytes.len() && *generation != newest {

@@ -13,13 +13,12 @@ use kernel::{ClusterId, ReplicaId};
 use node::{Encoding, LinkConditions, NodeConfig};
 
 use super::limits;
-use super::node::{Memory, NodeSpec, listen, run_process, write_log};
+use super::node::{Memory, NodeSpec, after_loss, listen, run_process, write_log};
 use super::spec::{Journals, configuration};
 use crate::base::console::say;
 use crate::base::stop::Stop;
 use crate::config::ClusterConfig;
 use crate::plan::Placement;
-use flows::job::FlowName;
 
 /// A node that is to run here.
 #[derive(Clone, Debug)]
@@ -58,10 +57,7 @@ pub fn run(member: Member) -> Result<u8> {
     let memory = member.memory()?;
     let (id, n) = (member.id, member.cluster.n());
     if memory == Memory::Lost {
-        let then = match FlowName::from(member.cluster.protocol).orders_everything() {
-            true => "it learns from the others first and votes later",
-            false => "it takes over what it can get, and takes part no more",
-        };
+        let then = after_loss(member.cluster.protocol);
         tracing::warn!(
             "node {id} was started before and has lost its memory: {then}. If \
              all nodes were stopped, what they decided is lost; start all of them with --first-start. A node that is \

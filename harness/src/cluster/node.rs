@@ -10,7 +10,7 @@ use adversary::{Adversary, Behaviour};
 use anyhow::{Context, Result};
 use apps::Service;
 use broadcast::Data;
-use flows::job::Member;
+use flows::job::{FlowName, Member};
 use flows::options::Options;
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
@@ -27,6 +27,14 @@ pub enum Memory {
     /// It had one and lost it: it was killed and is started again. It must not
     /// vote until nothing that it may have said before can contradict it.
     Lost,
+}
+
+/// What a node does that has lost its memory, in words.
+pub(super) fn after_loss(protocol: ProtocolName) -> &'static str {
+    match FlowName::from(protocol).orders_everything() {
+        true => "it learns from the others first and votes later",
+        false => "it takes over what it can get, and takes part no more",
+    }
 }
 
 /// All that one node needs to know: the line of JSON that `harness node` reads.

@@ -11,6 +11,7 @@ use journal::Durability;
 use kernel::{ReplicaId, View, ViewStatus};
 
 use super::limits;
+use super::node::after_loss;
 use super::observe;
 use super::recording::Recording;
 use super::running::Cluster;
@@ -40,7 +41,8 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
     let stop = Stop::listen()?;
     for id in spec.without_memory() {
         say(format_args!(
-            "Node {id} has no journal, and others have: it has lost its memory. It learns from the others first."
+            "Node {id} has no journal, and others have. It has lost its memory: {}.",
+            after_loss(spec.protocol)
         ));
     }
     let mut cluster = tokio::select! {
