@@ -473,8 +473,8 @@ impl<P: Protocol> Protocol for Adversary<P> {
         self.inner().takes_requests(own)
     }
 
-    fn may_wait(&self, message: &P::Message) -> bool {
-        self.behaviours.is_empty() && self.inner().may_wait(message)
+    fn may_wait(&self, cluster: &Cluster, message: &P::Message) -> bool {
+        self.behaviours.is_empty() && self.inner().may_wait(cluster, message)
     }
 
     fn corrupt_state(&mut self) {

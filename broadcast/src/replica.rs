@@ -815,7 +815,7 @@ impl<D: DataType> Protocol for Replica<D> {
     }
 
     /// A validation of what was applied here.
-    fn may_wait(&self, message: &Message) -> bool {
+    fn may_wait(&self, _: &Cluster, message: &Message) -> bool {
         let Message::Validated(Validation { actor, number, .. }) = message else { return false };
         self.actors.get(usize::from(actor.0)).is_some() && *number <= self.applied(*actor).0
     }

@@ -255,7 +255,7 @@ fn an_actor_proves_with_a_quorum_and_replies_when_it_has_applied() {
         [0, 9].map(|actor| {
             let mut validation = bench.validation(1, &batch);
             validation.actor = ReplicaId(actor);
-            bench.member.may_wait(&Message::Validated(validation))
+            bench.member.may_wait(&bench.cluster, &Message::Validated(validation))
         })
     };
     assert_eq!(late(&bench), [false, false]);

@@ -15,6 +15,7 @@
 //! | [`check`] | every interleaving of small scopes |
 //! | [`costs`] | what work costs on this machine, and the floor |
 //! | [`demo`] | the demo of manual voting |
+//! | [`bench`] | whether a build is faster or slower than another |
 //! | [`predict`] | how well the simulator predicts real nodes |
 //! | [`results`] | what came out: rows, the folder, statistics |
 //! | [`report`] | what is shown |
@@ -23,6 +24,7 @@
 //! `tests/layers.rs` says which folder may use which.
 
 pub mod base;
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod cluster;

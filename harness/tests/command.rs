@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use harness::results::files::read_rows;
-use harness::results::schema::{CellRow, NodeRow, Outcome, SampleRow};
+use harness::results::schema::{BenchRow, CellRow, NodeRow, Outcome, SampleRow, Verdict};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -265,4 +265,55 @@ fn an_interrupted_sweep_is_resumed_without_loss_or_repetition() {
     runs.dedup();
     assert_eq!((runs.len(), after.len()), (9, 9));
     assert_eq!(read_rows::<SampleRow>(Path::new(out)).unwrap().len(), 9 * 20);
+}
+
+/// A program that ends as `compare` does, after it has written that each cell took `p50_us`.
+fn other_program(folder: &Path, p50_us: f64, decided_share: f64) -> std::path::PathBuf {
+    let path = folder.join(format!("other-{p50_us}-{decided_share}"));
+    let script = format!(
+        "#!/bin/sh\nfor dir; do :; done\nmkdir -p \"$dir\"\n\
+         printf 'cell,decided_share,p50_us,throughput_per_s,cpu_us_per_request,ratio_to_floor,foreign_cpu_share\\n\
+         pbft-n4-none,{decided_share},{p50_us},,,,\\n' > \"$dir/summary.csv\"\n"
+    );
+    fs::write(&path, script).unwrap();
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+    fs::set_permissions(&path, permissions).unwrap();
+    path
+}
+
+#[test]
+fn a_build_is_compared_with_another_one_in_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = |name: &str, against: &Path| {
+        let (out, against) = (folder.path().join(name), against.to_str().unwrap());
+        let cells = ["--", "--protocol", "pbft", "--nodes", "4", "--fault", "none", "--requests", "10"];
+        let own = ["bench", "--pairs", "2", "--against", against, "--out", out.to_str().unwrap()];
+        let output = harness(&[&own[..], &cells].concat());
+        (output.status.code(), stderr(&output), read_rows::<BenchRow>(&out).unwrap_or_default())
+    };
+    // A microsecond is less than any decision takes, and an hour is more.
+    for (p50_us, decided_share, code, verdict) in
+        [(1.0, 1.0, 3, Verdict::Worse), (3.6e9, 1.0, 0, Verdict::Better), (3.6e9, 0.9, 3, Verdict::Undecided)]
+    {
+        let other = other_program(folder.path(), p50_us, decided_share);
+        let (ended, said, rows) = bench(&format!("{p50_us}-{decided_share}"), &other);
+        assert_eq!(ended, Some(code), "{said}");
+        let row = rows.iter().find(|row| row.quantity == "p50_us").expect("a row");
+        assert_eq!((row.verdict, row.other), (verdict, Some(p50_us)), "{row:?}");
+        assert_eq!(row.ratio.is_some(), verdict != Verdict::Undecided);
+    }
+    let this = Path::new(env!("CARGO_BIN_EXE_harness"));
+    let (_, said, rows) = bench("itself", this);
+    assert_eq!(rows.iter().map(|row| row.pairs).collect::<Vec<_>>(), [2, 2, 2], "{said}");
+    for run in ["this-0", "this-1", "other-0", "other-1"] {
+        let samples: Vec<SampleRow> = read_rows(&folder.path().join("itself").join(run)).unwrap();
+        assert_eq!(samples.len(), 10, "{run}");
+    }
+    let (code, said, _) = bench("fails", Path::new("/bin/false"));
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("/bin/false compare ended with exit status: 1"), "{said}");
+    let (code, said, _) = bench("missing", Path::new("/nowhere/harness"));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("cannot run /nowhere/harness"), "{said}");
 }

@@ -132,6 +132,7 @@ fn what_was_acknowledged_is_there_after_all_nodes_were_killed_or_one_s_file_was_
     }
     put(nodes.port(1), "afterwards", "yes");
     nodes.kill_all();
+    replay_shows_what_there_is(&nodes.folder.path().join("data/node-1"));
 
     // The last batch of node 2 is torn, as if power had been lost while it was written.
     let newest = nodes.inputs(2).pop().unwrap();
@@ -162,6 +163,35 @@ fn what_was_acknowledged_is_there_after_all_nodes_were_killed_or_one_s_file_was_
     }
     (0..3).for_each(|id| assert_eq!(value(nodes.port(id), "torn"), "and mended", "through node {id}"));
     put(nodes.port(0), "without node 3", "too");
+}
+
+/// The journal of a node that has executed more than three slots and far fewer than a million.
+fn replay_shows_what_there_is(journal: &Path) {
+    let replay = |arguments: &[&str]| {
+        let Output { status, stdout, stderr } =
+            harness().arg("replay").arg(journal).args(arguments).output().unwrap();
+        let [shown, said] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
+        (status.code(), shown, said)
+    };
+    let (code, shown, said) = replay(&["--to-seq", "3"]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert!(shown.contains("executes slot 3") && !shown.contains("executes slot 4"), "{shown}");
+    let (code, shown, _) = replay(&["--slot", "2", "--json"]);
+    assert_eq!(code, Some(0));
+    for line in shown.lines() {
+        let step: Value = serde_json::from_str(line).unwrap();
+        assert!(step.to_string().contains("slot 2"), "{step}");
+    }
+    // What is not there is said, after what is there was shown.
+    for (arguments, says) in [
+        (["--to-seq", "1000000"], "slot 1000000 is not in this journal: it ends after slot"),
+        (["--to-seq", "0"], "slot 0 is not in this journal: it begins with the state after slot 0"),
+        (["--slot", "1000000"], "no step of this journal is about slot 1000000"),
+    ] {
+        let (code, _, said) = replay(&arguments);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
 }
 
 /// Only node 3 is killed and started again, and what each start says.

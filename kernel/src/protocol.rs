@@ -47,9 +47,9 @@ pub trait Protocol: Clone + Debug + Eq + Hash {
         true
     }
 
-    /// Whether a message that was not admitted yet can wait, as this replica would do nothing because of it: a vote for
-    /// what is decided here, in the same way. A host may check such ones later, together. False if in doubt.
-    fn may_wait(&self, _message: &Self::Message) -> bool {
+    /// Whether a message that was not admitted yet can wait, as this replica would do nothing because of it: a vote of
+    /// which there are enough here already, for the same. A host may check such ones later, together. False if in doubt.
+    fn may_wait(&self, _cluster: &Cluster, _message: &Self::Message) -> bool {
         false
     }
 

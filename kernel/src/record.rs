@@ -241,8 +241,8 @@ impl<P: Protocol> Protocol for Recorder<P> {
         self.replica.takes_requests(own)
     }
 
-    fn may_wait(&self, message: &P::Message) -> bool {
-        self.replica.may_wait(message)
+    fn may_wait(&self, cluster: &Cluster, message: &P::Message) -> bool {
+        self.replica.may_wait(cluster, message)
     }
 
     fn query(&self, operation: &Operation) -> Option<Reading> {

@@ -721,11 +721,18 @@ impl<A: Application> Core<A> {
         vec![]
     }
 
-    /// Whether this is a vote for what was decided here, in the view in which it was.
-    pub fn may_wait(&self, message: &Message) -> bool {
+    /// Whether this is a vote for what was decided here, in the view in which it was; or, where nothing but `q`
+    /// PREPAREs matters, a PREPARE for what is prepared here.
+    pub fn may_wait(&self, cluster: &Cluster, message: &Message) -> bool {
         let Message::Vote(vote) = message else { return false };
-        let decided = self.slots.get(&vote.seq).and_then(|slot| slot.committed);
-        decided == Some((vote.view, vote.digest))
+        let Some(slot) = self.slots.get(&vote.seq) else { return false };
+        let is_enough = |round: &Round| {
+            round.is_prepared(cluster)
+                && round.accepted_header().is_some_and(|header| header.digest == vote.digest)
+        };
+        let is_prepared = self.votes == Votes::ToAll && vote.phase == Phase::Prepare;
+        slot.committed == Some((vote.view, vote.digest))
+            || is_prepared && slot.rounds.get(&vote.view).is_some_and(is_enough)
     }
 
     /// What the application answers to an operation that only reads; none while

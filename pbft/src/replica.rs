@@ -191,8 +191,8 @@ impl<A: Application> Protocol for Replica<A> {
         self.core.corrupt_state();
     }
 
-    fn may_wait(&self, message: &Message) -> bool {
-        self.core.may_wait(message)
+    fn may_wait(&self, cluster: &Cluster, message: &Message) -> bool {
+        self.core.may_wait(cluster, message)
     }
 
     fn query(&self, operation: &Operation) -> Option<Reading> {

@@ -162,27 +162,30 @@ fn a_backup_goes_through_the_three_phases() {
 }
 
 #[test]
-fn a_vote_for_what_is_decided_may_wait_and_no_other() {
+fn a_vote_of_which_there_are_enough_may_wait_and_no_other() {
     let mut bench = bench(1);
     let batch = bench.batch(b"pay");
     let digest = batch.digest();
     let late = |bench: &Bench| {
         [Phase::Prepare, Phase::Commit].map(|phase| {
             let vote = Message::Vote(bench.vote(3, phase, digest));
-            bench.replica.may_wait(&vote)
+            bench.replica.may_wait(&bench.cluster, &vote)
         })
     };
     bench.deliver(0, bench.proposal(1, &batch));
-    bench.deliver(2, Message::Vote(bench.vote(2, Phase::Prepare, digest)));
-    bench.deliver(0, Message::Vote(bench.vote(0, Phase::Commit, digest)));
     assert_eq!(late(&bench), [false, false]);
+    bench.deliver(2, Message::Vote(bench.vote(2, Phase::Prepare, digest)));
+    assert_eq!(late(&bench), [true, false], "it is prepared");
+    bench.deliver(0, Message::Vote(bench.vote(0, Phase::Commit, digest)));
+    assert_eq!(late(&bench), [true, false]);
     bench.deliver(2, Message::Vote(bench.vote(2, Phase::Commit, digest)));
-    assert_eq!(late(&bench), [true, true]);
-    let of_another = Message::Vote(bench.vote(3, Phase::Commit, Digest::ZERO));
-    let signer = &bench.signers[3];
-    let of_another_view = Vote::sign(&bench.cluster, signer, Phase::Commit, (View(1), Seq(1), digest), None);
-    for message in [of_another, Message::Vote(of_another_view), bench.proposal(1, &batch)] {
-        assert!(!bench.replica.may_wait(&message), "{message:?}");
+    assert_eq!(late(&bench), [true, true], "it is decided");
+    let of_others = [Phase::Prepare, Phase::Commit].map(|phase| bench.vote(3, phase, Digest::ZERO));
+    let of_another_view = [Phase::Prepare, Phase::Commit]
+        .map(|phase| Vote::sign(&bench.cluster, &bench.signers[3], phase, (View(1), Seq(1), digest), None));
+    let votes = of_others.into_iter().chain(of_another_view).map(Message::Vote);
+    for message in votes.chain([bench.proposal(1, &batch)]) {
+        assert!(!bench.replica.may_wait(&bench.cluster, &message), "{message:?}");
     }
 }
 

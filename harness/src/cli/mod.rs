@@ -1,6 +1,7 @@
 //! The command line as it is typed, one file for each command, and the plan that it
 //! asks for. Runs nothing.
 
+pub mod bench;
 pub mod check;
 pub mod client;
 pub mod cluster;
@@ -28,6 +29,7 @@ pub mod view;
 
 use clap::{Parser, Subcommand};
 
+pub use bench::BenchArgs;
 pub use check::CheckArgs;
 pub use client::ClientArgs;
 pub use compare::CompareArgs;
@@ -260,6 +262,22 @@ Examples:
 Exit codes: 0 it was measured, however good the prediction; 2 unusable input; 4 something could not be measured;
 130 interrupted.")]
     Predict(PredictArgs),
+    /// Compare this build with another one: is it faster or slower?
+    ///
+    /// Both programs run the same cells, in turn and each on fresh clusters. Prints for each cell the median response
+    /// time, decided requests a second and CPU time a request of both, and the ratio: its median, and its range over
+    /// all pairs of runs. What differs in all pairs, and by more than --tolerate in the median, is called better or worse.
+    /// Without --against this program is measured alone, beside the floor of the machine.
+    #[command(after_help = "\
+Examples:
+  cargo build --release && cp target/release/harness old        (then change something, and build again)
+  harness bench --against ./old
+  harness bench --against ./old --pairs 10 -- --protocol pbft --nodes 4,7,10 --clients 1 --fault none --requests 2000
+  harness bench --against ./old -- --nodes 4 --via http,client --clients 512 --fault none --requests 50000
+
+Exit codes: 0 no worse; 3 worse, or a request was not decided; 2 unusable input; 4 a program could not be run;
+130 interrupted: what was measured is shown and written.")]
+    Bench(BenchArgs),
     /// Explore every interleaving of small scopes
     ///
     /// The replicas that run on nodes, with a network that delivers anything at any time or never, and a faulty

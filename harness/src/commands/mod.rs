@@ -1,6 +1,7 @@
 //! One file for each command: it joins what was typed with what runs it, and decides
 //! nothing itself.
 
+pub mod bench;
 pub mod check;
 pub mod client;
 pub mod compare;
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Node(args) => node::run(&args),
         Command::NodeFromInput => run_from_input(),
         Command::Client(args) => block_on(client::run(args)),
+        Command::Bench(args) => block_on(bench::run(args)),
         Command::Check(args) => block_on(check::run(args)),
         Command::Compare(args) => block_on(compare::run(*args)),
         Command::Sweep(args) => block_on(sweep::run(args)),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use adversary::{Adversary, Timer};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use journal::entry::Given;
 use journal::{Durable, Entry};
 use kernel::{Bundle, Cluster, Effect, Input, Mark, Protocol, Seq, Status, To, Wire};
@@ -29,10 +29,20 @@ pub struct Shown {
 ///
 /// # Errors
 ///
-/// If it cannot be played, or nothing can be printed.
+/// If it cannot be played, nothing can be printed, or the slot that was asked for is not in it.
 pub fn print(folder: &FolderOf, shown: Shown, out: impl Write) -> Result<()> {
     let cluster = folder.cluster()?;
-    folder.using(Steps { cluster, shown, out, status: None, began_us: 0, steps: 0, failed: Ok(()) })
+    folder.using(Steps {
+        cluster,
+        shown,
+        out,
+        status: None,
+        executed_before: Seq(0),
+        began_us: 0,
+        steps: 0,
+        printed: 0,
+        failed: Ok(()),
+    })
 }
 
 impl<W: Write> Use for Steps<W> {
@@ -41,7 +51,8 @@ impl<W: Write> Use for Steps<W> {
     fn with<P: Durable>(mut self, folder: &FolderOf) -> Result<()> {
         folder.play::<P>(&mut self)?;
         std::mem::replace(&mut self.failed, Ok(()))?;
-        Ok(self.end(folder)?)
+        self.end(folder)?;
+        self.check_that_it_is_there()
     }
 }
 
@@ -50,21 +61,31 @@ struct Steps<W> {
     shown: Shown,
     out: W,
     status: Option<Status>,
+    /// What the replica had executed when the journal begins.
+    executed_before: Seq,
     began_us: u64,
     steps: u64,
+    /// Of these, those that are shown.
+    printed: u64,
     failed: io::Result<()>,
 }
 
 impl<P: Durable, W: Write> Watch<P> for Steps<W> {
     fn begins(&mut self, replica: &Adversary<P>, at: Moment) {
         self.began_us = at.unix_us;
-        self.status = Some(replica.status(&self.cluster));
+        let status = replica.status(&self.cluster);
+        self.executed_before = status.last_executed;
+        self.status = Some(status);
     }
 
     fn step(&mut self, step: &Played<P>) -> bool {
+        if self.shown.to_seq.is_some_and(|to| self.executed_before >= to) {
+            return false;
+        }
         self.steps += 1;
         let status = step.replica.status(&self.cluster);
         if self.shown.slot.is_none_or(|slot| concerns(slot, step.entry, step.effects)) {
+            self.printed += 1;
             self.failed = match self.shown.as_json {
                 true => self.write_json(step, &status),
                 false => self.write_text(step, &status),
@@ -77,6 +98,33 @@ impl<P: Durable, W: Write> Watch<P> for Steps<W> {
 }
 
 impl<W: Write> Steps<W> {
+    /// Whether the slots that were asked for are in the journal.
+    fn check_that_it_is_there(&self) -> Result<()> {
+        let before = self.executed_before;
+        let executed = self.status.as_ref().map_or(before, |status| status.last_executed);
+        if let Some(to) = self.shown.to_seq {
+            ensure!(
+                to > before,
+                "slot {to} is not in this journal: it begins with the state after slot {before}, and what was before \
+                 is not kept. Ask for a later one"
+            );
+            ensure!(
+                to <= executed,
+                "slot {to} is not in this journal: it ends after slot {executed} was executed. Ask for an earlier one, \
+                 or leave --to-seq out"
+            );
+        }
+        if let Some(slot) = self.shown.slot {
+            ensure!(
+                self.printed > 0,
+                "no step of this journal is about slot {slot}: it begins with the state after slot {before}, and {} \
+                 slot {executed} was executed",
+                if self.shown.to_seq.is_some() { "was played until" } else { "ends after" },
+            );
+        }
+        Ok(())
+    }
+
     fn write_text<P: Durable>(&mut self, step: &Played<P>, status: &Status) -> io::Result<()> {
         let Played { entry, effects, at, .. } = step;
         let seconds = at.unix_us.saturating_sub(self.began_us) as f64 / 1e6;

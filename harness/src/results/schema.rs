@@ -713,3 +713,63 @@ impl Row for PredictionRow {
         "why",
     ];
 }
+
+/// What a comparison of two builds says of one figure.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// There is no other program.
+    Alone,
+    /// It is no different, as far as these runs tell.
+    Alike,
+    /// This program is better in all pairs of runs.
+    Better,
+    /// It is worse in all of them.
+    Worse,
+    /// Not all requests were decided, so nothing is compared.
+    Undecided,
+}
+
+/// A figure of one cell, of this program and of another one: a row of `bench.csv`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct BenchRow {
+    /// The cell's name.
+    pub cell: String,
+    /// The column of `summary.csv` that is compared.
+    pub quantity: String,
+    /// Median over the runs of this program.
+    pub this: Option<f64>,
+    /// Median over the runs of the other one.
+    pub other: Option<f64>,
+    /// The median over all pairs of this ÷ other.
+    pub ratio: Option<f64>,
+    /// The least of these.
+    pub ratio_low: Option<f64>,
+    /// The greatest.
+    pub ratio_high: Option<f64>,
+    /// Pairs of runs.
+    pub pairs: u64,
+    /// The probability with which the true median ratio lies between the two.
+    pub confidence: Option<f64>,
+    /// For times: of this program, ÷ the floor of the machine.
+    pub ratio_to_floor: Option<f64>,
+    /// What this says.
+    pub verdict: Verdict,
+}
+
+impl Row for BenchRow {
+    const FILE: &'static str = "bench.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "cell",
+        "quantity",
+        "this",
+        "other",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "pairs",
+        "confidence",
+        "ratio_to_floor",
+        "verdict",
+    ];
+}

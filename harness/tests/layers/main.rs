@@ -69,7 +69,7 @@ const CRATES: [(&str, &[&str]); 17] = [
 ];
 
 /// Each folder of `harness` and what it may use, from the top to the bottom.
-const FOLDERS: [(&str, &[&str]); 18] = [
+const FOLDERS: [(&str, &[&str]); 19] = [
     (
         "commands",
         &[
@@ -89,9 +89,11 @@ const FOLDERS: [(&str, &[&str]); 18] = [
             "replay",
             "report",
             "view",
+            "bench",
         ],
     ),
     ("cli", &["plan", "config"]),
+    ("bench", &["base", "results", "report"]),
     ("predict", &["base", "plan", "cluster", "costs", "experiment", "simulate", "results", "report"]),
     ("simulate", &["base", "plan", "cluster", "load", "experiment", "results", "report"]),
     ("experiment", &["base", "plan", "cluster", "load", "history", "results", "report"]),

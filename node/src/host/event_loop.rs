@@ -199,15 +199,17 @@ impl<P: Protocol> EventLoop<P> {
         if self.node.controls.new_behaviours.take().is_some() {
             self.node.controls.behaviours_set.notify_waiters();
         }
-        self.expire_requests(now_ns());
+        // Nobody is to wait for what this node will not tell any more.
+        self.expire_requests(u64::MAX);
         true
     }
 
-    fn expire_requests(&mut self, now: u64) {
+    /// Answers the requests whose time is up at `due`, ns.
+    fn expire_requests(&mut self, due: u64) {
         let recording = &mut self.recording;
-        self.node.gateway.borrow_mut().expire(now, |request| {
+        self.node.gateway.borrow_mut().expire(due, |request| {
             if let Some(recording) = recording {
-                recording.timed_out(now, request);
+                recording.timed_out(now_ns(), request);
             }
         });
     }
@@ -287,7 +289,7 @@ impl<P: Protocol> EventLoop<P> {
                 match frame {
                     Frame::Protocol(message) => {
                         received.count(message.kind(), message.class(), amount);
-                        if replica.may_wait(&message) {
+                        if replica.may_wait(&self.node.config.cluster, &message) {
                             self.late.push(from, message, now);
                         } else {
                             messages.push((from, message));

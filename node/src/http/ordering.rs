@@ -53,9 +53,7 @@ pub(super) async fn order<P: Protocol>(
         return Err(offline());
     }
     if node.has_lost_its_journal() {
-        let error =
-            "this node has lost its journal and takes part in nothing more; ask another one".to_owned();
-        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
+        return Err(lost_journal("ask another one"));
     }
     if let Some(why) = node.takes_no_requests() {
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("this node takes no requests: {why}")));
@@ -71,7 +69,18 @@ pub(super) async fn order<P: Protocol>(
         )
     })?;
     // The gateway answers every request, at the latest when its time is up.
-    Ok(outcome.await.unwrap_or(Outcome::TimedOut { replies: 0 }))
+    let outcome = outcome.await.unwrap_or(Outcome::TimedOut { replies: 0 });
+    if matches!(outcome, Outcome::TimedOut { .. }) && node.has_lost_its_journal() {
+        return Err(lost_journal(
+            "the request may have been decided or not: look at the state of another one",
+        ));
+    }
+    Ok(outcome)
+}
+
+fn lost_journal(what_to_do: &str) -> Refusal {
+    let error = format!("this node has lost its journal and takes part in nothing more; {what_to_do}");
+    Refusal(StatusCode::SERVICE_UNAVAILABLE, error)
 }
 
 /// How a decision came about, as an answer says it.

@@ -140,10 +140,17 @@ fn with_a_full_disk() {
     SigSet::from(Signal::SIGXFSZ).thread_block().unwrap();
     run(async {
         let folder = tempfile::tempdir().unwrap();
-        let cluster = start_with_journal_at_3(folder.path()).await;
+        let journals = Some((folder.path().to_owned(), vec![3]));
+        let patient = Setup { journals, timeout_ms: Some(3_600_000), ..Setup::default() };
+        let cluster = TestCluster::start(N, patient).await;
+        decide(&cluster, 5).await;
+        cluster.until(3, |status| status["last_executed"] == 5).await;
         setrlimit(Resource::RLIMIT_FSIZE, 2_000, 2_000).unwrap();
-        // What it was asked when its disk failed has no answer, and is not tried for ever.
-        assert_eq!(ask(cluster.addresses[3], "lost").await.status, 504);
+        // Who asked it when its disk failed is told so, without waiting for an hour; and nothing is tried for ever.
+        let lost = tokio::time::timeout(Duration::from_secs(60), ask(cluster.addresses[3], "lost")).await;
+        let lost = lost.expect("it does not wait until its time is up");
+        assert_eq!(lost.status, 503, "{}", lost.body);
+        assert!(lost.body.contains("may have been decided or not"), "{}", lost.body);
         let began = cpu_time();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let spent = cpu_time() - began;
