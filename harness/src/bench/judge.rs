@@ -66,6 +66,14 @@ pub(super) struct Runs {
 }
 
 impl Runs {
+    /// The runs of this program and, if there is one, of the other. A pair of which one is missing is none.
+    pub(super) fn of(mut measured: Vec<Vec<Vec<Measured>>>) -> Runs {
+        let pairs = measured.iter().map(Vec::len).min().unwrap_or_default();
+        measured.iter_mut().for_each(|of| of.truncate(pairs));
+        let mut measured = measured.into_iter();
+        Runs { this: measured.next().unwrap_or_default(), other: measured.next().unwrap_or_default() }
+    }
+
     /// A row for each figure of each cell. A ratio further from 1 than `tolerated`, a share, in all pairs and in their
     /// median is a difference.
     pub(super) fn judge(&self, tolerated: f64) -> Vec<BenchRow> {

@@ -48,38 +48,28 @@ pub async fn run(bench: &Bench) -> Result<u8> {
     let this = std::env::current_exe().context("cannot find this program itself")?;
     prepare(&bench.out)?;
     let stop = Stop::listen()?;
-    let total = u64::from(bench.pairs) * if bench.against.is_some() { 2 } else { 1 };
-    let mut progress = ProgressLine::new(total, "{bar:30} {pos} of {len} runs, {eta} left {msg}")?;
-    let mut runs = Runs::default();
-    let (mut done, mut interrupted) = (0, false);
-    for pair in 0..bench.pairs {
-        let mut programs = vec![(&this, "this", &mut runs.this)];
-        programs.extend(bench.against.iter().map(|other| (other, "other", &mut runs.other)));
-        // Which of them is first is no advantage.
-        if pair % 2 == 1 {
-            programs.reverse();
-        }
-        for (program, name, measured) in programs {
+    let mut programs = vec![("this", &this)];
+    programs.extend(bench.against.iter().map(|other| ("other", other)));
+    let total = u64::from(bench.pairs) * programs.len() as u64;
+    let mut progress = ProgressLine::new(total, "{bar:30} {pos} of {len} runs, {eta} left")?;
+    let mut measured = vec![Vec::new(); programs.len()];
+    let mut interrupted = false;
+    'runs: for pair in 0..bench.pairs {
+        for turn in 0..programs.len() {
+            // Which of them is first is no advantage.
+            let place = if pair % 2 == 0 { turn } else { programs.len() - 1 - turn };
+            let (name, program) = programs[place];
             let dir = bench.out.join(format!("{name}-{pair}"));
-            match measure(program, bench, pair, &dir, &stop).await? {
-                Some(rows) => measured.push(rows),
-                None => interrupted = true,
-            }
-            if interrupted {
-                break;
-            }
-            done += 1;
-            progress.tell(done, "runs");
-        }
-        if interrupted {
-            break;
+            let Some(rows) = measure(program, bench, pair, &dir, &stop).await? else {
+                interrupted = true;
+                break 'runs;
+            };
+            measured[place].push(rows);
+            progress.tell(measured.iter().map(|of| of.len() as u64).sum(), "runs");
         }
     }
     progress.finish();
-    // A pair of which one is missing is none.
-    let whole = if bench.against.is_some() { runs.this.len().min(runs.other.len()) } else { runs.this.len() };
-    runs.this.truncate(whole);
-    runs.other.truncate(whole);
+    let runs = Runs::of(measured);
     let rows = runs.judge(bench.tolerated);
     tell(bench, &rows, &runs)?;
     let is_worse = rows.iter().any(|row| matches!(row.verdict, Verdict::Worse | Verdict::Undecided));
