@@ -62,9 +62,11 @@ pub struct Batches {
     pub torn: usize,
 }
 
-/// A batch was damaged after it was safe.
+/// A batch was damaged, or taken out, after it was safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("batch {number}, at byte {at}, is damaged, and the batch at byte {whole} behind it is whole")]
+#[error(
+    "batch {number}, at byte {at}, is not what was written there, and one at byte {whole} is whole and later"
+)]
 pub struct Damaged {
     /// Which.
     pub number: u64,
@@ -92,7 +94,7 @@ pub fn read(key: &Key, bytes: &[u8], start: usize) -> Result<Batches, Damaged> {
         entries.extend(torn_entries(bytes, end));
     }
     let is_later = |at: &usize| batch_at(key, bytes, *at).is_some_and(|(later, _)| later > number);
-    match (end + 1..bytes.len()).find(is_later) {
+    match (end..bytes.len()).find(is_later) {
         Some(whole) => Err(Damaged { number, at: end, whole }),
         None => Ok(Batches { entries, end, torn: bytes.len() - end }),
     }
@@ -186,6 +188,17 @@ mod tests {
         let damage = [&torn[..torn.len() - 1], &batch(1, b"")[..]].concat();
         let damaged = Damaged { number: 0, at: 0, whole: torn.len() - 1 };
         assert_eq!(read(&key(), &damage, 0), Err(damaged));
+    }
+
+    #[test]
+    fn a_batch_that_was_taken_out_is_noticed() {
+        let with_a_gap = [batch(0, b"first"), batch(2, b"third")].concat();
+        let end = batch(0, b"first").len();
+        assert_eq!(read(&key(), &with_a_gap, 0), Err(Damaged { number: 1, at: end, whole: end }));
+        // What is written twice is no later one.
+        let twice = [batch(0, b"first"), batch(0, b"first")].concat();
+        let read = read(&key(), &twice, 0).unwrap();
+        assert_eq!((read.entries.len(), read.torn), (1, end));
     }
 
     #[test]

@@ -89,6 +89,23 @@ fn a_replica_that_is_given_its_entries_again_is_the_same() {
     });
 }
 
+#[test]
+fn faults_that_were_injected_are_read_as_they_were_typed() {
+    type Replica = flows::Pbft;
+    let faults = vec!["drop=0.5".to_owned(), "malicious".to_owned()];
+    let mut bytes = Vec::new();
+    entry::write_faults::<Replica>(&mut bytes, faults.clone(), Micros(3));
+    let written = Entry::<Replica> { given: Given::Faults(faults.clone()), now: Micros(3), choices: vec![] };
+    let mut alike = Vec::new();
+    entry::write(&mut alike, &written);
+    assert_eq!(bytes, alike);
+    let read: Vec<Entry<Replica>> = entry::read(&bytes).collect::<Result<_, _>>().unwrap();
+    let [Entry { given: Given::Faults(typed), now: Micros(3), choices }] = &read[..] else {
+        panic!("{read:?}")
+    };
+    assert_eq!((typed, choices.len()), (&faults, 0));
+}
+
 /// How many replicas were saved: all, in a view change, while a state is on its way to them.
 #[derive(Debug, Default)]
 struct Saved {
