@@ -80,7 +80,7 @@ pub enum Act {
     /// cause, every 50 ms or as often as given.
     ViewChangeSpam(Micros),
     /// `bad-state`, `bad-state=extent`: parts of its state that it serves to a replica
-    /// that was left behind are of no use, in one way, or in each way in turn.
+    /// that was left behind are of no use, in one way, or in one drawn for each.
     BadState(Option<StateFault>),
     /// `diverge`: having sent a message, a bit of the state that it executed flips; once.
     /// By itself it keeps all rules, so a node that does nothing else is judged as

@@ -13,8 +13,8 @@ mod http;
 
 use http::{ask, until_ready};
 
-/// Far less than a flood would take if what is flooded were kept, and more than it takes: a connection has 200 streams, so
-/// as many answers may wait to be read.
+/// Far less than a flood would take if what is flooded were kept, and more than it takes: 16 MiB of answers may wait to be
+/// read on a connection, and 64 MiB of a body that is too large are read.
 const MOST_BYTES: u64 = 96 << 20;
 /// A write that takes longer is one that the node has stopped reading.
 const PATIENCE: Duration = Duration::from_millis(500);

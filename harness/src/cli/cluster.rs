@@ -35,13 +35,13 @@ pub struct ClusterArgs {
     /// Faults on the cluster
     #[arg(long, value_name = "FAULT", help = FAULT_HELP, long_help = FAULT_LONG_HELP)]
     pub fault: Vec<String>,
-    /// Seed of keys, payloads, drawn faults and the order of cells
+    /// Seed of keys, payloads, drawn faults and the order of cells [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Request timeout at the gateway, seconds (fractions too)
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<f64>,
-    /// Nodes as processes of their own, or as tasks of this one
+    /// Nodes as processes of their own, or as tasks of this one [default: processes]
     #[arg(long, value_name = "WHERE")]
     pub placement: Option<Placement>,
     /// Most slots that the commander keeps in flight
@@ -59,16 +59,17 @@ pub struct ClusterArgs {
     /// After how long without progress a replica sends its votes again, milliseconds
     #[arg(long, value_name = "MS")]
     pub resend_after_ms: Option<f64>,
-    /// Who collects CCRO's votes: separate, collocated, trust or fixed:ID
+    /// Who collects CCRO's votes: separate, collocated, trust or fixed:ID [default: separate]
     #[arg(long, value_name = "WHO")]
     pub communication: Option<Communication>,
     /// Let CCRO take its two-phase path only
     #[arg(long)]
     pub no_fast_path: bool,
-    /// Whether faults given by number may hit the first commander
+    /// Whether faults given by number may hit the first commander: they do where all others are taken, and equivocate
+    /// and twins begin with it [default: spare]
     #[arg(long, value_name = "HOW")]
     pub commander: Option<CommanderDraw>,
-    /// How peers encode messages: binary or json (for reading along)
+    /// How peers encode messages: binary or json (for reading along) [default: binary]
     #[arg(long, value_name = "ENCODING", value_parser = parse_encoding)]
     pub encoding: Option<node::Encoding>,
     /// Pin nodes to cores, round robin

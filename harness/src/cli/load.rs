@@ -9,19 +9,19 @@ use crate::plan::{Gateway, Plan, Via};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub struct RequestArgs {
-    /// Clients with one request in flight each (closed loop)
+    /// Clients with one request in flight each (closed loop) [default: 1]
     #[arg(long, value_delimiter = ',', value_name = "N")]
     pub clients: Vec<usize>,
     /// Requests due per second, whatever becomes of earlier ones (open loop; --clients then means nothing)
     #[arg(long, value_delimiter = ',', value_name = "PER_SECOND")]
     pub rate: Vec<f64>,
-    /// Bytes of data in each request
+    /// Bytes of data in each request [default: 100]
     #[arg(long, value_delimiter = ',', value_name = "BYTES")]
     pub payload: Vec<usize>,
-    /// Most requests that one slot orders
+    /// Most requests that one slot orders [default: 256]
     #[arg(long, value_delimiter = ',', value_name = "N")]
     pub batch: Vec<usize>,
-    /// The node that the load is posted to: auto (the commander, or the lowest honest node), spread, or an id
+    /// The node that the load is posted to: auto (the commander, or the lowest honest node), spread, or an id [default: auto]
     #[arg(long, value_name = "NODE")]
     pub gateway: Option<Gateway>,
 }
@@ -44,7 +44,7 @@ pub struct LoadArgs {
     /// Port of the first node, the others' following [default: free ports]
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// Cut a cell short after so many undecided requests in a row with none decided; 0 never
+    /// Cut a cell short after so many undecided requests in a row with none decided; 0 never [default: 2]
     #[arg(long, value_name = "N")]
     pub give_up_after: Option<u64>,
     /// Measured requests in each cell and repetition [default: 150]

@@ -66,7 +66,7 @@ Examples:
 Exit codes: 0 the experiment ran, whatever its outcomes; 1 honest nodes disagreed although at most f were
 faulty; 2 unusable input, or output that could not be written; 3 something that was due never came; 4 something
 could not be measured (a port was taken, a node did not start, a disk was full), is no result, and is tried
-again by --resume; 130 interrupted."
+again by --resume; 130 interrupted. Commands that use them otherwise say so in their own --help."
 )]
 pub struct Cli {
     /// What to do.
@@ -95,8 +95,8 @@ Examples:
     Compare(Box<CompareArgs>),
     /// Run a plan: a grid of cells, which can be stopped and resumed
     ///
-    /// The plan is a TOML file with lists for protocols, nodes, faults, payload_bytes, batch, clients, rate,
-    /// link_delay_us and link_loss; every combination is a cell. After each finished run of a cell its rows are
+    /// The plan is a TOML file with lists for protocols, apps, nodes, faults, payload_bytes, batch, clients, rate, via,
+    /// durability, link_delay_us and link_loss; every combination is a cell. After each finished run of a cell its rows are
     /// on disk; --resume goes on after the last one.
     #[command(after_help = "\
 Examples:
@@ -164,8 +164,8 @@ Examples:
     View(ViewArgs),
     /// Vote by hand: PBFT's replicas, whose votes wait for you
     ///
-    /// The real replicas with the real rules, four of them and a client. A person decides when and whether a vote
-    /// leaves, and every vote that arrives is counted: x/N (threshold ≥ 2f+1). One terminal for all, or one for each
+    /// The real replicas with the real rules, four of them unless --nodes says otherwise, and a client. A person decides
+    /// when and whether a vote leaves, and every vote that arrives is counted: x/N, with the quorum beside it. One terminal for all, or one for each
     /// node and one for the client, over HTTP on this machine. "help" at the prompt explains every command.
     #[command(after_help = "\
 Examples:
@@ -201,8 +201,8 @@ Exit codes: 0 done; 1 the answer is no (a key without a value, a swap that found
     Client(ClientArgs),
     /// Rebuild summary, histograms, plots and report of a result folder
     ///
-    /// Needs nothing but samples.csv, nodes.csv and cells.csv (and uses floor.json and machine.json if they are
-    /// there).
+    /// Needs nothing but samples.csv, nodes.csv and cells.csv (and uses events.csv, floor.json, disk.json and
+    /// machine.json if they are there).
     #[command(after_help = "Example:\n  harness report results/reference")]
     Report(ReportArgs),
     /// Measure what this machine could do at best
@@ -220,8 +220,8 @@ Exit codes: 0 done; 1 the answer is no (a key without a value, a swap that found
     LoadOverhead(OverheadArgs),
     /// Play a cluster in virtual time
     ///
-    /// The replicas of the real nodes with the same faults around them, in one thread, on a network that is
-    /// described: thousands of nodes, five continents, partitions. The same seed gives the same run, and the same
+    /// The replicas of the real nodes with the same faults around them, on a network that is described: up to 1000
+    /// nodes, five continents, partitions. Each run has one thread; several runs are played at once. The same seed gives the same run, and the same
     /// digest, on every machine. Waits that are not given suit the cluster's size and the network.
     #[command(mut_arg("placement", |arg| arg.hide(true)))]
     #[command(mut_arg("encoding", |arg| arg.hide(true)))]
@@ -264,8 +264,8 @@ Exit codes: 0 it was measured, however good the prediction; 2 unusable input; 4 
     Predict(PredictArgs),
     /// Compare this build with another one: is it faster or slower?
     ///
-    /// Both programs run the same cells, in turn and each on fresh clusters. Prints for each cell the median response
-    /// time, decided requests a second and CPU time a request of both, and the ratio: its median, and its range over
+    /// Both programs run the same cells, in turn and each on fresh clusters. Prints for each cell the median
+    /// latency, decided requests a second and CPU time a request of both, and the ratio: its median, and its range over
     /// all pairs of runs. What differs in all pairs, and by more than --tolerate in the median, is called better or worse.
     /// Without --against this program is measured alone, beside the floor of the machine.
     #[command(after_help = "\
@@ -275,8 +275,8 @@ Examples:
   harness bench --against ./old --pairs 10 -- --protocol pbft --nodes 4,7,10 --clients 1 --fault none --requests 2000
   harness bench --against ./old -- --nodes 4 --via http,client --clients 512 --fault none --requests 50000
 
-Exit codes: 0 no worse; 3 worse, or a request was not decided; 2 unusable input; 4 a program could not be run;
-130 interrupted: what was measured is shown and written.")]
+Exit codes: 0 no worse; 3 worse, or a request was not decided; 2 unusable input, or a program that cannot be started;
+4 a run ended with an error; 130 interrupted: what was measured is shown and written.")]
     Bench(BenchArgs),
     /// Explore every interleaving of small scopes
     ///
@@ -347,10 +347,10 @@ Examples:
     Init(InitArgs),
     /// Run one node of a cluster that a configuration describes, until Ctrl-C or SIGTERM
     ///
-    /// With --data-dir, a node that is started again goes on where it was. Without it, it has lost its memory: it notes
-    /// its first start beside its key, and later learns from the others before it votes. It can be that only while enough
-    /// others are up; when all were stopped, everything they decided is lost, and --first-start on each begins anew. With
-    /// broadcast it does not vote again at all: its nodes need --data-dir.
+    /// With --data-dir, a node that is started again goes on where it was. Without it, a node that is started
+    /// again has lost its memory (it notes its first start beside its key): it learns from the others before it votes. This
+    /// works only while enough others are up; when all were stopped, everything they decided is lost, and --first-start on
+    /// each begins anew. With broadcast it does not vote again at all: its nodes need --data-dir.
     #[command(after_help = "\
 Examples:
   harness node --config cluster/cluster.toml --id 3

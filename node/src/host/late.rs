@@ -1,4 +1,4 @@
-//! Votes for what is decided here already: they change nothing, but who signed badly is counted. Many signatures that are
+//! Votes of which there are enough here already: they change nothing, but who signed badly is counted. Many signatures that are
 //! checked together cost less each, so they wait for one another (ADR 33).
 
 use kernel::ReplicaId;
