@@ -239,6 +239,35 @@ fn a_node_knows_whether_it_has_lost_its_memory() {
     assert_eq!(value(nodes.port(3), "color"), "red");
 }
 
+/// What a node said with one journal, it does not know from another.
+#[test]
+fn a_journal_is_refused_after_a_start_with_another_one() {
+    let nodes = Nodes::init();
+    let with = |data: &str| {
+        let mut command = nodes.without_journal(3);
+        command.args(["--durability", "on", "--data-dir"]).arg(nodes.folder.path().join(data));
+        command
+    };
+    let run_for_a_moment = |data: &str| {
+        let mut child = with(data).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for_line(&mut child, "listens on");
+        child.kill().unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+    };
+    for _ in 0..2 {
+        assert!(!run_for_a_moment("first").contains("lost its memory"), "it goes on from its journal");
+    }
+    assert!(run_for_a_moment("second").contains("lost its memory"));
+    run_for_a_moment("second");
+    let said = refusal(&mut with("first"));
+    assert!(said.contains("with another journal since that in"), "{said}");
+    // A note that was cut off does not make it forget that it was started.
+    let note = nodes.folder.path().join("node-3.started");
+    fs::write(&note, "").unwrap();
+    let said = refusal(&mut with("third"));
+    assert!(said.contains("cannot be understood"), "{said}");
+}
+
 #[test]
 fn a_first_start_that_fails_is_none() {
     let mut nodes = Nodes::init();

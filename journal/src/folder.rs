@@ -88,6 +88,8 @@ pub struct Generation {
     pub entries: Vec<u8>,
     /// When it began.
     pub began: When,
+    /// The version of the program that wrote it.
+    pub program: String,
 }
 
 /// What was in a folder.
@@ -487,7 +489,7 @@ fn read_inputs(
     let batches = batch::read(&key, bytes, start).map_err(damaged)?;
     let entries = batches.entries.iter().flat_map(|range| &bytes[range.clone()]).copied().collect();
     let last_batch = batches.entries.last().map_or(0, |range| range.start - HEAD_BYTES);
-    let generation = Some(Generation { entries, began: header.began });
+    let generation = Some(Generation { entries, began: header.began, program: header.program });
     Ok(ReadInputs { generation, last_batch, whole: batches.end, follows: header.follows })
 }
 

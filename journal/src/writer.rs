@@ -84,6 +84,11 @@ enum Work {
 const ENTRIES_BEFORE_SAVE: u64 = 16_384;
 const BYTES_BEFORE_SAVE: u64 = 64 << 20;
 
+/// Who appends faster than the disk takes it waits when so much has not been written.
+const MOST_WAITING_BYTES: u64 = 128 << 20;
+/// One batch takes no more in once it has so much.
+const MOST_GATHERED_BYTES: usize = 16 << 20;
+
 /// What both threads know.
 struct Shared {
     safe: AtomicU64,
@@ -94,6 +99,8 @@ struct Shared {
     /// The same.
     entries: AtomicU64,
     saved_bytes: AtomicU64,
+    /// Handed over, and not written yet.
+    waiting_bytes: AtomicU64,
     writes: AtomicU64,
     wake: Box<dyn Fn() + Send + Sync>,
 }
@@ -161,6 +168,7 @@ impl Writer {
             bytes: AtomicU64::new(size.bytes),
             entries: AtomicU64::new(size.entries),
             saved_bytes: AtomicU64::new(size.saved),
+            waiting_bytes: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             wake: Box::new(wake),
         });
@@ -181,7 +189,13 @@ impl Writer {
         self.last += 1;
         self.shared.entries.fetch_add(count, Ordering::Relaxed);
         self.shared.bytes.fetch_add(entries.len() as u64, Ordering::Relaxed);
+        self.shared.waiting_bytes.fetch_add(entries.len() as u64, Ordering::Relaxed);
         self.hand_over(Work::Append(self.last, entries));
+    }
+
+    /// Whether so much waits to be written that nothing more should be appended for the time being.
+    pub fn is_behind(&self) -> bool {
+        self.shared.waiting_bytes.load(Ordering::Relaxed) > MOST_WAITING_BYTES
     }
 
     /// All is safe up to this ticket.
@@ -212,9 +226,11 @@ impl Writer {
     }
 
     fn hand_over(&self, work: Work) {
-        if let Some(to_thread) = &self.work {
-            // An error means that the thread has ended, and it has said why.
-            let _ = to_thread.send(work);
+        if let Some(to_thread) = &self.work
+            && to_thread.send(work).is_err()
+        {
+            // Unless it has said why already.
+            self.shared.fail("cannot write the journal", &io::Error::other("its thread has ended"));
         }
     }
 }
@@ -269,6 +285,7 @@ impl Thread {
             appended?;
         }
         self.shared.writes.fetch_add(1, Ordering::Relaxed);
+        self.shared.waiting_bytes.fetch_sub(entries.len() as u64, Ordering::Relaxed);
         self.shared.safe.store(ticket, Ordering::Release);
         (self.shared.wake)();
         Ok(())
@@ -281,22 +298,23 @@ impl Thread {
     }
 }
 
-/// All that waits to be appended is one batch.
+/// All that waits to be appended is one batch, unless that is much.
 fn gather(
     mut ticket: Ticket,
     mut entries: Vec<u8>,
     to_do: &mpsc::Receiver<Work>,
 ) -> (Ticket, Vec<u8>, Option<Work>) {
-    loop {
+    while entries.len() < MOST_GATHERED_BYTES {
         match to_do.try_recv() {
             Ok(Work::Append(later, more)) => {
                 ticket = later;
                 entries.extend_from_slice(&more);
             }
             Ok(other) => return (ticket, entries, Some(other)),
-            Err(_) => return (ticket, entries, None),
+            Err(_) => break,
         }
     }
+    (ticket, entries, None)
 }
 
 fn write_replica(shared: &Shared, save: Save, replica: WriteReplica) {
@@ -322,6 +340,38 @@ mod tests {
         let (folder, _) = Folder::open(folder.path(), identity()).unwrap();
         folder.save_first().write(|_| Ok(())).unwrap();
         Writer::begin(folder, Durability::On, size, When::default(), || ()).unwrap()
+    }
+
+    #[test]
+    fn what_waits_for_the_disk_is_limited_and_written_in_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(&folder, Size { saved: 0, entries: 0, bytes: 0 });
+        let part = MOST_GATHERED_BYTES / 2 + 1;
+        let mut appended = 0;
+        while !writer.is_behind() {
+            writer.append(vec![1; part], 1);
+            appended += part as u64;
+            // It may be as fast as this thread.
+            if appended > 64 * MOST_WAITING_BYTES {
+                break;
+            }
+        }
+        assert!(appended > MOST_WAITING_BYTES);
+        while writer.safe() + 1 < writer.next() {
+            std::thread::yield_now();
+        }
+        assert!(!writer.is_behind());
+        assert_eq!(writer.shared.waiting_bytes.load(Ordering::Relaxed), 0);
+        assert!(writer.progress().writes() >= appended / (2 * MOST_GATHERED_BYTES as u64), "in parts");
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_is_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(&folder, Size { saved: 0, entries: 0, bytes: 0 });
+        writer.work = Some(mpsc::channel().0);
+        writer.append(vec![1], 1);
+        assert_eq!(writer.progress().failure(), Some("cannot write the journal: its thread has ended"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ const PER_ITERATION: usize = 1_024;
 /// Events that wait; beyond, connections are not read on.
 const MOST_EVENTS: usize = 1_024;
 const LIMITS: Limits = Limits::NODE;
+/// Between two looks when nothing is due.
+const IDLE: Duration = Duration::from_secs(3_600);
 
 /// A client's state, and its connections.
 pub(super) struct Driver {
@@ -88,7 +90,8 @@ impl Driver {
         loop {
             let first_try = (!self.may_submit()).then(|| nanoseconds(self.setup.remind_after));
             let deadline = self.sessions.next_deadline().into_iter().chain(first_try).min();
-            let due = self.began + deadline.map_or(Duration::from_secs(3600), Duration::from_nanos);
+            let due =
+                deadline.map_or_else(|| Instant::now() + IDLE, |ns| self.began + Duration::from_nanos(ns));
             let mut replies = Vec::new();
             tokio::select! {
                 command = self.commands.recv() => match command {

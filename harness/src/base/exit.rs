@@ -32,9 +32,27 @@ impl fmt::Display for NotMeasured {
 
 impl std::error::Error for NotMeasured {}
 
+/// The context of an error that ended a run in which honest nodes disagreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsafe;
+
+impl fmt::Display for Unsafe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("honest nodes disagreed")
+    }
+}
+
+impl std::error::Error for Unsafe {}
+
 /// The exit code of a command that ended with this error.
 pub fn code_of(error: &anyhow::Error) -> u8 {
-    if error.is::<NotMeasured>() { NOT_MEASURED } else { UNUSABLE }
+    if error.is::<Unsafe>() {
+        UNSAFE
+    } else if error.is::<NotMeasured>() {
+        NOT_MEASURED
+    } else {
+        UNUSABLE
+    }
 }
 
 /// The graver of two exit codes: a violation, then what never came, then what was not
@@ -55,6 +73,7 @@ mod tests {
         assert_eq!(code_of(&failed()), UNUSABLE);
         let error = Err::<(), _>(failed()).context(NotMeasured).context("the links").unwrap_err();
         assert_eq!(code_of(&error), NOT_MEASURED);
+        assert_eq!(code_of(&failed().context(Unsafe)), UNSAFE);
         assert_eq!(graver(NOT_MEASURED, UNSAFE), UNSAFE);
         assert_eq!(graver(NOT_LIVE, NOT_MEASURED), NOT_LIVE);
         assert_eq!(graver(0, NOT_MEASURED), NOT_MEASURED);

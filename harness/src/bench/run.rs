@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use super::judge::{Measured, Runs, table};
 use crate::base::console::{say, warn};
-use crate::base::exit::{INTERRUPTED, NOT_LIVE, NotMeasured};
+use crate::base::exit::{INTERRUPTED, NOT_LIVE, NotMeasured, UNSAFE, Unsafe};
 use crate::base::progress::ProgressLine;
 use crate::base::stop::Stop;
 use crate::results::files::write_rows;
@@ -39,7 +39,8 @@ pub struct Bench {
     pub out: PathBuf,
 }
 
-/// Measures, prints and writes `bench.csv`. Returns the exit code: 3 if this program is worse than the other one.
+/// Measures, prints and writes `bench.csv`. Returns the exit code: 3 if this program is worse than the other one. What was
+/// measured before an error is told all the same.
 ///
 /// # Errors
 ///
@@ -53,18 +54,24 @@ pub async fn run(bench: &Bench) -> Result<u8> {
     let total = u64::from(bench.pairs) * programs.len() as u64;
     let mut progress = ProgressLine::new(total, "{bar:30} {pos} of {len} runs, {eta} left")?;
     let mut measured = vec![Vec::new(); programs.len()];
-    let mut interrupted = false;
+    let mut broken_off = None;
     'runs: for pair in 0..bench.pairs {
         for turn in 0..programs.len() {
             // Which of them is first is no advantage.
             let place = if pair % 2 == 0 { turn } else { programs.len() - 1 - turn };
             let (name, program) = programs[place];
             let dir = bench.out.join(format!("{name}-{pair}"));
-            let Some(rows) = measure(program, bench, pair, &dir, &stop).await? else {
-                interrupted = true;
-                break 'runs;
-            };
-            measured[place].push(rows);
+            match measure(program, bench, pair, &dir, &stop).await {
+                Ok(Some(rows)) => measured[place].push(rows),
+                Ok(None) => {
+                    broken_off = Some(Ok(INTERRUPTED));
+                    break 'runs;
+                }
+                Err(error) => {
+                    broken_off = Some(Err(error));
+                    break 'runs;
+                }
+            }
             progress.tell(measured.iter().map(|of| of.len() as u64).sum(), "runs");
         }
     }
@@ -73,11 +80,7 @@ pub async fn run(bench: &Bench) -> Result<u8> {
     let rows = runs.judge(bench.tolerated);
     tell(bench, &rows, &runs)?;
     let is_worse = rows.iter().any(|row| matches!(row.verdict, Verdict::Worse | Verdict::Undecided));
-    Ok(match (interrupted, is_worse) {
-        (true, _) => INTERRUPTED,
-        (false, true) => NOT_LIVE,
-        (false, false) => 0,
-    })
+    broken_off.unwrap_or(Ok(if is_worse { NOT_LIVE } else { 0 }))
 }
 
 fn prepare(out: &Path) -> Result<()> {
@@ -137,15 +140,17 @@ async fn measure(
     let child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
     let Some(status) = until_ended(child, stop).await? else { return Ok(None) };
     if !status.success() {
+        let is_unsafe = status.code() == Some(UNSAFE.into());
         let text = fs::read_to_string(&said).unwrap_or_default();
         let last: Vec<&str> = text.lines().rev().take(3).collect();
         let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
-        return Err(anyhow::anyhow!(
+        let error = anyhow::anyhow!(
             "{} compare ended with {status}; all that it said is in {}, in the end:\n{last}",
             program.display(),
             said.display()
-        )
-        .context(NotMeasured));
+        );
+        // That honest nodes disagree is a result, and the gravest.
+        return Err(if is_unsafe { error.context(Unsafe) } else { error.context(NotMeasured) });
     }
     Measured::read(dir).map(Some)
 }

@@ -275,7 +275,7 @@ Examples:
   harness bench --against ./old --pairs 10 -- --protocol pbft --nodes 4,7,10 --clients 1 --fault none --requests 2000
   harness bench --against ./old -- --nodes 4 --via http,client --clients 512 --fault none --requests 50000
 
-Exit codes: 0 no worse; 3 worse, or a request was not decided; 2 unusable input, or a program that cannot be started;
+Exit codes: 0 no worse; 1 honest nodes disagreed; 3 worse, or a request was not decided; 2 unusable input, or a program that cannot be started;
 4 a run ended with an error; 130 interrupted: what was measured is shown and written.")]
     Bench(BenchArgs),
     /// Explore every interleaving of small scopes

@@ -1,7 +1,7 @@
 //! A node of a cluster that a configuration describes, in a process of its own.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub fn run(member: Member) -> Result<u8> {
     member.check_key()?;
     limits::check_cluster(Placement::Processes, member.cluster.n(), 1, limits::raise_descriptor_limit())?;
     let listener = listen(address)?;
-    let memory = member.memory()?;
+    let (memory, journal) = member.memory()?;
     let (id, n) = (member.id, member.cluster.n());
     if memory == Memory::Lost {
         let then = after_loss(member.cluster.protocol);
@@ -66,7 +66,7 @@ pub fn run(member: Member) -> Result<u8> {
     }
     let ready = || {
         if member.durability != Durability::Off
-            && let Err(error) = member.write_notes()
+            && let Err(error) = member.write_notes(&Note::WithJournal(Some(journal)))
         {
             tracing::warn!("{error:#}. If its journal is lost, it will not know that it has lost its memory");
         }
@@ -113,12 +113,12 @@ impl Member {
     }
 
     /// Whether the node was started before and has lost its memory. A start without a journal is noted at once; one with
-    /// a journal once that is begun, as it says so itself from then on.
-    fn memory(&self) -> Result<Memory> {
+    /// a journal once that is begun, as it says so itself from then on. Returns the name of that journal as well.
+    fn memory(&self) -> Result<(Memory, String)> {
         let folder = self.data.join(format!("node-{}", self.id));
-        let notes: Result<Vec<Option<Note>>> =
-            self.notes().iter().map(|note| read_note(note, &self.cluster.id)).collect();
-        let notes: Vec<Note> = notes?.into_iter().flatten().collect();
+        let read = |folder: &Path| read_note(&self.note_in(folder), &self.cluster.id);
+        let (beside_journal, beside_key) = (read(&self.data)?, read(&self.key_folder)?);
+        let notes: Vec<&Note> = beside_journal.iter().chain(&beside_key).collect();
         let (id, has_journal, is_off) =
             (self.id, Folder::is_used(&folder), self.durability == Durability::Off);
         ensure!(
@@ -134,29 +134,41 @@ impl Member {
             folder.display()
         );
         ensure!(
-            !(has_journal && notes.contains(&Note::WithoutJournal)),
+            !(has_journal && notes.contains(&&Note::WithoutJournal)),
             "node {id} was started without its journal in {} since that was written, and does not know what it said then. \
              Remove that folder, and start the node as one that lost its memory",
             folder.display()
         );
+        let [named, last] = [&beside_journal, &beside_key].map(|note| note.as_ref().and_then(Note::journal));
+        ensure!(
+            !has_journal || named.is_none() || last.is_none() || named == last,
+            "node {id} was started with another journal since that in {} was written, and does not know from it what it \
+             said then. Give the --data-dir of the last start, or remove that folder, and start the node as one that lost \
+             its memory",
+            folder.display()
+        );
         if is_off {
-            self.write_notes()?;
+            self.write_notes(&Note::WithoutJournal)?;
         }
+        let journal = last.or(named).filter(|_| has_journal).map(str::to_owned);
+        let journal = journal.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
         let is_lost = !notes.is_empty() && !self.first_start && !has_journal;
-        Ok(if is_lost { Memory::Lost } else { Memory::Fresh })
+        Ok((if is_lost { Memory::Lost } else { Memory::Fresh }, journal))
     }
 
     /// Where it is noted that the node was started.
     fn notes(&self) -> BTreeSet<PathBuf> {
-        let name = format!("node-{}.started", self.id);
-        [&self.data, &self.key_folder].map(|folder| folder.join(&name)).into()
+        [&self.data, &self.key_folder].map(|folder| self.note_in(folder)).into()
     }
 
-    fn write_notes(&self) -> Result<()> {
+    fn note_in(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("node-{}.started", self.id))
+    }
+
+    fn write_notes(&self, note: &Note) -> Result<()> {
         fs::create_dir_all(&self.data).with_context(|| {
             format!("cannot make the folder {}; give another with --data-dir", self.data.display())
         })?;
-        let note = if self.durability == Durability::Off { Note::WithoutJournal } else { Note::WithJournal };
         for file in self.notes() {
             let written = write_note(&file, &self.cluster.id, note);
             match written {
@@ -228,36 +240,68 @@ impl Member {
 }
 
 /// How the node was started last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Note {
-    WithJournal,
+    /// With the journal of this name, which was drawn when it was begun. Older notes have none.
+    WithJournal(Option<String>),
     WithoutJournal,
 }
 
+impl Note {
+    /// The name of the journal.
+    fn journal(&self) -> Option<&str> {
+        match self {
+            Note::WithJournal(name) => name.as_deref(),
+            Note::WithoutJournal => None,
+        }
+    }
+}
+
+const WITH_JOURNAL: &str = "with a journal";
 const WITHOUT_JOURNAL: &str = "without a journal";
 
 /// The note of this cluster, if there is one. One of another cluster, which had this folder before, says nothing.
-fn read_note(note: &Path, cluster: &ClusterId) -> Result<Option<Note>> {
-    let text = match fs::read_to_string(note) {
+fn read_note(note_file: &Path, cluster: &ClusterId) -> Result<Option<Note>> {
+    let text = match fs::read_to_string(note_file) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             return Err(error).with_context(|| {
-                format!("cannot read {}, which says whether the node was started before", note.display())
+                format!("cannot read {}, which says whether the node was started before", note_file.display())
             });
         }
     };
-    let mut lines = text.lines();
-    let is_of_it = lines.next().is_some_and(|line| line.trim() == cluster.to_string());
-    let note = if lines.next() == Some(WITHOUT_JOURNAL) { Note::WithoutJournal } else { Note::WithJournal };
-    Ok(is_of_it.then_some(note))
+    let mut lines = text.lines().map(str::trim);
+    let of_cluster = lines.next().and_then(|line| line.parse::<ClusterId>().ok());
+    let note = match (lines.next(), lines.next()) {
+        (Some(WITHOUT_JOURNAL), _) => Some(Note::WithoutJournal),
+        (Some(WITH_JOURNAL), name) => {
+            Some(Note::WithJournal(name.filter(|name| !name.is_empty()).map(str::to_owned)))
+        }
+        _ => None,
+    };
+    let (Some(of_cluster), Some(note)) = (of_cluster, note) else {
+        anyhow::bail!(
+            "{} should say that the node was started before, and cannot be understood. If it was, write into it the cluster's \
+             id and, in a second line, \"{WITHOUT_JOURNAL}\"; if it never was, remove it",
+            note_file.display()
+        );
+    };
+    Ok((of_cluster == *cluster).then_some(note))
 }
 
-fn write_note(file: &Path, cluster: &ClusterId, note: Note) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(file)?;
-    let how = if note == Note::WithJournal { "with a journal" } else { WITHOUT_JOURNAL };
-    writeln!(file, "{cluster}\n{how}")?;
-    file.sync_all()
+/// Writes a note: the old one is there until the new one is safe.
+fn write_note(file: &Path, cluster: &ClusterId, note: &Note) -> std::io::Result<()> {
+    let (how, name) = match note {
+        Note::WithJournal(name) => (WITH_JOURNAL, name.as_deref().unwrap_or_default()),
+        Note::WithoutJournal => (WITHOUT_JOURNAL, ""),
+    };
+    let unfinished = file.with_extension("started.unfinished");
+    let mut to = File::create(&unfinished)?;
+    writeln!(to, "{cluster}\n{how}\n{name}")?;
+    to.sync_all()?;
+    fs::rename(&unfinished, file)?;
+    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
@@ -270,12 +314,18 @@ mod tests {
         let file = folder.path().join("node-0.started");
         let (this, other) = (ClusterId([1; 16]), ClusterId([2; 16]));
         assert_eq!(read_note(&file, &this).unwrap(), None);
-        for note in [Note::WithJournal, Note::WithoutJournal] {
-            write_note(&file, &this, note).unwrap();
+        for note in [Note::WithJournal(Some("j1".into())), Note::WithoutJournal] {
+            write_note(&file, &this, &note).unwrap();
             assert_eq!(read_note(&file, &this).unwrap(), Some(note));
             assert_eq!(read_note(&file, &other).unwrap(), None);
         }
+        fs::write(&file, format!("{this}\nwith a journal\n")).unwrap();
+        assert_eq!(read_note(&file, &this).unwrap(), Some(Note::WithJournal(None)), "an older one");
+        for text in ["", "\u{0}", &this.to_string(), "with a journal\n", &format!("{this}\nwith a j")] {
+            fs::write(&file, text).unwrap();
+            assert!(read_note(&file, &this).is_err(), "{text:?} is not taken for a first start");
+        }
         fs::write(&file, [0xff]).unwrap();
-        assert!(read_note(&file, &this).is_err(), "what is not understood is not taken for a first start");
+        assert!(read_note(&file, &this).is_err(), "nor is what is no text");
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 
 use crate::base::console::{say, warn};
-use crate::base::exit::{INTERRUPTED, NOT_LIVE};
+use crate::base::exit::{INTERRUPTED, NOT_LIVE, NOT_MEASURED, graver};
 use crate::base::stop::Stop;
 use crate::cli::EndureArgs;
 use crate::experiment::endure::{Endured, endure};
@@ -20,7 +20,15 @@ pub async fn run(args: EndureArgs) -> Result<u8> {
     let (mut rows, mut code) = (Vec::new(), 0);
     for cell in plan.cells()? {
         let row = tokio::select! {
-            row = endure(&plan, &cell, lasts, settle) => row.with_context(|| cell.name.clone())?,
+            row = endure(&plan, &cell, lasts, settle) => match row.with_context(|| cell.name.clone()) {
+                Ok(row) => row,
+                Err(error) => {
+                    // What was measured before is shown all the same.
+                    warn(format_args!("NOT MEASURED: {error:#}"));
+                    code = graver(code, NOT_MEASURED);
+                    continue;
+                }
+            },
             () = stop.wait() => {
                 code = INTERRUPTED;
                 break;
@@ -28,11 +36,11 @@ pub async fn run(args: EndureArgs) -> Result<u8> {
         };
         if row.undecided > 0 {
             warn(format_args!("{}: {} requests were not decided: {}", row.cell, row.undecided, row.errors));
-            code = NOT_LIVE;
+            code = graver(code, NOT_LIVE);
         }
         if row.growth_percent() > args.growth {
             warn(format_args!("{}: memory grew by {:.1} %", row.cell, row.growth_percent()));
-            code = NOT_LIVE;
+            code = graver(code, NOT_LIVE);
         }
         rows.push(row);
     }

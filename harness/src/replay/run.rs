@@ -40,7 +40,7 @@ pub fn trace(folder: &Path) -> Result<Trace> {
     let about = About {
         title: format!("{} journals of {}", folders.len(), folder.display()),
         app,
-        f: cluster.f(),
+        f: flow.tolerates(cluster.n),
         quorum: flow.quorum(&cluster),
         clock: Clock::Real,
         faults: BTreeMap::new(),

@@ -165,14 +165,15 @@ impl<W: Write> Steps<W> {
     fn end(&mut self, folder: &FolderOf) -> io::Result<()> {
         let known = self.status.as_ref().map_or_else(String::new, known);
         if self.shown.as_json {
-            return Ok(());
+            return self.out.flush();
         }
         let torn = match folder.found.torn {
             0 => String::new(),
             torn => format!("; {torn} bytes behind them are torn, as a loss of power leaves them"),
         };
         let node = folder.identity.node;
-        writeln!(self.out, "Node {node} after {} steps{torn}: {known}", self.steps)
+        writeln!(self.out, "Node {node} after {} steps{torn}: {known}", self.steps)?;
+        self.out.flush()
     }
 }
 

@@ -138,11 +138,15 @@ fn rebuild<P: Durable>(
     let saved = journal::replay::load::<Adversary<P>, P>(&found.replica)?;
     let mut replayed = Replayed::begin(fresh.with_replica(saved.replica), saved.timers, saved.now);
     let ours = env!("CARGO_PKG_VERSION");
+    let to_play = || found.inputs.iter().filter(|generation| !generation.entries.is_empty());
+    // What one version made of an entry, another may not.
+    let others = to_play().map(|generation| &generation.program).chain(to_play().map(|_| &found.program));
+    let other = others.filter(|program| *program != ours).max();
     ensure!(
-        found.program == ours || found.inputs.iter().all(|generation| generation.entries.is_empty()),
+        other.is_none(),
         "version {} of the program wrote it and this is version {ours}: start it with the old one, or remove the folder \
          and start the node as one that lost its memory",
-        found.program,
+        other.map_or("", String::as_str),
     );
     for generation in &found.inputs {
         journal::replay(
@@ -227,7 +231,7 @@ impl<P: Protocol> Journal<P> {
 
     /// Whether the disk is far behind.
     pub(crate) fn is_behind(&self) -> bool {
-        self.held.len() > MOST_HELD
+        self.held.len() > MOST_HELD || self.writer.is_behind()
     }
 
     /// Whether nothing more can be promised. What waits will never leave.

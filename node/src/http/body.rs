@@ -36,7 +36,7 @@ async fn read_all(
     limit: usize,
     unfinished_bodies: &Cell<usize>,
 ) -> Result<Bytes, Refusal> {
-    let mut unfinished = Unfinished::new(unfinished_bodies, MAX_IN_FLIGHT_BYTES);
+    let mut unfinished = Unfinished::new(unfinished_bodies, MAX_IN_FLIGHT_BYTES, 0);
     let mut first = Bytes::new();
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {

@@ -61,7 +61,7 @@ async fn read<P: Protocol>(interface: Rc<Interface<P>>, opener: Opener, body: Bo
     let mut stream = Stream {
         body,
         frames: FrameReader::new(MAX_CLIENT_FRAME_BYTES),
-        unfinished: Unfinished::new(&interface.unfinished_bodies, MAX_IN_FLIGHT_BYTES),
+        unfinished: Unfinished::new(&interface.unfinished_bodies, MAX_IN_FLIGHT_BYTES, 0),
     };
     let limit = node.config.read_limit();
     let admitted = tokio::time::timeout(limit, admit(node, &opener, &mut stream)).await;

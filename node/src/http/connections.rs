@@ -12,7 +12,8 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
-use std::cell::Cell;
+use kernel::ReplicaId;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -21,6 +22,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 /// How long a spare connection may take to say that it is a peer's.
 const SPARE_READ_LIMIT: Duration = Duration::from_secs(2);
@@ -34,8 +36,21 @@ pub(crate) struct Connections {
     clients_max: usize,
     links_max: usize,
     clients: Cell<usize>,
-    links: Cell<usize>,
+    /// The oldest first.
+    links: RefCell<Vec<OpenLink>>,
 }
+
+/// A peer link that came in.
+#[derive(Clone, Debug)]
+struct OpenLink {
+    peer: ReplicaId,
+    /// Told when newer ones of the same peer take its place.
+    is_replaced: Rc<Notify>,
+}
+
+/// A peer whose old link is not known to be dead yet may open another. When it opens more, the oldest ends: so no peer
+/// can take the places of others, and none is kept out by links that it has lost.
+const LINKS_PER_PEER: usize = 2;
 
 /// One connection, counted until it is dropped.
 #[derive(Debug)]
@@ -50,14 +65,16 @@ pub(crate) struct Permit {
 
 /// A connection while it is a peer link.
 #[derive(Debug)]
-pub(crate) struct LinkPermit<'a>(&'a Connections);
+pub(crate) struct LinkPermit<'a> {
+    of: &'a Connections,
+    link: OpenLink,
+}
 
 impl Connections {
-    /// For a node with so many peers. A peer whose old link is not known to be
-    /// dead yet may open another.
+    /// For a node with so many peers.
     pub(crate) fn new(clients_max: usize, peers: usize) -> Rc<Connections> {
-        let links_max = 2 * peers + 2;
-        Rc::new(Connections { clients_max, links_max, clients: Cell::default(), links: Cell::default() })
+        let links_max = LINKS_PER_PEER * peers + 2;
+        Rc::new(Connections { clients_max, links_max, clients: Cell::default(), links: RefCell::default() })
     }
 
     /// Connections that are not peer links.
@@ -92,15 +109,26 @@ impl Permit {
         if self.is_spare { limit.min(SPARE_READ_LIMIT) } else { limit }
     }
 
-    /// From now on, for as long as the guard lives, it is a peer link and takes
-    /// no client's place; none if there are too many links.
-    pub(crate) fn as_link(&self) -> Option<LinkPermit<'_>> {
-        let Connections { links_max, clients, links, .. } = &*self.of;
-        (links.get() < *links_max).then(|| {
-            links.set(links.get() + 1);
-            clients.set(clients.get() - 1);
-            LinkPermit(&self.of)
-        })
+    /// From now on, for as long as the guard lives, it is a link of this peer and takes
+    /// no client's place.
+    pub(crate) fn as_link(&self, peer: ReplicaId) -> LinkPermit<'_> {
+        let Connections { clients, links, .. } = &*self.of;
+        let mut links = links.borrow_mut();
+        let mut of_peer = (0..links.len()).filter(|place| links[*place].peer == peer);
+        if let (Some(oldest), true) = (of_peer.next(), of_peer.count() + 1 >= LINKS_PER_PEER) {
+            links.remove(oldest).is_replaced.notify_one();
+        }
+        let link = OpenLink { peer, is_replaced: Rc::default() };
+        links.push(link.clone());
+        clients.set(clients.get() - 1);
+        LinkPermit { of: &self.of, link }
+    }
+}
+
+impl LinkPermit<'_> {
+    /// Completes when newer links of the same peer have taken its place.
+    pub(crate) async fn until_replaced(&self) {
+        self.link.is_replaced.notified().await;
     }
 }
 
@@ -112,8 +140,8 @@ impl Drop for Permit {
 
 impl Drop for LinkPermit<'_> {
     fn drop(&mut self) {
-        self.0.links.set(self.0.links.get() - 1);
-        self.0.clients.set(self.0.clients.get() + 1);
+        self.of.links.borrow_mut().retain(|link| !Rc::ptr_eq(&link.is_replaced, &self.link.is_replaced));
+        self.of.clients.set(self.of.clients.get() + 1);
     }
 }
 
@@ -253,13 +281,35 @@ mod tests {
         assert!(connections.admit(HERE).is_none());
         assert_eq!(spare[0].read_limit(Duration::MAX), SPARE_READ_LIMIT);
 
-        let links: Vec<LinkPermit<'_>> = spare.iter().map(|permit| permit.as_link().unwrap()).collect();
-        assert!(clients[0].as_link().is_none(), "as many links as there may be");
+        let links: Vec<LinkPermit<'_>> =
+            (0..).zip(&spare).map(|(number, permit)| permit.as_link(ReplicaId(number % 4))).collect();
         assert!(connections.admit(HERE).unwrap().is_spare(), "links take no client's place");
         drop(links);
         drop((spare, clients));
-        assert_eq!((connections.clients.get(), connections.links.get()), (0, 0));
+        assert_eq!((connections.clients.get(), connections.links.borrow().len()), (0, 0));
         assert!(!connections.admit(HERE).unwrap().is_spare());
+    }
+
+    #[test]
+    fn a_peer_takes_no_place_but_its_own() {
+        let connections = Connections::new(10, 3);
+        let permits: Vec<Permit> = (0..6).map(|_| connections.admit(HERE).unwrap()).collect();
+        let link = |place: usize, peer| permits[place].as_link(ReplicaId(peer));
+        let is_replaced = |link: &LinkPermit<'_>| {
+            let replaced = std::pin::pin!(link.until_replaced());
+            replaced.poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
+        };
+        let (of_another, first, second) = (link(0, 1), link(1, 2), link(2, 2));
+        assert!(![&of_another, &first, &second].into_iter().any(is_replaced));
+        let third = link(3, 2);
+        assert!(is_replaced(&first) && ![&of_another, &second, &third].into_iter().any(is_replaced));
+        drop(second);
+        let fourth = link(4, 2);
+        assert!(!is_replaced(&third), "there was room");
+        let fifth = link(5, 2);
+        assert!(is_replaced(&third) && ![&of_another, &fourth, &fifth].into_iter().any(is_replaced));
+        drop((of_another, first, third, fourth, fifth));
+        assert_eq!((connections.clients(), connections.links.borrow().len()), (6, 0));
     }
 
     #[test]

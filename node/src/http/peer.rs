@@ -120,16 +120,24 @@ pub(super) async fn post<P: Protocol>(
     let refused = |fault| refuse(node, fault);
     let (from, encoding) = identify(node, request.headers()).map_err(refused)?;
     authenticate(node, permit, from, request.headers())?;
-    let Some(_link) = permit.as_link() else {
-        let error = "this node has more peer links than peers already; close some".to_owned();
-        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error));
-    };
+    let link = permit.as_link(from);
     node.peer_is_up(from);
     let mut reader = FrameReader::new(encoding);
-    let mut unfinished = Unfinished::new(&interface.unfinished_frames, MAX_UNFINISHED_BYTES);
+    let share = MAX_UNFINISHED_BYTES / interface.node.links.len();
+    let mut unfinished = Unfinished::new(&interface.unfinished_frames, MAX_UNFINISHED_BYTES, share);
     let mut body = request.into_body();
-    // A peer that dies ends its stream with an error; that is no news here.
-    while let Some(Ok(frame)) = body.frame().await {
+    let replaced = link.until_replaced();
+    tokio::pin!(replaced);
+    loop {
+        let arrived = tokio::select! {
+            biased;
+            arrived = body.frame() => arrived,
+            () = &mut replaced => {
+                return Err(refused(("link replaced", "newer links of this peer have taken its place".to_owned())));
+            }
+        };
+        // A peer that dies ends its stream with an error; that is no news here.
+        let Some(Ok(frame)) = arrived else { break };
         let Ok(chunk) = frame.into_data() else {
             continue;
         };
@@ -157,7 +165,7 @@ pub(super) async fn post<P: Protocol>(
 }
 
 /// Bytes of unfinished frames that all links may hold together; beyond, a link
-/// with a large one is closed. Two of the largest frames fit.
+/// with more than its share is closed. Two of the largest frames fit.
 const MAX_UNFINISHED_BYTES: usize = 128 << 20;
 
 fn read_frames<P: Protocol>(

@@ -18,6 +18,8 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use kernel::{Digest, ReplicaId, Signature};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -44,6 +46,12 @@ const FIRST_RETRY: Duration = Duration::from_millis(10);
 const LAST_RETRY: Duration = Duration::from_millis(500);
 /// A connection that lasted this long was a good one.
 const GOOD_CONNECTION: Duration = Duration::from_secs(1);
+
+/// How long a peer may take to answer a new connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A peer whose host takes nothing that is sent for so long is gone, though nothing says so. (A process that is stopped for
+/// a while is not: its host takes what it has room for.)
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the other end of a new connection may take to show who it is.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -231,8 +239,15 @@ impl Link {
 
     /// One connection: from connecting to its end.
     async fn stream_once(self: &Rc<Link>, target: &LinkTarget) -> anyhow::Result<()> {
-        let stream = TcpStream::connect(target.address).await?;
+        let stream = tokio::select! {
+            stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(target.address)) => {
+                stream.with_context(|| format!("no answer within {CONNECT_LIMIT:?}"))??
+            }
+            // It has come back meanwhile, and knows nothing of this attempt.
+            () = self.peer_is_up.notified() => anyhow::bail!("the peer has just come up"),
+        };
         stream.set_nodelay(true)?;
+        setsockopt(&stream, TcpUserTimeout, &(SILENCE_LIMIT.as_millis() as u32))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let streaming = async {
             let mut head = target.head.clone();
