@@ -75,7 +75,7 @@ pub struct Journals {
 }
 
 impl Journals {
-    fn folder_of(&self, id: u16) -> PathBuf {
+    pub(super) fn folder_of(&self, id: u16) -> PathBuf {
         self.folder.join(format!("node-{id}"))
     }
 
