@@ -17,7 +17,7 @@ use std::hash::Hash;
 /// * **The order does not matter**: operations of different actors that are both
 ///   valid give the same state and the same outputs in either order.
 ///
-/// What cannot be had so needs consensus: for example an account that two may draw on.
+/// Operations that break these rules need consensus: for example an account that two may draw on.
 ///
 /// Equal states are serialized alike: members vote on a digest of that.
 pub trait DataType: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {

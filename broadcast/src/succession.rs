@@ -32,10 +32,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The first wait, in times that are waited for what may be lost: the state may take a while to compute.
+/// The first wait, as a multiple of the wait before something is sent again: the state may take a while to compute.
 const FIRST_WAIT: u64 = 2;
-/// So many times is said again what may be lost, before a round is given up.
-const SAID_AGAIN: u8 = 3;
+/// How often messages are sent again before a round is given up.
+const RESENDS_PER_ROUND: u8 = 3;
 
 /// Bytes of them, after which no further one is told.
 const MOST_TOLD_BYTES: usize = 8 << 20;
@@ -385,7 +385,7 @@ impl<D: DataType> Replica<D> {
             self.succession.waited = 0;
             return;
         }
-        if self.succession.said_again < SAID_AGAIN || !self.succession.has_begun(members) {
+        if self.succession.said_again < RESENDS_PER_ROUND || !self.succession.has_begun(members) {
             self.succession.said_again = self.succession.said_again.saturating_add(1);
             self.say_again(cx);
         } else {

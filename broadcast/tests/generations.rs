@@ -6,7 +6,7 @@ use broadcast::{
     Bank, Batch, Conclusion, Config, DataType as _, Decision, Generation, Message, OnGeneration, Proof,
     Replica, Validation,
 };
-use kernel::weakening::assert_missed;
+use kernel::weakening::assert_detected;
 use kernel::{
     Bundle, Cluster, ClusterId, Content, Digest, GenerationMark, Mark, Observation, Operation, Protocol as _,
     Reason, ReplicaId, Request, SessionId, Signature, Signer, Weakening,
@@ -338,8 +338,8 @@ fn only_members_of_its_generation_prove_a_batch() {
 }
 
 #[test]
-fn these_checks_miss_the_rules_they_are_for() {
-    assert_missed(&[
+fn these_checks_fail_without_their_rules() {
+    assert_detected(&[
         (Weakening::UnfinishedForgotten, two_generations_spend),
         (Weakening::GenerationNotChecked, strangers_sign),
     ]);

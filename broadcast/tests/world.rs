@@ -9,7 +9,7 @@ use broadcast::{
     Bank, Batch, Config, Counter, CounterOperation, CounterOutput, DataType, Message, Orswot, Proof, Replica,
     Validation,
 };
-use kernel::weakening::assert_missed;
+use kernel::weakening::assert_detected;
 use kernel::{
     Bundle, Cluster, ClusterId, Content, Digest, GenerationMark, Mark, Observation, Operation, Protocol as _,
     ReplicaId, Signature, Weakening,
@@ -693,9 +693,9 @@ fn all_drawn_hold() {
 }
 
 #[test]
-fn these_checks_miss_the_rules_they_are_for() {
+fn these_checks_fail_without_their_rules() {
     all_drawn_hold();
-    assert_missed(&[
+    assert_detected(&[
         (Weakening::QuorumOneLess, double_spend),
         (Weakening::ProofNotChecked, double_spend),
         (Weakening::NumberNotChecked, double_spend),

@@ -4,7 +4,7 @@ use adversary::Behaviour;
 use apps::OpaqueLog;
 use ccro::{Config, Replica};
 use kernel::keys::{Keyring, seeded};
-use kernel::weakening::assert_missed;
+use kernel::weakening::assert_detected;
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Operation, Path,
     Phase, Protocol, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, View, Weakening,
@@ -246,8 +246,8 @@ fn a_bad_communication_node_for_ever_is_survived_by_falling_back() {
 }
 
 #[test]
-fn these_checks_miss_the_rules_they_are_for() {
-    assert_missed(&[
+fn these_checks_fail_without_their_rules() {
+    assert_detected(&[
         (Weakening::CommanderNotReported, a_commander_reports_its_own_proposals_as_votes),
         (
             Weakening::CertificateNotKept,

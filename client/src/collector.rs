@@ -72,6 +72,6 @@ mod tests {
     #[test]
     fn the_check_misses_the_rule_that_it_is_for() {
         let check = accepts_only_what_enough_distinct_replicas_say;
-        kernel::weakening::assert_missed(&[(Weakening::FewerRepliesAccepted, check)]);
+        kernel::weakening::assert_detected(&[(Weakening::FewerRepliesAccepted, check)]);
     }
 }

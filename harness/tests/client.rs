@@ -13,7 +13,7 @@ use client::link::{
 };
 use harness::history::{Answer, Call, Operation, Returned, judge};
 use kernel::keys::{Keyring, PublicKey, key_pairs};
-use kernel::weakening::{Weakening, assert_missed};
+use kernel::weakening::{Weakening, assert_detected};
 use kernel::{Bundle, Cluster, ClusterId, Digest, ReplicaId, Request, SessionId, Signer};
 use node::{Encoding, LinkConditions, NodeConfig};
 use serde_json::Value;
@@ -269,7 +269,7 @@ fn what_too_few_have_signed_is_no_result() {
 
 #[test]
 fn the_check_misses_the_rule_that_it_is_for() {
-    assert_missed(&[(Weakening::FewerRepliesAccepted, the_first_reply_is_a_lie_and_not_believed)]);
+    assert_detected(&[(Weakening::FewerRepliesAccepted, the_first_reply_is_a_lie_and_not_believed)]);
 }
 
 #[test]

@@ -224,7 +224,7 @@ fn median(mut numbers: Vec<u64>) -> u64 {
 
 #[test]
 #[ignore = "minutes; prints the table of docs/weakenings.md"]
-fn how_long_each_rule_is_missed() {
+fn how_many_seeds_each_rule_takes() {
     std::panic::set_hook(Box::new(|_| {}));
     println!("| rule switched off | flow | schedules | caught by | seeds until caught, median (all) |");
     println!("| --- | --- | --- | --- | --- |");
@@ -260,7 +260,7 @@ fn how_long_each_rule_is_missed() {
 }
 
 #[test]
-fn every_rule_is_missed_where_it_is_known_to_be() {
+fn known_seeds_detect_each_rule() {
     for case in cases() {
         let schedule = case.schedule(case.known);
         assert_eq!(case.play(&schedule), None, "{:?} holds", case.rule);

@@ -3,7 +3,7 @@
 use journal::folder::Inputs;
 use journal::{Folder, FolderError, Found, Identity, When};
 use kernel::Weakening;
-use kernel::weakening::assert_missed;
+use kernel::weakening::assert_detected;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -417,8 +417,8 @@ fn torn_end() {
 }
 
 #[test]
-fn these_checks_miss_the_rules_they_are_for() {
-    assert_missed(&[(Weakening::CutBeforeSaved, crash_points), (Weakening::TornTailTrusted, torn_end)]);
+fn these_checks_fail_without_their_rules() {
+    assert_detected(&[(Weakening::CutBeforeSaved, crash_points), (Weakening::TornTailTrusted, torn_end)]);
 }
 
 /// What files say of themselves and of each other.

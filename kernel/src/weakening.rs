@@ -149,7 +149,7 @@ pub fn weakened(_: Weakening) -> bool {
 }
 
 #[cfg(feature = "weakenings")]
-pub use switch::{assert_missed, weaken, weakened};
+pub use switch::{assert_detected, weaken, weakened};
 
 #[cfg(feature = "weakenings")]
 mod switch {
@@ -166,10 +166,10 @@ mod switch {
     }
 
     /// Panics unless each check fails without its rule.
-    pub fn assert_missed(checks: &[(Weakening, fn())]) {
+    pub fn assert_detected(checks: &[(Weakening, fn())]) {
         for (rule, check) in checks {
             let outcome = std::panic::catch_unwind(|| weaken(*rule, check));
-            assert!(outcome.is_err(), "{rule:?} is not missed");
+            assert!(outcome.is_err(), "that {rule:?} is off is not detected");
         }
     }
 

@@ -234,13 +234,13 @@ fn a_message_carries_nobody_s_requests_unless_it_says_so() {
 fn a_rule_is_switched_off_within_its_scenario_only_and_a_check_that_does_not_miss_it_is_told() {
     use kernel::Weakening::{DigestNotCompared, QuorumOneLess};
     use kernel::weakened;
-    use kernel::weakening::{assert_missed, weaken};
+    use kernel::weakening::{assert_detected, weaken};
     let seen = || (weakened(QuorumOneLess), weakened(DigestNotCompared));
     assert_eq!(seen(), (false, false));
     assert_eq!(weaken(QuorumOneLess, seen), (true, false));
     assert_eq!(seen(), (false, false));
-    assert_missed(&[(QuorumOneLess, || assert_eq!(kernel::cluster::quorum(4), 3))]);
-    let not_missed = || assert_missed(&[(QuorumOneLess, || assert_eq!(kernel::cluster::max_faulty(4), 1))]);
+    assert_detected(&[(QuorumOneLess, || assert_eq!(kernel::cluster::quorum(4), 3))]);
+    let not_missed = || assert_detected(&[(QuorumOneLess, || assert_eq!(kernel::cluster::max_faulty(4), 1))]);
     assert!(std::panic::catch_unwind(not_missed).is_err());
     assert_eq!(seen(), (false, false), "whatever becomes of the scenario");
 }

@@ -2,7 +2,7 @@
 //! with one key has.
 
 use kernel::keys::seeded;
-use kernel::weakening::assert_missed;
+use kernel::weakening::assert_detected;
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, Reason, ReplicaId, Request, Seq,
     SessionId, Signature, Signer, View, Weakening,
@@ -250,8 +250,8 @@ fn a_stable_checkpoint_needs_a_quorum_of_votes_for_its_state() {
 }
 
 #[test]
-fn these_checks_miss_the_rules_they_are_for() {
-    assert_missed(&[
+fn these_checks_fail_without_their_rules() {
+    assert_detected(&[
         (Weakening::QuorumOneLess, a_certificate_needs_enough_distinct_votes_of_one_kind),
         (Weakening::FastPathOneLess, a_certificate_needs_enough_distinct_votes_of_one_kind),
         (Weakening::RepeatedVoterAccepted, a_certificate_needs_enough_distinct_votes_of_one_kind),

@@ -2,7 +2,7 @@
 
 use apps::OpaqueLog;
 use kernel::keys::{Keyring, seeded};
-use kernel::weakening::assert_missed;
+use kernel::weakening::assert_detected;
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Operation, Path,
     Phase, Protocol, Reason, Rejection, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, To, View,
@@ -506,8 +506,8 @@ fn a_new_view_must_propose_exactly_what_its_view_changes_demand() {
 }
 
 #[test]
-fn these_checks_miss_the_rules_they_are_for() {
-    assert_missed(&[
+fn these_checks_fail_without_their_rules() {
+    assert_detected(&[
         (Weakening::CommitWithoutPrepared, a_backup_goes_through_the_three_phases),
         (Weakening::NothingSentAgain, a_backup_goes_through_the_three_phases),
         (Weakening::SecondProposalAccepted, a_second_proposal_for_a_slot_is_refused),

@@ -2,7 +2,7 @@
 
 use apps::OpaqueLog;
 use kernel::keys::{Keyring, seeded};
-use kernel::weakening::assert_missed;
+use kernel::weakening::assert_detected;
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Falsify as _, Input, Mark, Micros,
     Operation, Phase, Protocol, Reason, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, Snapshot,
@@ -420,8 +420,8 @@ fn with_the_proven_state_it_executes_again_what_was_decided_since_and_answers() 
 }
 
 #[test]
-fn these_checks_miss_the_rules_they_are_for() {
-    assert_missed(&[
+fn these_checks_fail_without_their_rules() {
+    assert_detected(&[
         (Weakening::ChunkNotChecked, a_chunk_that_is_not_proven_costs_its_sender_its_turn),
         (Weakening::ChunkNotChecked, what_nobody_asked_for_is_not_kept),
         (Weakening::ServerKeepsItsTurn, a_silent_signer_loses_its_turn_and_what_it_owes_is_asked_of_others),

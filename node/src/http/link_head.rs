@@ -30,7 +30,7 @@ pub(super) fn check_cluster<P: Protocol>(node: &Node<P>, headers: &HeaderMap) ->
     if text(headers, CLUSTER_HEADER) == node.config.cluster.id.to_string() {
         return Ok(());
     }
-    // Which one that is, whoever does not know it need not be told.
+    // The error does not name the cluster: strangers need not learn it.
     let error = format!("header {CLUSTER_HEADER} must name the cluster that this node belongs to");
     Err(("other cluster", error))
 }

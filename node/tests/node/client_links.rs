@@ -6,7 +6,7 @@ use client::link::{
     FrameReader, FromClient, FromNode, Introduction, MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, decode,
     encode,
 };
-use kernel::weakening::{Weakening, assert_missed};
+use kernel::weakening::{Weakening, assert_detected};
 use kernel::{Admission, Bundle, Keyring, Operation, ReplicaId, ReplyBundle, Request, SessionId, Signature};
 use serde_json::json;
 use std::time::Duration;
@@ -313,5 +313,5 @@ fn strangers_get_none_of_a_client_s_replies_or_links() {
 
 #[test]
 fn the_check_of_strangers_misses_the_rule_that_it_is_for() {
-    assert_missed(&[(Weakening::LinkNotAuthenticated, strangers_get_nothing)]);
+    assert_detected(&[(Weakening::LinkNotAuthenticated, strangers_get_nothing)]);
 }

@@ -158,8 +158,8 @@ async fn strangers_are_refused() {
 }
 
 #[test]
-fn these_checks_miss_the_rules_they_are_for() {
-    kernel::weakening::assert_missed(&[(Weakening::LinkNotAuthenticated, || {
+fn these_checks_fail_without_their_rules() {
+    kernel::weakening::assert_detected(&[(Weakening::LinkNotAuthenticated, || {
         run(strangers_are_refused());
     })]);
 }
