@@ -41,6 +41,15 @@ fn drive<P: Protocol>(world: &mut World<P>, gateway: u16, requests: usize) -> us
 }
 
 #[test]
+fn the_default_waits_grow_with_the_cluster() {
+    let waits = |n| {
+        let config = Config::for_cluster(n);
+        (config.fast_wait.0, config.fallback_after.0)
+    };
+    assert_eq!((waits(4), waits(100)), ((6_000, 60_000), (102_000, 1_020_000)));
+}
+
+#[test]
 fn a_decision_costs_the_messages_of_the_formulas() {
     for n in [2, 3, 4, 5, 6, 7, 10, 13] {
         let cost = |tune: &dyn Fn(&mut Config)| {

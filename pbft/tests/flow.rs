@@ -32,6 +32,19 @@ fn drive(world: &mut World<Replica<OpaqueLog>>, gateway: u16, requests: usize) -
 }
 
 #[test]
+fn the_defaults_suit_the_size_of_the_cluster() {
+    let of = |n| {
+        let config = Config::for_cluster(n);
+        (config.checkpoint_interval, config.request_after.0, config.resend_after.0)
+    };
+    assert_eq!(of(4), (128, 400_000, 180_000));
+    assert_eq!(of(64), (32, 3_400_000, 1_380_000));
+    assert_eq!(of(1000), (16, 50_200_000, 20_100_000));
+    let config = Config::for_cluster(4);
+    assert_eq!((config.batch_bytes_max, config.checkpoint_bytes), (8 << 20, 16 << 20));
+}
+
+#[test]
 fn a_decision_costs_the_messages_of_the_formula() {
     for n in [1, 2, 3, 4, 5, 6, 7, 10, 13] {
         let mut world = world(n, 1, Network::default(), &[]);
