@@ -239,12 +239,15 @@ impl Link {
 
     /// One connection: from connecting to its end.
     async fn stream_once(self: &Rc<Link>, target: &LinkTarget) -> anyhow::Result<()> {
-        let stream = tokio::select! {
-            stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(target.address)) => {
-                stream.with_context(|| format!("no answer within {CONNECT_LIMIT:?}"))??
+        let stream = loop {
+            tokio::select! {
+                biased;
+                stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(target.address)) => {
+                    break stream.with_context(|| format!("no answer within {CONNECT_LIMIT:?}"))??;
+                }
+                // It has come back meanwhile, and knows nothing of this attempt.
+                () = self.peer_is_up.notified() => {}
             }
-            // It has come back meanwhile, and knows nothing of this attempt.
-            () = self.peer_is_up.notified() => anyhow::bail!("the peer has just come up"),
         };
         stream.set_nodelay(true)?;
         setsockopt(&stream, TcpUserTimeout, &(SILENCE_LIMIT.as_millis() as u32))?;
