@@ -93,7 +93,7 @@ pub fn read(key: &Key, bytes: &[u8], start: usize) -> Result<Batches, Damaged> {
     if weakened(Weakening::TornTailTrusted) {
         entries.extend(torn_entries(bytes, end));
     }
-    let is_later = |at: &usize| batch_at(key, bytes, *at).is_some_and(|(later, _)| later > number);
+    let is_later = |at: &usize| batch_at(key, bytes, *at).is_some_and(|(later, _)| later >= number);
     match (end..bytes.len()).find(is_later) {
         Some(whole) => Err(Damaged { number, at: end, whole }),
         None => Ok(Batches { entries, end, torn: bytes.len() - end }),
@@ -195,6 +195,8 @@ mod tests {
         let with_a_gap = [batch(0, b"first"), batch(2, b"third")].concat();
         let end = batch(0, b"first").len();
         assert_eq!(read(&key(), &with_a_gap, 0), Err(Damaged { number: 1, at: end, whole: end }));
+        let moved = [batch(0, b"first"), vec![7], batch(1, b"second")].concat();
+        assert_eq!(read(&key(), &moved, 0), Err(Damaged { number: 1, at: end, whole: end + 1 }));
         // What is written twice is no later one.
         let twice = [batch(0, b"first"), batch(0, b"first")].concat();
         let read = read(&key(), &twice, 0).unwrap();
