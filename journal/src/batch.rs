@@ -65,7 +65,7 @@ pub struct Batches {
 /// A batch was damaged, or taken out, after it was safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "batch {number}, at byte {at}, is not what was written there, and one at byte {whole} is whole and later"
+    "batch {number}, at byte {at}, is not what was written there, and it or a later one is whole at byte {whole}"
 )]
 pub struct Damaged {
     /// Which.
