@@ -269,13 +269,18 @@ fn an_interrupted_sweep_is_resumed_without_loss_or_repetition() {
 
 /// A program that ends as `compare` does, after it has written that each cell took `p50_us`.
 fn other_program(folder: &Path, p50_us: f64, decided_share: f64) -> std::path::PathBuf {
-    let path = folder.join(format!("other-{p50_us}-{decided_share}"));
     let script = format!(
-        "#!/bin/sh\nfor dir; do :; done\nmkdir -p \"$dir\"\n\
+        "for dir; do :; done\nmkdir -p \"$dir\"\n\
          printf 'cell,decided_share,p50_us,throughput_per_s,cpu_us_per_request,ratio_to_floor,foreign_cpu_share\\n\
          pbft-n4-none,{decided_share},{p50_us},,,,\\n' > \"$dir/summary.csv\"\n"
     );
-    fs::write(&path, script).unwrap();
+    program(folder, &format!("other-{p50_us}-{decided_share}"), &script)
+}
+
+/// A program that does what the script says.
+fn program(folder: &Path, name: &str, script: &str) -> std::path::PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
     let mut permissions = fs::metadata(&path).unwrap().permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
     fs::set_permissions(&path, permissions).unwrap();
@@ -310,9 +315,17 @@ fn a_build_is_compared_with_another_one_in_turn() {
         let samples: Vec<SampleRow> = read_rows(&folder.path().join("itself").join(run)).unwrap();
         assert_eq!(samples.len(), 10, "{run}");
     }
-    let (code, said, _) = bench("fails", Path::new("/bin/false"));
-    assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("/bin/false compare ended with exit status: 1"), "{said}");
+    // What `compare` says by its exit code stands.
+    for (ends_with, code, says) in [(1, 1, "honest nodes disagreed"), (4, 4, "could not be measured")] {
+        let other =
+            program(folder.path(), &format!("ends-{ends_with}"), &format!("echo why; exit {ends_with}"));
+        let (ended, said, rows) = bench(&format!("ended-{ends_with}"), &other);
+        assert_eq!((ended, rows.len()), (Some(code), 0), "{said}");
+        let status = format!("compare ended with exit status: {ends_with}");
+        for part in [says, &status, "why"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
     let (code, said, _) = bench("missing", Path::new("/nowhere/harness"));
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("cannot run /nowhere/harness"), "{said}");
