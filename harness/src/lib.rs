@@ -15,7 +15,7 @@
 //! | [`check`] | every interleaving of small scopes |
 //! | [`costs`] | what work costs on this machine, and the floor |
 //! | [`demo`] | the demo of manual voting |
-//! | [`bench`] | whether a build is faster or slower than another |
+//! | [`mod@bench`] | whether a build is faster or slower than another |
 //! | [`predict`] | how well the simulator predicts real nodes |
 //! | [`results`] | what came out: rows, the folder, statistics |
 //! | [`report`] | what is shown |
