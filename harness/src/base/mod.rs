@@ -1,8 +1,9 @@
-//! What every layer uses: printing, progress, signals and the exit codes. Knows nothing of the
+//! What every layer uses: printing, progress, signals, exit codes and new folders. Knows nothing of the
 //! rest of this program.
 
 pub mod console;
 pub mod exit;
+pub mod folder;
 pub mod progress;
 pub mod server;
 pub mod stop;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::report::format::duration;
 use crate::results::schema::{BenchRow, Verdict};
 
-/// What a program took for one cell: of a row of its `summary.csv`, the columns that all versions write.
+/// What a program took for one cell: some columns of a row of its `summary.csv`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(super) struct Measured {
     cell: String,
@@ -74,8 +74,8 @@ impl Runs {
         Runs { this: measured.next().unwrap_or_default(), other: measured.next().unwrap_or_default() }
     }
 
-    /// A row for each figure of each cell. A ratio further from 1 than `tolerated`, a share, in all pairs and in their
-    /// median is a difference.
+    /// A row for each figure of each cell. It is a difference if the ratios of all pairs are on the same side of 1, and
+    /// their median is further from 1 than `tolerated`, a share.
     pub(super) fn judge(&self, tolerated: f64) -> Vec<BenchRow> {
         let cells = self.this.first().into_iter().flatten().map(|measured| measured.cell.as_str());
         cells.flat_map(|cell| QUANTITIES.iter().map(move |of| self.row(cell, of, tolerated))).collect()

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::judge::{Measured, Runs, table};
 use crate::base::console::{say, warn};
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, NotMeasured, UNSAFE, Unsafe};
+use crate::base::folder;
 use crate::base::progress::ProgressLine;
 use crate::base::stop::Stop;
 use crate::results::files::write_rows;
@@ -47,7 +48,8 @@ pub struct Bench {
 /// If a program cannot be run, or ends with an error.
 pub async fn run(bench: &Bench) -> Result<u8> {
     let this = std::env::current_exe().context("cannot find this program itself")?;
-    prepare(&bench.out)?;
+    folder::begin(&bench.out)?;
+    Machine::inspect().write(&bench.out)?;
     let stop = Stop::listen()?;
     let mut programs = vec![("this", &this)];
     programs.extend(bench.against.iter().map(|other| ("other", other)));
@@ -81,14 +83,6 @@ pub async fn run(bench: &Bench) -> Result<u8> {
     tell(bench, &rows, &runs)?;
     let is_worse = rows.iter().any(|row| matches!(row.verdict, Verdict::Worse | Verdict::Undecided));
     broken_off.unwrap_or(Ok(if is_worse { NOT_LIVE } else { 0 }))
-}
-
-fn prepare(out: &Path) -> Result<()> {
-    fs::create_dir_all(out).with_context(|| format!("cannot create the --out folder {}", out.display()))?;
-    if fs::read_dir(out)?.next().is_some() {
-        bail!("the --out folder {} is not empty; give another one", out.display());
-    }
-    Machine::inspect().write(out)
 }
 
 fn tell(bench: &Bench, rows: &[BenchRow], runs: &Runs) -> Result<()> {

@@ -1,7 +1,6 @@
 //! A running cluster: starting it, watching it, and leaving nothing of it behind.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -32,37 +31,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How often free ports are drawn again when another program was faster.
 const START_ATTEMPTS: u32 = 3;
 
-/// The first start of nodes that keep journals. If it is broken off, what some of them have begun is removed: at the next
-/// start, the others would be taken for nodes that lost theirs.
-struct FirstStart {
-    folders: Vec<PathBuf>,
-}
-
-impl FirstStart {
-    fn of(spec: &ClusterSpec) -> FirstStart {
-        let folders = spec
-            .journals
-            .iter()
-            .flat_map(|journals| (0..spec.nodes).map(|id| journals.folder_of(id)).collect::<Vec<PathBuf>>());
-        let folders: Vec<PathBuf> = folders.collect();
-        let is_first = !folders.iter().any(|folder| Folder::is_used(folder));
-        FirstStart { folders: if is_first { folders } else { Vec::new() } }
-    }
-
-    fn has_succeeded(mut self) {
-        self.folders.clear();
-    }
-}
-
-impl Drop for FirstStart {
-    fn drop(&mut self) {
-        for folder in &self.folders {
-            // There may be none yet.
-            let _ = std::fs::remove_dir_all(folder);
-        }
-    }
-}
-
 impl Cluster {
     /// Starts all nodes and returns when all of them listen.
     pub async fn start(spec: &ClusterSpec) -> Result<Cluster> {
@@ -89,7 +57,6 @@ impl Cluster {
         let addresses: Vec<SocketAddr> =
             listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
         let specs = spec.node_specs(&addresses);
-        let first_start = FirstStart::of(spec);
         let members = match spec.placement {
             Placement::Processes => {
                 drop(listeners);
@@ -98,7 +65,6 @@ impl Cluster {
             Placement::Tasks => Members::Tasks(NodeThreads::start(specs, listeners).await?),
             Placement::Simulated => bail!("a simulated cluster has no nodes to start"),
         };
-        first_start.has_succeeded();
         Ok(Cluster { addresses, members, killed: Vec::new() })
     }
 

@@ -75,7 +75,7 @@ pub struct Journals {
 }
 
 impl Journals {
-    pub(super) fn folder_of(&self, id: u16) -> PathBuf {
+    fn folder_of(&self, id: u16) -> PathBuf {
         self.folder.join(format!("node-{id}"))
     }
 

@@ -27,6 +27,7 @@ use sim::{Setup, Signatures, World};
 use super::overhead;
 use crate::base::console::say;
 use crate::base::exit::NotMeasured;
+use crate::base::folder;
 use crate::plan::{Plan, ProtocolName};
 
 /// What one signature operation costs, in microseconds.
@@ -123,11 +124,7 @@ pub async fn run(nodes: &[u16], payload: usize, out: Option<&Path>) -> Result<()
     }
     overhead::check_payload(payload)?;
     if let Some(dir) = out {
-        fs::create_dir_all(dir)
-            .with_context(|| format!("cannot create the --out folder {}", dir.display()))?;
-        if fs::read_dir(dir)?.next().is_some() {
-            bail!("the --out folder {} is not empty; give another one", dir.display());
-        }
+        folder::begin(dir)?;
     }
     let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper, ProtocolName::Broadcast];
     let wanted = flows.iter().flat_map(|flow| nodes.iter().map(|n| (*flow, *n))).collect();

@@ -13,6 +13,7 @@ use sim::{Costs, Delay, Network};
 
 use crate::base::console::{say, warn};
 use crate::base::exit::{INTERRUPTED, NOT_MEASURED, NotMeasured};
+use crate::base::folder;
 use crate::base::stop::Stop;
 use crate::cluster::limits;
 use crate::costs::work::{self, Measured};
@@ -58,7 +59,8 @@ pub async fn run(plan: Plan, out: Option<&Path>) -> Result<u8> {
     let cells = plan.cells()?;
     limits::check(&plan, &cells, limits::raise_descriptor_limit())?;
     if let Some(dir) = out {
-        prepare(dir)?;
+        folder::begin(dir)?;
+        Machine::inspect().write(dir)?;
     }
     let stop = Stop::listen()?;
     let (measured, real) = tokio::select! {
@@ -87,14 +89,6 @@ pub async fn run(plan: Plan, out: Option<&Path>) -> Result<u8> {
         return Ok(NOT_MEASURED);
     }
     Ok(0)
-}
-
-fn prepare(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot create the --out folder {}", dir.display()))?;
-    if fs::read_dir(dir)?.next().is_some() {
-        bail!("the --out folder {} is not empty; give another one", dir.display());
-    }
-    Machine::inspect().write(dir)
 }
 
 /// Measures costs and cells alternately, so that both see the same machine.
