@@ -365,6 +365,46 @@ fn a_cluster_that_is_up_goes_on_where_it_was() {
     assert!(without.contains("--durability on needs a folder: give it with --data-dir"), "{without}");
 }
 
+#[test]
+fn after_a_first_start_that_was_broken_off_no_node_has_lost_its_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("node-3"), "in the way").unwrap();
+    let failed = refusal(&mut up(&data, free_port(), &[]));
+    assert!(failed.contains("cannot make the folder"), "{failed}");
+    assert!(data.join("first-start").exists(), "nodes may have begun their journals");
+    fs::remove_file(data.join("node-3")).unwrap();
+    // As if the others had begun them in any case.
+    let (begun, started) = (folder.path().join("begun"), folder.path().join("data/node-0"));
+    said_until_up(&begun);
+    if !started.exists() {
+        fs::rename(begun.join("node-0"), &started).unwrap();
+    }
+    let said = said_until_up(&data);
+    assert!(!said.contains("has no journal"), "{said}");
+    assert!(!data.join("first-start").exists());
+    fs::remove_dir_all(data.join("node-3")).unwrap();
+    assert!(
+        said_until_up(&data).contains("Node 3 has no journal, and others have"),
+        "now it has lost its memory"
+    );
+}
+
+/// What `up` says until all nodes are.
+fn said_until_up(data: &Path) -> String {
+    let mut child = up(data, free_port(), &[]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<String> =
+        lines.by_ref().take_while(|line| !line.contains("outlives a loss of power")).collect();
+    assert!(said.iter().any(|line| line.contains("Ctrl-C stops all nodes")), "{said:?}");
+    // Then its nodes have ended as well, and their folders are free.
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    lines.for_each(drop);
+    child.wait().unwrap();
+    said.join("\n")
+}
+
 /// Runs a command that measures, and returns what it said.
 fn measured(dir: &Path, arguments: &[&str]) -> String {
     let output = harness().args(arguments).arg("--out").arg(dir).output().unwrap();

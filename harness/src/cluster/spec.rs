@@ -1,6 +1,8 @@
 //! What is needed to start a cluster, and the configuration of each of its nodes.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,6 +81,11 @@ impl Journals {
         self.folder.join(format!("node-{id}"))
     }
 
+    /// Is there from when the first start of the cluster begins until all nodes have begun their journals.
+    fn first_start(&self) -> PathBuf {
+        self.folder.join("first-start")
+    }
+
     /// Where one node keeps it.
     pub(super) fn of_node(&self, id: u16, options: &Options, app: AppName) -> JournalTo {
         let settings = serde_json::to_vec(&(app, options)).expect("settings are plain data");
@@ -121,12 +128,51 @@ impl ClusterSpec {
         }
     }
 
-    /// The nodes without a journal, if others have one: they have lost theirs.
+    /// The nodes without a journal, if others have one: they have lost theirs. In a first start that was broken off,
+    /// they have begun none.
     pub fn without_memory(&self) -> Vec<u16> {
-        let Some(journals) = &self.journals else { return Vec::new() };
-        let without: Vec<u16> =
-            (0..self.nodes).filter(|id| !Folder::is_used(&journals.folder_of(*id))).collect();
-        if without.len() == usize::from(self.nodes) { Vec::new() } else { without }
+        match &self.journals {
+            Some(journals) if !journals.first_start().exists() => {
+                let without = self.without_journal(journals);
+                if without.len() == usize::from(self.nodes) { Vec::new() } else { without }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn without_journal(&self, journals: &Journals) -> Vec<u16> {
+        (0..self.nodes).filter(|id| !Folder::is_used(&journals.folder_of(*id))).collect()
+    }
+
+    /// Notes that the first start begins, if no node has a journal yet.
+    ///
+    /// # Errors
+    /// If the folder cannot be made, or not be written.
+    pub fn begin_first_start(&self) -> Result<()> {
+        let Some(journals) = &self.journals else { return Ok(()) };
+        if self.without_journal(journals).len() < usize::from(self.nodes) {
+            return Ok(());
+        }
+        let written = fs::create_dir_all(&journals.folder).and_then(|()| {
+            fs::write(journals.first_start(), "The first start of this cluster is not finished.\n")
+        });
+        written.with_context(|| {
+            format!("cannot write into {}; give another folder with --data-dir", journals.folder.display())
+        })
+    }
+
+    /// Notes that all nodes have begun their journals: one without has lost it from now on.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn end_first_start(&self) -> Result<()> {
+        let Some(file) = self.journals.as_ref().map(Journals::first_start) else { return Ok(()) };
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", file.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What each node needs to know, by id, when they listen at these addresses.

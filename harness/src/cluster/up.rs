@@ -45,10 +45,12 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
             after_loss(spec.protocol)
         ));
     }
+    spec.begin_first_start()?;
     let mut cluster = tokio::select! {
         cluster = Cluster::start(spec) => cluster?,
         () = stop.wait() => return Ok(INTERRUPTED),
     };
+    spec.end_first_start()?;
     write_client_files(spec, &cluster)?;
     let up: Vec<u16> = nodes_up(&spec.faults).into_iter().collect();
     tokio::select! {

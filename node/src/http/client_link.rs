@@ -4,7 +4,7 @@
 use super::interface::Interface;
 use super::link_head::{Fault, check_cluster, check_version, refuse, text};
 use super::response::{Answer, AnswerBody, Refusal, offline};
-use super::unfinished::Unfinished;
+use super::unfinished::{MAX_UNFINISHED_BYTES, Unfinished};
 use crate::clock::now_ns;
 use crate::host::client_links::LINKS_PER_CLIENT;
 use crate::host::inbox::FromClient as Incoming;
@@ -12,7 +12,6 @@ use crate::host::node::Node;
 use crate::links::frame::FrameError;
 use crate::links::outgoing::Link;
 use bytes::Bytes;
-use client::MAX_IN_FLIGHT_BYTES;
 use client::link::{
     CLIENT_HEADER, CONTENT_TYPE as STREAM, FrameReader, FromClient, FromNode, LinkError,
     MAX_CLIENT_FRAME_BYTES, MAX_NODE_FRAME_BYTES, Nonce, decode, encode,
@@ -58,10 +57,12 @@ struct Opener {
 /// gets its replies; when it breaks a rule, the link ends and says why.
 async fn read<P: Protocol>(interface: Rc<Interface<P>>, opener: Opener, body: Body) {
     let node = &interface.node;
+    // What a client with a key holds on all of its links keeps no other client out.
+    let share = MAX_UNFINISHED_BYTES / (node.config.client_keys.len().max(1) * LINKS_PER_CLIENT);
     let mut stream = Stream {
         body,
         frames: FrameReader::new(MAX_CLIENT_FRAME_BYTES),
-        unfinished: Unfinished::new(&interface.unfinished_bodies, MAX_IN_FLIGHT_BYTES, 0),
+        unfinished: Unfinished::new(&interface.unfinished_client_frames, MAX_UNFINISHED_BYTES, share),
     };
     let limit = node.config.read_limit();
     let admitted = tokio::time::timeout(limit, admit(node, &opener, &mut stream)).await;
@@ -81,6 +82,8 @@ async fn read<P: Protocol>(interface: Rc<Interface<P>>, opener: Opener, body: Bo
     }
 }
 
+/// Bytes of a first frame that is still incomplete. A whole one has fewer: strangers are not to hold memory.
+const MAX_INTRODUCTION_BYTES: usize = 1024;
 const NOT_INTRODUCED: &str = "the first frame must show that this is the client's key";
 
 /// Why a link is not read on.
@@ -143,7 +146,7 @@ async fn admit<P: Protocol>(node: &Node<P>, opener: &Opener, stream: &mut Stream
         if let Some(payload) = stream.frames.next_frame()? {
             break payload;
         }
-        if !stream.more(node).await? {
+        if stream.frames.pending() > MAX_INTRODUCTION_BYTES || !stream.more(node).await? {
             return Err(End::because("no introduction", NOT_INTRODUCED));
         }
     };

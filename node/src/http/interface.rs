@@ -14,13 +14,22 @@ pub(super) struct Interface<P: Protocol> {
     pub(super) rates: Rates,
     /// Bytes of frames that have begun to come in, over all peer links.
     pub(super) unfinished_frames: Cell<usize>,
-    /// Bytes of clients' bodies that have begun to come in, over all connections.
+    /// Bytes of clients' frames that have begun to come in, over all links of clients with keys.
+    pub(super) unfinished_client_frames: Cell<usize>,
+    /// Bytes of bodies that have begun to come in, over all connections.
     pub(super) unfinished_bodies: Cell<usize>,
 }
 
 impl<P: Protocol> Interface<P> {
     pub(super) fn new(node: Rc<Node<P>>, own_hosts: OwnHosts) -> Interface<P> {
         let rates = Rates::new(node.config.requests_per_s);
-        Interface { node, own_hosts, rates, unfinished_frames: Cell::new(0), unfinished_bodies: Cell::new(0) }
+        Interface {
+            node,
+            own_hosts,
+            rates,
+            unfinished_frames: Cell::new(0),
+            unfinished_client_frames: Cell::new(0),
+            unfinished_bodies: Cell::new(0),
+        }
     }
 }

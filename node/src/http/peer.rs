@@ -5,7 +5,7 @@ use super::endpoints::{PEER, PEER_HELLO};
 use super::interface::Interface;
 use super::link_head::{Fault, check_cluster, check_version, refuse, text};
 use super::response::{Answer, Refusal, json};
-use super::unfinished::Unfinished;
+use super::unfinished::{MAX_UNFINISHED_BYTES, Unfinished};
 use crate::api::LinkEnded;
 use crate::carried::SMALL_BYTES;
 use crate::config::Encoding;
@@ -163,10 +163,6 @@ pub(super) async fn post<P: Protocol>(
         }
     }
 }
-
-/// Bytes of unfinished frames that all links may hold together; beyond, a link
-/// with more than its share is closed. Two of the largest frames fit.
-const MAX_UNFINISHED_BYTES: usize = 128 << 20;
 
 fn read_frames<P: Protocol>(
     node: &Node<P>,

@@ -2,6 +2,9 @@
 
 use std::cell::Cell;
 
+/// Bytes of unfinished frames that all links of peers may hold together, and those of clients with keys; beyond, a link
+/// with more than its share is closed. Two of the largest frames of a peer fit.
+pub(super) const MAX_UNFINISHED_BYTES: usize = 128 << 20;
 /// Whoever holds no more than this is never to blame.
 const LITTLE_BYTES: usize = 64 << 10;
 

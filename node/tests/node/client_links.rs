@@ -267,6 +267,53 @@ fn a_client_has_so_many_links_and_one_that_is_closed_makes_room() {
     });
 }
 
+#[test]
+fn what_one_client_does_not_finish_keeps_no_other_out() {
+    run(async {
+        let cluster = TestCluster::start(1, setup()).await;
+        let (greedy, other) = (1, 2);
+        let large = "x".repeat(23 << 20);
+        let unfinished = bundle(&cluster, greedy, greedy, 1, &large);
+        let (start, last) = unfinished.split_at(unfinished.len() - 1);
+        let mut links = Vec::new();
+        for _ in 0..5 {
+            let mut link = Link::introduced(&cluster, 0, greedy, greedy).await;
+            link.send(start).await;
+            links.push(link);
+        }
+        cluster
+            .until(0, |status| status["counters"]["bytes_in"].as_u64() > Some(5 * start.len() as u64))
+            .await;
+        let mut one_more = Link::introduced(&cluster, 0, greedy, greedy).await;
+        // It is cut off while it sends, or after that.
+        let _ = one_more.stream.write_all(format!("{:x}\r\n", start.len()).as_bytes()).await;
+        let _ = one_more.stream.write_all(start).await;
+        assert!(one_more.end().await.contains("too much"));
+        // Others are served: large requests on links with keys, and large bodies.
+        let mut link = Link::introduced(&cluster, 0, other, other).await;
+        link.send(&bundle(&cluster, other, other, 1, &"y".repeat(3 << 20))).await;
+        assert_eq!(link.reply().await.replies[0].result.0.len(), 3 << 20);
+        assert_eq!(ask(cluster.addresses[0], &"z".repeat(1 << 20)).await.status, 200);
+        // And what was within the limit still is.
+        links[0].send(last).await;
+        assert_eq!(links[0].reply().await.replies[0].result.0.len(), 23 << 20);
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn a_stranger_holds_no_memory() {
+    run(async {
+        let cluster = TestCluster::start(1, setup()).await;
+        let mut stranger = Link::open_as(&cluster, 0, 1).await;
+        assert!(matches!(stranger.next().await, Some(FromNode::Challenge(_))));
+        let large = bundle(&cluster, 1, 1, 1, &"x".repeat(1 << 20));
+        stranger.send(&large[..2048]).await;
+        assert!(stranger.end().await.contains("client's key"));
+        cluster.assert_unharmed();
+    });
+}
+
 /// A stranger without the client's key gets none of its replies and none of its links.
 fn strangers_get_nothing() {
     run(async {
