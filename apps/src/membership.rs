@@ -105,6 +105,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_change_says_whom_it_is_about() {
+        let changes = [Change::Join(ReplicaId(4)), Change::Leave(ReplicaId(7))];
+        assert_eq!(changes.map(Change::node), [ReplicaId(4), ReplicaId(7)]);
+        assert_eq!(changes.map(|change| change.to_string()), ["node 4 joins", "node 7 leaves"]);
+    }
+
+    #[test]
     fn an_operation_of_the_membership_is_none_of_the_data() {
         let ask = MembershipOperation::AskSince(Change::Join(ReplicaId(4)), 7);
         assert_eq!(MembershipOperation::decode(&ask.encode()), Some(Ok(ask)));

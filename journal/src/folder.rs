@@ -539,6 +539,14 @@ mod tests {
         }
     }
 
+    impl Inputs {
+        /// Nothing can be written to it.
+        pub(crate) fn on_a_full_disk() -> Inputs {
+            let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            Inputs { file, key: Key::of(b"line"), number: 0, end: Arc::default(), length: 0 }
+        }
+    }
+
     #[test]
     fn why_a_replica_cannot_be_written_is_not_forgotten() {
         let mut file = Hashing { inner: Full, hasher: blake3::Hasher::new(), bytes: 0, failure: None };

@@ -174,6 +174,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_moment_is_on_both_clocks() {
+        let unix_us = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
+        let before = unix_us();
+        let now = When::now(Micros(7));
+        assert!((before..=unix_us()).contains(&now.unix_us));
+        assert_eq!(now.elapsed, Micros(7));
+    }
+
+    #[test]
+    fn a_first_line_without_an_end_is_one_that_was_being_written_unless_it_is_too_long() {
+        assert_eq!(Header::read(&[b'x'; MOST_BYTES - 1]), Ok(None));
+        assert_eq!(Header::read(&[b'x'; MOST_BYTES]), Err(BadHeader::None));
+    }
+
+    #[test]
     fn a_clock_that_is_set_back_goes_on_from_the_latest_moment() {
         let began = When { unix_us: 5_000, elapsed: Micros(100) };
         let later = |unix_us| When { unix_us, elapsed: Micros(140) }.not_before(began).unix_us;

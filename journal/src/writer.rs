@@ -366,6 +366,92 @@ mod tests {
     }
 
     #[test]
+    fn it_is_behind_with_more_than_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(&folder, Size { saved: 0, entries: 0, bytes: 0 });
+        let waits = |bytes| writer.shared.waiting_bytes.store(bytes, Ordering::Relaxed);
+        waits(MOST_WAITING_BYTES);
+        assert!(!writer.is_behind());
+        waits(MOST_WAITING_BYTES + 1);
+        assert!(writer.is_behind());
+    }
+
+    #[test]
+    fn what_was_appended_is_safe_in_order_and_written_before_the_writer_ends() {
+        let at = tempfile::tempdir().unwrap();
+        let mut writer = writer(&at, Size { saved: 0, entries: 0, bytes: 7 });
+        assert_eq!((writer.next(), writer.safe()), (1, 0));
+        for ticket in 1..=200 {
+            writer.append(vec![ticket as u8; 100_000], 1);
+            assert_eq!(writer.next(), ticket + 1);
+        }
+        assert_eq!(writer.progress().bytes(), 7 + 20_000_000);
+        drop(writer);
+        let (_, found) = Folder::open(at.path(), identity()).unwrap();
+        let inputs = found.expect("it was begun").inputs;
+        let expected: Vec<u8> = (1..=200).flat_map(|ticket| [ticket; 100_000]).collect();
+        assert!(inputs.into_iter().flat_map(|generation| generation.entries).eq(expected));
+    }
+
+    #[test]
+    fn only_what_outlives_a_loss_of_power_has_zeros_written_ahead() {
+        let bytes_of = |durability| {
+            let at = tempfile::tempdir().unwrap();
+            let (folder, _) = Folder::open(at.path(), identity()).unwrap();
+            folder.save_first().write(|_| Ok(())).unwrap();
+            let size = Size { saved: 0, entries: 0, bytes: 0 };
+            let mut writer = Writer::begin(folder, durability, size, When::default(), || ()).unwrap();
+            writer.append(vec![1; 100], 1);
+            drop(writer);
+            std::fs::read(at.path().join("inputs-1")).unwrap()
+        };
+        assert_eq!(bytes_of(Durability::On).last(), Some(&1));
+        assert_eq!(bytes_of(Durability::Fsync).last(), Some(&0));
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_written_is_not_safe() {
+        let at = tempfile::tempdir().unwrap();
+        let writer = writer(&at, Size { saved: 0, entries: 0, bytes: 0 });
+        let other = tempfile::tempdir().unwrap();
+        let (folder, _) = Folder::open(other.path(), identity()).unwrap();
+        let (inputs, shared) = (Inputs::on_a_full_disk(), Arc::clone(&writer.shared));
+        let mut thread = Thread { folder, inputs, sync: false, shared };
+        let error = thread.append(1, b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!((writer.safe(), writer.progress().writes()), (0, 0));
+    }
+
+    #[test]
+    fn one_batch_takes_in_what_waits_until_there_is_enough() {
+        let (hand_over, to_do) = mpsc::channel();
+        let gathered = |bytes: usize| {
+            let (ticket, entries, other) = gather(1, vec![1; bytes], &to_do);
+            (ticket, entries.len(), other.is_some())
+        };
+        assert_eq!(gathered(1), (1, 1, false), "nothing waits");
+        for (ticket, bytes) in [(2, 10), (3, 20)] {
+            hand_over.send(Work::Append(ticket, vec![1; bytes])).unwrap();
+        }
+        hand_over.send(Work::BeginGeneration(When::default(), Box::new(|_| Ok(())))).unwrap();
+        hand_over.send(Work::Append(4, vec![1; 40])).unwrap();
+        assert_eq!(gathered(MOST_GATHERED_BYTES), (1, MOST_GATHERED_BYTES, false), "it has enough");
+        assert_eq!(gathered(MOST_GATHERED_BYTES - 1), (2, MOST_GATHERED_BYTES + 9, false));
+        assert_eq!(gathered(1), (3, 21, true), "a new file comes between");
+        assert_eq!(gathered(1), (4, 41, false));
+    }
+
+    #[test]
+    fn a_durability_is_read_as_it_is_written() {
+        let typed = Durability::ALL.map(|durability| durability.to_string());
+        assert_eq!(typed, ["off", "on", "fsync"]);
+        assert_eq!(typed.map(|text| text.parse()), Durability::ALL.map(Ok));
+        let unknown = "sync".parse::<Durability>().unwrap_err().to_string();
+        assert_eq!(unknown, "\"sync\" is no durability; there are off, on and fsync");
+        assert_eq!(format!("{:>6}", Durability::On), "    on");
+    }
+
+    #[test]
     fn a_thread_that_has_ended_is_a_failure() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = writer(&folder, Size { saved: 0, entries: 0, bytes: 0 });

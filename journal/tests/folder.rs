@@ -160,6 +160,21 @@ fn a_torn_end_is_cut() {
     }
 }
 
+/// It is synced before anything is written behind it, so no loss of power leaves a batch behind half of it.
+#[test]
+fn a_first_line_without_an_end_is_damaged_if_a_batch_follows() {
+    let at = folder();
+    drop(begun(at.path(), &["a"]));
+    let path = at.path().join("inputs-1");
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    bytes[end] = b' ';
+    fs::write(&path, &bytes).unwrap();
+    let said = refusal(at.path());
+    assert!(said.contains("its first line has no end"), "{said}");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is cut");
+}
+
 /// Zeros are written ahead of the batches that are synced. A batch that was torn there is cut, whatever
 /// sectors of it were written, and the zeros are no part of it.
 #[test]

@@ -1,7 +1,8 @@
 //! What waits for which write.
 
 use flows::PBFT;
-use journal::{Held, Noted, entry};
+use journal::entry::{self, Entry, Given};
+use journal::{Held, Noted};
 use kernel::{
     Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Protocol, ReplicaId,
     Request, SeededChoice, Seq, SessionId, Signer,
@@ -82,13 +83,20 @@ fn a_step_that_sends_waits_for_its_inputs_and_one_that_does_not_for_what_was_sen
     assert_eq!(hold(&mut held, 3, vec![accepted(3)]), []);
     assert!(!held.waits_for(3));
 
+    let waiting = proposed.len() - timers + 3;
+    assert_eq!((held.len(), held.is_empty()), (waiting, false));
     held.safe_up_to(1);
     let released: Vec<_> = std::iter::from_fn(|| held.release()).collect();
     assert!(released.iter().eq(proposed.iter().filter(|effect| !is_timer(effect))));
     held.safe_up_to(2);
     let released: Vec<_> = std::iter::from_fn(|| held.release()).collect();
-    assert_eq!(released, [accepted(2), proposal, accepted(3)]);
-    assert!(held.is_empty());
+    assert_eq!(released, [accepted(2), proposal.clone(), accepted(3)]);
+    assert_eq!((held.len(), held.is_empty()), (0, true));
+
+    assert_eq!(hold(&mut held, 4, vec![proposal]), []);
+    held.clear();
+    held.safe_up_to(4);
+    assert!(held.is_empty() && held.release().is_none(), "a replica that stops sends nothing more");
 }
 
 fn entries_of<P: Protocol>(_: &P, bytes: &[u8]) -> usize {
@@ -108,6 +116,14 @@ fn what_nobody_waits_for_is_written_when_it_is_old_or_much() {
     let (entries, count) = bench.noted.take();
     assert_eq!((entries_of(&bench.replica, &entries), count), (2, 2));
     assert!(bench.noted.is_empty() && bench.noted.due().is_none());
+    bench.noted.faults::<flows::Pbft>(vec!["malicious".into()], Micros(800));
+    assert_eq!(bench.noted.due(), Some(Micros(800 + within)));
+    let (entries, count) = bench.noted.take();
+    let read: Vec<Entry<flows::Pbft>> = entry::read(&entries).collect::<Result<_, _>>().unwrap();
+    let [Entry { given: Given::Faults(faults), now: Micros(800), .. }] = &read[..] else {
+        panic!("{read:?}")
+    };
+    assert_eq!((&faults[..], count), (&["malicious".to_owned()][..], 1));
     let large = bench.request(vec![0; 64 << 10]);
     bench.step(900, large);
     assert!(bench.noted.is_due(Micros(900)));

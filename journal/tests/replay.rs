@@ -106,6 +106,43 @@ fn faults_that_were_injected_are_read_as_they_were_typed() {
     assert_eq!((typed, choices.len()), (&faults, 0));
 }
 
+#[test]
+fn faults_that_were_injected_are_injected_again_and_counted() {
+    type Replica = flows::Pbft;
+    let cluster = Cluster::new(kernel::ClusterId::derive("faults", 1), "pbft", 4);
+    let (signers, _) = kernel::keys::symbolic(1, 4);
+    let play = |given: &[&[&str]]| {
+        let mut bytes = Vec::new();
+        for faults in given {
+            let faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
+            entry::write_faults::<Replica>(&mut bytes, faults, Micros(3));
+        }
+        let settings = Disks::Never.draw(PBFT.name, 0, PBFT.tolerates).settings;
+        let fresh = (PBFT.make)(&settings, 4, Memory::Fresh);
+        let mut replayed = Replayed::begin(fresh, BTreeMap::new(), Micros(0));
+        let injected = std::cell::RefCell::new(Vec::new());
+        let inject = |_: &mut Replica, faults: &[String]| {
+            injected.borrow_mut().push(faults.join(","));
+            if faults.contains(&"unknown".to_owned()) { Err("no such fault".to_owned()) } else { Ok(()) }
+        };
+        let entries = entry::read::<Replica>(&bytes);
+        let ended = replay::replay(&mut replayed, &cluster, &signers[0], entries, inject, |_, _, _| true);
+        (
+            injected.into_inner(),
+            replayed.was_faulty,
+            replayed.entries,
+            ended.map_err(|error| error.to_string()),
+        )
+    };
+    let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(play(&[&[]]), (strings(&[""]), false, 1, Ok(())));
+    let mended = play(&[&["malicious", "drop=0.5"], &[]]);
+    assert_eq!(mended, (strings(&["malicious,drop=0.5", ""]), true, 2, Ok(())), "it was faulty once");
+    let (_, _, entries, ended) = play(&[&[], &["unknown"]]);
+    assert_eq!(entries, 1);
+    assert!(ended.unwrap_err().contains("no such fault"));
+}
+
 /// How many replicas were saved: all, in a view change, while a state is on its way to them.
 #[derive(Debug, Default)]
 struct Saved {

@@ -46,6 +46,14 @@ impl Protocol for Adder {
         self.0 += 1_000_000;
     }
 
+    fn takes_requests(&self, own: ReplicaId) -> bool {
+        u64::from(own.0) <= self.0
+    }
+
+    fn may_wait(&self, cluster: &Cluster, message: &Word) -> bool {
+        u64::from(cluster.n) <= self.0 && message.is_vote
+    }
+
     fn query(&self, operation: &Operation) -> Option<Reading> {
         Some(Reading { as_of: Seq(self.0), output: Output::new(&operation.0) })
     }
@@ -120,6 +128,35 @@ fn a_recorder_does_what_its_replica_does() {
     assert_eq!(bench.recorder.state_digest(), replica.state_digest());
     let operation = Operation::new(b"what?");
     assert_eq!(bench.recorder.query(&operation), replica.query(&operation));
+    let takes = [0, u16::MAX].map(|own| bench.recorder.takes_requests(ReplicaId(own)));
+    assert_eq!(takes, [true, false]);
+    let may_wait = [true, false].map(|is_vote| {
+        let message = word(&bench.signers, 2, b"a", is_vote);
+        bench.recorder.may_wait(&bench.cluster, &message)
+    });
+    assert_eq!(may_wait, [true, false]);
+}
+
+/// Says what every protocol has to say, and no more.
+struct Plain;
+
+impl Protocol for Plain {
+    type Message = Word;
+    type Timer = u64;
+
+    fn step(&mut self, _: &mut Context<'_, Plain>, _: Input<Plain>) {}
+
+    fn status(&self, _: &Cluster) -> Status {
+        Status::default()
+    }
+}
+
+#[test]
+fn a_protocol_that_does_not_say_otherwise_takes_requests_and_lets_no_message_wait() {
+    let Bench { cluster, signers, .. } = Bench::new();
+    let message = word(&signers, 2, b"a", true);
+    assert!(Plain.takes_requests(ReplicaId(0)) && !Plain.may_wait(&cluster, &message));
+    assert_eq!((Plain.state_digest(), Plain.query(&Operation::new(b"x"))), (None, None));
 }
 
 #[test]
