@@ -67,8 +67,8 @@ pub enum Act {
     /// 0.1 or the one given (in millionths), an old one that the node once sent
     /// or received.
     Replay(u32),
-    /// `forge`, `forge=short`: messages are counterfeit, in one way or in all by
-    /// turns: `signature`, `name`, `short`, `repeated`, `mixed`.
+    /// `forge`, `forge=short`: messages are counterfeit, in one way or in one that is
+    /// drawn each time: `signature`, `name`, `short`, `repeated`, `mixed`.
     Forge(Option<Forgery>),
     /// `amnesia`: having sent a vote, the node forgets everything and goes on as
     /// if it had just been started; once.

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_check_misses_the_rule_that_it_is_for() {
+    fn this_check_fails_without_its_rule() {
         let check = accepts_only_what_enough_distinct_replicas_say;
         kernel::weakening::assert_detected(&[(Weakening::FewerRepliesAccepted, check)]);
     }

@@ -268,7 +268,7 @@ fn what_too_few_have_signed_is_no_result() {
 }
 
 #[test]
-fn the_check_misses_the_rule_that_it_is_for() {
+fn this_check_fails_without_its_rule() {
     assert_detected(&[(Weakening::FewerRepliesAccepted, the_first_reply_is_a_lie_and_not_believed)]);
 }
 

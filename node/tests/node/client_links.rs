@@ -359,6 +359,6 @@ fn strangers_get_none_of_a_client_s_replies_or_links() {
 }
 
 #[test]
-fn the_check_of_strangers_misses_the_rule_that_it_is_for() {
+fn the_check_of_strangers_fails_without_its_rule() {
     assert_detected(&[(Weakening::LinkNotAuthenticated, strangers_get_nothing)]);
 }
