@@ -2,15 +2,20 @@
 //! with one key has.
 
 use kernel::keys::seeded;
-use kernel::weakening::assert_detected;
+use kernel::weakening::{assert_detected, weaken};
 use kernel::{
     Admission, Batch, Bundle, Cluster, ClusterId, Digest, Operation, Phase, Reason, ReplicaId, Request, Seq,
     SessionId, Signature, Signer, View, Weakening,
 };
-use pbft::{Certificate, CertificateKind, CheckpointVote, Message, StableCheckpoint, Vote};
+use pbft::{
+    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
+    ViewChange, Vote,
+};
 use std::sync::Arc;
 
 const LIAR: ReplicaId = ReplicaId(3);
+/// A signature of nobody's.
+const SIGNATURE: Signature = Signature([7; 64]);
 
 struct Bench {
     cluster: Cluster,
@@ -34,6 +39,42 @@ impl Bench {
     fn vote(&self, author: u16, phase: Phase, digest: Digest) -> Vote {
         let signer = &self.signers[usize::from(author)];
         Vote::sign(&self.cluster, signer, phase, (View(0), Seq(1), digest), None)
+    }
+
+    fn vote_in(&self, author: u16, phase: Phase, view: u64, seq: u64) -> Vote {
+        let about = (View(view), Seq(seq), Digest::of(b"batch"));
+        Vote::sign(&self.cluster, &self.signers[usize::from(author)], phase, about, None)
+    }
+
+    /// A proposal of the first commander that names a communication node.
+    fn header(&self, digest: Digest, node: u16) -> Vote {
+        let (about, node) = ((View(0), Seq(1), digest), Some(ReplicaId(node)));
+        Vote::sign(&self.cluster, &self.signers[0], Phase::PrePrepare, about, node)
+    }
+
+    fn stable(&self, authors: &[u16]) -> StableCheckpoint {
+        let vote = |author: &u16| {
+            let signer = &self.signers[usize::from(*author)];
+            CheckpointVote::sign(&self.cluster, signer, Seq(128), Digest::ZERO).signature
+        };
+        let votes = authors.iter().map(|author| (ReplicaId(*author), vote(author))).collect();
+        StableCheckpoint { seq: Seq(128), state: Digest::ZERO, votes }
+    }
+
+    fn view_change(&self, author: u16, view: u64) -> Arc<ViewChange> {
+        let signer = &self.signers[usize::from(author)];
+        Arc::new(ViewChange::sign(&self.cluster, signer, View(view), None, vec![], vec![]))
+    }
+
+    fn view_changes(&self, authors: &[u16]) -> Vec<Arc<ViewChange>> {
+        authors.iter().map(|author| self.view_change(*author, 1)).collect()
+    }
+
+    /// What becomes of a NEW-VIEW of view 1, which its commander signs.
+    fn begin(&mut self, changes: Vec<Arc<ViewChange>>, proposals: &[Vote]) -> Result<(), Reason> {
+        let (commander, proposals) = (&self.signers[1], proposals.to_vec());
+        let new_view = NewView::sign(&self.cluster, commander, View(1), changes, proposals);
+        self.check(Message::NewView(Arc::new(new_view)))
     }
 
     fn certificate(&self, kind: CertificateKind, authors: &[u16]) -> Certificate {
@@ -231,22 +272,249 @@ fn a_vote_seen_before_is_not_checked_again_inside_a_certificate() {
 #[test]
 fn a_stable_checkpoint_needs_a_quorum_of_votes_for_its_state() {
     let mut bench = bench();
-    let proof = |bench: &Bench, authors: &[u16]| {
-        let vote = |author: &u16| {
-            let signer = &bench.signers[usize::from(*author)];
-            CheckpointVote::sign(&bench.cluster, signer, Seq(128), Digest::ZERO).signature
-        };
-        let votes = authors.iter().map(|author| (ReplicaId(*author), vote(author))).collect();
-        StableCheckpoint { seq: Seq(128), state: Digest::ZERO, votes }
-    };
-    let sound = proof(&bench, &[0, 1, 2]);
+    let sound = bench.stable(&[0, 1, 2]);
     assert_eq!(bench.check(Message::Stable(Arc::new(sound.clone()))), Ok(()));
     for authors in [vec![0, 1], vec![0, 1, 1], vec![2, 1, 0]] {
-        let malformed = Message::Stable(Arc::new(proof(&bench, &authors)));
+        let malformed = Message::Stable(Arc::new(bench.stable(&authors)));
         assert_eq!(bench.check(malformed), Err(Reason::MalformedCertificate), "{authors:?}");
     }
     let another = StableCheckpoint { state: Digest::of(b"another"), ..sound };
     assert_eq!(bench.check(Message::Stable(Arc::new(another))), Err(Reason::BadSignature));
+}
+
+#[test]
+fn a_certificate_names_the_communication_node_for_the_commander_s_proposal_alone() {
+    let mut bench = bench();
+    let genuine = bench.certificate(CertificateKind::Prepared, &[0, 1, 2]);
+    let mut votes = genuine.votes.clone();
+    let header = bench.header(genuine.digest, 2);
+    votes[0].1 = header.signature;
+    let certificate = Certificate { communication_node: Some(ReplicaId(2)), votes, ..genuine };
+    let expected = [
+        header,
+        bench.vote(1, Phase::Prepare, certificate.digest),
+        bench.vote(2, Phase::Prepare, certificate.digest),
+    ];
+    assert_eq!(certificate.to_votes(&bench.cluster).collect::<Vec<_>>(), expected);
+    assert_eq!(bench.check(Message::Certificate(Arc::new(certificate))), Ok(()));
+}
+
+#[test]
+fn requests_come_from_whoever_may_submit_and_in_its_own_sessions() {
+    let mut bench = bench();
+    let foreign = bench.bundle(0, 2);
+    assert_eq!(bench.check(Message::Requests(Arc::new(foreign))), Err(Reason::MalformedRequests));
+    bench.signers = seeded(1, 5).0;
+    let stranger = bench.bundle(4, 4);
+    assert_eq!(bench.check(Message::Requests(Arc::new(stranger))), Err(Reason::MalformedRequests));
+}
+
+#[test]
+fn a_stuck_replica_shows_at_most_three_votes_for_its_slot() {
+    let mut bench = bench();
+    // All that an author can say of a slot: a proposal, a PREPARE and a COMMIT.
+    let mut votes = vec![
+        bench.vote_in(0, Phase::PrePrepare, 0, 1),
+        bench.vote_in(0, Phase::Prepare, 1, 1),
+        bench.vote_in(0, Phase::Commit, 1, 1),
+    ];
+    let stuck = |votes: &[Vote]| Message::Stuck { seq: Seq(1), complaint: true, votes: votes.to_vec() };
+    for shown in 0..=3 {
+        assert_eq!(bench.check(stuck(&votes[..shown])), Ok(()), "{shown} votes");
+    }
+    votes.push(bench.vote_in(0, Phase::Commit, 0, 1));
+    assert_eq!(bench.check(stuck(&votes)), Err(Reason::NotEntitled));
+    let elsewhere = bench.vote_in(0, Phase::Commit, 0, 2);
+    assert_eq!(bench.check(stuck(&[elsewhere])), Err(Reason::NotEntitled));
+    let prepare_of_the_commander = bench.vote_in(0, Phase::Prepare, 0, 1);
+    assert_eq!(bench.check(stuck(&[prepare_of_the_commander])), Err(Reason::NotEntitled));
+}
+
+#[test]
+fn nobody_changes_to_the_first_view() {
+    let mut bench = bench();
+    let first = Message::ViewChange(bench.view_change(LIAR.0, 0));
+    assert_eq!(bench.check(first), Err(Reason::MalformedViewChange));
+    let second = Message::ViewChange(bench.view_change(LIAR.0, 1));
+    assert_eq!(bench.check(second), Ok(()));
+}
+
+#[test]
+fn every_signature_in_a_view_change_is_checked() {
+    let mut bench = bench();
+    let stable = bench.stable(&[0, 1, 2]);
+    let prepared = bench.certificate(CertificateKind::Prepared, &[0, 1, 2]);
+    let vote = bench.vote(LIAR.0, Phase::Prepare, Digest::of(b"batch"));
+    let sign = |stable: &StableCheckpoint, prepared: &Certificate, vote: &Vote| {
+        let (stable, prepared) = (Arc::new(stable.clone()), Arc::new(prepared.clone()));
+        let (signer, vote) = (&bench.signers[3], vote.clone());
+        ViewChange::sign(&bench.cluster, signer, View(1), Some(stable), vec![prepared], vec![vote])
+    };
+    let sound = sign(&stable, &prepared, &vote);
+    let (mut bad_stable, mut bad_prepared, mut bad_vote) = (stable.clone(), prepared.clone(), vote.clone());
+    bad_stable.votes[1].1 = SIGNATURE;
+    bad_prepared.votes[1].1 = SIGNATURE;
+    bad_vote.signature = SIGNATURE;
+    let forged = [
+        ("of the checkpoint", sign(&bad_stable, &prepared, &vote)),
+        ("of the certificate", sign(&stable, &bad_prepared, &vote)),
+        ("of the vote reported", sign(&stable, &prepared, &bad_vote)),
+        ("of the whole", ViewChange { signature: SIGNATURE, ..sound.clone() }),
+        ("over other content", ViewChange { voted: vec![], ..sound.clone() }),
+    ];
+    assert_eq!(bench.check(Message::ViewChange(Arc::new(sound))), Ok(()));
+    for (what, change) in forged {
+        assert_eq!(bench.check(Message::ViewChange(Arc::new(change))), Err(Reason::BadSignature), "{what}");
+    }
+}
+
+#[test]
+fn every_signature_in_a_new_view_is_checked() {
+    let mut bench = bench();
+    let (changes, header) = (bench.view_changes(&[0, 1, 2]), bench.vote_in(1, Phase::PrePrepare, 1, 1));
+    let mut bad_changes = changes.clone();
+    bad_changes[2] = Arc::new(ViewChange { signature: SIGNATURE, ..ViewChange::clone(&changes[2]) });
+    let bad_header = Vote { signature: SIGNATURE, ..header.clone() };
+    let sign = |signer: usize, changes: &[Arc<ViewChange>], header: &Vote| {
+        let (signer, proposals) = (&bench.signers[signer], vec![header.clone()]);
+        NewView::sign(&bench.cluster, signer, View(1), changes.to_vec(), proposals)
+    };
+    let sound = sign(1, &changes, &header);
+    let forged = [
+        ("of a VIEW-CHANGE", sign(1, &bad_changes, &header)),
+        ("of a proposal", sign(1, &changes, &bad_header)),
+        ("of a backup", sign(3, &changes, &header)),
+        ("over other content", NewView { proposals: vec![], ..sound.clone() }),
+    ];
+    assert_eq!(bench.check(Message::NewView(Arc::new(sound))), Ok(()));
+    for (what, new_view) in forged {
+        assert_eq!(bench.check(Message::NewView(Arc::new(new_view))), Err(Reason::BadSignature), "{what}");
+    }
+}
+
+#[test]
+fn every_signature_in_a_recollection_is_checked() {
+    let mut bench = bench();
+    let (stable, changes) = (bench.stable(&[0, 1, 2]), bench.view_changes(&[1, 2]));
+    let mut bad_stable = stable.clone();
+    bad_stable.votes[1].1 = SIGNATURE;
+    let mut bad_changes = changes.clone();
+    bad_changes[0] = Arc::new(ViewChange { signature: SIGNATURE, ..ViewChange::clone(&changes[0]) });
+    let sign = |stable: &StableCheckpoint, changes: &[Arc<ViewChange>]| {
+        let (signer, stable) = (&bench.signers[3], Some(Arc::new(stable.clone())));
+        Recollection::sign(&bench.cluster, signer, (77, ReplicaId(0)), stable, changes.to_vec())
+    };
+    let sound = sign(&stable, &changes);
+    let forged = [
+        ("of the checkpoint", sign(&bad_stable, &changes)),
+        ("of a VIEW-CHANGE", sign(&stable, &bad_changes)),
+        ("over another question", Recollection { nonce: 78, ..sound.clone() }),
+        ("for another asker", Recollection { asker: ReplicaId(1), ..sound.clone() }),
+    ];
+    assert_eq!(bench.check(Message::Recollection(Arc::new(sound))), Ok(()));
+    for (what, answer) in forged {
+        let verdict = bench.check(Message::Recollection(Arc::new(answer)));
+        assert_eq!(verdict, Err(Reason::BadSignature), "{what}");
+    }
+}
+
+#[test]
+fn a_new_view_needs_exactly_a_quorum_of_view_changes_to_it() {
+    let mut bench = bench();
+    let proposals = [bench.vote_in(1, Phase::PrePrepare, 1, 1), bench.vote_in(1, Phase::PrePrepare, 1, 2)];
+    let sound = bench.view_changes(&[0, 2, 3]);
+    assert_eq!(bench.begin(sound, &proposals), Ok(()));
+    for authors in [vec![0, 1], vec![0, 1, 2, 3], vec![0, 2, 1], vec![0, 1, 1]] {
+        let changes = bench.view_changes(&authors);
+        assert_eq!(bench.begin(changes, &proposals), Err(Reason::MalformedViewChange), "{authors:?}");
+    }
+    let mut changes = bench.view_changes(&[0, 1, 2]);
+    changes[1] = bench.view_change(1, 2);
+    assert_eq!(bench.begin(changes, &proposals), Err(Reason::MalformedViewChange), "of another view");
+}
+
+#[test]
+fn a_new_view_proposes_in_its_own_view_slot_after_slot() {
+    let mut bench = bench();
+    let propose = |bench: &Bench, seq| bench.vote_in(1, Phase::PrePrepare, 1, seq);
+    let next = propose(&bench, 2);
+    let malformed = [
+        ("a backup's vote", vec![bench.vote_in(0, Phase::Prepare, 1, 1), next.clone()]),
+        ("a proposal of another view", vec![bench.vote_in(1, Phase::PrePrepare, 5, 1), next.clone()]),
+        ("a backup's proposal", vec![bench.vote_in(0, Phase::PrePrepare, 1, 1), next.clone()]),
+        ("a slot left out", vec![next.clone(), propose(&bench, 4)]),
+        ("a slot twice", vec![next.clone(), next.clone()]),
+        ("descending", vec![next, propose(&bench, 1)]),
+    ];
+    for (what, proposals) in malformed {
+        let changes = bench.view_changes(&[0, 1, 2]);
+        assert_eq!(bench.begin(changes, &proposals), Err(Reason::MalformedViewChange), "{what}");
+    }
+    let changes = bench.view_changes(&[0, 1, 2]);
+    assert_eq!(bench.begin(changes, &[]), Ok(()), "nothing was left over");
+}
+
+#[test]
+fn a_recollection_is_its_sender_s_and_has_a_view_change_of_each_author_once() {
+    let mut bench = bench();
+    let recollect = |bench: &mut Bench, author: ReplicaId, authors: &[u16]| {
+        let signer = &bench.signers[usize::from(author.0)];
+        let (asked, changes) = ((77, ReplicaId(0)), bench.view_changes(authors));
+        let answer = Recollection::sign(&bench.cluster, signer, asked, None, changes);
+        bench.check(Message::Recollection(Arc::new(answer)))
+    };
+    assert_eq!(recollect(&mut bench, LIAR, &[]), Ok(()));
+    assert_eq!(recollect(&mut bench, LIAR, &[1, 2]), Ok(()));
+    for authors in [[2, 1], [1, 1]] {
+        assert_eq!(recollect(&mut bench, LIAR, &authors), Err(Reason::NotEntitled), "{authors:?}");
+    }
+    assert_eq!(recollect(&mut bench, ReplicaId(2), &[1, 2]), Err(Reason::NotEntitled));
+}
+
+#[test]
+fn a_conflict_is_two_different_proposals_of_one_commander_for_one_slot() {
+    let mut bench = bench();
+    let (digest, other) = (Digest::of(b"batch"), Digest::of(b"other"));
+    let named = bench.header(digest, 2);
+    let elsewhere = bench.vote_in(0, Phase::PrePrepare, 0, 2);
+    let later = bench.vote_in(0, Phase::PrePrepare, 4, 1);
+    let stranger = bench.header(digest, 4);
+    let [prepare, other_prepare] = [digest, other].map(|digest| bench.vote(1, Phase::Prepare, digest));
+    let proofs = [bench.header(other, 2), bench.header(digest, 3), bench.vote(0, Phase::PrePrepare, digest)];
+    let mut check = |first: &Vote, second: &Vote| {
+        let (first, second) = (Box::new(first.clone()), Box::new(second.clone()));
+        bench.check(Message::Conflict { first, second })
+    };
+    for second in &proofs {
+        assert_eq!(check(&named, second), Ok(()), "another batch or another communication node");
+    }
+    let another_node = Vote { communication_node: None, ..named.clone() };
+    assert_eq!(check(&named, &another_node), Err(Reason::BadSignature), "not what was signed");
+    let unproven = [
+        (&named, &named, "the same"),
+        (&named, &elsewhere, "another slot"),
+        (&named, &later, "another view"),
+        (&named, &stranger, "the second names no replica"),
+        (&stranger, &named, "the first names no replica"),
+        (&prepare, &other_prepare, "of a backup"),
+    ];
+    for (first, second, why) in unproven {
+        assert_eq!(check(first, second), Err(Reason::MalformedCertificate), "{why}");
+    }
+}
+
+#[test]
+fn without_its_rule_a_fast_certificate_takes_one_vote_less() {
+    let mut bench = bench();
+    let mut check = |authors: &[u16]| {
+        let certificate = bench.certificate(CertificateKind::Fast, authors);
+        bench.check(Message::Certificate(Arc::new(certificate)))
+    };
+    assert_eq!(check(&[0, 1, 2]), Err(Reason::MalformedCertificate));
+    weaken(Weakening::FastPathOneLess, || {
+        assert_eq!(check(&[0, 1]), Err(Reason::MalformedCertificate));
+        assert_eq!(check(&[0, 1, 2]), Ok(()));
+    });
 }
 
 #[test]

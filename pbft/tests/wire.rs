@@ -3,8 +3,8 @@
 
 use kernel::keys::seeded;
 use kernel::{
-    Batch, Bundle, Chunk, Cluster, ClusterId, Digest, Operation, Phase, ReplicaId, Request, Seq, SessionId,
-    Signature, Snapshot, View,
+    Batch, Bundle, Chunk, Class, Cluster, ClusterId, Digest, Falsify as _, Operation, Phase, ReplicaId,
+    Request, Seq, SessionId, Signature, Snapshot, View, Wire as _,
 };
 use pbft::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
@@ -110,6 +110,60 @@ fn a_truncated_message_is_an_error_at_every_length() {
             assert!(cut.is_err(), "{name} cut to {length} of {} bytes", bytes.len());
         }
     }
+}
+
+/// The kind, the class and the slot of each example.
+const EXAMPLES_ARE: [(&str, Class, Option<Seq>); 17] = [
+    ("stable-checkpoint", Class::Upkeep, None),
+    ("progress", Class::Upkeep, None),
+    ("view-change", Class::ViewChange, None),
+    ("new-view", Class::ViewChange, None),
+    ("conflict", Class::ViewChange, None),
+    ("fetch-state", Class::Upkeep, None),
+    ("state", Class::Upkeep, None),
+    ("recover", Class::Upkeep, None),
+    ("recollection", Class::Upkeep, None),
+    ("request", Class::Request, None),
+    ("pre-prepare", Class::Proposal, Some(Seq(9))),
+    ("prepare", Class::Vote, Some(Seq(9))),
+    ("prepared-certificate", Class::Certificate, Some(Seq(9))),
+    ("stuck", Class::Vote, Some(Seq(9))),
+    ("checkpoint", Class::Checkpoint, None),
+    ("fetch", Class::Upkeep, Some(Seq(9))),
+    ("fetched", Class::Upkeep, Some(Seq(9))),
+];
+
+#[test]
+fn a_message_says_its_kind_its_part_and_the_slot_that_it_is_about() {
+    for ((name, message), is) in examples().into_iter().zip(EXAMPLES_ARE) {
+        assert_eq!((message.kind(), message.class(), message.seq()), is, "{name}");
+    }
+}
+
+/// The other kinds of vote and certificate, made of the examples.
+fn commits_and_final_certificates() -> Vec<Message> {
+    let others = |(_, message)| match message {
+        Message::Vote(vote) => vec![Message::Vote(Vote { phase: Phase::Commit, ..vote })],
+        Message::Certificate(prepared) => {
+            let of = |kind| Certificate { kind, ..Certificate::clone(&prepared) };
+            let kinds = [CertificateKind::Fast, CertificateKind::Committed];
+            kinds.map(|kind| Message::Certificate(Arc::new(of(kind)))).to_vec()
+        }
+        _ => vec![],
+    };
+    examples().into_iter().flat_map(others).collect()
+}
+
+#[test]
+fn the_list_of_kinds_is_complete() {
+    let others = commits_and_final_certificates();
+    let kinds: Vec<&str> = others.iter().map(Message::kind).collect();
+    assert_eq!(kinds, ["commit", "fast-certificate", "committed-certificate"]);
+    let mut all: Vec<&str> = EXAMPLES_ARE.iter().map(|(kind, ..)| *kind).chain(kinds).collect();
+    let mut listed = Message::KINDS.to_vec();
+    all.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(listed, all);
 }
 
 proptest! {
