@@ -650,7 +650,7 @@ impl Wire for Message {
                 Ok(certificate.to_votes(cluster).map(|vote| vote.claim(cluster)).collect())
             }
             Message::Stuck { seq, votes, .. } => {
-                // At most a proposal, a PREPARE and a COMMIT of one author.
+                // No more than one replica casts in a view. Each is signed, so it does not matter whose they are.
                 if votes.len() > 3 || votes.iter().any(|v| v.seq != *seq || !v.is_entitled(cluster)) {
                     return Err(Reason::NotEntitled);
                 }

@@ -814,3 +814,18 @@ fn noise_is_of_six_kinds_up_to_600_slots_ahead_and_all_of_it_is_let_in() {
     let nearest = Message::Stuck { seq: Seq(11), complaint: true, votes: vec![] };
     assert_eq!(noise(&[0, 1]), nearest);
 }
+
+#[test]
+fn where_one_vote_is_enough_none_is_repeated_and_the_commander_s_is_not_left_out() {
+    let (signers, keyring) = symbolic(1, 1);
+    let bench = Bench { cluster: Cluster::new(ClusterId::derive("falsify", 1), "pbft", 1), signers, keyring };
+    let forged = |message: &Message, forgery| message.forged(forgery, &bench.cluster, bench.signer(0));
+    let stable = |votes: &[u16]| Message::Stable(Arc::new(bench.stable(votes)));
+    assert_eq!(forged(&stable(&[0]), Forgery::Repeated), None);
+    assert_eq!(forged(&stable(&[0]), Forgery::Short), Some(stable(&[])));
+    let prepared = bench.certificate(CertificateKind::Prepared, 0, &[0]);
+    let prepared = Message::Certificate(Arc::new(prepared));
+    for forgery in [Forgery::Repeated, Forgery::Short] {
+        assert_eq!(forged(&prepared, forgery), None);
+    }
+}

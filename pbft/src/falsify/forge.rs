@@ -95,8 +95,12 @@ fn forge_votes(
             {
                 votes.remove(last);
             }
-            while forgery == Forgery::Repeated && votes.len() < needed {
-                votes.push(votes[0]);
+            if votes.len() >= needed {
+                return None;
+            }
+            if forgery == Forgery::Repeated {
+                let again = *votes.first()?;
+                votes.resize(needed, again);
             }
             votes.sort_by_key(|(author, _)| *author);
         }
