@@ -4,5 +4,8 @@
 mod by_hand;
 mod clients;
 mod effects;
+mod expected;
+mod falsify;
 mod runs;
+mod wire;
 mod world;
