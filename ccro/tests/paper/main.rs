@@ -6,6 +6,7 @@ mod clients;
 mod effects;
 mod expected;
 mod falsify;
+mod rounds;
 mod runs;
 mod wire;
 mod world;
