@@ -52,7 +52,7 @@ fn rotated(from: u16, to: u16) -> Effect<Ccro> {
     view_mark(ViewMark::Rotated { from: ReplicaId(from), to: ReplicaId(to) })
 }
 
-/// Falls back from communication node 1, for the first time or not, with these votes of its own.
+/// A replica falls back from communication node 1, with these votes of its own.
 fn falls_back(seq: u64, complaint: bool, votes: Vec<Vote>) -> [Effect<Ccro>; 3] {
     let seq = Seq(seq);
     [

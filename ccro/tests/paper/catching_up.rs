@@ -93,7 +93,7 @@ fn is_kept_after(others: usize) -> bool {
 }
 
 #[test]
-fn four_messages_of_each_node_are_kept_of_a_round() {
+fn of_a_later_round_four_nodes_keep_sixteen_messages() {
     assert!(is_kept_after(15));
     assert!(!is_kept_after(16));
 }
