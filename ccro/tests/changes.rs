@@ -1,21 +1,21 @@
 //! CCRO across views: communication nodes and commanders that fail together.
 
+mod support;
+
 use adversary::Behaviour;
 use apps::OpaqueLog;
 use ccro::{Config, Replica};
-use kernel::keys::{Keyring, seeded};
 use kernel::weakening::assert_detected;
 use kernel::{
-    Admission, Batch, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Operation, Path,
-    Phase, Protocol, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, View, Weakening,
+    Cluster, ClusterId, Digest, Effect, Input, Mark, Path, Phase, Protocol, ReplicaId, Seq, View, Weakening,
 };
-use pbft::{Certificate, CertificateKind, Message, Vote};
+use pbft::{CertificateKind, Message};
 use sim::oracles::check_votes;
 use sim::{Memory, Network, Setup, World};
 use std::sync::Arc;
+use support::{Bench, Ccro};
 
 const SECOND: u64 = 1_000_000;
-type Ccro = Replica<OpaqueLog>;
 
 fn world(n: u16, seed: u64, faults: &[(u16, &str)], network: Network) -> World<Ccro> {
     let cluster = Cluster::new(ClusterId::derive("changes", seed), "ccro", n);
@@ -105,20 +105,11 @@ fn after_a_view_change_the_fast_path_is_used_again() {
 
 #[test]
 fn a_commander_reports_its_own_proposals_as_votes() {
-    let cluster = Cluster::new(ClusterId::derive("changes", 1), "ccro", 4);
-    let (signers, _) = seeded(1, 4);
-    let mut replica = Ccro::new(Config::for_cluster(4), OpaqueLog::default());
-    let mut step = |input| {
-        let (mut effects, mut choose) = (Vec::new(), SeededChoice::new(1));
-        replica.step(&mut Context::new(&cluster, &signers[0], &mut choose, &mut effects), input);
-        effects
-    };
-    let session = SessionId { gateway: ReplicaId(0), number: 1 };
-    let request = Request { session, counter: 1, operation: Operation::new(b"pay") };
-    step(Input::Submit(Arc::new(Bundle::sign(&cluster, &signers[0], vec![request]))));
+    let mut bench = Bench::new(0, Config::for_cluster(4));
+    bench.step(Input::Submit(bench.bundle(1)));
     // Nobody votes, and the request timer runs out: its two halves.
-    step(Input::Expire(pbft::Timer::View.into()));
-    let effects: Vec<Effect<Ccro>> = step(Input::Expire(pbft::Timer::View.into()));
+    bench.step(Input::Expire(pbft::Timer::View.into()));
+    let effects = bench.step(Input::Expire(pbft::Timer::View.into()));
     let change = effects.iter().find_map(|effect| match effect {
         Effect::Send { message: Message::ViewChange(change), .. } => Some(change),
         _ => None,
@@ -128,83 +119,17 @@ fn a_commander_reports_its_own_proposals_as_votes() {
     assert_eq!(voted.iter().map(about).collect::<Vec<_>>(), [(Phase::PrePrepare, View(0), Seq(1))]);
 }
 
-/// One replica of four, to which the others' words are put into the mouth.
-struct Bench {
-    cluster: Cluster,
-    signers: Vec<Signer>,
-    keyring: Keyring,
-    replica: Ccro,
-}
-
-impl Bench {
-    /// The replica is number 2.
-    fn new() -> Bench {
-        let (signers, keyring) = seeded(1, 4);
-        let cluster = Cluster::new(ClusterId::derive("changes", 1), "ccro", 4);
-        let replica = Ccro::new(Config::for_cluster(4), OpaqueLog::default());
-        Bench { cluster, signers, keyring, replica }
-    }
-
-    fn step(&mut self, input: Input<Ccro>) -> Vec<Effect<Ccro>> {
-        let (mut effects, mut choose) = (Vec::new(), SeededChoice::new(1));
-        let mut cx = Context::new(&self.cluster, &self.signers[2], &mut choose, &mut effects);
-        self.replica.step(&mut cx, input);
-        effects
-    }
-
-    fn hear(&mut self, from: u16, message: Message) -> Vec<Effect<Ccro>> {
-        let mut admission = Admission::new(self.cluster.clone(), self.keyring.clone());
-        let from = ReplicaId(from);
-        let message = admission.admit(from, message).unwrap();
-        self.step(Input::Deliver { from, message })
-    }
-
-    /// Replica 0 proposes a request in slot 1. Returns the header.
-    fn accept(&mut self, communication_node: Option<ReplicaId>) -> Vote {
-        let request = Request {
-            session: SessionId { gateway: ReplicaId(0), number: 1 },
-            counter: 1,
-            operation: Operation::new(b"pay"),
-        };
-        let bundle = Bundle::sign(&self.cluster, &self.signers[0], vec![request]);
-        let batch = Arc::new(Batch { bundles: vec![Arc::new(bundle)] });
-        self.hear(0, Message::Requests(Arc::clone(&batch.bundles[0])));
-        let commander = &self.signers[0];
-        let (header, proposal) =
-            Message::propose(&self.cluster, commander, View(0), Seq(1), batch, communication_node);
-        self.hear(0, proposal);
-        header
-    }
-
-    fn prepare(&self, author: u16, digest: Digest) -> Vote {
-        let signer = &self.signers[usize::from(author)];
-        Vote::sign(&self.cluster, signer, Phase::Prepare, (View(0), Seq(1), digest), None)
-    }
-}
-
 #[test]
 fn a_certificate_that_was_acted_upon_is_reported_though_a_voter_contradicts_it() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(2, Config::for_cluster(4));
     let node = Some(ReplicaId(1));
     let header = bench.accept(node);
     let digest = header.digest;
     // Replica 3 tells replica 2 that it accepted something else, and the
     // communication node that it accepted the proposal.
     bench.hear(3, Message::Vote(bench.prepare(3, Digest::of(b"other"))));
-    let votes = [
-        (0, header.signature),
-        (1, bench.prepare(1, digest).signature),
-        (3, bench.prepare(3, digest).signature),
-    ];
-    let certificate = Certificate {
-        kind: CertificateKind::Prepared,
-        view: View(0),
-        seq: Seq(1),
-        digest,
-        communication_node: node,
-        votes: votes.map(|(id, signature)| (ReplicaId(id), signature)).to_vec(),
-    };
-    let effects = bench.hear(1, Message::Certificate(Arc::new(certificate.clone())));
+    let certificate = bench.certificate(CertificateKind::Prepared, &header, &[1, 3]);
+    let effects = bench.hear(1, Message::Certificate(Arc::clone(&certificate)));
     let commit = Mark::Voted { phase: Phase::Commit, view: Some(View(0)), seq: Seq(1), digest };
     assert!(effects.contains(&Effect::Mark(commit)), "it acts upon the certificate");
 
@@ -214,15 +139,13 @@ fn a_certificate_that_was_acted_upon_is_reported_though_a_voter_contradicts_it()
         Effect::Send { message: Message::ViewChange(change), .. } => Some(change),
         _ => None,
     });
-    let prepared: Vec<&Certificate> =
-        change.expect("it leaves its view").prepared.iter().map(|c| &**c).collect();
-    assert_eq!(prepared, [&certificate]);
+    assert_eq!(change.expect("it leaves its view").prepared, [certificate]);
 }
 
 /// With PBFT it may wait, as a quorum is enough there.
 #[test]
 fn a_vote_that_may_complete_a_fast_certificate_does_not_wait() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(2, Config::for_cluster(4));
     let digest = bench.accept(Some(ReplicaId(2))).digest;
     bench.hear(1, Message::Vote(bench.prepare(1, digest)));
     let last = Message::Vote(bench.prepare(3, digest));

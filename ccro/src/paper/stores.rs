@@ -56,3 +56,30 @@ fn bytes(store: &Message) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::keys::symbolic;
+    use kernel::{Batch, Bundle, Cluster, ClusterId, Operation, ReplicaId, Request, SessionId};
+    use std::sync::Arc;
+
+    #[test]
+    fn the_last_store_is_kept_however_large_it_is() {
+        let (signers, _) = symbolic(1, 3);
+        let cluster = Cluster::new(ClusterId([0; 16]), "ccro-paper", 3);
+        let session = SessionId { gateway: ReplicaId(0), number: 1 };
+        let request = Request { session, counter: 1, operation: Operation::new(&vec![0; 1 << 20]) };
+        let bundle = Arc::new(Bundle::sign(&cluster, &signers[0], vec![request]));
+        let batch = Arc::new(Batch { bundles: vec![bundle; 65] });
+        let store = |seq| {
+            let round = (Seq(seq), Default::default());
+            Message::store(&cluster, &signers[0], round, Arc::clone(&batch), Arc::default())
+        };
+        let mut stores = Stores::default();
+        for seq in 1..4 {
+            stores.push(store(seq));
+            assert_eq!(stores.from(Seq(1)).collect::<Vec<_>>(), [&store(seq)]);
+        }
+    }
+}

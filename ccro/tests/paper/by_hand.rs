@@ -2,7 +2,7 @@
 
 use apps::OpaqueLog;
 use ccro::paper::{Message, Replica, Timer};
-use kernel::keys::{Keyring, seeded};
+use kernel::keys::{Keyring, symbolic};
 use kernel::{
     Admission, Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation,
     ReplicaId, Request, SeededChoice, SessionId, Signer, To, Wire as _,
@@ -38,7 +38,7 @@ impl Hand {
 
     /// The same, with clients that have keys.
     pub(crate) fn with_clients(n: u16, clients: u16) -> Hand {
-        let (signers, keyring) = seeded(1, n + clients);
+        let (signers, keyring) = symbolic(1, n + clients);
         let config = pbft::Config::for_cluster(n);
         Hand {
             cluster: Cluster::new(ClusterId::derive("by hand", 1), "ccro-paper", n).with_clients(clients),
@@ -75,11 +75,19 @@ impl Hand {
     }
 
     pub(crate) fn bundle(&self, gateway: u16, operation: &[u8]) -> Arc<Bundle> {
-        // One session per operation.
-        let number = u64::from_le_bytes(Digest::of(operation).0[..8].try_into().unwrap());
-        let session = SessionId { gateway: ReplicaId(gateway), number };
-        let request = Request { session, counter: 1, operation: Operation::new(operation) };
-        Arc::new(Bundle::sign(&self.cluster, &self.signers[usize::from(gateway)], vec![request]))
+        self.bundle_of(gateway, &[operation])
+    }
+
+    /// Several requests that came together.
+    pub(crate) fn bundle_of(&self, gateway: u16, operations: &[&[u8]]) -> Arc<Bundle> {
+        let request = |operation: &&[u8]| {
+            // One session per operation.
+            let number = u64::from_le_bytes(Digest::of(operation).0[..8].try_into().unwrap());
+            let session = SessionId { gateway: ReplicaId(gateway), number };
+            Request { session, counter: 1, operation: Operation::new(operation) }
+        };
+        let requests = operations.iter().map(request).collect();
+        Arc::new(Bundle::sign(&self.cluster, &self.signers[usize::from(gateway)], requests))
     }
 
     pub(crate) fn submit(&mut self, gateway: u16, operation: &[u8]) -> Vec<Effect<Published>> {

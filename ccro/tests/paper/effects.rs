@@ -1,57 +1,11 @@
 //! Exact effects, input by input.
 
 use crate::by_hand::{Hand, Published};
+use crate::expected::*;
 use ccro::TrustTable;
-use ccro::paper::{Attempt, Message, Statement, Step, Timer};
-use kernel::{
-    Batch, Digest, Effect, Mark, Micros, Path, Phase, Reason, Rejection, ReplicaId, Seq, To, View, ViewMark,
-};
+use ccro::paper::{Attempt, Message, Step, Timer};
+use kernel::{Batch, Digest, Effect, Mark, Path, Phase, Reason, ReplicaId, Seq, To, View, ViewMark};
 use std::sync::Arc;
-
-const FIRST: Attempt = Attempt { takeovers: 0, replacements: 0 };
-const SECOND: Attempt = Attempt { takeovers: 0, replacements: 1 };
-
-fn statement(run: &Hand, author: u16, step: Step, attempt: Attempt, digest: Digest) -> Statement {
-    Statement::sign(&run.cluster, &run.signers[usize::from(author)], step, (Seq(1), attempt), digest)
-}
-
-fn request(run: &Hand, author: u16, attempt: Attempt, batch: &Arc<Batch>) -> Message {
-    let header = statement(run, author, Step::Request, attempt, batch.digest());
-    Message::Block { header, batch: Arc::clone(batch) }
-}
-
-fn received(author: u16, phase: Phase, digest: Digest) -> Effect<Published> {
-    let author = ReplicaId(author);
-    Effect::Mark(Mark::VoteReceived { seq: Seq(1), digest, author, phase, contradicts: false })
-}
-
-fn accepted(digest: Digest) -> Effect<Published> {
-    Effect::Mark(Mark::Accepted { seq: Seq(1), digest })
-}
-
-/// The commander's timer, so many times as long as at first.
-fn wait(times: u64) -> Effect<Published> {
-    let after = Micros(pbft::Config::for_cluster(4).resend_after.0 * times);
-    Effect::SetTimer { timer: Timer::Round, after }
-}
-
-/// Anybody else's.
-fn watch(times: u64) -> Effect<Published> {
-    let after = Micros(pbft::Config::for_cluster(4).request_after.0 * times);
-    Effect::SetTimer { timer: Timer::Round, after }
-}
-
-fn send(to: u16, message: Message) -> Effect<Published> {
-    Effect::Send { to: To::One(ReplicaId(to)), message }
-}
-
-fn refused(from: u16, reason: Reason) -> Effect<Published> {
-    Effect::Reject(Rejection { from: ReplicaId(from), seq: Some(Seq(1)), corrupt_vote: true, reason })
-}
-
-fn is_send(effect: &Effect<Published>) -> bool {
-    matches!(effect, Effect::Send { .. })
-}
 
 #[test]
 fn a_consensus_node_s_round() {
@@ -90,15 +44,7 @@ fn a_consensus_node_s_round() {
     );
     assert_eq!(
         run.deliver_one(0, 3, store),
-        [
-            Effect::Mark(Mark::View(ViewMark::Trusted {
-                seq: Seq(2),
-                commander: ReplicaId(0),
-                communication_node: ReplicaId(1),
-                trust_milli: vec![5_000; 4],
-            })),
-            Effect::CancelTimer(Timer::Round),
-        ]
+        [roles(2, 0, 1, &[5_000; 4]), Effect::CancelTimer(Timer::Round),]
     );
 }
 
@@ -240,18 +186,14 @@ fn who_has_executed_a_block_votes_for_no_other() {
 fn a_store_is_signed_with_its_table() {
     use kernel::{Admission, Wire as _};
     let run = Hand::new(2);
-    let store = |trust| {
-        Message::store(&run.cluster, &run.signers[0], (Seq(1), FIRST), Arc::default(), Arc::new(trust))
-    };
-    let table =
-        |trust: [u16; 2]| postcard::from_bytes(&postcard::to_stdvec(&trust.to_vec()).unwrap()).unwrap();
+    let store = |trust: [u16; 2]| store(&run, 0, (1, FIRST), &Arc::default(), &trust);
     let mut admission = Admission::new(run.cluster.clone(), run.keyring.clone());
-    let honest = store(table([6_000, 5_000]));
+    let honest = store([6_000, 5_000]);
     assert!(admission.admit(ReplicaId(0), honest.clone()).is_ok());
     let Message::Store { header, batch, .. } = honest else { panic!() };
-    let forged = Message::Store { header, batch, trust: Arc::new(table([5_000, 6_000])) };
+    let forged = Message::Store { header, batch, trust: table(&[5_000, 6_000]) };
     assert_eq!(forged.kind(), "store");
     assert_eq!(admission.admit(ReplicaId(0), forged).unwrap_err().reason, Reason::BadSignature);
-    let absurd = store(table([6_000, 20_000]));
+    let absurd = store([6_000, 20_000]);
     assert_eq!(admission.admit(ReplicaId(0), absurd).unwrap_err().reason, Reason::MalformedCertificate);
 }
