@@ -133,11 +133,11 @@ impl Falsify for Message {
         }
     }
 
-    /// This flow has no views that anyone could ask to leave.
     fn requests_of(&self) -> Option<ReplicaId> {
         if let Message::Requests(bundle) = self { Some(bundle.gateway()) } else { None }
     }
 
+    /// This flow has no views that anyone could ask to leave.
     fn needless_view_changes(_view: View, _cluster: &Cluster, _signer: &Signer) -> Vec<Message> {
         vec![]
     }

@@ -218,8 +218,8 @@ impl<A: Application> Replica<A> {
             }
             Step::Prepare if cx.id() == round.roles().communication_node => self.take_vote(cx, statement),
             _ => {
-                let contradicts = [round.asked, round.announced].iter().flatten().all(|d| *d != digest);
-                if contradicts {
+                let mut known = [round.asked, round.announced].into_iter().flatten().peekable();
+                if known.peek().is_some() && known.all(|known| known != digest) {
                     cx.reject(statement.author, Some(seq), Reason::ConflictingVote);
                 }
             }
@@ -433,6 +433,7 @@ impl<A: Application> Replica<A> {
             self.rounds.remove(&self.current);
             self.stores.replace_last(Message::Store { header, batch, trust: Arc::clone(&trust) });
             self.trust = trust;
+            self.mark_roles(cx);
             self.hand_over(cx);
         }
     }

@@ -56,6 +56,10 @@ fn a_vote_counts_once_and_at_the_communication_node_alone() {
     run.deliver_one(1, 3, step(&run, 1, Step::PrePrepare, FIRST, a));
     let vote = step(&run, 2, Step::Prepare, FIRST, a);
     assert_eq!(run.deliver_one(2, 3, vote), [], "node 3 collects no votes");
+    let early = step(&run, 2, Step::Prepare, FIRST, Digest::of(b"other"));
+    let (mut unasked, _) = with_block(b"a");
+    assert_eq!(unasked.deliver_one(2, 3, early.clone()), [], "nothing was asked that it could contradict");
+    assert_eq!(run.deliver_one(2, 3, early), [refused(2, Reason::ConflictingVote)]);
     // With f = 1, where one vote is not enough.
     let mut run = Hand::new(6);
     let block = batch(&run, b"a");
@@ -161,8 +165,8 @@ fn of_two_stores_of_the_last_round_the_later_attempt_s_holds() {
     let mut run = stored_by_0();
     let waiting = Message::Requests(run.bundle(3, b"waiting"));
     let mut effects = stored_again(&mut run, 1, TAKEN_OVER);
-    effects.retain(is_send);
-    assert_eq!(effects, [send(1, waiting)], "1 is commander now");
+    effects.retain(|effect| is_send(effect) || matches!(effect, Effect::Mark(_)));
+    assert_eq!(effects, [roles(2, 1, 2, &BY_1), send(1, waiting)], "1 is commander now");
     assert_eq!(*run.nodes[3].trust(), *table(&BY_1));
     let views = run.status(3).views.unwrap();
     assert_eq!((views.commander, views.communication_node), (ReplicaId(1), Some(ReplicaId(2))));
