@@ -138,6 +138,7 @@ fn a_recorder_does_what_its_replica_does() {
 }
 
 /// Says what every protocol has to say, and no more.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Plain;
 
 impl Protocol for Plain {
