@@ -16,6 +16,10 @@ use std::sync::Arc;
 
 #[path = "effects/helpers.rs"]
 mod helpers;
+#[path = "effects/leaving.rs"]
+mod leaving;
+#[path = "effects/new_views.rs"]
+mod new_views;
 #[path = "effects/requests.rs"]
 mod requests;
 #[path = "effects/slots.rs"]
