@@ -14,6 +14,12 @@ use pbft::{
 };
 use std::sync::Arc;
 
+#[path = "effects/checkpoints.rs"]
+mod checkpoints;
+#[path = "effects/collected.rs"]
+mod collected;
+#[path = "effects/executing.rs"]
+mod executing;
 #[path = "effects/helpers.rs"]
 mod helpers;
 #[path = "effects/leaving.rs"]
