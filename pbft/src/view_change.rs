@@ -452,7 +452,6 @@ impl<A: Application> Core<A> {
         new_view: Arc<NewView>,
     ) -> Vec<Seq> {
         let view = new_view.view;
-        let earlier = self.views.active;
         self.views.wanted = view;
         self.views.active = view;
         self.views.waits_for = None;
@@ -467,7 +466,7 @@ impl<A: Application> Core<A> {
         cx.cancel_timer(Timer::View.into());
         self.forget_rounds(cx);
         cx.mark(Mark::View(ViewMark::ViewBegan { view }));
-        if earlier < view && weakened(Weakening::SessionsLost) {
+        if weakened(Weakening::SessionsLost) {
             self.execution.forget_sessions();
         }
         let low = outline.stable.as_ref().map_or(Seq(0), |stable| stable.seq);

@@ -14,6 +14,23 @@ use pbft::{
 };
 use std::sync::Arc;
 
+#[path = "effects/checkpoints.rs"]
+mod checkpoints;
+#[path = "effects/collected.rs"]
+mod collected;
+#[path = "effects/executing.rs"]
+mod executing;
+#[path = "effects/helpers.rs"]
+mod helpers;
+#[path = "effects/leaving.rs"]
+mod leaving;
+#[path = "effects/new_views.rs"]
+mod new_views;
+#[path = "effects/requests.rs"]
+mod requests;
+#[path = "effects/slots.rs"]
+mod slots;
+
 type Pbft = Replica<OpaqueLog>;
 
 /// One replica of four, and the keys to speak to it as any other.
@@ -355,15 +372,15 @@ fn a_replica_takes_part_up_to_the_high_watermark_and_no_further_ahead_than_it_ca
 fn batches_far_ahead_are_kept_up_to_a_number_of_bytes() {
     let mut bench = bench(1);
     let window = Config::for_cluster(4).window;
-    let batch = bench.batch(&vec![0; 20 << 20]);
-    // 256 MiB hold twelve of them.
-    for seq in window + 1..=window + 12 {
+    let batch = bench.batch(&vec![0; 16 << 20]);
+    // 256 MiB are sixteen of them.
+    for seq in window + 1..=window + 16 {
         let message = bench.proposal(seq, &batch);
         let effects = bench.deliver(0, message);
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reject(_))), "slot {seq}");
     }
-    let one_more = bench.proposal(window + 13, &batch);
-    assert_eq!(bench.deliver(0, one_more), rejected(0, window + 13, Reason::Overloaded));
+    let one_more = bench.proposal(window + 17, &batch);
+    assert_eq!(bench.deliver(0, one_more), rejected(0, window + 17, Reason::Overloaded));
     // What is due soon is always taken.
     let soon = bench.proposal(window, &batch);
     let effects = bench.deliver(0, soon);

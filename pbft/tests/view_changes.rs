@@ -1,8 +1,10 @@
 //! What a VIEW-CHANGE may say, and what a new view makes of several.
 
 use kernel::keys::seeded;
+use kernel::weakening::weaken;
 use kernel::{
     Admission, Batch, Cluster, ClusterId, Digest, Phase, Reason, ReplicaId, Seq, Signature, Signer, View,
+    Weakening,
 };
 use pbft::new_view::Outline;
 use pbft::{Certificate, CertificateKind, CheckpointVote, Message, StableCheckpoint, ViewChange, Vote};
@@ -172,4 +174,35 @@ fn slots_of_which_nothing_is_reported_below_one_of_which_something_is_get_the_nu
     let outline = Outline::of(&cluster(4), &[vote(0, 3), vote(1, 3), vote(2, 1)]);
     let null = Batch::default().digest();
     assert_eq!(outline.slots, [(Seq(1), null), (Seq(2), null), (Seq(3), digest("a"))]);
+}
+
+#[test]
+fn of_two_digests_reported_for_the_same_view_the_smaller_one_counts() {
+    let vote = |name| (None, Some((1, name)));
+    let smaller = digest("a").min(digest("b"));
+    for reports in [["a", "a", "b", "b"], ["b", "b", "a", "a"], ["a", "b", "a", "b"]] {
+        assert_eq!(chosen(&reports.map(vote)), Some(smaller), "{reports:?}");
+    }
+}
+
+#[test]
+fn what_is_chosen_differs_without_each_rule_just_as_the_rule_says() {
+    let vote = |view, name| (None, Some((view, name)));
+    let prepared = |view, name| (Some((view, name)), None);
+    let nothing = (None, None);
+    let without = |rule, reports: &[(Said<'_>, Said<'_>)]| weaken(rule, || chosen(reports));
+
+    let tie = [prepared(2, "a"), vote(2, "b"), vote(2, "b"), nothing];
+    let below = [prepared(2, "a"), vote(1, "b"), vote(1, "b"), nothing];
+    assert_eq!(without(Weakening::TieWonByReports, &tie), Some(digest("b")));
+    assert_eq!(without(Weakening::TieWonByReports, &below), Some(digest("a")), "this is no tie");
+
+    let (one, two) =
+        ([vote(1, "a"), nothing, nothing, nothing], [vote(1, "a"), vote(1, "a"), nothing, nothing]);
+    assert_eq!(without(Weakening::ReportsOneLess, &one), Some(digest("a")));
+    assert_eq!(without(Weakening::ReportsOneLess, &[nothing; 4]), None);
+
+    let apart = [vote(1, "a"), vote(3, "a"), nothing, nothing];
+    assert_eq!(without(Weakening::ReportsCountedPerView, &two), Some(digest("a")));
+    assert_eq!(without(Weakening::ReportsCountedPerView, &apart), None);
 }
