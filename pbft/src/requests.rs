@@ -254,7 +254,7 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
-    use super::{Requests, Room};
+    use super::{MOST_WAITING_BYTES, Requests, Room};
     use kernel::keys::symbolic;
     use kernel::{Bundle, Cluster, ClusterId, Operation, ReplicaId, Request, SessionId};
     use std::sync::Arc;
@@ -331,6 +331,20 @@ mod tests {
                     assert!(next.is_none_or(|next| next < 4), "{waiting:?}: {batches:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn bytes_wait_and_are_watched_over_up_to_the_limit_and_no_more() {
+        let almost = MOST_WAITING_BYTES - 2;
+        let full = Requests { waiting_bytes: almost, watched_bytes: almost, ..Requests::default() };
+        for (sizes, fits) in [(vec![2], true), (vec![3], false), (vec![1, 1], true), (vec![1, 2], false)] {
+            let (mut queued, mut watching) = (full.clone(), full.clone());
+            let bundles: Vec<_> = (1..).zip(&sizes).map(|(number, size)| bundle(1, number, *size)).collect();
+            let taken = bundles.iter().all(|bundle| queued.enqueue(Arc::clone(bundle)).is_ok());
+            assert_eq!(taken, fits, "{sizes:?} wait");
+            let taken = bundles.iter().all(|bundle| watching.watch(bundle).is_ok());
+            assert_eq!(taken, fits, "{sizes:?} are watched over");
         }
     }
 }

@@ -419,6 +419,153 @@ fn with_the_proven_state_it_executes_again_what_was_decided_since_and_answers() 
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Reply { .. })), "{effects:?}");
 }
 
+/// Which chunks of the state after `slot` it asks for, and whom.
+fn asked_of(slot: Seq, effects: &Effects) -> Vec<(u16, u64)> {
+    let requests = effects.iter().filter_map(|effect| match effect {
+        Effect::Send { to: To::One(id), message: Message::FetchState { seq, index } } if *seq == slot => {
+            Some((id.0, *index))
+        }
+        _ => None,
+    });
+    requests.collect()
+}
+
+/// After how many periods of the timer something is asked for again, and which chunks.
+fn asked_again(bench: &mut Bench) -> (usize, Vec<u64>) {
+    let mut asks = (1..1000).map(|period| (period, bench.expire()));
+    let (period, asked) = asks.find(|(_, asked)| !asked.is_empty()).unwrap();
+    let mut chunks: Vec<u64> = asked.into_iter().map(|(_, index)| index).collect();
+    chunks.sort_unstable();
+    (period, chunks)
+}
+
+#[test]
+fn all_that_lost_their_turn_get_another_one_and_more_time_until_something_comes() {
+    let mut bench = bench(3);
+    let state = bench.state();
+    bench.left_behind(&state);
+    bench.serve(1, &state, 0);
+    let rest: Vec<u64> = (1..14).collect();
+    // The first chunk came in the first round.
+    for period in [2, 2, 4] {
+        assert_eq!(asked_again(&mut bench), (period, rest.clone()));
+    }
+    bench.serve(2, &state, 5);
+    let rest: Vec<u64> = rest.into_iter().filter(|index| *index != 5).collect();
+    for period in [8, 2, 4] {
+        assert_eq!(asked_again(&mut bench), (period, rest.clone()));
+    }
+}
+
+#[test]
+fn bytes_received_are_counted_once() {
+    let mut bench = bench(3);
+    let state = bench.state();
+    bench.left_behind(&state);
+    let bytes = |indexes: &[usize]| {
+        let received = indexes.iter().map(|index| state.chunks()[*index].bytes().len() as u64);
+        Some((received.sum(), state.extent().bytes))
+    };
+    let serve = |bench: &mut Bench, index| {
+        bench.serve(1, &state, index);
+        bench.replica.core().transferring()
+    };
+    assert_eq!(serve(&mut bench, 0), bytes(&[0]));
+    assert_eq!(serve(&mut bench, 7), bytes(&[0, 7]));
+    assert_eq!(serve(&mut bench, 7), bytes(&[0, 7]));
+}
+
+#[test]
+fn a_state_that_is_here_or_on_its_way_is_not_asked_for() {
+    let mut bench_of_1 = bench(1);
+    for slot in 1..=SLOT.0 {
+        bench_of_1.decide(slot);
+    }
+    let own = bench_of_1.replica.core().state_digest();
+    bench_of_1.deliver(0, bench_of_1.proof(own));
+    for _ in 0..3 {
+        assert_eq!(asked(&bench_of_1.step(Input::Expire(Timer::Resend))), []);
+    }
+
+    let mut bench = bench(3);
+    let state = bench.state_after(SLOT, 1);
+    assert_eq!(bench.left_behind(&state), [(0, 0), (1, 0)]);
+    assert_eq!(asked(&bench.step(Input::Expire(Timer::Resend))), []);
+}
+
+#[test]
+fn who_lost_its_turn_is_not_asked_for_the_next_state_while_others_are_left() {
+    let mut bench = bench(3);
+    let state = bench.state_after(SLOT, 1);
+    bench.left_behind(&state);
+    let mut rest = asked(&bench.serve(1, &state, 0));
+    rest.retain(|(id, _)| *id != 0);
+    for (id, index) in rest {
+        bench.serve(id, &state, index);
+    }
+    assert_eq!(bench.expire(), []);
+    for (id, index) in bench.expire() {
+        bench.serve(id, &state, index);
+    }
+    assert_eq!(bench.replica.core().last_executed(), SLOT);
+    let later = Seq(2 * SLOT.0);
+    let next = bench.state_after(later, 1);
+    bench.deliver(0, bench.proof_of(later, next.digest()));
+    bench.step(Input::Expire(Timer::Resend));
+    let effects = bench.step(Input::Expire(Timer::Resend));
+    assert_eq!(asked_of(later, &effects), [(1, 0), (2, 0)]);
+}
+
+#[test]
+fn a_newer_checkpoint_takes_the_place_of_one_of_which_nothing_came() {
+    let mut bench = bench(3);
+    let state = bench.state_after(SLOT, 1);
+    bench.left_behind(&state);
+    let later = Seq(2 * SLOT.0);
+    let next = bench.state_after(later, 1);
+    let fetch = |id: u16| Effect::Send {
+        to: To::One(ReplicaId(id)),
+        message: Message::FetchState { seq: later, index: 0 },
+    };
+    assert_eq!(
+        bench.deliver(0, bench.proof_of(later, next.digest())),
+        [
+            Effect::Mark(Mark::View(ViewMark::Stable { seq: later })),
+            Effect::CancelTimer(Timer::Transfer),
+            fetch(0),
+            fetch(1),
+            Effect::SetTimer { timer: Timer::Transfer, after: Config::for_cluster(4).resend_after },
+        ]
+    );
+}
+
+#[test]
+fn a_newer_checkpoint_takes_the_place_of_one_that_comes_no_further() {
+    let mut bench = bench(3);
+    let state = bench.state_after(SLOT, 1);
+    bench.left_behind(&state);
+    bench.serve(1, &state, 0);
+    let later = Seq(2 * SLOT.0);
+    let next = bench.state_after(later, 1);
+    let effects = bench.deliver(0, bench.proof_of(later, next.digest()));
+    assert_eq!(effects, [Effect::Mark(Mark::View(ViewMark::Stable { seq: later }))], "it may still come");
+    assert_eq!(bench.expire(), []);
+    let effects = bench.step(Input::Expire(Timer::Transfer));
+    assert_eq!(asked_of(later, &effects), [(0, 0), (1, 0)]);
+}
+
+#[test]
+fn who_asks_for_a_state_that_is_gone_learns_which_one_is_stable() {
+    let mut bench = bench(1);
+    let stable = bench.proof_of(Seq(2 * SLOT.0), Digest::of(b"state"));
+    bench.deliver(0, stable.clone());
+    let mut ask = |slot: u64| bench.deliver(3, Message::FetchState { seq: Seq(slot), index: 0 });
+    assert_eq!(ask(SLOT.0), [Effect::Send { to: To::One(ReplicaId(3)), message: stable }]);
+    // It has neither these states nor news.
+    assert_eq!(ask(2 * SLOT.0), []);
+    assert_eq!(ask(3 * SLOT.0), []);
+}
+
 #[test]
 fn these_checks_fail_without_their_rules() {
     assert_detected(&[
