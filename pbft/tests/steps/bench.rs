@@ -82,6 +82,14 @@ impl Bench {
         self.bundle(gateway, 1, SMALL)
     }
 
+    /// A bundle of two requests of this gateway, and another one that has the first of them alone.
+    pub(crate) fn overlapping(&mut self, gateway: u16) -> [Arc<Bundle>; 2] {
+        let both = self.bundle(gateway, 2, SMALL);
+        let first = both.requests()[..1].to_vec();
+        let alone = Bundle::sign(&self.cluster, &self.signers[usize::from(gateway)], first);
+        [both, Arc::new(alone)]
+    }
+
     pub(crate) fn submit(&mut self, bundle: &Arc<Bundle>) -> Effects {
         self.step(Input::Submit(Arc::clone(bundle)))
     }

@@ -130,6 +130,16 @@ fn a_commander_that_passes_over_a_gateway_four_times_for_long_is_left() {
 }
 
 #[test]
+fn a_bundle_that_was_executed_in_another_one_is_followed_no_more() {
+    let mut bench = backup(128);
+    let [both, alone] = bench.overlapping(3);
+    bench.submit(&alone);
+    bench.order(&[both]);
+    passed_over(&mut bench, 4 * LIMIT);
+    assert!(suspects(&mut bench), "the next bundle was followed, and waited for four limits");
+}
+
+#[test]
 fn what_only_the_commander_knows_and_serves_in_time_is_no_help() {
     let mut bench = backup(10_000);
     assert_eq!(in_time(&mut bench, 64), 0);

@@ -110,6 +110,21 @@ fn with_a_share_of_zero_no_commander_is_late() {
     assert!(!suspects(&mut bench));
 }
 
+/// The commander has nothing to propose then.
+#[test]
+fn no_time_is_idle_in_which_all_that_waits_was_executed_in_other_bundles() {
+    let mut bench = bench(3, usual());
+    for _ in 0..5 {
+        let [both, alone] = bench.overlapping(3);
+        bench.submit(&alone);
+        bench.order(&[both]);
+        bench.now.0 += 4 * SHARE;
+        let next = bench.request(1);
+        assert_eq!(left_for(&bench.order(&[next])), None);
+    }
+    assert!(!suspects(&mut bench));
+}
+
 #[test]
 fn a_commander_does_not_measure_itself() {
     // It lost its memory: it proposes nothing, and learns what it had proposed before.
