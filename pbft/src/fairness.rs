@@ -156,6 +156,8 @@ impl<A: Application> Core<A> {
         let most = self.room();
         let is_small = Room { requests: most.requests / 2, bytes: most.bytes / 2 }.holds(bundle);
         let account = self.fairness.gateways.entry(bundle.gateway()).or_default();
+        // One that was executed in another bundle is watched no more.
+        account.followed.take_if(|followed| !self.requests.is_watched(&followed.bundle));
         account.followed.get_or_insert_with(|| Followed::new(bundle.digest(), is_small, now));
     }
 

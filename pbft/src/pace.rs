@@ -7,8 +7,8 @@
 //! delivered; Prime (Amir et al., TDSC 2011) bounds the time from a request to its proposal
 //! by what the network allows. Here, a backup measures both with the same clock:
 //!
-//! * *idle time*: requests are watched over here, and no slot is accepted that is not
-//!   executed. It ends with the next proposal whose batch is here. An honest commander
+//! * *idle time*: requests are watched over here, not all of a bundle were executed in other
+//!   bundles, and no slot is accepted that is not executed. It ends with the next proposal whose batch is here. An honest commander
 //!   proposes at once, so it is about two message delays, whatever the load: what waits
 //!   behind slots in flight does not count.
 //! * *decision time*: from a proposal to its execution. That is two or more message delays
@@ -210,6 +210,9 @@ impl<A: Application> Core<A> {
         }
         let next = self.last_executed().next();
         let in_flight = self.slots.range(next..).any(|(_, slot)| slot.is_accepted());
+        if self.pace.idle_since.is_none() && !in_flight {
+            self.stop_watching_executed();
+        }
         if self.requests.any_watched() && !in_flight {
             self.pace.idle_since.get_or_insert(cx.now);
             return false;
