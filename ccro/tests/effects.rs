@@ -2,6 +2,7 @@
 
 mod support;
 
+use apps::{KvOperation, KvOutput, KvStore};
 use ccro::{CommunicationPolicy, Config, Timer};
 use kernel::{
     Batch, Effect, Input, Mark, Phase, Protocol as _, Reason, Rejection, ReplicaId, Seq, To, View, ViewMark,
@@ -257,4 +258,14 @@ fn a_corrupted_state_has_another_digest() {
     let before = bench.replica.state_digest();
     bench.replica.corrupt_state();
     assert_ne!(bench.replica.state_digest(), before);
+}
+
+#[test]
+fn what_the_application_holds_can_be_read() {
+    let replica = ccro::Replica::new(config(), KvStore::default());
+    let get = KvOperation::Get { key: "color".into() }.encode();
+    let reading = replica.query(&get).expect("it only reads");
+    assert_eq!((reading.as_of, KvOutput::decode(&reading.output)), (Seq(0), Some(KvOutput::Value(None))));
+    let put = KvOperation::Put { key: "color".into(), value: "red".into() }.encode();
+    assert_eq!(replica.query(&put), None, "it is to be ordered");
 }

@@ -3,7 +3,7 @@
 use crate::by_hand::Hand;
 use crate::expected::*;
 use ccro::paper::{Message, Step};
-use kernel::{Choose, Digest, Falsify as _, Forgery, ReplicaId, Seq};
+use kernel::{Batch, Choose, Digest, Falsify as _, Forgery, ReplicaId, Seq, Subject, View};
 use std::sync::Arc;
 
 #[test]
@@ -82,4 +82,29 @@ fn noise_is_a_step_of_one_of_the_next_600_rounds() {
     let noise = Message::noise(Seq(10), &mut Highest, &run.cluster, &run.signers[2]);
     let digest = Digest::of(&610u64.to_le_bytes());
     assert_eq!(noise, Message::Step(statement_in(&run, 2, Step::Commit, (610, FIRST), digest)));
+}
+
+#[test]
+fn a_commander_can_hand_out_a_shorter_block_instead() {
+    let run = Hand::new(4);
+    let (first, second) = (run.bundle(2, b"a"), run.bundle(3, b"b"));
+    let block = Arc::new(Batch { bundles: vec![Arc::clone(&first), second] });
+    let shorter = Arc::new(Batch { bundles: vec![first] });
+    let alternative = |message: &Message| message.alternative(&run.cluster, &run.signers[0]);
+    let handed_out = request(&run, 0, SECOND, &block);
+    assert_eq!(alternative(&handed_out), Some(request(&run, 0, SECOND, &shorter)));
+    assert_eq!(alternative(&request(&run, 0, FIRST, &Arc::default())), None, "there is no shorter one");
+    assert_eq!(alternative(&step(&run, 0, Step::Prepare, FIRST, block.digest())), None);
+}
+
+#[test]
+fn a_message_is_about_a_block_in_an_attempt_of_a_round() {
+    let run = Hand::new(4);
+    let block = batch(&run, b"a");
+    let digest = block.digest();
+    for message in [step(&run, 1, Step::Commit, TAKEN_OVER, digest), request(&run, 1, TAKEN_OVER, &block)] {
+        let expected = Subject { view: Some(View(1)), seq: Seq(1), digest };
+        assert_eq!(message.subject(), Some(expected), "one takeover: view 1");
+    }
+    assert_eq!(Message::Fetch { next: Seq(1) }.subject(), None);
 }

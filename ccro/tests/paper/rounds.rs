@@ -3,7 +3,8 @@
 
 use crate::by_hand::{Hand, Published};
 use crate::expected::*;
-use ccro::paper::{Attempt, Message, Step, Timer};
+use apps::{KvOperation, KvOutput, KvStore};
+use ccro::paper::{Attempt, Message, Replica, Step, Timer};
 use kernel::{Digest, Effect, Input, Mark, Path, Phase, Protocol as _, Reason, ReplicaId, Seq, View};
 use std::sync::Arc;
 
@@ -234,4 +235,14 @@ fn a_corrupted_state_has_another_digest() {
     let before = run.nodes[3].state_digest();
     run.nodes[3].corrupt_state();
     assert_ne!(run.nodes[3].state_digest(), before);
+}
+
+#[test]
+fn what_the_application_holds_can_be_read() {
+    let replica = Replica::new(&pbft::Config::for_cluster(4), KvStore::default());
+    let get = KvOperation::Get { key: "color".into() }.encode();
+    let reading = replica.query(&get).expect("it only reads");
+    assert_eq!((reading.as_of, KvOutput::decode(&reading.output)), (Seq(0), Some(KvOutput::Value(None))));
+    let put = KvOperation::Put { key: "color".into(), value: "red".into() }.encode();
+    assert_eq!(replica.query(&put), None, "it is to be ordered");
 }

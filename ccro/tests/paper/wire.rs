@@ -4,8 +4,8 @@ use crate::by_hand::Hand;
 use crate::expected::*;
 use ccro::paper::{Message, Step};
 use kernel::{
-    Admission, Bundle, Class, Cluster, Digest, Falsify as _, Reason, ReplicaId, ReplyBundle, Seq, View,
-    Wire as _,
+    Admission, Batch, Bundle, Class, Cluster, Digest, Falsify as _, Reason, ReplicaId, ReplyBundle, Seq,
+    View, Wire as _,
 };
 use std::sync::Arc;
 
@@ -83,4 +83,22 @@ fn a_state_is_let_in_with_a_sound_table_and_its_own_digest() {
     let mut no_state = header;
     no_state.step = Step::Commit;
     assert_eq!(judge(&run, Message::State { header: no_state, trust, state }), malformed, "another step");
+}
+
+#[test]
+fn a_block_is_let_in_with_the_step_the_digest_and_the_signatures_that_belong_to_it() {
+    let run = Hand::new(4);
+    let block = batch(&run, b"a");
+    let with = |step, digest, batch: &Arc<Batch>| {
+        let header = statement(&run, 0, step, FIRST, digest);
+        judge(&run, Message::Block { header, batch: Arc::clone(batch) })
+    };
+    assert_eq!(with(Step::Request, block.digest(), &block), Ok(()));
+    assert_eq!(with(Step::Store, block.digest(), &block), Err(Reason::NotEntitled));
+    assert_eq!(with(Step::Request, Digest::of(b"other"), &block), Err(Reason::DigestMismatch));
+    // Another cluster's signature.
+    let elsewhere = Cluster::new(kernel::ClusterId::derive("elsewhere", 1), "ccro-paper", 4);
+    let bundle = Bundle::sign(&elsewhere, &run.signers[2], run.bundle(2, b"a").requests().to_vec());
+    let forged = Arc::new(Batch { bundles: vec![Arc::new(bundle)] });
+    assert_eq!(with(Step::Request, forged.digest(), &forged), Err(Reason::BadSignature));
 }

@@ -2,7 +2,7 @@
 
 use super::helpers::*;
 use super::*;
-use apps::{KvOperation, KvStore};
+use apps::{KvOperation, KvOutput, KvStore};
 use kernel::{Application, Chunk, Output};
 use pbft::{Core, Execution, Votes};
 
@@ -100,4 +100,16 @@ fn these_checks_fail_without_their_rules() {
         Weakening::SessionsLost,
         what_was_executed_in_one_view_is_not_executed_again_in_the_next,
     )]);
+}
+
+#[test]
+fn what_the_application_holds_can_be_read_and_compared() {
+    let replica = Replica::new(small_config(), KvStore::default());
+    let missing = KvOperation::Get { key: "color".into() }.encode();
+    let reading = replica.query(&missing).expect("it only reads");
+    assert_eq!((reading.as_of, KvOutput::decode(&reading.output)), (Seq(0), Some(KvOutput::Value(None))));
+    let change = KvOperation::Put { key: "color".into(), value: "red".into() }.encode();
+    assert_eq!(replica.query(&change), None, "it is to be ordered");
+    assert_eq!(replica.core().application(), Some(&KvStore::default()));
+    assert_eq!(replica.state_digest(), Some(replica.core().state_digest()));
 }

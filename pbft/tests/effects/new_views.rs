@@ -148,3 +148,16 @@ fn requests_go_to_the_new_commander_which_proposes_them() {
     let proposal = to_all(commander.proposal_in(1, 1, &batch));
     assert!(effects.contains(&proposal), "{effects:?}");
 }
+
+#[test]
+fn a_new_view_that_is_known_or_too_late_changes_nothing() {
+    let mut bench = small(3);
+    assert_eq!(bench.deliver_new_view(1)[..2], began(1));
+    assert_eq!(bench.deliver_new_view(1), [], "known");
+    let mut bench = small(3);
+    bench.ask_for_next_view();
+    bench.ask_for_next_view();
+    assert_eq!(bench.replica.status(&bench.cluster).views.unwrap().view, View(2));
+    assert_eq!(bench.deliver_new_view(1), [], "it wants a later one");
+    assert_eq!(bench.replica.core().view(), View(0));
+}

@@ -117,6 +117,30 @@ fn a_new_commander_proposes_once_what_was_prepared_and_then_what_waits() {
     assert!(effects.contains(&rest), "{effects:?}");
 }
 
+#[test]
+fn a_commander_that_is_one_again_goes_on_with_what_waited() {
+    let mut bench = bench(0, usual());
+    for _ in 0..usual().window {
+        let request = bench.request(2);
+        bench.deliver(2, Message::Requests(request));
+    }
+    let waiting = bench.request(2);
+    bench.deliver(2, Message::Requests(Arc::clone(&waiting)));
+    let mut effects = Vec::new();
+    for author in [1, 2] {
+        let change = bench.view_change(author, View(4), None);
+        effects = bench.deliver(author, Message::ViewChange(Arc::new(change)));
+    }
+    let goes_on = Effect::Mark(Mark::Proposed {
+        view: Some(View(4)),
+        seq: Seq(1),
+        digest: batch(&[waiting]).digest(),
+        requests: 1,
+        communication_node: None,
+    });
+    assert!(effects.contains(&goes_on), "{effects:?}");
+}
+
 /// Requests of one gateway that may wait.
 const MOST_WAITING: u64 = 65_536;
 
