@@ -2,9 +2,10 @@
 
 use apps::{
     AppName, Bank, BankOperation, BankOutput, KvOperation, KvOutput, KvRefusal, KvStore, MAX_KEY_BYTES,
-    MAX_VALUE_BYTES, OpaqueLog, Service, Set, SetOperation, workload,
+    MAX_VALUE_BYTES, MembershipOutput, MembershipRefusal, OpaqueLog, Service, Set, SetOperation, SetOutput,
+    workload,
 };
-use kernel::{Application, Chunk, Digest, Operation};
+use kernel::{Application, Chunk, Digest, Operation, Output, ReplicaId};
 
 fn put(key: &str, value: &str) -> Operation {
     KvOperation::Put { key: key.into(), value: value.into() }.encode()
@@ -189,4 +190,26 @@ fn values_are_numbered_and_then_drawn() {
     assert_eq!(value(request, 22), digits(request) + &digits(PUBLISHED[1]));
     let request = STEP ^ 22;
     assert_eq!(value(request, 33)[22..], digits(PUBLISHED[1]));
+}
+
+#[test]
+fn what_only_reads_of_a_set_is_answered_without_being_ordered() {
+    let mut set = Set::default();
+    let member = || "apple".to_owned();
+    let add = SetOperation::Add { member: member() }.encode();
+    let contains = SetOperation::Contains { member: member() }.encode();
+    assert_eq!(set.query(&contains), Some(SetOutput::Contains(false).encode()));
+    assert_eq!(set.query(&add), None);
+    assert_eq!(set.execute(&add), SetOutput::Added.encode());
+    assert_eq!(set.query(&contains), Some(SetOutput::Contains(true).encode()));
+}
+
+#[test]
+fn an_answer_of_the_membership_is_read_as_it_was_given() {
+    let answers =
+        [MembershipOutput::Asked, MembershipOutput::Refused(MembershipRefusal::LastMember(ReplicaId(3)))];
+    for answer in answers {
+        assert_eq!(MembershipOutput::decode(&answer.encode()), Some(answer));
+    }
+    assert_eq!(MembershipOutput::decode(&Output::new(b"hello, world")), None);
 }

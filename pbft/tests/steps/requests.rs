@@ -2,7 +2,9 @@
 
 use crate::bench::{Bench, Pbft, asks_all, batch, bench, bench_of, cluster, first_slot, to_all, to_one};
 use apps::OpaqueLog;
-use kernel::{Effect, Input, Mark, Micros, Phase, Protocol as _, Reason, Rejection, ReplicaId, To, View};
+use kernel::{
+    Effect, Input, Mark, Micros, Phase, Protocol as _, Reason, Rejection, ReplicaId, Seq, To, View,
+};
 use pbft::{CertificateKind, Config, Message, NewView, Replica, Timer, ViewChange};
 use std::slice;
 use std::sync::Arc;
