@@ -43,6 +43,8 @@ enum Does {
     Misdirect,
     /// Ends each link once it has come about.
     Drop,
+    /// The same with the first one alone; on others, it does nothing.
+    DropFirst,
     /// Answers the request for a link with this status and so much text.
     Refuse(&'static str, usize),
     /// The same, and never ends the text.
@@ -178,7 +180,7 @@ impl Node {
                     count => bytes.extend_from_slice(&chunk[..count]),
                 },
                 Ok(bundle) = replies.recv() => {
-                    if self.does != Does::Nothing {
+                    if !matches!(self.does, Does::Nothing | Does::DropFirst) {
                         say(&mut to_client, &FromNode::Reply(self.reply(&bundle))).await?;
                     }
                 }
@@ -196,6 +198,9 @@ impl Node {
                         is_introduced = true;
                         match self.does {
                             Does::Drop => return Ok(()),
+                            Does::DropFirst if self.came.lock().unwrap().links[usize::from(self.id)] == 1 => {
+                                return Ok(());
+                            }
                             Does::Say(Says::ChallengeAgain) => {
                                 return say(&mut to_client, &FromNode::Challenge(NONCE)).await;
                             }
@@ -459,6 +464,25 @@ fn a_request_without_enough_replies_says_what_it_had() {
         seen(&client, |seen| seen.connected == 3).await;
         let failure = client.submit(operation()).await.unwrap_err().to_string();
         assert!(failure.contains("0 of 2 matching replies, 3 of 4 nodes connected; node 0: it refuses the link with status 403 Forbidden: nnn"), "{failure}");
+    });
+}
+
+#[test]
+fn what_once_ended_a_link_is_not_named_as_the_reason_where_all_nodes_are_connected() {
+    run(async {
+        let nodes = start([Does::DropFirst, Does::Nothing, Does::Nothing, Does::Nothing]).await;
+        let setup = Setup { timeout: Duration::from_millis(200), ..nodes.setup() };
+        let client = Client::connect(setup.clone()).unwrap();
+        seen(&client, |seen| seen.connected == 4 && !seen.last_error.is_empty()).await;
+        let expected = Failure::TimedOut {
+            after: setup.timeout,
+            replies: 0,
+            needed: 2,
+            connected: 4,
+            n: 4,
+            last_error: String::new(),
+        };
+        assert_eq!(client.submit(operation()).await.unwrap_err(), expected);
     });
 }
 
