@@ -389,8 +389,9 @@ mod tests {
         drop(writer);
         let (_, found) = Folder::open(at.path(), identity()).unwrap();
         let inputs = found.expect("it was begun").inputs;
-        let expected: Vec<u8> = (1..=200).flat_map(|ticket| [ticket; 100_000]).collect();
-        assert!(inputs.into_iter().flat_map(|generation| generation.entries).eq(expected));
+        let found: Vec<u8> = inputs.into_iter().flat_map(|generation| generation.entries).collect();
+        let expected: Vec<u8> = (1..=200).flat_map(|ticket| std::iter::repeat_n(ticket, 100_000)).collect();
+        assert!(found == expected);
     }
 
     #[test]
