@@ -9,7 +9,7 @@ use kernel::{
     Path, Protocol, Reading, ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, Status, To, Verified,
 };
 use std::sync::Arc;
-use support::{Word, hashed, word};
+use support::{Idle, Word, hashed, word};
 
 /// Adds up what it is given and what it draws, and says so.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -137,27 +137,12 @@ fn a_recorder_does_what_its_replica_does() {
     assert_eq!(may_wait, [true, false]);
 }
 
-/// Says what every protocol has to say, and no more.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Plain;
-
-impl Protocol for Plain {
-    type Message = Word;
-    type Timer = u64;
-
-    fn step(&mut self, _: &mut Context<'_, Plain>, _: Input<Plain>) {}
-
-    fn status(&self, _: &Cluster) -> Status {
-        Status::default()
-    }
-}
-
 #[test]
 fn a_protocol_that_does_not_say_otherwise_takes_requests_and_lets_no_message_wait() {
     let Bench { cluster, signers, .. } = Bench::new();
     let message = word(&signers, 2, b"a", true);
-    assert!(Plain.takes_requests(ReplicaId(0)) && !Plain.may_wait(&cluster, &message));
-    assert_eq!((Plain.state_digest(), Plain.query(&Operation::new(b"x"))), (None, None));
+    assert!(Idle.takes_requests(ReplicaId(0)) && !Idle.may_wait(&cluster, &message));
+    assert_eq!((Idle.state_digest(), Idle.query(&Operation::new(b"x"))), (None, None));
 }
 
 #[test]

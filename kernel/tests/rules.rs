@@ -6,12 +6,12 @@ use kernel::keys::{Keyring, SecretKey, seeded};
 use kernel::request::{MAX_BATCH_BYTES, MAX_BUNDLE_BYTES};
 use kernel::{
     Admission, Application, Batch, Bundle, CachedChunks, Choose, Chunk, Claim, Cluster, ClusterId, Content,
-    Context, Digest, Effect, Falsify as _, Input, Mark, Micros, Operation, Output, Path, Protocol, Reason,
-    Rejection, ReplicaId, Reply, ReplyBundle, Request, SeededChoice, Seq, SessionId, Signature, Signer,
-    Snapshot, Status, To, View, Wire as _,
+    Context, Digest, Effect, Falsify as _, Mark, Micros, Operation, Output, Path, Reason, Rejection,
+    ReplicaId, Reply, ReplyBundle, Request, SeededChoice, Seq, SessionId, Signature, Signer, Snapshot, To,
+    View, Wire as _,
 };
 use std::sync::Arc;
-use support::{Word, hashed, word};
+use support::{Idle, Word, hashed, word};
 
 fn cluster(seed: u64) -> Cluster {
     Cluster::new(ClusterId::derive("rules", seed), "pbft", 4)
@@ -246,19 +246,6 @@ fn a_rule_is_switched_off_within_its_scenario_only() {
 }
 
 // ---- What a replica does with its context ----
-
-/// Does nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Idle;
-
-impl Protocol for Idle {
-    type Message = Word;
-    type Timer = u8;
-    fn step(&mut self, _: &mut Context<'_, Idle>, _: Input<Idle>) {}
-    fn status(&self, _: &Cluster) -> Status {
-        Status::default()
-    }
-}
 
 #[test]
 fn a_replica_sends_nothing_to_itself_and_only_offences_about_a_slot_are_corrupt_votes() {

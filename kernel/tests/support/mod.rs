@@ -1,8 +1,8 @@
-//! What several tests need: a message of no protocol, and hashes.
+//! What several tests need: a message of no protocol, a protocol that does nothing, and hashes.
 
 use kernel::{
-    Choose, Claim, Class, Cluster, Digest, Falsify, Forgery, Reason, ReplicaId, Seq, Signature, Signer,
-    Subject, View, Wire,
+    Choose, Claim, Class, Cluster, Context, Digest, Falsify, Forgery, Input, Protocol, Reason, ReplicaId,
+    Seq, Signature, Signer, Status, Subject, View, Wire,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::DefaultHasher;
@@ -68,4 +68,17 @@ pub(crate) fn hashed(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Says what every protocol has to say, and does nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Idle;
+
+impl Protocol for Idle {
+    type Message = Word;
+    type Timer = u8;
+    fn step(&mut self, _: &mut Context<'_, Idle>, _: Input<Idle>) {}
+    fn status(&self, _: &Cluster) -> Status {
+        Status::default()
+    }
 }
