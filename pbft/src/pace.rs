@@ -7,10 +7,10 @@
 //! delivered; Prime (Amir et al., TDSC 2011) bounds the time from a request to its proposal
 //! by what the network allows. Here, a backup measures both with the same clock:
 //!
-//! * *idle time*: requests are watched over here, not all of a bundle were executed in other
-//!   bundles, and no slot is accepted that is not executed. It ends with the next proposal whose batch is here. An honest commander
-//!   proposes at once, so it is about two message delays, whatever the load: what waits
-//!   behind slots in flight does not count.
+//! * *idle time*: bundles are watched over here, which were not executed as part of others,
+//!   and no slot is accepted that is not executed. It ends with the next proposal whose
+//!   batch is here. An honest commander proposes at once, so it is about two message
+//!   delays, whatever the load: what waits behind slots in flight does not count.
 //! * *decision time*: from a proposal to its execution. That is two or more message delays
 //!   among a quorum, on the same machines and under the same load. Its moving average is
 //!   what idle time is compared with.
@@ -210,6 +210,7 @@ impl<A: Application> Core<A> {
         }
         let next = self.last_executed().next();
         let in_flight = self.slots.range(next..).any(|(_, slot)| slot.is_accepted());
+        // What was executed as part of other bundles is nothing that the commander could propose.
         if self.pace.idle_since.is_none() && !in_flight {
             self.stop_watching_executed();
         }
