@@ -361,7 +361,7 @@ impl<A: Application> Replica<A> {
         }
         if votes.is_empty() {
             // It knows nothing of the slot: it needs the proposal.
-            if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
+            if let Some(proposal) = self.core.own_proposal(cx.cluster, cx.id(), seq) {
                 cx.send(from, proposal);
             }
             return;
@@ -461,7 +461,7 @@ impl<A: Application> Replica<A> {
             let accepted = self.core.round(seq).is_some_and(|round| round.accepted);
             if !accepted {
                 cx.send_all(Message::Stuck { seq, complaint: true, votes: vec![] });
-            } else if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
+            } else if let Some(proposal) = self.core.own_proposal(cx.cluster, cx.id(), seq) {
                 cx.send_all(proposal);
             }
         }

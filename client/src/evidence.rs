@@ -125,6 +125,11 @@ impl Evidence {
         if !cluster.contains(bundle.replica) {
             return Err("is not a replica's");
         }
+        if bundle.has_tag(cluster) {
+            return Err(
+                "is authenticated for its gateway alone, as in pbft-mac; ask with a client's key instead",
+            );
+        }
         if !keyring.verify(&bundle.claim(cluster)) {
             return Err("has a signature that does not hold");
         }

@@ -14,7 +14,7 @@ use crate::node::{Out, Setup};
 use crate::operation::{in_words, result_in_words};
 
 /// A request and what came of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Asked {
     operation: Operation,
     bundle: Arc<Bundle>,
@@ -23,7 +23,7 @@ struct Asked {
 }
 
 /// The client and its person.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     cluster: Cluster,
     signer: Signer,

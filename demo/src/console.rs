@@ -12,7 +12,7 @@ use crate::operation::EXAMPLES;
 use crate::participant::{ASKS_FOR_DATA, Answer, Participant};
 
 /// A participant and what it is in the middle of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Console {
     cluster: Cluster,
     id: ReplicaId,

@@ -91,7 +91,7 @@ pub enum Out {
 }
 
 /// An input that waits for the person.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     input: Input<Replica<Bank>>,
     needs: BTreeSet<Need>,
@@ -107,7 +107,7 @@ pub(crate) enum Need {
 }
 
 /// What a person said about a ballot.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ruling {
     /// These get the vote.
     pub(crate) yes: BTreeSet<ReplicaId>,
@@ -127,7 +127,7 @@ pub(crate) struct Proposing {
 }
 
 /// A proposal that some do not get.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Partial {
     /// These get it.
     pub(crate) to: BTreeSet<ReplicaId>,
@@ -136,7 +136,7 @@ pub(crate) struct Partial {
 }
 
 /// A replica and its person's decisions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     pub(crate) setup: Setup,
     pub(crate) signer: Signer,

@@ -10,7 +10,7 @@ use crate::names::name;
 use crate::node::{Node, Out, Setup};
 
 /// A participant.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Participant {
     /// A replica and its person.
     Node(Box<Node>),

@@ -38,7 +38,7 @@ pub fn message(phase: Phase) -> &'static str {
 }
 
 /// First votes by ballot and author.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tally(BTreeMap<Ballot, BTreeMap<ReplicaId, Digest>>);
 
 impl Tally {

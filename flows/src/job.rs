@@ -18,6 +18,8 @@ pub type Member = broadcast::Replica<Data>;
 pub enum FlowName {
     /// Classic PBFT.
     Pbft,
+    /// PBFT with authenticators instead of signatures.
+    PbftMac,
     /// CCRO with certificates.
     Ccro,
     /// CCRO as published.
@@ -28,12 +30,14 @@ pub enum FlowName {
 
 impl FlowName {
     /// All of them.
-    pub const ALL: [FlowName; 4] = [FlowName::Pbft, FlowName::Ccro, FlowName::CcroPaper, FlowName::Broadcast];
+    pub const ALL: [FlowName; 5] =
+        [FlowName::Pbft, FlowName::PbftMac, FlowName::Ccro, FlowName::CcroPaper, FlowName::Broadcast];
 
     /// As it is typed.
     pub fn as_str(self) -> &'static str {
         match self {
             FlowName::Pbft => "pbft",
+            FlowName::PbftMac => "pbft-mac",
             FlowName::Ccro => "ccro",
             FlowName::CcroPaper => "ccro-paper",
             FlowName::Broadcast => "broadcast",
@@ -43,24 +47,24 @@ impl FlowName {
     /// Faulty nodes that it tolerates among so many.
     pub fn tolerates(self, nodes: u16) -> usize {
         match self {
-            FlowName::Pbft | FlowName::Ccro | FlowName::Broadcast => kernel::cluster::max_faulty(nodes),
             FlowName::CcroPaper => ccro::paper::max_faulty(nodes),
+            _ => kernel::cluster::max_faulty(nodes),
         }
     }
 
     /// Votes that decide: the published flow has its own `f`, and decides on `2f+1` of it.
     pub fn quorum(self, cluster: &Cluster) -> usize {
         match self {
-            FlowName::Pbft | FlowName::Ccro | FlowName::Broadcast => cluster.quorum(),
             FlowName::CcroPaper => 2 * self.tolerates(cluster.n) + 1,
+            _ => cluster.quorum(),
         }
     }
 
     /// The smallest cluster that it runs in.
     pub fn least_nodes(self) -> u16 {
         match self {
-            FlowName::Pbft | FlowName::Ccro | FlowName::Broadcast => 1,
             FlowName::CcroPaper => 3,
+            _ => 1,
         }
     }
 
@@ -88,7 +92,7 @@ impl FlowName {
 
 /// There is no flow of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no protocol; there are pbft, ccro, ccro-paper and broadcast")]
+#[error("{0:?} is no protocol; there are pbft, pbft-mac, ccro, ccro-paper and broadcast")]
 pub struct UnknownFlow(String);
 
 impl FromStr for FlowName {
@@ -179,10 +183,12 @@ impl Job {
         let app = self.service();
         let setup = self.setup();
         match self.flow {
-            FlowName::Pbft => visitor.visit(World::new(setup, move |_, memory| match memory {
-                sim::Memory::Fresh => pbft::Replica::new(pbft.clone(), app.clone()),
-                sim::Memory::Lost => pbft::Replica::recovering(pbft.clone(), app.clone()),
-            })),
+            FlowName::Pbft | FlowName::PbftMac => {
+                visitor.visit(World::new(setup, move |_, memory| match memory {
+                    sim::Memory::Fresh => pbft::Replica::new(pbft.clone(), app.clone()),
+                    sim::Memory::Lost => pbft::Replica::recovering(pbft.clone(), app.clone()),
+                }))
+            }
             FlowName::Ccro => visitor.visit(World::new(setup, move |_, memory| match memory {
                 sim::Memory::Fresh => ccro::Replica::new(ccro.clone(), app.clone()),
                 sim::Memory::Lost => ccro::Replica::recovering(ccro.clone(), app.clone()),

@@ -46,6 +46,9 @@ pub const PBFT: Flow<Pbft> = Flow {
     withstands_faults: true,
 };
 
+/// PBFT with authenticators for the swarm: the same replica in a cluster of another name.
+pub const PBFT_MAC: Flow<Pbft> = Flow { name: "pbft-mac", ..PBFT };
+
 /// CCRO for the swarm.
 pub const CCRO: Flow<Ccro> = Flow {
     name: "ccro",

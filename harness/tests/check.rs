@@ -25,10 +25,13 @@ fn explore(named: &Named, rule: Option<Weakening>) -> Report {
 }
 
 /// Scopes that a test can afford to see the end of.
-const EXHAUSTED: [&str; 6] = [
+const EXHAUSTED: [&str; 9] = [
     "pbft-faulty-backup",
     "pbft-equivocating",
     "pbft-twins",
+    "pbft-mac-faulty-backup",
+    "pbft-mac-equivocating",
+    "pbft-mac-twins",
     "ccro-equivocating",
     "broadcast-double-spend",
     "paper-communication-node",
@@ -51,7 +54,7 @@ fn small_scopes_are_exhausted_without_a_finding() {
 
 #[test]
 fn larger_scopes_find_nothing_as_far_as_a_test_goes() {
-    for name in ["pbft-after-a-decision", "ccro-after-two-phases"] {
+    for name in ["pbft-after-a-decision", "pbft-mac-after-a-decision", "ccro-after-two-phases"] {
         let report = explore(scope(name), None);
         assert!(report.violation.is_none(), "{name}: {}", report.violation.expect("checked").1.text());
         assert!(report.reach.view.0 >= 1 && report.reach.decided.0 == 1, "{name} is vacuous: {report:?}");
@@ -79,10 +82,12 @@ fn the_example_in_the_documentation_is_what_the_checker_finds() {
 }
 
 /// The rule switched off, the scope, and that the run ends in two decisions.
-const CAUGHT: [(Weakening, &str); 8] = [
+const CAUGHT: [(Weakening, &str); 10] = [
     (Weakening::QuorumOneLess, "pbft-equivocating"),
     (Weakening::DigestNotCompared, "pbft-equivocating"),
     (Weakening::CommitWithoutPrepared, "pbft-unprepared"),
+    (Weakening::QuorumOneLess, "pbft-mac-equivocating"),
+    (Weakening::StatementsOneLess, "pbft-mac-faulty-backup"),
     (Weakening::TieWonByReports, "ccro-after-two-phases"),
     (Weakening::ReportsOneLess, "ccro-after-the-fast-path"),
     (Weakening::QuorumOneLess, "broadcast-double-spend"),
@@ -107,7 +112,7 @@ fn what_is_left_out_cannot_be_told_from_outside() {
     };
     assert_eq!(seen(Search::Lazy), seen(Search::EveryDelivery));
     let votes = |search| {
-        let all = check(scopes::pbft_faulty_backup(4, 1), search, |_| None);
+        let all = check(scopes::pbft_faulty_backup("pbft", 4, 1), search, |_| None);
         assert!(all.is_exhausted());
         (all.reach.observable_states, all.reach.outcomes)
     };

@@ -14,7 +14,7 @@ use sim::{Setup, World};
 /// whether they are decided.
 type Scenario = (&'static str, u16, &'static [(u16, &'static str)], u16, bool);
 
-const SCENARIOS: [Scenario; 14] = [
+const SCENARIOS: [Scenario; 19] = [
     ("pbft", 4, &[], 0, true),
     ("pbft", 4, &[(3, "malicious")], 1, true),
     ("pbft", 4, &[(0, "equivocate")], 2, true),
@@ -22,6 +22,11 @@ const SCENARIOS: [Scenario; 14] = [
     ("pbft", 4, &[(1, "offline"), (2, "offline")], 0, false),
     ("pbft", 6, &[(2, "withhold")], 3, true),
     ("pbft", 7, &[(1, "malicious"), (2, "offline")], 0, true),
+    ("pbft-mac", 4, &[], 0, true),
+    ("pbft-mac", 4, &[(0, "equivocate")], 2, true),
+    ("pbft-mac", 4, &[(3, "forge=signature")], 1, true),
+    ("pbft-mac", 6, &[(0, "offline"), (5, "offline")], 1, false),
+    ("pbft-mac", 7, &[(1, "malicious"), (2, "offline")], 0, true),
     ("ccro", 4, &[(1, "withhold")], 0, true),
     ("ccro", 4, &[(1, "equivocate")], 3, true),
     ("ccro", 5, &[(1, "partial=0;2")], 4, true),
@@ -33,7 +38,7 @@ const SCENARIOS: [Scenario; 14] = [
 
 fn decided_in_simulation(scenario: &Scenario) -> bool {
     match scenario.0 {
-        "pbft" => {
+        "pbft" | "pbft-mac" => {
             simulate(scenario, |n| pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default()))
         }
         "ccro" => {

@@ -31,6 +31,11 @@ fn pbft_holds_whatever_f_nodes_and_the_network_do() {
 }
 
 #[test]
+fn pbft_with_authenticators_holds_whatever_f_nodes_and_the_network_do() {
+    all_hold(&flows::PBFT_MAC, SEEDS);
+}
+
+#[test]
 fn ccro_holds_whatever_f_nodes_and_the_network_do() {
     all_hold(&flows::CCRO, SEEDS);
 }
@@ -50,6 +55,7 @@ fn schedules_that_once_failed_hold() {
         let schedule = Schedule::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let verdict = match schedule.protocol.as_str() {
             "pbft" => play(&flows::PBFT, &schedule),
+            "pbft-mac" => play(&flows::PBFT_MAC, &schedule),
             "ccro" => play(&flows::CCRO, &schedule),
             "broadcast" => play(&flows::BROADCAST, &schedule),
             other => panic!("{}: {other}", path.display()),
@@ -168,7 +174,9 @@ fn without_faults_every_flow_sends_what_its_formula_says() {
         };
         let log = apps::OpaqueLog::default;
         let pbft = move || pbft::Config::for_cluster(n);
-        judge("pbft", Path::Direct, false, sent("pbft", n, move || Pbft::new(pbft(), log())));
+        for name in ["pbft", "pbft-mac"] {
+            judge(name, Path::Direct, false, sent(name, n, move || Pbft::new(pbft(), log())));
+        }
         for (fast_path, path) in [(true, Path::Fast), (false, Path::TwoPhase)] {
             for policy in ["separate", "collocated"] {
                 let communication = policy.parse().unwrap();

@@ -23,6 +23,7 @@ const APART: u64 = 10_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Which {
     Pbft,
+    PbftMac,
     Ccro,
     Broadcast,
 }
@@ -72,6 +73,7 @@ impl Case {
     fn schedule(&self, seed: u64) -> Schedule {
         match self.flow {
             Which::Pbft => self.bias.apply(&flows::PBFT, seed),
+            Which::PbftMac => self.bias.apply(&flows::PBFT_MAC, seed),
             Which::Ccro => self.bias.apply(&flows::CCRO, seed),
             Which::Broadcast => self.bias.apply(&flows::BROADCAST, seed),
         }
@@ -80,6 +82,7 @@ impl Case {
     fn play(&self, schedule: &Schedule) -> Option<Violation> {
         match self.flow {
             Which::Pbft => play(&flows::PBFT, schedule).violation,
+            Which::PbftMac => play(&flows::PBFT_MAC, schedule).violation,
             Which::Ccro => play(&flows::CCRO, schedule).violation,
             Which::Broadcast => play(&flows::BROADCAST, schedule).violation,
         }
@@ -183,7 +186,7 @@ fn case(rule: Weakening, flow: Which, bias: Bias, known: u64) -> Case {
 
 fn cases() -> Vec<Case> {
     use Weakening::*;
-    use Which::{Broadcast, Ccro, Pbft};
+    use Which::{Broadcast, Ccro, Pbft, PbftMac};
     vec![
         case(QuorumOneLess, Pbft, Bias::Swarm, 2),
         case(CommitWithoutPrepared, Pbft, Bias::Swarm, 0),
@@ -210,6 +213,13 @@ fn cases() -> Vec<Case> {
         case(UnsyncedTailTrusted, Pbft, Bias::Disks, 2),
         case(FailedSyncIgnored, Pbft, Bias::Disks, 14),
         case(CutBeforeSaved, Pbft, Bias::Disks, 3),
+        case(QuorumOneLess, PbftMac, Bias::Swarm, 0),
+        case(PreparedForgotten, PbftMac, Bias::Swarm, 0),
+        case(CommanderNotReported, PbftMac, Bias::Swarm, 0),
+        case(StatementsOneLess, PbftMac, Bias::Hostile, 0),
+        case(DecidedNotVotedAgain, PbftMac, Bias::Hostile, 0),
+        case(HigherClaimIgnored, PbftMac, Bias::CommitsAlone("malicious[kind=view-change]"), 0),
+        case(NullBySilenceOfFew, PbftMac, Bias::CommitsAlone(""), 0),
         case(QuorumOneLess, Broadcast, Bias::Swarm, 1),
         case(ProofNotChecked, Broadcast, Bias::Swarm, 15),
         case(NumberNotChecked, Broadcast, Bias::Swarm, 216),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Cluster {
     /// Tells this cluster from all others.
     pub id: ClusterId,
-    /// The flow's name: `pbft`, `ccro`, `ccro-paper` or `broadcast`.
+    /// The flow's name: `pbft`, `pbft-mac`, `ccro`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of replicas, at least 1.
     pub n: u16,
@@ -18,6 +18,19 @@ pub struct Cluster {
     #[serde(default)]
     pub clients: u16,
 }
+
+/// How a replica knows who says what another one says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// Proposals, votes and replies are signed: what one replica was told, it can show to others.
+    Signatures,
+    /// Proposals, votes and replies are believed because of the link that they come on, whose frames carry
+    /// tags under a key that only its two ends have (message authentication codes). They prove nothing to others.
+    Tags,
+}
+
+/// The flow whose votes are authenticated by tags.
+const TAGGED: &str = "pbft-mac";
 
 impl Cluster {
     /// A cluster of `n` replicas running `protocol`, without clients that have keys.
@@ -30,6 +43,17 @@ impl Cluster {
     pub fn with_clients(self, clients: u16) -> Cluster {
         assert!(clients <= u16::MAX - self.n, "the ids of replicas and clients fit into 16 bits");
         Cluster { clients, ..self }
+    }
+
+    /// How the flow's replicas know who says what: it follows from the flow's name, which every signed statement
+    /// is bound to.
+    pub fn authentication(&self) -> Authentication {
+        if self.protocol == TAGGED { Authentication::Tags } else { Authentication::Signatures }
+    }
+
+    /// Whether votes are authenticated by tags, see [`Authentication::Tags`].
+    pub fn has_tags(&self) -> bool {
+        self.authentication() == Authentication::Tags
     }
 
     /// Faults tolerated: `⌊(n−1)/3⌋`.

@@ -20,6 +20,27 @@ byte_string!(
     PublicKey,
     32
 );
+
+impl Signature {
+    /// What stands in the place of a signature where a link's tags authenticate, see
+    /// [`crate::Authentication::Tags`].
+    pub const NONE: Signature = Signature([0; 64]);
+}
+
+/// A signature where there may be none, which then takes no room.
+pub(crate) mod signature_or_none {
+    use super::Signature;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(signature: &Signature, serializer: S) -> Result<S::Ok, S::Error> {
+        (*signature != Signature::NONE).then_some(signature).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Signature, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or(Signature::NONE))
+    }
+}
+
 /// The secret half of a key pair. It has no text form: no message, log or error can
 /// print it by accident.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -41,7 +41,7 @@ pub mod wire;
 
 pub use application::Application;
 pub use choose::{Choose, SeededChoice};
-pub use cluster::Cluster;
+pub use cluster::{Authentication, Cluster};
 pub use ids::{ClusterId, Digest, Micros, ReplicaId, Seq, SessionId, View};
 pub use keys::{Claim, Keyring, Signature, Signer};
 pub use mark::{GenerationMark, Mark, Path, Phase, ViewMark};

@@ -63,7 +63,7 @@ impl VoteSet {
         let author = usize::from(author.0);
         if author >= self.choices.len() {
             self.choices.resize(author + 1, 0);
-            self.signatures.resize(author + 1, NO_SIGNATURE);
+            self.signatures.resize(author + 1, Signature::NONE);
         }
         self.choices[author] = place as u8 + 1;
         self.signatures[author] = signature;
@@ -78,7 +78,7 @@ impl VoteSet {
             return;
         };
         if let Some(place) = usize::from(std::mem::take(choice)).checked_sub(1) {
-            self.signatures[author] = NO_SIGNATURE;
+            self.signatures[author] = Signature::NONE;
             self.counts[place].1 -= 1;
             self.voters -= 1;
         }
@@ -117,8 +117,6 @@ impl VoteSet {
         Some((&self.counts[place].0, &self.signatures[author]))
     }
 }
-
-const NO_SIGNATURE: Signature = Signature([0; 64]);
 
 #[cfg(test)]
 mod tests {

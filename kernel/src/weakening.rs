@@ -65,6 +65,16 @@ pub enum Weakening {
     DivergenceNotNoticed,
     /// Nothing that may be lost is sent again.
     NothingSentAgain,
+    /// A claim is chosen though a quorum may have prepared something else later (`pbft-mac`).
+    HigherClaimIgnored,
+    /// A claim is chosen though a quorum may have prepared something else in the same view (`pbft-mac`).
+    OtherClaimOfSameView,
+    /// The null request is chosen because a single replica claims nothing (`pbft-mac`).
+    NullBySilenceOfFew,
+    /// What `f` replicas say was decided is believed (`pbft-mac`).
+    StatementsOneLess,
+    /// A replica that decided a slot does not vote for it in the next view (`pbft-mac`).
+    DecidedNotVotedAgain,
     /// A node believes whoever opens a link to be the peer that it names.
     LinkNotAuthenticated,
     /// A read of the key-value store is answered from the state of the node that is asked.
@@ -95,7 +105,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 42] = [
+    pub const ALL: [Weakening; 47] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -125,6 +135,11 @@ impl Weakening {
         Weakening::ServerKeepsItsTurn,
         Weakening::DivergenceNotNoticed,
         Weakening::NothingSentAgain,
+        Weakening::HigherClaimIgnored,
+        Weakening::OtherClaimOfSameView,
+        Weakening::NullBySilenceOfFew,
+        Weakening::StatementsOneLess,
+        Weakening::DecidedNotVotedAgain,
         Weakening::LinkNotAuthenticated,
         Weakening::StaleReadServed,
         Weakening::FewerRepliesAccepted,

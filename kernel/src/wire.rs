@@ -4,6 +4,7 @@ use crate::choose::Choose;
 use crate::cluster::Cluster;
 use crate::ids::{Digest, ReplicaId, Seq, View};
 use crate::keys::{Claim, Keyring, Signature, Signer};
+use crate::reply::ReplyBundle;
 use crate::request::Bundle;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{HashSet, VecDeque};
@@ -172,6 +173,9 @@ pub enum Reason {
     /// A signature does not hold.
     #[error("bad signature")]
     BadSignature,
+    /// A tag that authenticates a message for its receiver alone does not hold (`pbft-mac`).
+    #[error("bad tag")]
+    BadTag,
     /// The author is no replica of this cluster, or not the one that it may be.
     #[error("author not entitled")]
     NotEntitled,
@@ -272,7 +276,7 @@ const REMEMBERED_CLAIMS: usize = 8192;
 
 /// Lets messages in. One per replica; a host may keep several on several
 /// threads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Admission {
     cluster: Cluster,
     keyring: Keyring,
@@ -358,6 +362,23 @@ impl Admission {
     pub fn check(&mut self, claim: &Claim) -> bool {
         self.checked += 1;
         self.keyring.verify(claim)
+    }
+
+    /// Checks that replies are those of the replica that they name; `from` is whose link they came on.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub fn check_reply(&mut self, from: ReplicaId, bundle: &ReplyBundle) -> Result<(), Reason> {
+        if bundle.has_tag(&self.cluster) {
+            return match (from == bundle.replica, bundle.signature) {
+                (true, Signature::NONE) => Ok(()),
+                (true, _) => Err(Reason::BadTag),
+                (false, _) => Err(Reason::NotEntitled),
+            };
+        }
+        let claim = bundle.claim(&self.cluster);
+        self.check(&claim).then_some(()).ok_or(Reason::BadSignature)
     }
 
     fn hold(&self, claims: &[&Claim]) -> bool {

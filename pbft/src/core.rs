@@ -520,6 +520,28 @@ impl<A: Application> Core<A> {
         }
     }
 
+    /// Takes a peer's word that a slot is decided (`pbft-mac`). Returns the decision once `f+1` say the same, if it is
+    /// news.
+    pub fn take_statement<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        (view, seq, digest): (View, Seq, Digest),
+    ) -> Option<(View, Digest)> {
+        if self.is_ahead(seq) {
+            cx.reject(from, Some(seq), Reason::OutsideWindow);
+            return None;
+        }
+        if self.is_committed(seq) {
+            let decided = self.slot(seq).and_then(|slot| slot.committed);
+            if decided.is_some_and(|(_, decided)| decided != digest) {
+                cx.reject(from, Some(seq), Reason::ConflictingVote);
+            }
+            return None;
+        }
+        self.slots.entry(seq).or_default().statements.add(cx.cluster, from, (view, digest))
+    }
+
     /// The digest that a quorum sent COMMIT for, and in which view.
     pub fn commit_quorum(&self, cluster: &Cluster, seq: Seq) -> Option<(View, Digest)> {
         let rounds = &self.slots.get(&seq)?.rounds;
@@ -532,11 +554,11 @@ impl<A: Application> Core<A> {
     }
 
     /// This replica's own proposal of a slot, to be sent again.
-    pub fn own_proposal(&self, id: ReplicaId, seq: Seq) -> Option<Message> {
+    pub fn own_proposal(&self, cluster: &Cluster, id: ReplicaId, seq: Seq) -> Option<Message> {
         let slot = self.slot(seq)?;
         let header = self.round(seq)?.accepted_header().filter(|header| header.author == id)?;
         let batch = Arc::clone(slot.batches.get(&header.digest)?);
-        Some(Message::PrePrepare { header: header.clone(), batch })
+        Some(Message::proposal(cluster, header.clone(), batch))
     }
 
     /// The communication node that the newest accepted proposal names (CCRO).
@@ -716,7 +738,11 @@ impl<A: Application> Core<A> {
             Message::PrePrepare { .. }
             | Message::Vote(_)
             | Message::Certificate(_)
-            | Message::Stuck { .. } => {}
+            | Message::Stuck { .. }
+            | Message::TaggedProposal { .. }
+            | Message::TaggedVote { .. }
+            | Message::Decided { .. }
+            | Message::Mistagged { .. } => {}
         }
         vec![]
     }

@@ -64,6 +64,7 @@ pub mod divergence;
 mod execution;
 pub mod fairness;
 mod falsify;
+pub mod mac;
 mod message;
 pub mod new_view;
 pub mod pace;

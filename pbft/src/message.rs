@@ -1,8 +1,9 @@
 //! Messages, what must be signed in them, and how they are admitted.
 
+use crate::mac::SlotReport;
 use kernel::{
-    Batch, Bundle, Claim, Class, Cluster, Digest, Phase, ProvenChunk, Reason, ReplicaId, Seq, Signature,
-    Signer, View, Weakening, Wire, weakened,
+    Authentication, Batch, Bundle, Claim, Class, Cluster, Digest, Phase, ProvenChunk, Reason, ReplicaId, Seq,
+    Signature, Signer, View, Weakening, Wire, weakened,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub struct Vote {
     pub author: ReplicaId,
     /// In a proposal under CCRO, the vote collector it names; else none.
     pub communication_node: Option<ReplicaId>,
-    /// Over all of the above, the flow and the cluster.
+    /// Over all of the above, the flow and the cluster; [`Signature::NONE`] where votes have tags.
     pub signature: Signature,
 }
 
@@ -96,6 +97,8 @@ pub struct ViewChange {
     /// `Q` (CCRO): for each slot above `h` the last vote to accept, PREPARE or
     /// proposal, that the author cast. In ascending order of slots.
     pub voted: Vec<Vote>,
+    /// `P` and `Q` without proof (`pbft-mac`, in which both of the above are empty): in ascending order of slots.
+    pub reports: Vec<SlotReport>,
     /// Over all of the above.
     pub signature: Signature,
 }
@@ -105,10 +108,10 @@ pub struct ViewChange {
 pub struct NewView {
     /// The view; its commander is the author.
     pub view: View,
-    /// `V`: exactly a quorum, in ascending order of the authors.
+    /// `V`: exactly a quorum, or in `pbft-mac` at least one, in ascending order of the authors.
     pub view_changes: Vec<Arc<ViewChange>>,
     /// `O`: a proposal for every slot from the highest checkpoint in `V` to the
-    /// highest slot that may be decided, in ascending order.
+    /// highest slot that may be decided, in ascending order. Empty in `pbft-mac`, where `V` says it all.
     pub proposals: Vec<Vote>,
     /// Over all of the above.
     pub signature: Signature,
@@ -215,6 +218,41 @@ pub enum Message {
     },
     /// Answers it.
     Recollection(Arc<Recollection>),
+    /// The proposal of its sender (`pbft-mac`).
+    TaggedProposal {
+        /// Whose commander the sender is.
+        view: View,
+        /// The slot.
+        seq: Seq,
+        /// What it orders.
+        batch: Arc<Batch>,
+    },
+    /// A PREPARE or COMMIT of its sender (`pbft-mac`).
+    TaggedVote {
+        /// What it votes on.
+        phase: Phase,
+        /// In which view.
+        view: View,
+        /// For which slot.
+        seq: Seq,
+        /// For which batch.
+        digest: Digest,
+    },
+    /// The slot is decided at the sender (`pbft-mac`): what `f+1` say is true.
+    Decided {
+        /// In which view it was.
+        view: View,
+        /// The slot.
+        seq: Seq,
+        /// The batch.
+        digest: Digest,
+    },
+    /// A proposal, vote or statement with a tag that does not hold for this receiver: what a faulty
+    /// replica sends (`pbft-mac`).
+    Mistagged {
+        /// What slot it was about.
+        seq: Seq,
+    },
 }
 
 /// The bytes that a vote signs: every field that gives it meaning, so that it
@@ -236,7 +274,7 @@ fn vote_statement(cluster: &Cluster, vote: &Vote) -> Vec<u8> {
 }
 
 impl Vote {
-    /// Signs a vote as `signer`'s.
+    /// A vote of `signer`'s, signed unless votes have tags.
     pub fn sign(
         cluster: &Cluster,
         signer: &Signer,
@@ -244,17 +282,17 @@ impl Vote {
         (view, seq, digest): (View, Seq, Digest),
         communication_node: Option<ReplicaId>,
     ) -> Vote {
-        let mut vote = Vote {
-            phase,
-            view,
-            seq,
-            digest,
-            author: signer.id(),
-            communication_node,
-            signature: Signature([0; 64]),
-        };
-        vote.signature = signer.sign(&vote_statement(cluster, &vote));
+        let author = signer.id();
+        let mut vote = Vote { communication_node, ..Vote::tagged(author, phase, (view, seq, digest)) };
+        if !cluster.has_tags() {
+            vote.signature = signer.sign(&vote_statement(cluster, &vote));
+        }
         vote
+    }
+
+    /// A vote that `author`'s link authenticates.
+    pub fn tagged(author: ReplicaId, phase: Phase, (view, seq, digest): (View, Seq, Digest)) -> Vote {
+        Vote { phase, view, seq, digest, author, communication_node: None, signature: Signature::NONE }
     }
 
     /// The signature to be checked.
@@ -326,7 +364,7 @@ impl Certificate {
 impl CheckpointVote {
     /// Signs a checkpoint as `signer`'s.
     pub fn sign(cluster: &Cluster, signer: &Signer, seq: Seq, state: Digest) -> CheckpointVote {
-        let mut vote = CheckpointVote { seq, state, author: signer.id(), signature: Signature([0; 64]) };
+        let mut vote = CheckpointVote { seq, state, author: signer.id(), signature: Signature::NONE };
         vote.signature = signer.sign(&vote.statement(cluster));
         vote
     }
@@ -369,6 +407,9 @@ fn statement_of(domain: &str, cluster: &Cluster, content: &impl Serialize) -> Ve
     postcard::to_stdvec(&fields).expect("a statement is plain data")
 }
 
+/// Digests by slot, each with a view.
+type Reported = Vec<(Seq, View, Digest)>;
+
 impl ViewChange {
     /// Signs a VIEW-CHANGE as `signer`'s.
     pub fn sign(
@@ -379,15 +420,46 @@ impl ViewChange {
         prepared: Vec<Arc<Certificate>>,
         voted: Vec<Vote>,
     ) -> ViewChange {
-        let signature = Signature([0; 64]);
-        let mut change = ViewChange { view, author: signer.id(), stable, prepared, voted, signature };
-        change.signature = signer.sign(&change.statement(cluster));
-        change
+        let (author, signature) = (signer.id(), Signature::NONE);
+        ViewChange { view, author, stable, prepared, voted, reports: vec![], signature }
+            .signed(cluster, signer)
+    }
+
+    /// Signs a VIEW-CHANGE with reports as `signer`'s (`pbft-mac`).
+    pub fn sign_reports(
+        cluster: &Cluster,
+        signer: &Signer,
+        view: View,
+        stable: Option<Arc<StableCheckpoint>>,
+        reports: Vec<SlotReport>,
+    ) -> ViewChange {
+        ViewChange { reports, ..ViewChange::sign(cluster, signer, view, stable, vec![], vec![]) }
+            .signed(cluster, signer)
+    }
+
+    fn signed(mut self, cluster: &Cluster, signer: &Signer) -> ViewChange {
+        self.signature = signer.sign(&self.statement(cluster));
+        self
     }
 
     fn statement(&self, cluster: &Cluster) -> Vec<u8> {
-        let content = (self.view, self.author, &self.stable, &self.prepared, &self.voted);
-        statement_of("view-change/1", cluster, &content)
+        let content = (self.view, self.author, &self.stable, &self.prepared, &self.voted, &self.reports);
+        statement_of("view-change/2", cluster, &content)
+    }
+
+    /// What its author says that it prepared, and what it voted to accept, with the view: by slot.
+    pub(crate) fn reported(&self) -> (Reported, Reported) {
+        let certified = self.prepared.iter().map(|c| (c.seq, c.view, c.digest));
+        let claimed = self.reports.iter().filter_map(|report| {
+            let (view, digest) = report.prepared?;
+            Some((report.seq, view, digest))
+        });
+        let voted = self.voted.iter().map(|vote| (vote.seq, vote.view, vote.digest));
+        let pre_prepared = self
+            .reports
+            .iter()
+            .flat_map(|report| report.pre_prepared.iter().map(|(digest, view)| (report.seq, *view, *digest)));
+        (certified.chain(claimed).collect(), voted.chain(pre_prepared).collect())
     }
 
     /// `h`: the author's stable checkpoint.
@@ -415,6 +487,13 @@ impl ViewChange {
             && self.prepared.iter().all(prepared_are)
             && self.voted.is_sorted_by(|a, b| a.seq < b.seq)
             && self.voted.iter().all(voted_are)
+            && self.reports.is_sorted_by(|a, b| a.seq < b.seq)
+            && self.reports.iter().all(|report| report.is_well_formed(self.view))
+            && if cluster.has_tags() {
+                self.prepared.is_empty() && self.voted.is_empty()
+            } else {
+                self.reports.is_empty()
+            }
     }
 
     /// Whether every slot named lies above `h` and at most `2K` above it.
@@ -423,6 +502,7 @@ impl ViewChange {
         let inside = |seq: Seq| seq.0 > h && seq.0 <= h + 2 * checkpoint_interval;
         self.prepared.iter().all(|certificate| inside(certificate.seq))
             && self.voted.iter().all(|vote| inside(vote.seq))
+            && self.reports.iter().all(|report| inside(report.seq))
     }
 
     fn claims(&self, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
@@ -452,7 +532,7 @@ impl NewView {
         view_changes: Vec<Arc<ViewChange>>,
         proposals: Vec<Vote>,
     ) -> NewView {
-        let mut new_view = NewView { view, view_changes, proposals, signature: Signature([0; 64]) };
+        let mut new_view = NewView { view, view_changes, proposals, signature: Signature::NONE };
         new_view.signature = signer.sign(&new_view.statement(cluster));
         new_view
     }
@@ -470,7 +550,11 @@ impl NewView {
             header.phase == Phase::PrePrepare && header.view == self.view && header.is_entitled(cluster)
         };
         let consecutive = self.proposals.windows(2).all(|pair| pair[1].seq == pair[0].seq.next());
-        let well_formed = self.view_changes.len() == cluster.quorum()
+        let enough = match cluster.authentication() {
+            Authentication::Signatures => self.view_changes.len() == cluster.quorum(),
+            Authentication::Tags => self.view_changes.len() >= cluster.quorum() && self.proposals.is_empty(),
+        };
+        let well_formed = enough
             && self.view_changes.is_sorted_by(|a, b| a.author < b.author)
             && self.view_changes.iter().all(changes_are)
             && self.proposals.iter().all(proposals_are)
@@ -498,7 +582,7 @@ impl Recollection {
         stable: Option<Arc<StableCheckpoint>>,
         view_changes: Vec<Arc<ViewChange>>,
     ) -> Recollection {
-        let (author, signature) = (signer.id(), Signature([0; 64]));
+        let (author, signature) = (signer.id(), Signature::NONE);
         let mut answer = Recollection { nonce, asker, author, stable, view_changes, signature };
         answer.signature = signer.sign(&answer.statement(cluster));
         answer
@@ -528,7 +612,7 @@ impl Recollection {
 }
 
 impl Message {
-    /// A proposal of `batch`, signed by `signer`.
+    /// A proposal of `batch` by `signer`, and its header.
     pub fn propose(
         cluster: &Cluster,
         signer: &Signer,
@@ -539,7 +623,53 @@ impl Message {
     ) -> (Vote, Message) {
         let about = (view, seq, batch.digest());
         let header = Vote::sign(cluster, signer, Phase::PrePrepare, about, communication_node);
-        (header.clone(), Message::PrePrepare { header, batch })
+        (header.clone(), Message::proposal(cluster, header, batch))
+    }
+
+    /// The proposal with this header, from its author.
+    pub(crate) fn proposal(cluster: &Cluster, header: Vote, batch: Arc<Batch>) -> Message {
+        match cluster.authentication() {
+            Authentication::Signatures => Message::PrePrepare { header, batch },
+            Authentication::Tags => Message::TaggedProposal { view: header.view, seq: header.seq, batch },
+        }
+    }
+
+    /// A PREPARE or COMMIT, from its author.
+    pub(crate) fn vote(cluster: &Cluster, vote: Vote) -> Message {
+        let Vote { phase, view, seq, digest, .. } = vote;
+        match cluster.authentication() {
+            Authentication::Signatures => Message::Vote(vote),
+            Authentication::Tags => Message::TaggedVote { phase, view, seq, digest },
+        }
+    }
+
+    /// Whether the flow has such messages: votes are signed or have tags, and nothing that was made of the
+    /// one kind is believed where there is the other.
+    fn is_of_flow(&self, cluster: &Cluster) -> bool {
+        match self {
+            Message::PrePrepare { .. }
+            | Message::Vote(_)
+            | Message::Certificate(_)
+            | Message::Conflict { .. } => !cluster.has_tags(),
+            Message::TaggedProposal { .. }
+            | Message::TaggedVote { .. }
+            | Message::Decided { .. }
+            | Message::Mistagged { .. } => cluster.has_tags(),
+            Message::Stuck { votes, .. } => !cluster.has_tags() || votes.is_empty(),
+            _ => true,
+        }
+    }
+
+    fn tagged_proposal_claims(
+        from: ReplicaId,
+        view: View,
+        batch: &Batch,
+        cluster: &Cluster,
+    ) -> Result<Vec<Claim>, Reason> {
+        if from != cluster.commander(view) {
+            return Err(Reason::NotEntitled);
+        }
+        batch.claims(cluster).ok_or(Reason::MalformedRequests)
     }
 
     fn conflict_claims(first: &Vote, second: &Vote, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
@@ -594,15 +724,23 @@ impl Wire for Message {
             Message::State { .. } => "state",
             Message::Recover { .. } => "recover",
             Message::Recollection(_) => "recollection",
+            Message::TaggedProposal { .. } => "pre-prepare",
+            Message::TaggedVote { phase: Phase::Prepare, .. } => "prepare",
+            Message::TaggedVote { .. } => "commit",
+            Message::Decided { .. } => "decided",
+            Message::Mistagged { .. } => "mistagged",
         }
     }
 
     fn class(&self) -> Class {
         match self {
             Message::Requests(_) => Class::Request,
-            Message::PrePrepare { .. } => Class::Proposal,
-            Message::Vote(_) | Message::Stuck { .. } => Class::Vote,
-            Message::Certificate(_) => Class::Certificate,
+            Message::PrePrepare { .. } | Message::TaggedProposal { .. } => Class::Proposal,
+            Message::Vote(_)
+            | Message::Stuck { .. }
+            | Message::TaggedVote { .. }
+            | Message::Mistagged { .. } => Class::Vote,
+            Message::Certificate(_) | Message::Decided { .. } => Class::Certificate,
             Message::Checkpoint(_) => Class::Checkpoint,
             Message::Stable(_)
             | Message::Progress { .. }
@@ -621,14 +759,21 @@ impl Wire for Message {
             Message::PrePrepare { header, .. } => Some(header.seq),
             Message::Vote(vote) => Some(vote.seq),
             Message::Certificate(certificate) => Some(certificate.seq),
-            Message::Stuck { seq, .. } | Message::Fetch { seq, .. } | Message::Fetched { seq, .. } => {
-                Some(*seq)
-            }
+            Message::Stuck { seq, .. }
+            | Message::Fetch { seq, .. }
+            | Message::Fetched { seq, .. }
+            | Message::TaggedProposal { seq, .. }
+            | Message::TaggedVote { seq, .. }
+            | Message::Decided { seq, .. }
+            | Message::Mistagged { seq } => Some(*seq),
             _ => None,
         }
     }
 
     fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
+        if !self.is_of_flow(cluster) {
+            return Err(Reason::NotEntitled);
+        }
         match self {
             Message::Requests(bundle) => {
                 if !cluster.may_submit(bundle.gateway()) || !bundle.is_well_formed() {
@@ -675,6 +820,19 @@ impl Wire for Message {
             Message::FetchState { .. } | Message::State { .. } => Ok(vec![]),
             Message::Recover { .. } => Ok(vec![]),
             Message::Recollection(answer) => answer.claims(from, cluster),
+            Message::TaggedProposal { view, batch, .. } => {
+                Message::tagged_proposal_claims(from, *view, batch, cluster)
+            }
+            Message::TaggedVote { phase, view, seq, digest } => {
+                let vote = Vote::tagged(from, *phase, (*view, *seq, *digest));
+                if vote.phase == Phase::PrePrepare || !vote.is_entitled(cluster) {
+                    return Err(Reason::NotEntitled);
+                }
+                Ok(vec![])
+            }
+            // Believed of `f+1` only.
+            Message::Decided { .. } => Ok(vec![]),
+            Message::Mistagged { .. } => Err(Reason::BadTag),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a new view must propose: a pure function of `q` VIEW-CHANGEs, computed by
+//! What a new view must propose (in `pbft-mac`: see [`crate::mac`]): a pure function of `q` VIEW-CHANGEs, computed by
 //! the commander and again by every backup (OSDI §4.4; SBFT §V for rule (b)).
 //!
 //! For each slot above the highest proven checkpoint there are two candidates:
@@ -48,8 +48,8 @@
 //! That a replica which decided a slot does not vote for it again in later views
 //! takes nothing from the argument: its report of `w` stays.
 
-use crate::message::{StableCheckpoint, ViewChange};
-use kernel::{Batch, Cluster, Digest, Seq, View, Weakening, weakened};
+use crate::message::{StableCheckpoint, ViewChange, Vote};
+use kernel::{Authentication, Batch, Cluster, Digest, Phase, Seq, View, Weakening, weakened};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,10 +63,32 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// The outline of the view that `changes` lead to.
-    pub fn of(cluster: &Cluster, changes: &[Arc<ViewChange>]) -> Outline {
+    /// The outline of the view that `changes` lead to. None if more of them are needed to tell, which
+    /// happens in `pbft-mac` only.
+    pub fn of(cluster: &Cluster, changes: &[Arc<ViewChange>]) -> Option<Outline> {
+        match cluster.authentication() {
+            Authentication::Signatures => Some(Outline::of_certificates(cluster, changes)),
+            Authentication::Tags => Outline::of_reports(cluster, changes),
+        }
+    }
+
+    /// The proposals of a NEW-VIEW that holds none (`pbft-mac`).
+    pub(crate) fn proposals(&self, cluster: &Cluster, view: View) -> Vec<Vote> {
+        let commander = cluster.commander(view);
+        let proposal =
+            |(seq, digest): &(Seq, Digest)| Vote::tagged(commander, Phase::PrePrepare, (view, *seq, *digest));
+        self.slots.iter().map(proposal).collect()
+    }
+
+    /// The highest checkpoint that is proven, and its slot.
+    pub(crate) fn stable(changes: &[Arc<ViewChange>]) -> (Option<Arc<StableCheckpoint>>, Seq) {
         let stable = changes.iter().filter_map(|change| change.stable.clone()).max_by_key(|s| s.seq);
         let low = stable.as_ref().map_or(Seq(0), |stable| stable.seq);
+        (stable, low)
+    }
+
+    fn of_certificates(cluster: &Cluster, changes: &[Arc<ViewChange>]) -> Outline {
+        let (stable, low) = Outline::stable(changes);
         let candidates = candidates(cluster, changes);
         let last = candidates.last_key_value().map_or(low, |(seq, _)| *seq);
         let null = Batch::default().digest();

@@ -1,8 +1,9 @@
-//! PBFT proper: every vote goes to everyone.
+//! PBFT proper: every vote goes to everyone. Both flows of it: `pbft` with signatures and `pbft-mac`
+//! with tags ([`crate::mac`]).
 
 use crate::config::Config;
 use crate::core::{Core, Timer, Votes};
-use crate::message::{Certificate, CertificateKind, Message};
+use crate::message::{Certificate, CertificateKind, Message, Vote};
 use kernel::{
     Application, Cluster, Context, Digest, Input, Operation, Path, Phase, Protocol, Reading, ReplicaId, Seq,
     Status, Weakening, weakened,
@@ -51,9 +52,19 @@ impl<A: Application> Replica<A> {
                     self.follow(cx, seq);
                 }
             }
-            Message::Vote(vote) => {
-                if self.core.take_vote(cx, from, &vote) {
-                    self.advance(cx, vote.seq);
+            Message::TaggedProposal { view, seq, batch } => {
+                let header = Vote::tagged(from, Phase::PrePrepare, (view, seq, batch.digest()));
+                if self.core.accept(cx, from, header, batch) {
+                    self.follow(cx, seq);
+                }
+            }
+            Message::Vote(vote) => self.take_vote(cx, from, &vote),
+            Message::TaggedVote { phase, view, seq, digest } => {
+                self.take_vote(cx, from, &Vote::tagged(from, phase, (view, seq, digest)));
+            }
+            Message::Decided { view, seq, digest } => {
+                if let Some(decision) = self.core.take_statement(cx, from, (view, seq, digest)) {
+                    self.core.commit(cx, seq, decision, Path::Direct);
                 }
             }
             Message::Certificate(certificate) => self.take_certificate(cx, from, certificate),
@@ -77,6 +88,12 @@ impl<A: Application> Replica<A> {
     fn follow(&mut self, cx: &mut Context<'_, Self>, seq: Seq) {
         self.vote(cx, Phase::Prepare, seq);
         self.advance(cx, seq);
+    }
+
+    fn take_vote(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, vote: &Vote) {
+        if self.core.take_vote(cx, from, vote) {
+            self.advance(cx, vote.seq);
+        }
     }
 
     fn take_certificate(
@@ -108,7 +125,7 @@ impl<A: Application> Replica<A> {
 
     fn vote(&mut self, cx: &mut Context<'_, Self>, phase: Phase, seq: Seq) {
         if let Some(vote) = self.core.cast(cx, phase, seq) {
-            cx.send_all(Message::Vote(vote));
+            cx.send_all(Message::vote(cx.cluster, vote));
         }
     }
 
@@ -129,34 +146,43 @@ impl<A: Application> Replica<A> {
     /// all again, and a commander's proposal with them.
     fn resend(&mut self, cx: &mut Context<'_, Self>) {
         for seq in self.core.stuck(cx) {
-            if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
+            if let Some(proposal) = self.core.own_proposal(cx.cluster, cx.id(), seq) {
                 cx.send_all(proposal);
             }
-            let votes = self.core.own_votes(cx.id(), seq);
+            let mut votes = self.core.own_votes(cx.id(), seq);
+            if cx.cluster.has_tags() {
+                for vote in votes.drain(..).filter(|vote| vote.phase != Phase::PrePrepare) {
+                    cx.send_all(Message::vote(cx.cluster, vote));
+                }
+            }
             cx.send_all(Message::Stuck { seq, complaint: true, votes });
         }
     }
 
     /// Answers a replica that is stuck: with the decision, else, if it `needs_votes`,
-    /// with this replica's own votes.
+    /// with this replica's own votes. In `pbft-mac` the decision is one replica's word, so the votes go with it.
     fn help(&mut self, cx: &mut Context<'_, Self>, stuck: ReplicaId, seq: Seq, needs_votes: bool) {
         if self.core.is_past(cx, stuck, seq) {
             return;
         }
         let slot = self.core.slot(seq);
-        if let Some(certificate) = slot.and_then(|slot| slot.final_certificate(cx.cluster, seq)) {
+        if cx.cluster.has_tags() {
+            if let Some((view, digest)) = slot.and_then(|slot| slot.committed) {
+                cx.send(stuck, Message::Decided { view, seq, digest });
+            }
+        } else if let Some(certificate) = slot.and_then(|slot| slot.final_certificate(cx.cluster, seq)) {
             cx.send(stuck, Message::Certificate(certificate));
             return;
         }
         if !needs_votes {
             return;
         }
-        if let Some(proposal) = self.core.own_proposal(cx.id(), seq) {
+        if let Some(proposal) = self.core.own_proposal(cx.cluster, cx.id(), seq) {
             cx.send(stuck, proposal);
         }
         for vote in self.core.own_votes(cx.id(), seq) {
             if vote.phase != Phase::PrePrepare {
-                cx.send(stuck, Message::Vote(vote));
+                cx.send(stuck, Message::vote(cx.cluster, vote));
             }
         }
     }

@@ -123,8 +123,8 @@ impl<A: Application> Core<A> {
 
     /// The resend timer ran out. Sends this gateway's requests again that have
     /// waited that long. If nothing was executed either: sends everything again
-    /// that its peers may lack, asks again for what it lacks itself, and returns
-    /// the slots that are stuck.
+    /// that its peers may lack, asks again for what it lacks itself, watches over what
+    /// is proposed in slots that are stuck, and returns these.
     pub fn stuck<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) -> Vec<Seq> {
         let executed = self.last_executed();
         let progressed = self.resend.since.take() != Some(executed);
@@ -156,7 +156,22 @@ impl<A: Application> Core<A> {
         let first = executed.next();
         let last = self.last_begun(cx.cluster);
         let slots = (first.0..=last.0).take(SLOTS_ASKED).map(Seq);
-        slots.filter(|seq| !self.is_committed(*seq)).collect()
+        let slots: Vec<Seq> = slots.filter(|seq| !self.is_committed(*seq)).collect();
+        slots.iter().for_each(|seq| self.watch_over_slot(*seq));
+        slots
+    }
+
+    /// A stuck slot may hold requests that nobody watches over any more: their clients had their answers before
+    /// all replicas stopped, and none of them remembers that it had executed them. This replica has received them, so it
+    /// owes the commander no more patience than for others (OSDI §4.4).
+    fn watch_over_slot(&mut self, seq: Seq) {
+        let round = self.slots.get(&seq).and_then(|slot| slot.rounds.get(&self.views.active));
+        let Some(header) = round.and_then(|round| round.accepted_header()) else { return };
+        let Some(batch) = self.slots[&seq].batches.get(&header.digest) else { return };
+        for bundle in &batch.bundles {
+            // What does not fit is left to those who watch over it.
+            let _ = self.requests.watch(bundle);
+        }
     }
 
     /// Asks again for batches that are decided or proposed and not here.

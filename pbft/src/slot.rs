@@ -1,5 +1,6 @@
 //! One sequence number and all that a replica knows of it.
 
+use crate::mac::{SlotReport, Statements};
 use crate::message::{Certificate, CertificateKind, Vote};
 use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Tallied, View, VoteSet, Weakening, weakened};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,10 @@ pub struct Slot {
     /// Of the rounds that are gone: the last vote to accept that this replica
     /// cast (an entry of `Q`).
     pub voted: Option<Vote>,
+    /// Of the rounds that are gone: what this replica reports of the slot (`pbft-mac`).
+    pub reported: Option<SlotReport>,
+    /// Who said that the slot is decided (`pbft-mac`).
+    pub statements: Statements,
     /// The batches that proposals or certificates for this slot name.
     pub batches: BTreeMap<Digest, Arc<Batch>>,
     /// The decision: view and digest.
@@ -174,6 +179,10 @@ impl Slot {
         let (kept, gone) = std::mem::take(&mut self.rounds).into_iter().partition(|(v, _)| kept.contains(v));
         self.rounds = kept;
         let gone: BTreeMap<View, Round> = gone;
+        if cluster.has_tags() {
+            self.reported = SlotReport::of(cluster, seq, self.reported.take(), &gone);
+            return;
+        }
         for (view, round) in gone {
             if let Some(certificate) = round.prepared_certificate(cluster, view, seq)
                 && !weakened(Weakening::PreparedForgotten)
@@ -205,6 +214,11 @@ impl Slot {
     pub(crate) fn last_vote(&self, id: ReplicaId, seq: Seq) -> Option<Vote> {
         let newest = self.rounds.iter().rev();
         newest.filter_map(|(view, round)| round.vote_to_accept(id, *view, seq)).next().or(self.voted.clone())
+    }
+
+    /// What this replica reports of the slot (`pbft-mac`), if there is anything.
+    pub(crate) fn report(&self, cluster: &Cluster, seq: Seq) -> Option<SlotReport> {
+        SlotReport::of(cluster, seq, self.reported.clone(), &self.rounds)
     }
 
     /// Whether the slot is begun for sure: decided, proposed to this replica, or

@@ -2,6 +2,7 @@
 //!
 //! | upon | condition | a replica does |
 //! | --- | --- | --- |
+//! | the resend timer | a slot that it accepted is not decided, and nothing was executed | watch over the requests in it |
 //! | half the request timer | its oldest request is not executed | send it to all, who then watch over it too |
 //! | the request timer | still not | VIEW-CHANGE for the next view to all |
 //! | two proposals of the commander for one slot | – | the proof to all, VIEW-CHANGE |
@@ -61,14 +62,15 @@
 //! the wanted view *or later ones*: a replica that may vote only in later views
 //! (see [`crate::recovery`]) then does not keep the others waiting. And a replica
 //! that has decided a slot does not vote for it again in the new view: it answers
-//! with the final certificate, which is worth more.
+//! with the final certificate, which is worth more (not so in `pbft-mac`, see [`crate::mac`]).
 
 use crate::core::{Core, PbftProtocol, Timer, Votes};
+use crate::mac::SlotReport;
 use crate::message::{Message, NewView, ViewChange, Vote};
 use crate::new_view::Outline;
 use kernel::{
-    Application, Batch, Context, Digest, Mark, Micros, Phase, Reason, ReplicaId, Seq, Tallied, View,
-    ViewMark, Weakening, weakened,
+    Application, Authentication, Batch, Cluster, Context, Digest, Mark, Micros, Phase, Reason, ReplicaId,
+    Seq, Tallied, View, ViewMark, Weakening, weakened,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -249,7 +251,8 @@ impl<A: Application> Core<A> {
         let Some(first) = first.filter(|_| !weakened(Weakening::SecondProposalAccepted)) else {
             return;
         };
-        if second.view == self.views.wanted || second.view == self.views.serving() {
+        let shown = second.view == self.views.wanted || second.view == self.views.serving();
+        if shown && !cx.cluster.has_tags() {
             cx.send_all(Message::Conflict { first: Box::new(first), second: Box::new(second.clone()) });
         }
         if second.view == self.views.wanted {
@@ -283,17 +286,19 @@ impl<A: Application> Core<A> {
         cx.cancel_timer(Timer::View.into());
         cx.mark(Mark::View(ViewMark::LeftFor { view }));
         let change = Arc::new(self.view_change(cx));
-        cx.mark(Mark::View(ViewMark::Reported {
-            stable: self.checkpoints.stable(),
-            prepared: change.prepared.iter().map(|c| (c.seq, c.view, c.digest)).collect(),
-            voted: change.voted.iter().map(|vote| (vote.seq, vote.view, vote.digest)).collect(),
-        }));
+        let (prepared, voted) = change.reported();
+        cx.mark(Mark::View(ViewMark::Reported { stable: self.checkpoints.stable(), prepared, voted }));
         cx.send_all(Message::ViewChange(Arc::clone(&change)));
         self.views.changes.insert(cx.id(), change);
         self.await_new_view(cx);
     }
 
     fn view_change<P: PbftProtocol>(&self, cx: &Context<'_, P>) -> ViewChange {
+        let wanted = self.views.wanted;
+        let stable = self.checkpoints.proof().cloned();
+        if cx.cluster.has_tags() {
+            return ViewChange::sign_reports(cx.cluster, cx.signer, wanted, stable, self.reports(cx));
+        }
         let (mut prepared, mut voted) = (Vec::new(), Vec::new());
         for (seq, slot) in self.slots.range(self.checkpoints.stable().next()..) {
             prepared.extend(slot.highest_prepared(cx.cluster, *seq));
@@ -303,8 +308,19 @@ impl<A: Application> Core<A> {
                 voted.extend(vote.filter(|vote| !(left_out && vote.phase == Phase::PrePrepare)));
             }
         }
-        let stable = self.checkpoints.proof().cloned();
-        ViewChange::sign(cx.cluster, cx.signer, self.views.wanted, stable, prepared, voted)
+        ViewChange::sign(cx.cluster, cx.signer, wanted, stable, prepared, voted)
+    }
+
+    /// What a VIEW-CHANGE claims (`pbft-mac`).
+    fn reports<P: PbftProtocol>(&self, cx: &Context<'_, P>) -> Vec<SlotReport> {
+        let slots = self.slots.range(self.checkpoints.stable().next()..);
+        let mut reports: Vec<_> = slots.filter_map(|(seq, slot)| slot.report(cx.cluster, *seq)).collect();
+        if weakened(Weakening::CommanderNotReported) {
+            for report in &mut reports {
+                report.pre_prepared.retain(|(_, view)| cx.cluster.commander(*view) != cx.id());
+            }
+        }
+        reports
     }
 
     /// Takes a peer's VIEW-CHANGE.
@@ -388,10 +404,14 @@ impl<A: Application> Core<A> {
         let view = self.views.wanted;
         let same = self.views.changes.values().filter(|change| change.view == view).cloned();
         let mut changes: Vec<_> = same.collect();
-        changes.sort_by_key(|change| (change.author != cx.id(), change.author));
-        changes.truncate(cx.cluster.quorum());
-        changes.sort_by_key(|change| change.author);
-        let outline = Outline::of(cx.cluster, &changes);
+        if !cx.cluster.has_tags() {
+            changes.sort_by_key(|change| (change.author != cx.id(), change.author));
+            changes.truncate(cx.cluster.quorum());
+            changes.sort_by_key(|change| change.author);
+        }
+        let Some(outline) = Outline::of(cx.cluster, &changes) else {
+            return vec![]; // More VIEW-CHANGEs will tell.
+        };
         self.adopt_checkpoint(cx, &outline);
         let sign = |(seq, digest): &(Seq, Digest)| {
             Vote::sign(cx.cluster, cx.signer, Phase::PrePrepare, (view, *seq, *digest), node)
@@ -401,9 +421,10 @@ impl<A: Application> Core<A> {
             let Vote { phase, view, seq, digest, .. } = *header;
             cx.mark(Mark::Voted { phase, view: Some(view), seq, digest });
         }
-        let new_view = Arc::new(NewView::sign(cx.cluster, cx.signer, view, changes, proposals));
+        let sent = if cx.cluster.has_tags() { vec![] } else { proposals.clone() };
+        let new_view = Arc::new(NewView::sign(cx.cluster, cx.signer, view, changes, sent));
         cx.send_all(Message::NewView(Arc::clone(&new_view)));
-        self.install(cx, &outline, new_view)
+        self.install(cx, &outline, new_view, &proposals)
     }
 
     /// Takes a NEW-VIEW. Returns the slots that the flow votes for.
@@ -418,12 +439,16 @@ impl<A: Application> Core<A> {
             return vec![]; // Known, or too late.
         }
         let outline = Outline::of(cx.cluster, &new_view.view_changes);
-        if !self.is_sound(new_view, &outline) {
+        let Some(outline) = outline.filter(|outline| self.is_sound(cx.cluster, new_view, outline)) else {
             cx.reject(from, None, Reason::MalformedViewChange);
             return vec![];
-        }
+        };
         self.adopt_checkpoint(cx, &outline);
-        self.install(cx, &outline, Arc::clone(new_view))
+        let proposals = match cx.cluster.authentication() {
+            Authentication::Signatures => new_view.proposals.clone(),
+            Authentication::Tags => outline.proposals(cx.cluster, view),
+        };
+        self.install(cx, &outline, Arc::clone(new_view), &proposals)
     }
 
     /// The highest checkpoint proven is adopted first: what is proposed, and voted
@@ -436,13 +461,13 @@ impl<A: Application> Core<A> {
 
     /// Whether a NEW-VIEW proposes what its VIEW-CHANGEs demand, the naming of
     /// communication nodes apart.
-    fn is_sound(&self, new_view: &NewView, outline: &Outline) -> bool {
+    fn is_sound(&self, cluster: &Cluster, new_view: &NewView, outline: &Outline) -> bool {
         let interval = self.config.checkpoint_interval;
         let names = |header: &Vote| header.communication_node.is_some() == (self.votes == Votes::Collected);
         let proposed: Vec<(Seq, Digest)> = new_view.proposals.iter().map(|h| (h.seq, h.digest)).collect();
         new_view.view_changes.iter().all(|change| change.is_within(interval))
             && new_view.proposals.iter().all(names)
-            && (proposed == outline.slots || weakened(Weakening::NewViewNotRecomputed))
+            && (cluster.has_tags() || proposed == outline.slots || weakened(Weakening::NewViewNotRecomputed))
     }
 
     fn install<P: PbftProtocol>(
@@ -450,6 +475,7 @@ impl<A: Application> Core<A> {
         cx: &mut Context<'_, P>,
         outline: &Outline,
         new_view: Arc<NewView>,
+        proposals: &[Vote],
     ) -> Vec<Seq> {
         let view = new_view.view;
         self.views.wanted = view;
@@ -471,7 +497,7 @@ impl<A: Application> Core<A> {
         }
         let low = outline.stable.as_ref().map_or(Seq(0), |stable| stable.seq);
         self.last_proposed = outline.slots.last().map_or(low, |(seq, _)| *seq);
-        let accepted = self.adopt_proposals(cx, &new_view.proposals);
+        let accepted = self.adopt_proposals(cx, proposals);
         self.hand_over_requests(cx);
         accepted
     }
@@ -505,9 +531,10 @@ impl<A: Application> Core<A> {
         let early = self.slots.range(self.last_proposed.next()..);
         let has_header = |seq: &Seq| self.round(*seq).is_some_and(|round| round.header.is_some());
         slots.extend(early.map(|(seq, _)| *seq).filter(has_header));
-        slots.retain(|seq| !self.is_committed(*seq));
-        for seq in &slots {
-            // Whoever has decided the slot answers with the certificate.
+        let decided_too = cx.cluster.has_tags() && !weakened(Weakening::DecidedNotVotedAgain);
+        slots.retain(|seq| decided_too || !self.is_committed(*seq));
+        for seq in slots.iter().filter(|seq| !self.is_committed(**seq)) {
+            // Whoever has decided the slot answers so.
             cx.send_all(Message::Stuck { seq: *seq, complaint: false, votes: vec![] });
         }
         slots.retain(|seq| self.is_acceptable(cx, *seq));

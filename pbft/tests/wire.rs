@@ -71,7 +71,11 @@ fn examples() -> Vec<(&'static str, Message)> {
             Message::Checkpoint(CheckpointVote::sign(&cluster, &signers[3], Seq(128), Digest::ZERO)),
         ),
         ("fetch", Message::Fetch { seq: Seq(9), digest }),
-        ("fetched", Message::Fetched { seq: Seq(9), batch }),
+        ("fetched", Message::Fetched { seq: Seq(9), batch: Arc::clone(&batch) }),
+        ("tagged-proposal", Message::TaggedProposal { view: View(1), seq: Seq(9), batch }),
+        ("tagged-vote", Message::TaggedVote { phase: Phase::Prepare, view: View(1), seq: Seq(9), digest }),
+        ("decided", Message::Decided { view: View(1), seq: Seq(9), digest }),
+        ("mistagged", Message::Mistagged { seq: Seq(9) }),
     ]
 }
 
@@ -113,7 +117,7 @@ fn a_truncated_message_is_an_error_at_every_length() {
 }
 
 /// The kind, the class and the slot of each example.
-const EXAMPLES_ARE: [(&str, Class, Option<Seq>); 17] = [
+const EXAMPLES_ARE: [(&str, Class, Option<Seq>); 21] = [
     ("stable-checkpoint", Class::Upkeep, None),
     ("progress", Class::Upkeep, None),
     ("view-change", Class::ViewChange, None),
@@ -131,6 +135,10 @@ const EXAMPLES_ARE: [(&str, Class, Option<Seq>); 17] = [
     ("checkpoint", Class::Checkpoint, None),
     ("fetch", Class::Upkeep, Some(Seq(9))),
     ("fetched", Class::Upkeep, Some(Seq(9))),
+    ("pre-prepare", Class::Proposal, Some(Seq(9))),
+    ("prepare", Class::Vote, Some(Seq(9))),
+    ("decided", Class::Certificate, Some(Seq(9))),
+    ("mistagged", Class::Vote, Some(Seq(9))),
 ];
 
 #[test]
@@ -162,6 +170,7 @@ fn the_list_of_kinds_is_complete() {
     let mut all: Vec<&str> = EXAMPLES_ARE.iter().map(|(kind, ..)| *kind).chain(kinds).collect();
     let mut listed = Message::KINDS.to_vec();
     all.sort_unstable();
+    all.dedup();
     listed.sort_unstable();
     assert_eq!(listed, all);
 }

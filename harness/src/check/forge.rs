@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Signature, Signer, View};
+use pbft::mac::SlotReport;
 use pbft::new_view::Outline;
 use pbft::{Certificate, CertificateKind, Message, NewView, ViewChange, Vote};
 use sim::checker::{Forged, signers};
@@ -90,6 +91,9 @@ impl Forger {
                 messages.push(self.vote(Phase::Prepare, about));
             }
             messages.push(self.vote(Phase::Commit, about));
+            if self.cluster.has_tags() {
+                messages.push(Message::Decided { view, seq, digest: batch.digest() });
+            }
         }
         messages
     }
@@ -130,6 +134,9 @@ impl Forger {
     /// Its own VIEW-CHANGEs for `view`: with nothing, with each vote it may report,
     /// with each certificate that it can make.
     fn view_changes(&self, known: &Known, view: View) -> Vec<Arc<ViewChange>> {
+        if self.cluster.has_tags() {
+            return self.claims(view);
+        }
         let id = self.signer.id();
         let own = self.own.iter().filter_map(|message| match message {
             Message::PrePrepare { header, .. } => Some(header),
@@ -147,6 +154,29 @@ impl Forger {
         let pairs = prepared.iter().flat_map(|p| reports.iter().map(move |q| (p.clone(), q.clone())));
         let sign = |(p, q)| Arc::new(ViewChange::sign(&self.cluster, &self.signer, view, None, p, q));
         pairs.map(sign).collect()
+    }
+
+    /// Its own VIEW-CHANGEs for `view` where nothing is proved: with every claim about each slot, and the same
+    /// pre-prepared, or all batches.
+    fn claims(&self, view: View) -> Vec<Arc<ViewChange>> {
+        let Alphabet { batches, slots, .. } = &self.alphabet;
+        let digests: BTreeSet<Digest> = batches.iter().map(|batch| batch.digest()).collect();
+        let last = View(view.0 - 1);
+        let all: Vec<(Digest, View)> = digests.iter().map(|digest| (*digest, last)).collect();
+        let mut claims = vec![vec![]];
+        for seq in slots {
+            let prepared =
+                (0..view.0).flat_map(|view| digests.iter().map(move |digest| (View(view), *digest)));
+            for prepared in [None].into_iter().chain(prepared.map(Some)) {
+                let own = prepared.map(|(_, digest)| vec![(digest, last)]);
+                for pre_prepared in own.into_iter().chain([all.clone()]) {
+                    claims.push(vec![SlotReport { seq: *seq, prepared, pre_prepared }]);
+                }
+            }
+        }
+        let sign =
+            |reports| Arc::new(ViewChange::sign_reports(&self.cluster, &self.signer, view, None, reports));
+        claims.into_iter().map(sign).collect()
     }
 
     /// For everything that a quorum is known to have accepted before `view`, one
@@ -183,12 +213,23 @@ impl Forger {
         let changes: Vec<Arc<ViewChange>> = others.chain(own.iter().cloned()).collect();
         let name = self.alphabet.names.first().copied().flatten();
         let mut messages = Vec::new();
+        if self.cluster.has_tags() {
+            let sizes = self.cluster.quorum()..=usize::from(self.cluster.n);
+            for mut some in sizes.flat_map(|size| choose(&changes, size)) {
+                some.sort_by_key(|change| change.author);
+                if some.windows(2).all(|pair| pair[0].author != pair[1].author) {
+                    let new_view = NewView::sign(&self.cluster, &self.signer, view, some, vec![]);
+                    messages.push(Message::NewView(Arc::new(new_view)));
+                }
+            }
+            return messages;
+        }
         for mut quorum in choose(&changes, self.cluster.quorum()) {
             quorum.sort_by_key(|change| change.author);
             if quorum.windows(2).any(|pair| pair[0].author == pair[1].author) {
                 continue;
             }
-            let demanded = Outline::of(&self.cluster, &quorum).slots;
+            let Some(Outline { slots: demanded, .. }) = Outline::of(&self.cluster, &quorum) else { continue };
             let others = self.alphabet.batches.iter().map(|batch| vec![(Seq(1), batch.digest())]);
             for slots in [demanded].into_iter().chain(others) {
                 let sign = |(seq, digest)| {
@@ -203,6 +244,10 @@ impl Forger {
     }
 
     fn vote(&self, phase: Phase, about: About) -> Message {
+        if self.cluster.has_tags() {
+            let (view, seq, digest) = about;
+            return Message::TaggedVote { phase, view, seq, digest };
+        }
         Message::Vote(Vote::sign(&self.cluster, &self.signer, phase, about, None))
     }
 

@@ -65,22 +65,34 @@ macro_rules! named {
 
 /// All of them; n = 4 and one slot where nothing else is said.
 pub const NAMED: &[Named] = named! {
-    "pbft-faulty-backup" Nothing Lazy scopes::pbft_faulty_backup(4, 1),
+    "pbft-faulty-backup" Nothing Lazy scopes::pbft_faulty_backup("pbft", 4, 1),
         "view 0, one request, honest commander, a backup that votes for anything";
-    "pbft-faulty-backup-2" Nothing OneQuorum scopes::pbft_faulty_backup(4, 2),
+    "pbft-faulty-backup-2" Nothing OneQuorum scopes::pbft_faulty_backup("pbft", 4, 2),
         "view 0, two requests in two slots, honest commander, a backup that votes for anything";
-    "pbft-equivocating" Nothing Lazy scopes::pbft_equivocating(4, &[1]),
+    "pbft-equivocating" Nothing Lazy scopes::pbft_equivocating("pbft", 4, &[1]),
         "view 0, a commander that proposes two batches for a slot and votes for both";
-    "pbft-twins" Nothing OneQuorum scopes::pbft_twins(4),
+    "pbft-twins" Nothing OneQuorum scopes::pbft_twins("pbft", 4),
         "view 0, a commander that runs twice, each copy with a request of its own";
-    "pbft-view-change" Nothing OneQuorum scopes::pbft_view_change(4, 1, 0),
+    "pbft-view-change" Nothing OneQuorum scopes::pbft_view_change("pbft", 4, 1, 0),
         "an equivocating commander that can be proved guilty at any moment; one view change";
-    "pbft-after-a-decision" Nothing OneQuorum scopes::pbft_after_a_decision(1),
+    "pbft-after-a-decision" Nothing OneQuorum scopes::pbft_after_a_decision("pbft", 1, 0),
         "the same from where one replica alone has decided; one view change";
-    "pbft-unprepared" Nothing OneQuorum scopes::pbft_unprepared(),
+    "pbft-unprepared" Nothing OneQuorum scopes::pbft_unprepared("pbft", 0),
         "the same from where two replicas have accepted and none is prepared; one view change";
-    "pbft-view-change-2" Nothing OneQuorum scopes::pbft_view_change(4, 2, 2),
+    "pbft-view-change-2" Nothing OneQuorum scopes::pbft_view_change("pbft", 4, 2, 2),
         "an equivocating commander, up to two view changes, up to two expirations";
+    "pbft-mac-faulty-backup" Nothing Lazy scopes::pbft_faulty_backup("pbft-mac", 4, 1),
+        "without signatures: view 0, one request, honest commander, a backup that votes for anything and says that anything is decided";
+    "pbft-mac-equivocating" Nothing Lazy scopes::pbft_equivocating("pbft-mac", 4, &[1]),
+        "without signatures: view 0, a commander that proposes two batches for a slot and votes for both";
+    "pbft-mac-twins" Nothing OneQuorum scopes::pbft_twins("pbft-mac", 4),
+        "without signatures: view 0, a commander that runs twice, each copy with a request of its own";
+    "pbft-mac-view-change" Nothing OneQuorum scopes::pbft_view_change("pbft-mac", 4, 1, 3),
+        "an equivocating commander that claims anything; one view change, up to three expirations";
+    "pbft-mac-after-a-decision" Nothing OneQuorum scopes::pbft_after_a_decision("pbft-mac", 1, 3),
+        "the same from where one replica alone has decided";
+    "pbft-mac-view-change-2" Nothing OneQuorum scopes::pbft_view_change("pbft-mac", 4, 2, 4),
+        "an equivocating commander that claims anything; up to two view changes, up to four expirations";
     "ccro-faulty-communication-node" Nothing OneQuorum scopes::ccro_faulty_communication_node(4, 1),
         "view 0, one request, a communication node that sends any certificate it can make; one expiration";
     "ccro-equivocating" Nothing OneQuorum scopes::ccro_equivocating(4, &[0], 0),

@@ -144,9 +144,10 @@ impl<P: Checkable<Message = Message>> Cast<P> {
     }
 }
 
-fn pbft(n: u16) -> Cast<Pbft> {
+/// `pbft` or `pbft-mac`.
+fn pbft(protocol: &'static str, n: u16) -> Cast<Pbft> {
     let replica = pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default());
-    Cast { protocol: "pbft", n, replica, names: vec![None], certificates: false }
+    Cast { protocol, n, replica, names: vec![None], certificates: false }
 }
 
 fn ccro(n: u16, names: &[u16], policy: CommunicationPolicy) -> Cast<Ccro> {
@@ -156,27 +157,28 @@ fn ccro(n: u16, names: &[u16], policy: CommunicationPolicy) -> Cast<Ccro> {
     Cast { protocol: "ccro", n, replica, names, certificates: true }
 }
 
-// ---- PBFT ----
+// ---- PBFT: `protocol` is `pbft` or `pbft-mac` ----
 
 /// View 0 with an honest commander and a faulty backup.
-pub fn pbft_faulty_backup(n: u16, requests: usize) -> Scope<Pbft> {
-    pbft(n).with_faulty(n - 1, &[1, 2][..requests], 0, requests)
+pub fn pbft_faulty_backup(protocol: &'static str, n: u16, requests: usize) -> Scope<Pbft> {
+    pbft(protocol, n).with_faulty(n - 1, &[1, 2][..requests], 0, requests)
 }
 
 /// View 0 with a commander that proposes two batches for each slot.
-pub fn pbft_equivocating(n: u16, slots: &[u64]) -> Scope<Pbft> {
-    pbft(n).with_faulty(0, slots, 0, 0)
+pub fn pbft_equivocating(protocol: &'static str, n: u16, slots: &[u64]) -> Scope<Pbft> {
+    pbft(protocol, n).with_faulty(0, slots, 0, 0)
 }
 
 /// View 0 with a commander that runs twice.
-pub fn pbft_twins(n: u16) -> Scope<Pbft> {
-    pbft(n).twins()
+pub fn pbft_twins(protocol: &'static str, n: u16) -> Scope<Pbft> {
+    pbft(protocol, n).twins()
 }
 
 /// A commander that equivocates and can be proved to, at any moment, so that
-/// anybody leaves at any moment; with `expirations`, on to view 2.
-pub fn pbft_view_change(n: u16, views: u64, expirations: u8) -> Scope<Pbft> {
-    let mut scope = pbft(n).with_faulty(0, &[1], views, 0);
+/// anybody leaves at any moment; with `expirations`, on to view 2. (In `pbft-mac` nothing can be proved, and
+/// nobody leaves without an expiration.)
+pub fn pbft_view_change(protocol: &'static str, n: u16, views: u64, expirations: u8) -> Scope<Pbft> {
+    let mut scope = pbft(protocol, n).with_faulty(0, &[1], views, 0);
     // The next commander has something to propose where a slot is left open.
     scope.nodes[0].submits = vec![two(&scope.cluster).bundles[1].clone()];
     scope.max_expirations = |timer| u8::from(*timer == pbft::Timer::View) * 3;
@@ -186,24 +188,24 @@ pub fn pbft_view_change(n: u16, views: u64, expirations: u8) -> Scope<Pbft> {
 
 /// The same, after the batch A was voted for by all but replica 1 and replica 3
 /// has decided it.
-pub fn pbft_after_a_decision(views: u64) -> Scope<Pbft> {
-    let mut scope = pbft_view_change(4, views, 0);
+pub fn pbft_after_a_decision(protocol: &'static str, views: u64, expirations: u8) -> Scope<Pbft> {
+    let mut scope = pbft_view_change(protocol, 4, views, expirations);
     let a = two(&scope.cluster).batches[0].digest();
     scope.openings = vec![
         opening(1, move |m| proposes(m, a)),
         opening(2, move |m| proposes(m, a)),
-        opening(1, move |m| votes(m, Phase::Prepare, a, 3)),
-        opening(2, move |m| votes(m, Phase::Prepare, a, 2)),
-        opening(2, move |m| votes(m, Phase::Commit, a, 0)),
-        opening(2, move |m| votes(m, Phase::Commit, a, 2)),
+        opening_from(3, 1, move |m| votes(m, Phase::Prepare, a)),
+        opening_from(2, 2, move |m| votes(m, Phase::Prepare, a)),
+        opening_from(0, 2, move |m| votes(m, Phase::Commit, a)),
+        opening_from(2, 2, move |m| votes(m, Phase::Commit, a)),
     ];
     scope
 }
 
 /// The same without the PREPAREs: nobody is prepared, and replica 3 decides only
 /// if COMMITs come without.
-pub fn pbft_unprepared() -> Scope<Pbft> {
-    let mut scope = pbft_view_change(4, 1, 0);
+pub fn pbft_unprepared(protocol: &'static str, expirations: u8) -> Scope<Pbft> {
+    let mut scope = pbft_view_change(protocol, 4, 1, expirations);
     let a = two(&scope.cluster).batches[0].digest();
     scope.openings = vec![opening(1, move |m| proposes(m, a)), opening(2, move |m| proposes(m, a))];
     scope
@@ -290,19 +292,34 @@ fn with_expirations(mut scope: Scope<Ccro>, expirations: u8) -> Scope<Ccro> {
 // ---- Openings ----
 
 fn opening(node: usize, fits: impl Fn(&Message) -> bool + Send + 'static) -> Opening<Message> {
-    Opening { node, fits: Box::new(fits) }
+    Opening { from: None, node, fits: Box::new(fits) }
+}
+
+/// One whose message comes from this replica.
+fn opening_from(
+    from: u16,
+    node: usize,
+    fits: impl Fn(&Message) -> bool + Send + 'static,
+) -> Opening<Message> {
+    Opening { from: Some(ReplicaId(from)), ..opening(node, fits) }
 }
 
 fn proposes(message: &Message, digest: Digest) -> bool {
-    let matches = |header: &Vote, batch: &Batch| header.digest == digest && batch.digest() == digest;
-    matches!(message, Message::PrePrepare { header, batch } if matches(header, batch))
+    match message {
+        Message::PrePrepare { header, batch } => header.digest == digest && batch.digest() == digest,
+        Message::TaggedProposal { batch, .. } => batch.digest() == digest,
+        _ => false,
+    }
 }
 
-fn votes(message: &Message, phase: Phase, digest: Digest, author: u16) -> bool {
-    let fits = |vote: &Vote| {
-        (vote.phase, vote.digest, vote.author) == (phase, digest, ReplicaId(author)) && vote.view == View(0)
-    };
-    matches!(message, Message::Vote(vote) if fits(vote))
+fn votes(message: &Message, phase: Phase, digest: Digest) -> bool {
+    match message {
+        Message::Vote(vote) => (vote.phase, vote.digest, vote.view) == (phase, digest, View(0)),
+        Message::TaggedVote { phase: on, view, digest: of, .. } => {
+            (*on, *of, *view) == (phase, digest, View(0))
+        }
+        _ => false,
+    }
 }
 
 fn certifies(message: &Message, kind: CertificateKind, digest: Digest, votes: usize) -> bool {
@@ -321,7 +338,10 @@ fn gist(message: &Message) -> Message {
             let signature = Signature([0; 64]);
             Message::ViewChange(Arc::new(ViewChange { prepared, signature, ..ViewChange::clone(change) }))
         }
-        Message::NewView(new_view) => {
+        // Where it holds no proposals, they follow from what it does hold.
+        Message::NewView(new_view)
+            if new_view.view_changes.iter().all(|change| change.reports.is_empty()) =>
+        {
             let (view_changes, signature) = (vec![], Signature([0; 64]));
             Message::NewView(Arc::new(NewView { view_changes, signature, ..NewView::clone(new_view) }))
         }
@@ -333,6 +353,8 @@ fn gist(message: &Message) -> Message {
 fn topic(message: &Message) -> Option<Digest> {
     let counted_for = match message {
         Message::Vote(vote) => format!("{:?} {} {} {}", vote.phase, vote.view, vote.seq, vote.digest),
+        Message::TaggedVote { phase, view, seq, digest } => format!("{phase:?} {view} {seq} {digest}"),
+        Message::Decided { seq, digest, .. } => format!("decided {seq} {digest}"),
         Message::ViewChange(change) => format!("view change {}", change.view),
         _ => return None,
     };
@@ -349,6 +371,16 @@ fn describe(message: &Message, names: &Names) -> String {
         Message::PrePrepare { header, .. } => format!("PRE-PREPARE {}", about(header)),
         Message::Vote(vote) if vote.phase == Phase::Prepare => format!("PREPARE {}", about(vote)),
         Message::Vote(vote) => format!("COMMIT {}", about(vote)),
+        Message::TaggedProposal { view, seq, batch } => {
+            format!("PRE-PREPARE {} (view {view}, slot {seq})", names.of(&batch.digest()))
+        }
+        Message::TaggedVote { phase, view, seq, digest } => {
+            let name = if *phase == Phase::Prepare { "PREPARE" } else { "COMMIT" };
+            format!("{name} {} (view {view}, slot {seq})", names.of(digest))
+        }
+        Message::Decided { view, seq, digest } => {
+            format!("decided: {} (view {view}, slot {seq})", names.of(digest))
+        }
         Message::Certificate(certificate) => {
             let Certificate { kind, view, seq, digest, votes, .. } = &**certificate;
             let by: Vec<String> = votes.iter().map(|(author, _)| author.to_string()).collect();

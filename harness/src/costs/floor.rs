@@ -16,6 +16,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum as _;
 use serde::Serialize;
 
 use apps::OpaqueLog;
@@ -126,7 +127,7 @@ pub async fn run(nodes: &[u16], payload: usize, out: Option<&Path>) -> Result<()
     if let Some(dir) = out {
         folder::begin(dir)?;
     }
-    let flows = [ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper, ProtocolName::Broadcast];
+    let flows = ProtocolName::value_variants();
     let wanted = flows.iter().flat_map(|flow| nodes.iter().map(|n| (*flow, *n))).collect();
     say(format_args!(
         "Measuring one message over a link, both ways of sending it, signatures, and the work of one decision …"
@@ -271,6 +272,8 @@ fn floor(
 /// the quorum's last PREPARE checked, COMMIT signed; message; the last COMMIT
 /// checked, reply signed; with `f ≥ 1`, a message and one more reply checked.
 ///
+/// `pbft-mac`: the same messages, of which the bundle alone is signed and checked. Tags, a hash of some hundred bytes each, are left out.
+///
 /// CCRO, fast: the same up to the last PREPARE at the communication node; message;
 /// the certificate checked; reply signed. The communication node's own reply is in by then; only with
 /// `f ≥ 2` must a further one follow.
@@ -284,6 +287,9 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
     let faults = protocol.tolerates(nodes);
     let path = |messages, signed, checked| CriticalPath { messages, signed, checked };
     match protocol {
+        ProtocolName::PbftMac if nodes == 1 => path(0, 1, 0),
+        ProtocolName::PbftMac if faults == 0 => path(3, 1, 1),
+        ProtocolName::PbftMac => path(4, 1, 1),
         // Bundle and proposal, with PBFT a COMMIT, and the reply.
         ProtocolName::Ccro if nodes == 1 => path(0, 3, 0),
         _ if nodes == 1 => path(0, 4, 0),
@@ -304,7 +310,9 @@ fn work(protocol: ProtocolName, n: u16) -> Work {
     let config = pbft::Config::for_cluster(n);
     let app = OpaqueLog::default;
     match protocol {
-        ProtocolName::Pbft => count(protocol, n, move || pbft::Replica::new(config.clone(), app())),
+        ProtocolName::Pbft | ProtocolName::PbftMac => {
+            count(protocol, n, move || pbft::Replica::new(config.clone(), app()))
+        }
         ProtocolName::Ccro => {
             count(protocol, n, move || ccro::Replica::new(ccro::Config::for_cluster(n), app()))
         }

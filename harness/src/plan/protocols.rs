@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 pub enum ProtocolName {
     /// Classic PBFT.
     Pbft,
+    /// PBFT with authenticators instead of signatures, as it was published.
+    PbftMac,
     /// CCRO with certificates: PBFT's votes through a communication node.
     Ccro,
     /// CCRO as published; not Byzantine-safe.
@@ -94,6 +96,7 @@ impl From<ProtocolName> for FlowName {
     fn from(protocol: ProtocolName) -> FlowName {
         match protocol {
             ProtocolName::Pbft => FlowName::Pbft,
+            ProtocolName::PbftMac => FlowName::PbftMac,
             ProtocolName::Ccro => FlowName::Ccro,
             ProtocolName::CcroPaper => FlowName::CcroPaper,
             ProtocolName::Broadcast => FlowName::Broadcast,

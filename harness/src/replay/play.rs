@@ -103,7 +103,7 @@ impl FolderOf {
     /// If this program does not know the protocol, or it cannot be done.
     pub fn using<U: Use>(&self, what: U) -> Result<U::Output> {
         match self.identity.protocol.parse::<FlowName>()? {
-            FlowName::Pbft => what.with::<pbft::Replica<Service>>(self),
+            FlowName::Pbft | FlowName::PbftMac => what.with::<pbft::Replica<Service>>(self),
             FlowName::Ccro => what.with::<ccro::Replica<Service>>(self),
             FlowName::CcroPaper => what.with::<ccro::paper::Replica<Service>>(self),
             FlowName::Broadcast => what.with::<flows::job::Member>(self),

@@ -10,6 +10,7 @@ pub(super) const FIGURE_CSS: &str = include_str!("figure.css");
 pub(super) fn class_of(protocol: &str) -> &'static str {
     match protocol {
         "pbft" => "pbft",
+        "pbft-mac" => "mac",
         "ccro" => "ccro",
         "ccro-paper" => "paper",
         _ => "other",
@@ -24,10 +25,17 @@ pub(super) fn is_marked(protocol: &str) -> bool {
 
 /// What a protocol does not give that the others do; it must stand beside its numbers.
 pub(super) fn given_up(protocol: &str) -> Option<&'static str> {
-    (protocol == "broadcast").then_some(
-        "broadcast orders the requests of each node, and not those of different nodes, so an account with two owners, or \
-         a name for whoever comes first, cannot be had with it",
-    )
+    match protocol {
+        "broadcast" => Some(
+            "broadcast orders the requests of each node, and not those of different nodes, so an account with two owners, or \
+             a name for whoever comes first, cannot be had with it",
+        ),
+        "pbft-mac" => Some(
+            "what nodes of pbft-mac tell each other proves nothing to others: an answer by HTTP holds no evidence, a commander \
+             that proposes two things cannot be shown to have done so, and a node that is behind needs the word of f+1 others",
+        ),
+        _ => None,
+    }
 }
 
 /// The protocol's name, starred if it is marked.
@@ -35,7 +43,7 @@ pub(super) fn name_of(protocol: &str) -> String {
     if is_marked(protocol) { format!("{protocol} *") } else { protocol.to_string() }
 }
 
-/// The protocol's marker at a point: a disc, a diamond, a square or a triangle;
+/// The protocol's marker at a point: a disc, a triangle on its tip, a diamond, a square or a triangle;
 /// hollow where the value is not significant.
 pub(super) fn marker(protocol: &str, (x, y): (f64, f64), filled: bool) -> Element {
     let class = if filled { "k" } else { "k o" };
@@ -44,6 +52,7 @@ pub(super) fn marker(protocol: &str, (x, y): (f64, f64), filled: bool) -> Elemen
         Element::new("path").class(class).with("d", area(corners))
     };
     match class_of(protocol) {
+        "mac" => shape(&[(-4.6, -3.6), (4.6, -3.6), (0.0, 4.8)]),
         "pbft" => Element::new("circle").class(class).at("cx", x).at("cy", y).at("r", 4.0),
         "ccro" => shape(&[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)]),
         "paper" => shape(&[(-3.6, -3.6), (3.6, -3.6), (3.6, 3.6), (-3.6, 3.6)]),

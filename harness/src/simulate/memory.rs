@@ -29,11 +29,11 @@ pub fn needed(simulation: &Simulation, cell: &Cell) -> u64 {
     let kept = requests.min(2 * options.checkpoint_interval + options.window);
     let phases = match cell.protocol {
         ProtocolName::CcroPaper | ProtocolName::Broadcast => 0,
-        ProtocolName::Pbft | ProtocolName::Ccro => 2,
+        ProtocolName::Pbft | ProtocolName::PbftMac | ProtocolName::Ccro => 2,
     };
     let votes = kept * phases * n * n * VOTE_BYTES;
     let in_flight = match cell.protocol {
-        ProtocolName::Pbft => 2 * n * n * options.window * EVENT_BYTES,
+        ProtocolName::Pbft | ProtocolName::PbftMac => 2 * n * n * options.window * EVENT_BYTES,
         ProtocolName::Ccro | ProtocolName::CcroPaper | ProtocolName::Broadcast => 0,
     };
     let logs = requests * n * SLOT_BYTES / 8 + kept * n * SLOT_BYTES;

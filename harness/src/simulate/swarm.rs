@@ -48,6 +48,7 @@ pub async fn run(
     for protocol in protocols {
         let outcome = match protocol {
             ProtocolName::Pbft => search(flows::PBFT, seeds.clone(), disks, trace, &stop).await?,
+            ProtocolName::PbftMac => search(flows::PBFT_MAC, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::Ccro => search(flows::CCRO, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::CcroPaper => search(flows::CCRO_PAPER, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::Broadcast => search(flows::BROADCAST, seeds.clone(), disks, trace, &stop).await?,
@@ -192,10 +193,11 @@ pub fn replay(path: &Path, trace: Option<&Path>) -> Result<u8> {
     check_policy(&schedule).with_context(|| format!("{} cannot be replayed", path.display()))?;
     match schedule.protocol.as_str() {
         "pbft" => judge(&flows::PBFT, &schedule, trace),
+        "pbft-mac" => judge(&flows::PBFT_MAC, &schedule, trace),
         "ccro" => judge(&flows::CCRO, &schedule, trace),
         "ccro-paper" => judge(&flows::CCRO_PAPER, &schedule, trace),
         "broadcast" => judge(&flows::BROADCAST, &schedule, trace),
-        other => bail!("protocol {other:?} is unknown; known: pbft, ccro, ccro-paper, broadcast"),
+        other => bail!("protocol {other:?} is unknown; known: pbft, pbft-mac, ccro, ccro-paper, broadcast"),
     }
 }
 

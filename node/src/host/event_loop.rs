@@ -365,12 +365,13 @@ impl<P: Protocol> EventLoop<P> {
             }
             return;
         }
-        let claim = bundle.claim(&config.cluster);
-        if engine.admission.borrow_mut().check(&claim) {
-            engine.reported_tallies.borrow_mut().note(bundle.seq, bundle.replica, votes);
-            self.count_reply(bundle);
-        } else {
-            self.node.engine.counters.borrow_mut().refused(Reason::BadSignature);
+        let checked = engine.admission.borrow_mut().check_reply(from, bundle);
+        match checked {
+            Ok(()) => {
+                engine.reported_tallies.borrow_mut().note(bundle.seq, bundle.replica, votes);
+                self.count_reply(bundle);
+            }
+            Err(reason) => engine.counters.borrow_mut().refused(reason),
         }
     }
 

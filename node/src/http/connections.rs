@@ -8,6 +8,7 @@
 
 use crate::api::ErrorAnswer;
 use crate::links::handshake::Transcript;
+use crate::links::tags::Tags;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::rt::ReadBufCursor;
@@ -52,6 +53,14 @@ struct OpenLink {
 /// can take the places of others, and none is kept out by links that it has lost.
 const LINKS_PER_PEER: usize = 2;
 
+/// What the ends of a link agree upon before the first frame.
+#[derive(Debug)]
+pub(crate) struct Greeted {
+    pub(crate) transcript: Transcript,
+    /// Checks the tags of frames, in flows that have them.
+    pub(crate) tags: Option<Tags>,
+}
+
 /// One connection, counted until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
@@ -60,7 +69,7 @@ pub(crate) struct Permit {
     /// Who is at the other end.
     pub(crate) client: IpAddr,
     /// What a peer that opens a link here has to sign; counts once.
-    pub(crate) greeted: Cell<Option<Transcript>>,
+    pub(crate) greeted: RefCell<Option<Greeted>>,
 }
 
 /// A connection while it is a peer link.
@@ -93,7 +102,7 @@ impl Connections {
             of: Rc::clone(self),
             is_spare: clients >= self.clients_max,
             client,
-            greeted: Cell::default(),
+            greeted: RefCell::default(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `/peer`: the peer links, by which nodes send each other frames.
 
-use super::connections::Permit;
+use super::connections::{Greeted, Permit};
 use super::endpoints::{PEER, PEER_HELLO};
 use super::interface::Interface;
 use super::link_head::{Fault, check_cluster, check_version, refuse, text};
@@ -13,7 +13,8 @@ use crate::host::inbox::Incoming as IncomingFrame;
 use crate::host::node::Node;
 use crate::links::frame::{FrameError, FrameReader, decode};
 use crate::links::handshake::{End, Transcript};
-use crate::links::outgoing::{Handshake, LinkTarget, NONCE_HEADER, SIGNATURE_HEADER};
+use crate::links::outgoing::{Handshake, LinkTarget, NONCE_HEADER, SHARE_HEADER, SIGNATURE_HEADER};
+use crate::links::tags::{Secret, Tags};
 use client::link::CLUSTER_HEADER;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -43,7 +44,9 @@ pub(crate) fn link_target<P: Protocol>(
             .header(FROM_HEADER, config.id.0)
     };
     let hello = request(PEER_HELLO).header(CONFIGURATION_HEADER, config.configuration.to_string()).body(())?;
-    let handshake = Handshake { identity: Rc::clone(&node.link_identity), peer, hello: hello.into_parts().0 };
+    let tagged = config.cluster.has_tags().then_some(config.encoding);
+    let identity = Rc::clone(&node.link_identity);
+    let handshake = Handshake { identity, peer, hello: hello.into_parts().0, tagged };
     let head = request(PEER).body(())?.into_parts().0;
     Ok(LinkTarget { address, head, handshake: Some(handshake) })
 }
@@ -59,7 +62,7 @@ pub(super) fn hello<P: Protocol>(
     check_version(request.version(), "peer")?;
     let refused = |fault| refuse(node, fault);
     let headers = request.headers();
-    let (opener, _) = identify(node, headers).map_err(refused)?;
+    let (opener, encoding) = identify(node, headers).map_err(refused)?;
     if text(headers, CONFIGURATION_HEADER) != node.config.configuration.to_string() {
         node.count_unreadable("other configuration");
         let error =
@@ -69,38 +72,69 @@ pub(super) fn hello<P: Protocol>(
     let Ok(Digest(opener_nonce)) = text(headers, NONCE_HEADER).parse() else {
         return Err(refused(("no nonce", format!("header {NONCE_HEADER} must be 32 bytes in hexadecimal"))));
     };
-    let transcript =
-        Transcript { opener, acceptor: node.config.id, opener_nonce, acceptor_nonce: rand::random() };
-    permit.greeted.set(Some(transcript));
+    let mut transcript = Transcript {
+        opener,
+        acceptor: node.config.id,
+        opener_nonce,
+        acceptor_nonce: rand::random(),
+        shares: None,
+    };
+    let mut tags = None;
+    if node.config.cluster.has_tags() {
+        tags = exchange_keys(node, headers, &mut transcript, encoding);
+        if tags.is_none() {
+            let error =
+                format!("header {SHARE_HEADER} must be an X25519 public key, 32 bytes in hexadecimal");
+            return Err(refused(("no key share", error)));
+        }
+    }
     let signature = node.link_identity.sign(End::Acceptor, &transcript);
+    permit.greeted.replace(Some(Greeted { transcript, tags }));
     let mut answer = json(StatusCode::OK, &LinkEnded {});
-    for (name, value) in [
+    let share = transcript.shares.map(|[_, share]| (SHARE_HEADER, Digest(share).to_string()));
+    let shown = [
         (NONCE_HEADER, Digest(transcript.acceptor_nonce).to_string()),
         (SIGNATURE_HEADER, signature.to_string()),
-    ] {
+    ];
+    for (name, value) in shown.into_iter().chain(share) {
         let value = HeaderValue::from_str(&value).expect("hexadecimal digits are plain text");
         answer.headers_mut().insert(name, value);
     }
     Ok(answer)
 }
 
-/// Refuses a link whose opener did not show, on this very connection, that it is `from`.
-/// What it showed counts once.
+/// Adds both shares to what is agreed upon, and makes the keys of the connection. None if the opener gave no share that
+/// a key can come of.
+fn exchange_keys<P: Protocol>(
+    node: &Node<P>,
+    headers: &HeaderMap,
+    transcript: &mut Transcript,
+    encoding: Encoding,
+) -> Option<Tags> {
+    let Digest(theirs) = text(headers, SHARE_HEADER).parse().ok()?;
+    let (secret, own) = Secret::new();
+    transcript.shares = Some([theirs, own]);
+    secret.tags(theirs, (&node.link_identity, transcript), encoding)
+}
+
+/// Refuses a link whose opener did not show, on this very connection, that it is `from`. What it showed counts once.
+/// Returns what checks the tags of its frames.
 fn authenticate<P: Protocol>(
     node: &Node<P>,
     permit: &Permit,
     from: ReplicaId,
     headers: &HeaderMap,
-) -> Result<(), Refusal> {
+) -> Result<Option<Tags>, Refusal> {
     let shown = text(headers, SIGNATURE_HEADER).parse();
-    let is_authentic = match (permit.greeted.take(), shown) {
-        (Some(transcript), Ok(shown)) if transcript.opener == from => {
-            node.link_identity.is_authentic(End::Opener, &transcript, shown)
+    match (permit.greeted.take(), shown) {
+        (Some(Greeted { transcript, tags }), Ok(shown))
+            if transcript.opener == from
+                && node.link_identity.is_authentic(End::Opener, &transcript, shown) =>
+        {
+            return Ok(tags);
         }
-        _ => false,
-    };
-    if is_authentic || weakened(Weakening::LinkNotAuthenticated) {
-        return Ok(());
+        _ if weakened(Weakening::LinkNotAuthenticated) => return Ok(None),
+        _ => {}
     }
     node.count_unreadable("link not authenticated");
     let error = format!(
@@ -119,7 +153,7 @@ pub(super) async fn post<P: Protocol>(
     check_version(request.version(), "peer")?;
     let refused = |fault| refuse(node, fault);
     let (from, encoding) = identify(node, request.headers()).map_err(refused)?;
-    authenticate(node, permit, from, request.headers())?;
+    let mut tags = authenticate(node, permit, from, request.headers())?;
     let link = permit.as_link(from);
     node.peer_is_up(from);
     let mut reader = FrameReader::new(encoding);
@@ -144,7 +178,8 @@ pub(super) async fn post<P: Protocol>(
         node.count_arrived_bytes(chunk.len());
         reader.feed(&chunk);
         let arrived = chunk.len();
-        read_frames(node, from, &mut reader).map_err(|error| refused((error.name(), error.to_string())))?;
+        read_frames(node, from, &mut reader, tags.as_mut())
+            .map_err(|error| refused((error.name(), error.to_string())))?;
         unfinished.update(reader.pending());
         if reader.pending() > SMALL_BYTES {
             node.count_carried(arrived);
@@ -168,12 +203,17 @@ fn read_frames<P: Protocol>(
     node: &Node<P>,
     from: ReplicaId,
     reader: &mut FrameReader,
+    mut tags: Option<&mut Tags>,
 ) -> Result<(), FrameError> {
     let encoding = reader.encoding();
     let mut any = false;
     while let Some(payload) = reader.next_frame()? {
         let bytes = payload.len();
-        match decode(payload, encoding) {
+        let content = match &mut tags {
+            Some(tags) => tags.open(payload).ok_or(FrameError::BadTag)?,
+            None => payload,
+        };
+        match decode(content, encoding) {
             Ok(frame) => {
                 any = true;
                 node.push_frame(IncomingFrame { from, frame, bytes });

@@ -3,6 +3,7 @@
 //! Binary: the payload's length as a little-endian `u32`, then the postcard
 //! bytes of a [`Frame`], as on a client's link ([`client::link`]). JSON: one object per line.
 
+use super::tags::MOST_ADDED_BYTES;
 use crate::config::Encoding;
 use crate::tally::Tally;
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use client::link::{self, LinkError};
 use kernel::ReplyBundle;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// The largest payload of a frame, in bytes.
+/// The largest payload of a frame, in bytes, with its tag if it has one.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
 
 /// A message between nodes. `R` is a reference where a frame is only written.
@@ -46,6 +47,9 @@ pub enum FrameError {
     /// Its bytes mean nothing.
     #[error("a frame cannot be decoded: {0}")]
     Undecodable(String),
+    /// The tag that should show that it is the peer's does not hold.
+    #[error("the tag of a frame does not hold; open another link, with new keys")]
+    BadTag,
 }
 
 impl FrameError {
@@ -55,6 +59,7 @@ impl FrameError {
             FrameError::Oversized { .. } => "oversized frame",
             FrameError::Truncated { .. } => "truncated frame",
             FrameError::Undecodable(_) => "undecodable frame",
+            FrameError::BadTag => "bad tag",
         }
     }
 }
@@ -83,7 +88,7 @@ pub fn encode<M: Serialize>(
             bytes
         }
     };
-    if bytes.len() > MAX_FRAME_BYTES {
+    if bytes.len() + MOST_ADDED_BYTES > MAX_FRAME_BYTES {
         return Err(FrameError::Oversized { bytes: bytes.len() });
     }
     Ok(bytes.into())

@@ -6,6 +6,7 @@
 //! What is signed names the cluster, the configuration and both ends, and says which end
 //! signs: it is worth nothing on any other connection.
 
+use super::tags::Share;
 use client::link::{Introduction, Nonce};
 use kernel::keys::SecretKey;
 use kernel::{Claim, ClusterId, Digest, Keyring, ReplicaId, Signature, Signer};
@@ -17,6 +18,8 @@ pub(crate) struct Transcript {
     pub(crate) acceptor: ReplicaId,
     pub(crate) opener_nonce: Nonce,
     pub(crate) acceptor_nonce: Nonce,
+    /// The opener's and the acceptor's, in a flow whose frames have tags.
+    pub(crate) shares: Option<[Share; 2]>,
 }
 
 /// One end of a link.
@@ -77,7 +80,7 @@ impl LinkIdentity {
             End::Opener => b"link-opener/1",
             End::Acceptor => b"link-acceptor/1",
         };
-        let Transcript { opener, acceptor, opener_nonce, acceptor_nonce } = transcript;
+        let Transcript { opener, acceptor, opener_nonce, acceptor_nonce, shares } = transcript;
         [
             domain,
             &self.cluster.0,
@@ -86,17 +89,34 @@ impl LinkIdentity {
             &acceptor.0.to_le_bytes(),
             opener_nonce,
             acceptor_nonce,
+            shares.as_ref().map_or(&[][..], |shares| shares.as_flattened()),
         ]
         .concat()
+    }
+
+    /// The key of one connection, of what its ends agreed upon and of the secret that they share.
+    pub(crate) fn session_key(&self, transcript: &Transcript, shared: &[u8; 32]) -> [u8; 32] {
+        let material = [&shared[..], &self.statement(End::Opener, transcript)].concat();
+        blake3::derive_key("tags on the frames of a peer link, 1", &material)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use kernel::keys::key_pairs;
 
-    fn identity(own: u16, cluster: u8, configuration: &[u8]) -> LinkIdentity {
+    pub(crate) fn transcript() -> Transcript {
+        Transcript {
+            opener: ReplicaId(1),
+            acceptor: ReplicaId(2),
+            opener_nonce: [3; 32],
+            acceptor_nonce: [4; 32],
+            shares: None,
+        }
+    }
+
+    pub(crate) fn identity(own: u16, cluster: u8, configuration: &[u8]) -> LinkIdentity {
         let pairs = key_pairs(7, 4);
         let public: Vec<_> = pairs.iter().map(|(_, public)| *public).collect();
         LinkIdentity::new(
@@ -109,12 +129,7 @@ mod tests {
 
     #[test]
     fn a_signature_holds_for_one_end_of_one_connection() {
-        let transcript = Transcript {
-            opener: ReplicaId(1),
-            acceptor: ReplicaId(2),
-            opener_nonce: [3; 32],
-            acceptor_nonce: [4; 32],
-        };
+        let transcript = transcript();
         let (opener, acceptor) = (identity(1, 0, b"x"), identity(2, 0, b"x"));
         let signature = opener.sign(End::Opener, &transcript);
         assert!(acceptor.is_authentic(End::Opener, &transcript, signature));
@@ -125,6 +140,7 @@ mod tests {
             Transcript { acceptor: ReplicaId(3), ..transcript },
             Transcript { opener_nonce: [5; 32], ..transcript },
             Transcript { acceptor_nonce: [5; 32], ..transcript },
+            Transcript { shares: Some([[6; 32], [7; 32]]), ..transcript },
         ] {
             assert!(!acceptor.is_authentic(End::Opener, &other, signature), "{other:?}");
         }

@@ -6,7 +6,9 @@
 //! and one wake-up of the receiver.
 
 use super::handshake::{End, LinkIdentity, Transcript};
+use super::tags::{Secret, Tags};
 use crate::carried::{Carried, SMALL_BYTES};
+use crate::config::Encoding;
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
 use client::link::Nonce;
@@ -60,6 +62,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) const NONCE_HEADER: &str = "x-nonce";
 /// Header of a handshake: the signature of the end that sends it, in hexadecimal.
 pub(crate) const SIGNATURE_HEADER: &str = "x-signature";
+/// Header of a handshake: what the end that sends it gives to the exchange of keys, in hexadecimal.
+pub(crate) const SHARE_HEADER: &str = "x-key-share";
 
 /// Whom a link goes to, and the head of the request that opens it.
 #[derive(Clone, Debug)]
@@ -77,6 +81,8 @@ pub(crate) struct Handshake {
     pub(crate) peer: ReplicaId,
     /// The head of the request that asks for the peer's nonce, without this end's.
     pub(crate) hello: Parts,
+    /// How frames are written, where they have tags.
+    pub(crate) tagged: Option<Encoding>,
 }
 
 /// What is sent to one peer, or on one link of a client.
@@ -98,6 +104,10 @@ struct Queue {
     /// What is left of a large frame that is being written.
     begun: Bytes,
     is_connected: bool,
+    /// Makes the tags on this connection, where frames have any.
+    tags: Option<Tags>,
+    /// The connection is at its end, as its keys are.
+    renews: bool,
     /// What is queued is the last.
     is_ended: bool,
     writer: Option<Waker>,
@@ -206,8 +216,14 @@ impl Link {
     }
 
     fn set_connected(&self, is_connected: bool) {
+        self.connect(is_connected, None);
+    }
+
+    fn connect(&self, is_connected: bool, tags: Option<Tags>) {
         let mut queue = self.queue.borrow_mut();
         queue.is_connected = is_connected;
+        queue.tags = tags;
+        queue.renews = false;
         queue.writer = None;
         // A frame that was cut off is lost.
         queue.begun = Bytes::new();
@@ -253,16 +269,21 @@ impl Link {
         setsockopt(&stream, TcpUserTimeout, &(SILENCE_LIMIT.as_millis() as u32))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let streaming = async {
-            let mut head = target.head.clone();
+            let (mut head, mut tags) = (target.head.clone(), None);
             if let Some(handshake) = &target.handshake {
                 let greeted = tokio::time::timeout(HANDSHAKE_LIMIT, self.greet(&mut sender, handshake));
-                let signature = greeted.await.context("the peer did not show in time who it is")??;
+                let greeted = greeted.await.context("the peer did not show in time who it is")??;
+                let signature;
+                (signature, tags) = greeted;
                 head.headers.insert(SIGNATURE_HEADER, HeaderValue::from_str(&signature.to_string())?);
                 tracing::info!(peer = %handshake.peer, address = %target.address, "peer link is up");
             }
-            self.set_connected(true);
+            self.connect(true, tags);
             let body = self.body();
             let answer = sender.send_request(Request::from_parts(head, body)).await?;
+            if self.queue.borrow().renews {
+                anyhow::bail!("it gets new keys");
+            }
             Err(refusal("the peer ended the link", answer).await)
         };
         // The peer answers only when it wants no more; whatever ends first ends
@@ -273,16 +294,21 @@ impl Link {
         }
     }
 
-    /// Lets the peer show who it is, and returns what shows it who this node is.
+    /// Lets the peer show who it is, and returns what shows it who this node is, and what makes the tags of frames.
     async fn greet(
         &self,
         sender: &mut SendRequest<LinkBody>,
         handshake: &Handshake,
-    ) -> anyhow::Result<Signature> {
-        let Handshake { identity, peer, hello } = handshake;
+    ) -> anyhow::Result<(Signature, Option<Tags>)> {
+        let Handshake { identity, peer, hello, tagged } = handshake;
         let opener_nonce: Nonce = rand::random();
+        let secret = tagged.map(|encoding| (encoding, Secret::new()));
         let mut head = hello.clone();
-        head.headers.insert(NONCE_HEADER, HeaderValue::from_str(&Digest(opener_nonce).to_string())?);
+        let in_hexadecimal = |bytes| HeaderValue::from_str(&Digest(bytes).to_string());
+        head.headers.insert(NONCE_HEADER, in_hexadecimal(opener_nonce)?);
+        if let Some((_, (_, share))) = &secret {
+            head.headers.insert(SHARE_HEADER, in_hexadecimal(*share)?);
+        }
         let answer = sender.send_request(Request::from_parts(head, LinkBody { link: None })).await?;
         if !answer.status().is_success() {
             return Err(refusal("the peer refuses this node", answer).await);
@@ -291,14 +317,24 @@ impl Link {
             |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let acceptor_nonce = header(NONCE_HEADER).parse::<Digest>();
         let shown = header(SIGNATURE_HEADER).parse::<Signature>();
+        let theirs = header(SHARE_HEADER).parse::<Digest>().map(|share| share.0).unwrap_or_default();
         if let (Ok(Digest(acceptor_nonce)), Ok(shown)) = (acceptor_nonce, shown) {
+            let shares = secret.as_ref().map(|(_, (_, share))| [*share, theirs]);
             let transcript =
-                Transcript { opener: identity.own(), acceptor: *peer, opener_nonce, acceptor_nonce };
+                Transcript { opener: identity.own(), acceptor: *peer, opener_nonce, acceptor_nonce, shares };
             if identity.is_authentic(End::Acceptor, &transcript, shown) {
+                let tags = match secret {
+                    Some((encoding, (secret, _))) => Some(
+                        secret
+                            .tags(theirs, (identity, &transcript), encoding)
+                            .context("no key can come of the peer's share")?,
+                    ),
+                    None => None,
+                };
                 // Whatever else the answer holds must be read before the next request.
                 let _ = answer.into_body().collect().await;
                 sender.ready().await?;
-                return Ok(identity.sign(End::Opener, &transcript));
+                return Ok((identity.sign(End::Opener, &transcript), tags));
             }
         }
         self.not_authenticated.set(self.not_authenticated.get() + 1);
@@ -353,25 +389,46 @@ impl Queue {
         let first = self.frames.pop_front()?;
         self.bytes -= first.len();
         if first.len() > SMALL_BYTES {
-            self.begun = first;
-            return Some(self.next_piece(carried));
+            let Some(tags) = &mut self.tags else {
+                self.begun = first;
+                return Some(self.next_piece(carried));
+            };
+            let (head, left_out) = tags.head(&first);
+            self.begun = first.slice(left_out..);
+            return Some(head);
         }
         let fits = |frames: &VecDeque<Bytes>, bytes: usize| {
             frames.front().is_some_and(|next| bytes + next.len() <= CHUNK_BYTES)
         };
-        if !fits(&self.frames, first.len()) {
+        if !fits(&self.frames, first.len()) && self.tags.is_none() {
             return Some(first);
         }
         let mut chunk = BytesMut::with_capacity(CHUNK_BYTES.min(first.len() + self.bytes));
-        chunk.extend_from_slice(&first);
+        self.append(&mut chunk, &first);
         while fits(&self.frames, chunk.len()) {
             let Some(next) = self.frames.pop_front() else {
                 break;
             };
             self.bytes -= next.len();
-            chunk.extend_from_slice(&next);
+            self.append(&mut chunk, &next);
         }
         Some(chunk.freeze())
+    }
+
+    fn append(&mut self, chunk: &mut BytesMut, frame: &[u8]) {
+        let mut left_out = 0;
+        if let Some(tags) = &mut self.tags {
+            let head;
+            (head, left_out) = tags.head(frame);
+            chunk.extend_from_slice(&head);
+        }
+        chunk.extend_from_slice(&frame[left_out..]);
+    }
+
+    /// Whether the connection ends here, between two frames, for the next one to have new keys.
+    fn ends_for_new_keys(&mut self) -> bool {
+        self.renews |= self.begun.is_empty() && self.tags.as_ref().is_some_and(Tags::are_worn_out);
+        self.renews
     }
 
     fn next_piece(&mut self, carried: &Carried) -> Bytes {
@@ -398,6 +455,9 @@ impl Body for LinkBody {
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         let Some(link) = &self.link else { return Poll::Ready(None) };
         let mut queue = link.queue.borrow_mut();
+        if queue.ends_for_new_keys() {
+            return Poll::Ready(None);
+        }
         match queue.next_chunk(&link.carried) {
             Some(chunk) => Poll::Ready(Some(Ok(BodyFrame::data(chunk)))),
             None if queue.is_ended => Poll::Ready(None),
@@ -420,6 +480,7 @@ impl Body for LinkBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::links::tags::tests::{both_ends, with_tag};
 
     fn frame(bytes: usize) -> Bytes {
         Bytes::from(vec![0; bytes])
@@ -439,6 +500,43 @@ mod tests {
         }
         assert_eq!(chunks(&link), [60, CHUNK_BYTES, CHUNK_BYTES, 1]);
         assert_eq!(link.queue.borrow().bytes, 0);
+    }
+
+    #[test]
+    fn frames_get_tags_as_they_leave_and_wait_for_new_keys_when_these_are_worn_out() {
+        let large = frame(2 * PIECE_BYTES);
+        let [mut expected, tags] = both_ends(Encoding::Binary, 4);
+        let key_of_next = both_ends(Encoding::Binary, 4);
+        // Both ends make the same tags: the other end's stand in for what is expected.
+        let link = Rc::new(Link::new(Rc::default()));
+        link.connect(true, Some(tags));
+        for next in [frame(10), frame(20), large.clone(), frame(30), frame(40)] {
+            link.push(next);
+        }
+        let mut body = link.body();
+        let mut next = || {
+            let mut cx = Context::from_waker(Waker::noop());
+            match Pin::new(&mut body).poll_frame(&mut cx) {
+                Poll::Pending => None,
+                Poll::Ready(chunk) => Some(chunk.map(|chunk| chunk.unwrap().into_data().unwrap())),
+            }
+        };
+        let two = [with_tag(&mut expected, &frame(10)), with_tag(&mut expected, &frame(20))].concat();
+        assert_eq!(next().unwrap().unwrap(), two);
+        let whole = with_tag(&mut expected, &large);
+        let mut came = Vec::new();
+        while came.len() < whole.len() {
+            came.extend(next().unwrap().unwrap());
+        }
+        assert!(came == whole, "a large one has its tag before it");
+        // The last two share a chunk, after which the keys are worn out.
+        link.push(frame(50));
+        assert!(next().unwrap().is_some());
+        assert_eq!(next(), Some(None), "the connection ends");
+        let [tags, _] = key_of_next;
+        link.push(frame(60));
+        link.connect(true, Some(tags));
+        assert!(next().unwrap().is_some(), "with new keys the rest goes on");
     }
 
     #[test]

@@ -29,6 +29,8 @@ struct Opening {
     connection: TcpStream,
     from: u16,
     answer: Answer,
+    /// What this end gave to the exchange of keys, where frames have tags.
+    share: Option<[u8; 32]>,
 }
 
 impl Opening {
@@ -37,17 +39,27 @@ impl Opening {
     }
 
     async fn greet_with(cluster: &TestCluster, from: u16, configuration: Digest) -> Opening {
+        Opening::greet_for_keys(cluster, from, configuration, None).await
+    }
+
+    async fn greet_for_keys(
+        cluster: &TestCluster,
+        from: u16,
+        configuration: Digest,
+        share: Option<[u8; 32]>,
+    ) -> Opening {
         let node = cluster.addresses[0];
+        let with_share = share.map(|share| format!("x-key-share: {}\r\n", Digest(share))).unwrap_or_default();
         let mut connection = TcpStream::connect(node).await.unwrap();
         let head = format!(
             "POST /peer/hello HTTP/1.1\r\nhost: {node}\r\nx-cluster: {}\r\nx-from: {from}\r\n{BINARY}\
-             x-configuration: {configuration}\r\nx-nonce: {}\r\ncontent-length: 0\r\n\r\n",
+             x-configuration: {configuration}\r\nx-nonce: {}\r\n{with_share}content-length: 0\r\n\r\n",
             cluster.cluster.id,
             Digest(NONCE)
         );
         connection.write_all(head.as_bytes()).await.unwrap();
         let answer = read_answer(&mut connection).await;
-        Opening { connection, from, answer }
+        Opening { connection, from, answer, share }
     }
 
     fn acceptor_nonce(&self) -> [u8; 32] {
@@ -57,6 +69,7 @@ impl Opening {
     /// What both ends sign.
     fn statement(&self, cluster: &TestCluster, domain: &str) -> Vec<u8> {
         let configuration = configuration();
+        let shares = self.share.map(|own| [own, self.acceptor_share()].concat()).unwrap_or_default();
         [
             domain.as_bytes(),
             &cluster.cluster.id.0,
@@ -65,8 +78,13 @@ impl Opening {
             &0u16.to_le_bytes(),
             &NONCE,
             &self.acceptor_nonce(),
+            &shares,
         ]
         .concat()
+    }
+
+    fn acceptor_share(&self) -> [u8; 32] {
+        self.answer.header("x-key-share").parse::<Digest>().unwrap().0
     }
 
     /// The opener's signature with the key of some node.
@@ -195,6 +213,91 @@ fn who_only_listens_at_a_peer_s_address_gets_nothing() {
         assert_eq!(status.await["peers_reachable"], 2);
         cluster.assert_unharmed();
     });
+}
+
+/// A connection to node 0 on which node 1 has greeted, and the key that both ends have.
+async fn with_key(cluster: &TestCluster) -> (Opening, [u8; 32]) {
+    let secret = x25519_dalek::EphemeralSecret::random_from_rng(&mut rand::rng());
+    let share = x25519_dalek::PublicKey::from(&secret).to_bytes();
+    let opening = Opening::greet_for_keys(cluster, 1, configuration(), Some(share)).await;
+    assert_eq!(opening.answer.status, 200, "{}", opening.answer.body);
+    let shared = secret.diffie_hellman(&opening.acceptor_share().into());
+    let agreed = [&shared.as_bytes()[..], &opening.statement(cluster, "link-opener/1")].concat();
+    let key = blake3::derive_key("tags on the frames of a peer link, 1", &agreed);
+    (opening, key)
+}
+
+/// The frame of this number on a link, with its tag.
+fn with_tag(key: &[u8; 32], number: u64, frame: &[u8]) -> Vec<u8> {
+    let content = &frame[4..];
+    let tag = blake3::keyed_hash(key, &[&number.to_le_bytes()[..], content].concat());
+    let length = (content.len() + 16) as u32;
+    [&length.to_le_bytes()[..], &tag.as_bytes()[..16], content].concat()
+}
+
+#[test]
+fn frames_whose_tags_do_not_hold_end_their_link_and_nothing_else() {
+    run(async {
+        let cluster = TestCluster::start(4, Setup { has_tags: true, ..Setup::default() }).await;
+        assert_eq!(ask(cluster.addresses[0], "a").await.status, 200, "nodes agree on keys");
+        let body = frame(&vote(&cluster.cluster, &cluster.signer(1), Seq(9), Digest::of(b"x")));
+        let before = cluster.status(0).await["counters"]["messages_in"]["vote"].as_u64().unwrap();
+        let cluster = &cluster;
+        let send = async |mut opening: Opening, bytes: &[u8]| {
+            let headers = format!("x-signature: {}\r\nx-from: 1\r\n{BINARY}", opening.signature(cluster, 1));
+            opening.stream(cluster, &headers, bytes).await
+        };
+        let (opening, key) = with_key(cluster).await;
+        let two = [with_tag(&key, 0, &body), with_tag(&key, 1, &body)].concat();
+        assert_eq!(send(opening, &two).await.status, 200);
+        let arrived =
+            |count: u64| move |status: &Value| status["counters"]["messages_in"]["vote"] == before + count;
+        cluster.until(0, arrived(2)).await;
+
+        let (opening, old) = with_key(cluster).await;
+        drop(opening);
+        for case in ["another key", "a wrong number", "once more", "a changed frame", "no tag"] {
+            let (opening, key) = with_key(cluster).await;
+            let first = with_tag(&key, 0, &body);
+            let bytes = match case {
+                "another key" => with_tag(&old, 0, &body),
+                "a wrong number" => with_tag(&key, 1, &body),
+                "once more" => [&first[..], &first].concat(),
+                "a changed frame" => [&first[..first.len() - 1], &[first[first.len() - 1] ^ 1]].concat(),
+                _ => body.clone(),
+            };
+            let answer = send(opening, &bytes).await;
+            assert!(answer.status == 400 && answer.body.contains("tag"), "{case}: {}", answer.body);
+        }
+        let status = cluster.until(0, arrived(3)).await;
+        assert_eq!(status["counters"]["rejected"], json!({ "bad tag": 5 }), "only the first of two was read");
+
+        for share in [None, Some([0; 32])] {
+            let answer = Opening::greet_for_keys(cluster, 1, configuration(), share).await.answer;
+            assert!(answer.status == 400 && answer.body.contains("x-key-share"), "{}", answer.body);
+        }
+        // The shares are part of what is signed: nobody in between can put in their own.
+        let (mut opening, _) = with_key(cluster).await;
+        opening.share = Some([9; 32]);
+        let body = with_tag(&old, 0, &body);
+        assert_eq!(send(opening, &body).await.status, 403);
+        assert_eq!(ask(cluster.addresses[0], "b").await.status, 200);
+        cluster.assert_unharmed();
+    });
+}
+
+#[test]
+fn nodes_with_tags_serve_in_both_encodings() {
+    for encoding in [Encoding::Binary, Encoding::Json] {
+        run(async {
+            let cluster = TestCluster::start(4, Setup { has_tags: true, encoding, ..Setup::default() }).await;
+            for id in 0..4 {
+                assert_eq!(ask(cluster.addresses[id], "a").await.status, 200, "{encoding:?}");
+            }
+            assert_eq!(cluster.status(0).await["counters"]["rejected"], json!({}));
+            cluster.assert_unharmed();
+        });
+    }
 }
 
 fn frame(message: &Message) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Forged messages: bad signatures, other replicas' names, certificates that prove nothing.
 
+use crate::mac::{MOST_PRE_PREPARED, SlotReport};
 use crate::message::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
     ViewChange, Vote,
@@ -54,6 +55,14 @@ pub(super) fn forged(
         Message::Conflict { first, second } => {
             let second = forged_vote(second, forgery, cluster)?;
             Some(Message::Conflict { first: first.clone(), second: Box::new(second) })
+        }
+        // Who says it is who sends it, so a name cannot be forged.
+        Message::TaggedProposal { seq, .. }
+        | Message::TaggedVote { seq, .. }
+        | Message::Decided { seq, .. }
+            if forgery == Forgery::Signature =>
+        {
+            Some(Message::Mistagged { seq: *seq })
         }
         _ => None,
     }
@@ -179,6 +188,10 @@ fn forged_view_change(
         Forgery::Name => return Some(ViewChange { author: cluster.next(change.author), ..change.clone() }),
         Forgery::Short | Forgery::Repeated | Forgery::Mixed => {}
     }
+    if cluster.has_tags() {
+        let reports = forged_reports(change, forgery);
+        return Some(ViewChange::sign_reports(cluster, signer, change.view, change.stable.clone(), reports));
+    }
     let mut prepared = change.prepared.clone();
     if prepared.is_empty() {
         let h = change.low_watermark();
@@ -190,6 +203,27 @@ fn forged_view_change(
         None => None,
     };
     Some(ViewChange::sign(cluster, signer, change.view, stable, prepared, change.voted.clone()))
+}
+
+/// Reports that break a rule each: of a view that is not over, of a slot twice, of too many digests.
+fn forged_reports(change: &ViewChange, forgery: Forgery) -> Vec<SlotReport> {
+    let mut reports = change.reports.clone();
+    let seq = reports.first().map_or(change.low_watermark().next(), |report| report.seq);
+    let digest = |number: usize| Digest::of(&number.to_le_bytes());
+    if reports.is_empty() {
+        reports.push(SlotReport { seq, prepared: None, pre_prepared: vec![(digest(0), View(0))] });
+    }
+    match forgery {
+        Forgery::Short => reports[0].prepared = Some((change.view, digest(0))),
+        Forgery::Repeated => reports.insert(0, reports[0].clone()),
+        _ => {
+            let mut digests: Vec<_> =
+                (0..=MOST_PRE_PREPARED).map(|number| (digest(number), View(0))).collect();
+            digests.sort_unstable();
+            reports[0].pre_prepared = digests;
+        }
+    }
+    reports
 }
 
 fn forged_new_view(
@@ -209,7 +243,10 @@ fn forged_new_view(
             let renamed = ViewChange { author: cluster.next(first.author), ..ViewChange::clone(first) };
             changes[0] = Arc::new(renamed);
         }
-        Forgery::Short => drop(changes.pop()?),
+        Forgery::Short => {
+            changes.pop()?;
+            changes.truncate(cluster.quorum() - 1);
+        }
         Forgery::Repeated => {
             let first = Arc::clone(changes.first()?);
             *changes.last_mut()? = first;

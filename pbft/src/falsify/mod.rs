@@ -3,6 +3,7 @@
 mod forge;
 mod version;
 
+use crate::mac::SlotReport;
 use crate::message::{
     Certificate, CheckpointVote, Message, NewView, Recollection, StableCheckpoint, ViewChange, Vote,
 };
@@ -34,19 +35,36 @@ impl Vote {
 
 impl ViewChange {
     /// Conceals what was prepared and reports votes never cast: for null requests,
-    /// which everybody could vote for at once.
+    /// which everybody could vote for at once. Where that takes no proof, claims that these were prepared.
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> ViewChange {
         let null = Batch::default().digest();
+        if cluster.has_tags() {
+            let latest = View(self.view.0.saturating_sub(1));
+            let lie = |report: &SlotReport| SlotReport {
+                prepared: Some((latest, null)),
+                pre_prepared: vec![(null, latest)],
+                ..report.clone()
+            };
+            let reports = self.reports.iter().map(lie).collect();
+            return ViewChange::sign_reports(cluster, signer, self.view, self.stable.clone(), reports);
+        }
         let voted = self.voted.iter().map(|vote| vote.about(null, cluster, signer)).collect();
         ViewChange::sign(cluster, signer, self.view, self.stable.clone(), vec![], voted)
     }
 }
 
 impl NewView {
-    /// Proposes other digests than those that follow from the VIEW-CHANGEs.
+    /// Proposes other digests than those that follow from the VIEW-CHANGEs; where it proposes none, its own
+    /// VIEW-CHANGE is falsified.
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> NewView {
+        let mut changes = self.view_changes.clone();
+        if cluster.has_tags() {
+            for change in changes.iter_mut().filter(|change| change.author == signer.id()) {
+                *change = Arc::new(change.falsified(cluster, signer));
+            }
+        }
         let proposals = self.proposals.iter().map(|header| header.falsified(cluster, signer)).collect();
-        NewView::sign(cluster, signer, self.view, self.view_changes.clone(), proposals)
+        NewView::sign(cluster, signer, self.view, changes, proposals)
     }
 }
 
@@ -81,11 +99,19 @@ impl Falsify for Message {
         "state",
         "recover",
         "recollection",
+        "decided",
+        "mistagged",
     ];
 
     fn falsified(&self, cluster: &Cluster, signer: &Signer) -> Message {
         match self {
             Message::Vote(vote) => Message::Vote(vote.falsified(cluster, signer)),
+            Message::TaggedVote { phase, view, seq, digest } => {
+                Message::TaggedVote { phase: *phase, view: *view, seq: *seq, digest: invented(digest) }
+            }
+            Message::Decided { view, seq, digest } => {
+                Message::Decided { view: *view, seq: *seq, digest: invented(digest) }
+            }
             Message::Certificate(certificate) => Message::Certificate(Arc::new(Certificate {
                 digest: invented(&certificate.digest),
                 ..Certificate::clone(certificate)
@@ -131,12 +157,15 @@ impl Falsify for Message {
     }
 
     fn alternative(&self, cluster: &Cluster, signer: &Signer) -> Option<Message> {
-        let Message::PrePrepare { header, batch } = self else {
-            return None;
+        let (view, seq, batch, node) = match self {
+            Message::PrePrepare { header, batch } => {
+                (header.view, header.seq, batch, header.communication_node)
+            }
+            Message::TaggedProposal { view, seq, batch } => (*view, *seq, batch, None),
+            _ => return None,
         };
         let other = Arc::new(batch.shortened()?);
-        let node = header.communication_node;
-        Some(Message::propose(cluster, signer, header.view, header.seq, other, node).1)
+        Some(Message::propose(cluster, signer, view, seq, other, node).1)
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -147,6 +176,12 @@ impl Falsify for Message {
             Message::Certificate(certificate) => {
                 let Certificate { view, seq, digest, .. } = **certificate;
                 Some(Subject { view: Some(view), seq, digest })
+            }
+            Message::TaggedProposal { view, seq, batch } => {
+                Some(Subject { view: Some(*view), seq: *seq, digest: batch.digest() })
+            }
+            Message::TaggedVote { view, seq, digest, .. } | Message::Decided { view, seq, digest } => {
+                Some(Subject { view: Some(*view), seq: *seq, digest: *digest })
             }
             _ => None,
         }
@@ -201,7 +236,7 @@ impl Falsify for Message {
         match choose.below(6) {
             0 => {
                 let about = (View(0), seq, digest);
-                Message::Vote(Vote::sign(cluster, signer, Phase::Commit, about, None))
+                Message::vote(cluster, Vote::sign(cluster, signer, Phase::Commit, about, None))
             }
             1 => Message::Stuck { seq, complaint: true, votes: vec![] },
             2 => Message::Fetch { seq: near, digest },

@@ -1,7 +1,7 @@
 //! The other version: what a faulty replica sends to those who received another batch.
 
 use crate::message::{Certificate, CertificateKind, Message, Vote};
-use kernel::{Cluster, Digest, Phase, ReplicaId, Signature, Signer, Subject};
+use kernel::{Cluster, Digest, Falsify as _, Phase, ReplicaId, Signature, Signer, Subject};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,6 +32,17 @@ pub(super) fn with_value(
         Message::Certificate(certificate) => {
             let other_version = collect(certificate, digest, received, cluster, signer);
             Some(Message::Certificate(Arc::new(other_version)))
+        }
+        Message::TaggedVote { phase, view, seq, .. } => {
+            Some(Message::TaggedVote { phase: *phase, view: *view, seq: *seq, digest })
+        }
+        Message::Decided { view, seq, .. } => Some(Message::Decided { view: *view, seq: *seq, digest }),
+        Message::TaggedProposal { .. } => {
+            let wanted = message.subject().map(|subject| Subject { digest, ..subject });
+            let is_it = |other: &Message| {
+                matches!(other, Message::TaggedProposal { .. }) && other.subject() == wanted
+            };
+            received.iter().find(|other| is_it(other)).cloned()
         }
         _ => None,
     }

@@ -213,7 +213,7 @@ fn whoever_is_stuck_gets_votes_if_it_complains_or_has_sent_its_own() {
     let mut bench = small(0);
     bench.submit(1, 1);
     let core = bench.replica.core();
-    let proposal = core.own_proposal(ReplicaId(0), Seq(1)).expect("it has proposed");
+    let proposal = core.own_proposal(&bench.cluster, ReplicaId(0), Seq(1)).expect("it has proposed");
     assert_eq!(bench.deliver(3, of_slot(true, vec![])), [to_one(3, proposal)]);
 }
 

@@ -4,6 +4,7 @@ use crate::bench::{Bench, Effects, Pbft, Slot, bench, bench_of, cluster, left_fo
 use apps::OpaqueLog;
 use kernel::{Effect, Input, Micros, Phase, Reason, Rejection, ReplicaId, Seq, View};
 use pbft::{Config, Message, Replica, Timer};
+use std::sync::Arc;
 
 /// The window: slots that a replica may be behind its peers without being left behind.
 const WINDOW: u64 = 4;
@@ -63,6 +64,19 @@ fn a_replica_that_has_executed_nothing_tells_nobody() {
     let mut bench = backup();
     assert_eq!(bench.step(Input::Start), []);
     assert_eq!(expire(&mut bench), []);
+}
+
+#[test]
+fn the_requests_in_a_stuck_slot_are_watched_over() {
+    let mut bench = backup();
+    let bundle = bench.request(2);
+    bench.propose(&[Arc::clone(&bundle)]);
+    let half = Micros(Config::for_cluster(4).request_after.0 / 2);
+    let watched = Effect::SetTimer { timer: Timer::View, after: half };
+    assert!(expire(&mut bench).contains(&watched), "nobody else may watch over them");
+    let effects = bench.step(Input::Expire(Timer::View));
+    assert!(effects.contains(&to_all(Message::Requests(bundle))), "{effects:?}");
+    assert_eq!(left_for(&bench.step(Input::Expire(Timer::View))), Some(View(1)));
 }
 
 #[test]

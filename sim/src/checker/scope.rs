@@ -53,6 +53,8 @@ pub type Forger<M> = Box<dyn FnMut(&[&M]) -> Vec<Forged<M>> + Send>;
 /// A delivery that happens before the search begins: the first message in the
 /// node's inbox that fits.
 pub struct Opening<M> {
+    /// From this replica, if it matters.
+    pub from: Option<ReplicaId>,
     /// To which of the running nodes.
     pub node: usize,
     /// Which message.

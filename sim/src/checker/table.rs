@@ -214,7 +214,10 @@ impl<P: Checkable> Table<P> {
         for opening in std::mem::take(&mut self.scope.openings) {
             let node = opening.node;
             let inbox = self.inbox(cut, node);
-            let fits = |envelope: &&EnvelopeId| (opening.fits)(&self.envelope(**envelope).message);
+            let fits = |envelope: &&EnvelopeId| {
+                let Envelope { from, message, .. } = self.envelope(**envelope);
+                opening.from.is_none_or(|wanted| wanted == *from) && (opening.fits)(message)
+            };
             let envelope = *inbox.iter().find(fits).expect("an opening's message was sent or can be forged");
             let next = self.step(cut[node], Event::Deliver(envelope));
             assert_ne!(next, cut[node], "an opening's message changes its receiver");

@@ -20,7 +20,7 @@ struct Owed {
 
 /// Judges a run. The error names the first breach.
 pub fn check(trace: &Trace) -> Result<(), String> {
-    let reports_votes = trace.cluster.protocol == "ccro";
+    let reports_votes = ["ccro", "pbft-mac"].contains(&trace.cluster.protocol.as_str());
     let mut owed: HashMap<ReplicaId, Owed> = HashMap::new();
     for moment in trace.honest_moments() {
         let (replica, mark) = match moment {
@@ -57,7 +57,15 @@ pub fn check(trace: &Trace) -> Result<(), String> {
 
 /// The first slot that is owed and not reported, and the view that is owed.
 fn is_reported(owed: &Said, stable: Seq, reported: &[(Seq, View, Digest)]) -> Result<(), (Seq, View)> {
-    let reported: Said = reported.iter().map(|(seq, view, digest)| (*seq, (*view, *digest))).collect();
+    let mut latest = Said::new();
+    for (seq, view, digest) in reported {
+        // Of a slot more than one digest may be reported (`pbft-mac`).
+        let known = latest.entry(*seq).or_insert((*view, *digest));
+        if known.0 < *view {
+            *known = (*view, *digest);
+        }
+    }
+    let reported = latest;
     let mut owed: Vec<_> = owed.iter().filter(|(seq, _)| **seq > stable).collect();
     owed.sort_unstable_by_key(|(seq, _)| **seq);
     let missing = owed.into_iter().find(|(seq, (view, digest))| {

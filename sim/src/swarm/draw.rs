@@ -547,6 +547,7 @@ impl Dice {
                 let kinds: &[&str] = match scene.protocol {
                     "ccro" => &[votes.as_slice(), &certificates, &changes].concat(),
                     "pbft" => &[votes.as_slice(), &changes].concat(),
+                    "pbft-mac" => &[votes.as_slice(), &["decided"], &changes].concat(),
                     BROADCAST => &["propose", "validated", "proof", "applied", "fetch", "proven"],
                     _ => &["pre-prepare", "prepare", "commit"],
                 };

@@ -137,12 +137,12 @@ impl<P: Protocol> World<P> {
             return;
         }
         let own = from == gateway;
-        if !own {
+        if !own && !bundle.has_tag(&self.cluster) {
             self.spent_ns += self.costs.verifying_ns(1);
         }
         let key = if self.metered { usize::from(gateway.0) } else { 0 };
         let admission = &mut self.admissions[key];
-        let valid = own || admission.check(&bundle.claim(&self.cluster));
+        let valid = own || admission.check_reply(from, bundle).is_ok();
         if !valid || bundle.gateway != gateway {
             self.trace.caught.insert(bundle.replica);
             return;

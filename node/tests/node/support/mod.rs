@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) max_data_bytes: Option<usize>,
     pub(crate) max_clients: Option<usize>,
+    /// Whether the flow's frames have tags, and its messages no signatures.
+    pub(crate) has_tags: bool,
     /// Clients with keys.
     pub(crate) clients: u16,
     pub(crate) read_limit_ms: Option<u64>,
@@ -57,8 +59,10 @@ pub(crate) struct TestCluster {
 impl TestCluster {
     pub(crate) async fn start(n: u16, setup: Setup) -> TestCluster {
         let listeners: Vec<_> = (0..n).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        // A flow has tags because of its name.
+        let protocol = if setup.has_tags { "pbft-mac" } else { "relay" };
         let mut cluster = TestCluster {
-            cluster: Cluster::new(ClusterId::derive("test", SEED), "relay", n).with_clients(setup.clients),
+            cluster: Cluster::new(ClusterId::derive("test", SEED), protocol, n).with_clients(setup.clients),
             addresses: listeners.iter().map(|l| l.local_addr().unwrap()).collect(),
             listeners: listeners.into_iter().map(Some).collect(),
             observations: Rc::default(),

@@ -1,0 +1,88 @@
+//! What replicas say of a slot that they cannot prove.
+
+use crate::slot::Round;
+use kernel::{Cluster, Digest, ReplicaId, Seq, View, Weakening, weakened};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Of one slot, a replica reports so many digests that it pre-prepared at most, those of the highest
+/// views. A faulty commander can make it pre-prepare another one in each view.
+pub const MOST_PRE_PREPARED: usize = 8;
+
+/// A replica's entries of `P` and `Q` for one slot, without proof (TOCS §4.5).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SlotReport {
+    /// The slot.
+    pub seq: Seq,
+    /// `P`: what was prepared here in the highest view in which anything was.
+    pub prepared: Option<(View, Digest)>,
+    /// `Q`: each digest that was pre-prepared here, by a PREPARE of this replica or by its own proposal, and the
+    /// last view in which it was. In ascending order of the digests, at most [`MOST_PRE_PREPARED`].
+    pub pre_prepared: Vec<(Digest, View)>,
+}
+
+impl SlotReport {
+    /// What is to be reported after these rounds, and after what was reported of earlier ones. None if there is
+    /// nothing.
+    pub(crate) fn of(
+        cluster: &Cluster,
+        seq: Seq,
+        before: Option<SlotReport>,
+        rounds: &BTreeMap<View, Round>,
+    ) -> Option<SlotReport> {
+        let before = before.unwrap_or(SlotReport { seq, prepared: None, pre_prepared: vec![] });
+        let mut prepared = before.prepared.filter(|_| !weakened(Weakening::PreparedForgotten));
+        let mut pre_prepared: BTreeMap<Digest, View> = before.pre_prepared.into_iter().collect();
+        // In ascending order of the views.
+        for (view, round) in rounds {
+            let Some(header) = round.accepted_header() else { continue };
+            pre_prepared.insert(header.digest, *view);
+            if round.is_prepared(cluster) {
+                prepared = Some((*view, header.digest));
+            }
+        }
+        while pre_prepared.len() > MOST_PRE_PREPARED {
+            let oldest = pre_prepared.iter().min_by_key(|(_, view)| **view).map(|(digest, _)| *digest);
+            oldest.map(|digest| pre_prepared.remove(&digest));
+        }
+        let pre_prepared: Vec<_> = pre_prepared.into_iter().collect();
+        (prepared.is_some() || !pre_prepared.is_empty()).then_some(SlotReport { seq, prepared, pre_prepared })
+    }
+
+    /// Whether a VIEW-CHANGE for `view` may say so.
+    pub(crate) fn is_well_formed(&self, view: View) -> bool {
+        (self.prepared.is_some() || !self.pre_prepared.is_empty())
+            && self.prepared.is_none_or(|(prepared, _)| prepared < view)
+            && self.pre_prepared.len() <= MOST_PRE_PREPARED
+            && self.pre_prepared.is_sorted_by(|a, b| a.0 < b.0)
+            && self.pre_prepared.iter().all(|(_, last)| *last < view)
+    }
+
+    /// Whether `digest` is reported as pre-prepared in `view` or a later one.
+    pub(crate) fn has_pre_prepared(&self, digest: &Digest, view: View) -> bool {
+        let per_view = weakened(Weakening::ReportsCountedPerView);
+        let fits = |last: View| if per_view { last == view } else { last >= view };
+        self.pre_prepared.iter().any(|(reported, last)| reported == digest && fits(*last))
+    }
+}
+
+/// Who said that a slot is decided, and how: of each replica what it said last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Statements(BTreeMap<ReplicaId, (View, Digest)>);
+
+impl Statements {
+    /// Takes one, and returns the decision if `f+1` replicas say the same: one of them is honest. The view is the
+    /// lowest that they name.
+    pub(crate) fn add(
+        &mut self,
+        cluster: &Cluster,
+        from: ReplicaId,
+        (view, digest): (View, Digest),
+    ) -> Option<(View, Digest)> {
+        self.0.insert(from, (view, digest));
+        let same = self.0.values().filter(|(_, said)| *said == digest);
+        let one_less = usize::from(weakened(Weakening::StatementsOneLess));
+        let enough = same.clone().count() >= (cluster.weak_quorum() - one_less).max(1);
+        enough.then(|| same.map(|(view, _)| *view).min()).flatten().map(|view| (view, digest))
+    }
+}
