@@ -165,6 +165,9 @@ fn messages() -> Vec<Vec<u8>> {
     for number in 0..Bench::new("broadcast").broadcast_messages().len() as u8 {
         inputs.extend([0, 1].map(|from| vec![2, number, from, number & 1, 1]));
     }
+    for number in 0..Bench::new("pbft-mac").tagged_messages().len() as u8 {
+        inputs.extend([0, 1].map(|from| vec![3, number, from, number & 1, 1]));
+    }
     inputs.push(vec![0, 2, 1, 0, 1, 3, 0, 4]);
     inputs
 }

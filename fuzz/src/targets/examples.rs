@@ -4,6 +4,7 @@ use kernel::{
     Batch, Bundle, Chunk, Cluster, ClusterId, Digest, Falsify as _, Keyring, Operation, Output, Phase,
     ReplicaId, Reply, ReplyBundle, Request, SeededChoice, Seq, SessionId, Signer, Snapshot, View,
 };
+use pbft::mac::SlotReport;
 use pbft::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
     ViewChange, Vote,
@@ -190,6 +191,32 @@ impl Bench {
         ];
         messages.push(Message::noise(Seq(1), &mut SeededChoice::new(1), cluster, &signers[1]));
         messages
+    }
+
+    /// Messages of `pbft-mac` that are of no other flow, or hold something else there, about the same.
+    pub fn tagged_messages(&self) -> Vec<Message> {
+        let Bench { cluster, signers, .. } = self;
+        let batch = Arc::new(Batch { bundles: vec![self.bundle(2, b"pay"), self.bundle(3, b"pay more")] });
+        let (view, seq, digest) = (View(0), Seq(1), batch.digest());
+        let report = SlotReport { seq, prepared: Some((view, digest)), pre_prepared: vec![(digest, view)] };
+        let change = |author: usize| {
+            let reports = vec![report.clone()];
+            Arc::new(ViewChange::sign_reports(cluster, &signers[author], View(1), None, reports))
+        };
+        let changes = [1, 2, 3].map(change).to_vec();
+        let new_view = NewView::sign(cluster, &signers[1], View(1), changes.clone(), vec![]);
+        vec![
+            Message::Requests(self.bundle(1, b"pay")),
+            Message::TaggedProposal { view, seq, batch: Arc::clone(&batch) },
+            Message::TaggedVote { phase: Phase::Prepare, view, seq, digest },
+            Message::TaggedVote { phase: Phase::Commit, view, seq, digest },
+            Message::Decided { view, seq, digest },
+            Message::Mistagged { seq },
+            Message::Stuck { seq, complaint: true, votes: vec![] },
+            Message::ViewChange(Arc::clone(&changes[0])),
+            Message::NewView(Arc::new(new_view)),
+            Message::Fetched { seq, batch },
+        ]
     }
 
     /// A state of three chunks.

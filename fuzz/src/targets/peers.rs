@@ -192,6 +192,11 @@ fn messages(input: &[u8]) -> bool {
             pbft::Replica::new(pbft::Config::for_cluster(N), OpaqueLog::default()),
             Bench::messages,
         );
+        static PBFT_MAC: Admitted<flows::Pbft> = Admitted::new(
+            "pbft-mac",
+            pbft::Replica::new(pbft::Config::for_cluster(N), OpaqueLog::default()),
+            Bench::tagged_messages,
+        );
         static CCRO: Admitted<flows::Ccro> = Admitted::new(
             "ccro",
             ccro::Replica::new(ccro::Config::for_cluster(N), OpaqueLog::default()),
@@ -204,10 +209,11 @@ fn messages(input: &[u8]) -> bool {
         );
     }
     let mut choices = Choices::new(input);
-    match choices.byte() % 3 {
+    match choices.byte() % 4 {
         0 => PBFT.with(|pbft| pbft.deliver(&mut choices)),
         1 => CCRO.with(|ccro| ccro.deliver(&mut choices)),
-        _ => BROADCAST.with(|broadcast| broadcast.deliver(&mut choices)),
+        2 => BROADCAST.with(|broadcast| broadcast.deliver(&mut choices)),
+        _ => PBFT_MAC.with(|pbft| pbft.deliver(&mut choices)),
     }
 }
 
