@@ -102,6 +102,10 @@ fn frames() -> Vec<Vec<u8>> {
         streams.push(chosen(&[kind, 7], &reply.expect("it is not too large")));
         let several: Vec<u8> = messages.iter().take(5).flat_map(encode).collect();
         streams.push(chosen(&[kind, 255], &several));
+        for message in Bench::new("pbft-mac").tagged_messages() {
+            let frame = node::encode(&Frame::Protocol(&message), encoding).expect("it is not too large");
+            streams.push(chosen(&[kind, 63], &frame));
+        }
         for message in Bench::new("broadcast").broadcast_messages() {
             let frame = node::encode(&Frame::Protocol(&message), encoding).expect("it is not too large");
             streams.push(chosen(&[kind + 4, 63], &frame));

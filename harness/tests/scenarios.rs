@@ -25,7 +25,7 @@ const SCENARIOS: [Scenario; 19] = [
     ("pbft-mac", 4, &[], 0, true),
     ("pbft-mac", 4, &[(0, "equivocate")], 2, true),
     ("pbft-mac", 4, &[(3, "forge=signature")], 1, true),
-    ("pbft-mac", 6, &[(0, "offline"), (5, "offline")], 1, false),
+    ("pbft-mac", 5, &[(0, "offline"), (4, "offline")], 1, false),
     ("pbft-mac", 7, &[(1, "malicious"), (2, "offline")], 0, true),
     ("ccro", 4, &[(1, "withhold")], 0, true),
     ("ccro", 4, &[(1, "equivocate")], 3, true),

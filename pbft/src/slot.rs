@@ -180,7 +180,7 @@ impl Slot {
         self.rounds = kept;
         let gone: BTreeMap<View, Round> = gone;
         if cluster.has_tags() {
-            self.reported = SlotReport::of(cluster, seq, self.reported.take(), &gone);
+            self.reported = SlotReport::of(cluster, id, seq, self.reported.take(), &gone);
             return;
         }
         for (view, round) in gone {
@@ -217,8 +217,8 @@ impl Slot {
     }
 
     /// What this replica reports of the slot (`pbft-mac`), if there is anything.
-    pub(crate) fn report(&self, cluster: &Cluster, seq: Seq) -> Option<SlotReport> {
-        SlotReport::of(cluster, seq, self.reported.clone(), &self.rounds)
+    pub(crate) fn report(&self, cluster: &Cluster, id: ReplicaId, seq: Seq) -> Option<SlotReport> {
+        SlotReport::of(cluster, id, seq, self.reported.clone(), &self.rounds)
     }
 
     /// Whether the slot is begun for sure: decided, proposed to this replica, or

@@ -314,7 +314,8 @@ impl<A: Application> Core<A> {
     /// What a VIEW-CHANGE claims (`pbft-mac`).
     fn reports<P: PbftProtocol>(&self, cx: &Context<'_, P>) -> Vec<SlotReport> {
         let slots = self.slots.range(self.checkpoints.stable().next()..);
-        let mut reports: Vec<_> = slots.filter_map(|(seq, slot)| slot.report(cx.cluster, *seq)).collect();
+        let mut reports: Vec<_> =
+            slots.filter_map(|(seq, slot)| slot.report(cx.cluster, cx.id(), *seq)).collect();
         if weakened(Weakening::CommanderNotReported) {
             for report in &mut reports {
                 report.pre_prepared.retain(|(_, view)| cx.cluster.commander(*view) != cx.id());

@@ -381,6 +381,14 @@ fn a_view_change_claims_what_was_prepared_and_pre_prepared() {
     let mut commander = self::bench(0);
     commander.step(Input::Submit(Arc::clone(&one.bundles[0])));
     assert_eq!(commander.own_change().reports, [report(1, None, &[(d, 0)])], "its proposal is its vote");
+
+    // Even of a batch that it has still to fetch.
+    let mut commander = self::bench(1);
+    commander.own_change();
+    for change in [2, 3].map(claims) {
+        commander.deliver(change.author.0, Message::ViewChange(change));
+    }
+    assert_eq!(commander.own_change().reports, [report(1, None, &[(e, 1)])]);
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub const NAMED: &[Named] = named! {
         "the same from where two replicas have accepted and none is prepared; one view change";
     "pbft-view-change-2" Nothing OneQuorum scopes::pbft_view_change("pbft", 4, 2, 2),
         "an equivocating commander, up to two view changes, up to two expirations";
-    "pbft-mac-faulty-backup" Nothing Lazy scopes::pbft_faulty_backup("pbft-mac", 4, 1),
+    "pbft-mac-faulty-backup" Nothing OneQuorum scopes::pbft_faulty_backup("pbft-mac", 4, 1),
         "without signatures: view 0, one request, honest commander, a backup that votes for anything and says that anything is decided";
     "pbft-mac-equivocating" Nothing Lazy scopes::pbft_equivocating("pbft-mac", 4, &[1]),
         "without signatures: view 0, a commander that proposes two batches for a slot and votes for both";

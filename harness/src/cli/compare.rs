@@ -69,7 +69,12 @@ fn default_plan() -> Plan {
     let scenarios = ["none", "offline:f", "malicious:f", "equivocate@0", "withhold@1"];
     Plan {
         name: "compare".into(),
-        protocols: vec![ProtocolName::Pbft, ProtocolName::Ccro, ProtocolName::CcroPaper],
+        protocols: vec![
+            ProtocolName::Pbft,
+            ProtocolName::PbftMac,
+            ProtocolName::Ccro,
+            ProtocolName::CcroPaper,
+        ],
         nodes: vec![4, 7],
         faults: scenarios.map(String::from).into(),
         requests: 150,
@@ -93,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_three_protocols_two_sizes_five_scenarios() {
+    fn without_flags_four_protocols_two_sizes_five_scenarios() {
         let cells = plan(&[]).unwrap().cells().unwrap();
-        assert_eq!(cells.len(), 3 * 2 * 5);
+        assert_eq!(cells.len(), 4 * 2 * 5);
         let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
         assert!(names.contains(&"ccro-paper-n7-malicious:2"), "{names:?}");
         for cell in &cells {

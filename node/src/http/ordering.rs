@@ -52,6 +52,11 @@ pub(super) async fn order<P: Protocol>(
     if node.is_offline() {
         return Err(offline());
     }
+    if wants_evidence && node.config.cluster.has_tags() {
+        let error = "there is no evidence: what nodes of pbft-mac tell a gateway proves nothing to others; leave evidence out, or \
+                     ask with a client's key (harness client), whose replies are signed";
+        return Err(Refusal::bad(error.to_owned()));
+    }
     if node.has_lost_its_journal() {
         return Err(lost_journal("ask another one"));
     }

@@ -3,7 +3,6 @@
 //! Binary: the payload's length as a little-endian `u32`, then the postcard
 //! bytes of a [`Frame`], as on a client's link ([`client::link`]). JSON: one object per line.
 
-use super::tags::MOST_ADDED_BYTES;
 use crate::config::Encoding;
 use crate::tally::Tally;
 use bytes::Bytes;
@@ -13,6 +12,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The largest payload of a frame, in bytes, with its tag if it has one.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
+/// What a tag adds to a frame at most: in JSON, 32 hexadecimal digits and a space.
+pub(crate) const MOST_TAG_BYTES: usize = 33;
 
 /// A message between nodes. `R` is a reference where a frame is only written.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub fn encode<M: Serialize>(
             bytes
         }
     };
-    if bytes.len() + MOST_ADDED_BYTES > MAX_FRAME_BYTES {
+    if bytes.len() + MOST_TAG_BYTES > MAX_FRAME_BYTES {
         return Err(FrameError::Oversized { bytes: bytes.len() });
     }
     Ok(bytes.into())

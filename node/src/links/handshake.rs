@@ -6,10 +6,12 @@
 //! What is signed names the cluster, the configuration and both ends, and says which end
 //! signs: it is worth nothing on any other connection.
 
-use super::tags::Share;
 use client::link::{Introduction, Nonce};
 use kernel::keys::SecretKey;
 use kernel::{Claim, ClusterId, Digest, Keyring, ReplicaId, Signature, Signer};
+
+/// The public half of what one end gives to an exchange of keys (X25519).
+pub(crate) type Share = [u8; 32];
 
 /// What two ends of one connection agree on.
 #[derive(Clone, Copy, Debug)]

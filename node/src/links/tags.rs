@@ -3,7 +3,7 @@
 //! handshake signs, and is good for one connection. A frame that was changed, left out, sent again, meant for another node or made with
 //! an old key has no tag that holds.
 
-use super::handshake::{LinkIdentity, Transcript};
+use super::handshake::{LinkIdentity, Share, Transcript};
 use crate::config::Encoding;
 use bytes::Bytes;
 use kernel::Digest;
@@ -13,15 +13,10 @@ use x25519_dalek::{EphemeralSecret, PublicKey};
 
 /// Bytes of a tag.
 const TAG_BYTES: usize = 16;
-/// What tags add to a frame at most: in JSON, hexadecimal digits and a space.
-pub(crate) const MOST_ADDED_BYTES: usize = 2 * TAG_BYTES + 1;
 /// A connection gets new keys after so long, with the next frame,
 const RENEW_AFTER: Duration = Duration::from_secs(3600);
 /// and after so many frames.
 const RENEW_AFTER_FRAMES: u64 = 1 << 32;
-
-/// The public half of what one end gives to the exchange of keys.
-pub(crate) type Share = [u8; 32];
 
 /// The secret half, for one connection.
 pub(crate) struct Secret(EphemeralSecret);
@@ -139,7 +134,7 @@ fn hex(tag: &[u8; TAG_BYTES]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::links::frame::{Frame, FrameReader, decode, encode};
+    use crate::links::frame::{Frame, FrameReader, MOST_TAG_BYTES, decode, encode};
     use crate::links::handshake::tests::{identity, transcript};
 
     /// What both ends of a connection have, which is worn out after so many frames.
@@ -185,7 +180,7 @@ pub(crate) mod tests {
             let expected = words.map(|word| Some(Frame::Protocol(word.to_owned())));
             assert_eq!(read(&mut acceptor, &stream, encoding), expected);
             let added = stream.len() - words.map(|word| frame(word, encoding).len()).iter().sum::<usize>();
-            assert!(added <= 3 * MOST_ADDED_BYTES, "{added}");
+            assert!(added <= 3 * MOST_TAG_BYTES, "{added}");
         }
     }
 

@@ -295,6 +295,8 @@ fn nodes_with_tags_serve_in_both_encodings() {
                 assert_eq!(ask(cluster.addresses[id], "a").await.status, 200, "{encoding:?}");
             }
             assert_eq!(cluster.status(0).await["counters"]["rejected"], json!({}));
+            let answer = post(cluster.addresses[0], "/preprepare?evidence=true", r#"{ "data": "a" }"#).await;
+            assert!(answer.status == 400 && answer.body.contains("no evidence"), "{}", answer.body);
             cluster.assert_unharmed();
         });
     }

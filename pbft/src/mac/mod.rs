@@ -61,7 +61,8 @@
 //! of the highest views only, so that a VIEW-CHANGE stays small. To make it forget, as many faulty commanders must each have
 //! proposed another digest since. If no honest replica claims anything, the null request can be chosen.
 //!
-//! A digest that is chosen is one whose batch an honest replica holds, by (A2), and sends to whoever asks.
+//! A digest that is chosen is one whose batch an honest replica holds, and sends to whoever asks: one of (A2) holds it, or was commander and proposed
+//! it as it had been chosen before.
 
 mod choice;
 mod reports;

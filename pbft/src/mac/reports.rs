@@ -22,10 +22,11 @@ pub struct SlotReport {
 }
 
 impl SlotReport {
-    /// What is to be reported after these rounds, and after what was reported of earlier ones. None if there is
+    /// What the replica `id` is to report after these rounds, and after what was reported of earlier ones. None if there is
     /// nothing.
     pub(crate) fn of(
         cluster: &Cluster,
+        id: ReplicaId,
         seq: Seq,
         before: Option<SlotReport>,
         rounds: &BTreeMap<View, Round>,
@@ -35,7 +36,11 @@ impl SlotReport {
         let mut pre_prepared: BTreeMap<Digest, View> = before.pre_prepared.into_iter().collect();
         // In ascending order of the views.
         for (view, round) in rounds {
-            let Some(header) = round.accepted_header() else { continue };
+            // A commander's proposal is its vote, even of a batch that it has still to fetch.
+            let Some(header) = round.header.as_ref().filter(|header| round.accepted || header.author == id)
+            else {
+                continue;
+            };
             pre_prepared.insert(header.digest, *view);
             if round.is_prepared(cluster) {
                 prepared = Some((*view, header.digest));

@@ -22,6 +22,7 @@ const SIGNS: { [kind: string]: Sign } = {
   "view-change": { letter: "VC", shape: "pennant" },
   "new-view": { letter: "NV", shape: "pennant" },
   "stuck": { letter: "ST", shape: "pennant" },
+  "decided": { letter: "D", shape: "hexagon" },
   "conflict": { letter: "X", shape: "pennant" },
   "checkpoint": { letter: "CP", shape: "pill" },
   "stable-checkpoint": { letter: "SC", shape: "pill" },
