@@ -116,6 +116,9 @@ impl<A: Application> Replica<A> {
             }
             Message::Certificate(certificate) => self.take_certificate(cx, from, certificate),
             Message::Stuck { seq, complaint, votes } => {
+                if complaint {
+                    self.core.note_complaint(from, seq);
+                }
                 self.take_fallback_votes(cx, from, (seq, complaint), &votes);
             }
             other => {

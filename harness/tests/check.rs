@@ -53,7 +53,12 @@ fn small_scopes_are_exhausted_without_a_finding() {
 
 #[test]
 fn larger_scopes_find_nothing_as_far_as_a_test_goes() {
-    for name in ["pbft-after-a-decision", "pbft-mac-equivocating", "pbft-mac-after-a-decision", "ccro-after-two-phases"] {
+    for name in [
+        "pbft-after-a-decision",
+        "pbft-mac-equivocating",
+        "pbft-mac-after-a-decision",
+        "ccro-after-two-phases",
+    ] {
         let report = explore(scope(name), None);
         assert!(report.violation.is_none(), "{name}: {}", report.violation.expect("checked").1.text());
         assert!(report.reach.view.0 >= 1 && report.reach.decided.0 == 1, "{name} is vacuous: {report:?}");

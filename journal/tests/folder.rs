@@ -313,10 +313,10 @@ fn another_version_of_the_format_is_refused() {
     for name in ["replica-1", "inputs-1"] {
         let whole = files(at.path());
         let path = at.path().join(name);
-        let newer = String::from_utf8_lossy(&fs::read(&path).unwrap()).replacen(":1,", ":2,", 1);
+        let newer = String::from_utf8_lossy(&fs::read(&path).unwrap()).replacen(":2,", ":3,", 1);
         fs::write(&path, newer).unwrap();
         let says = refusal(at.path());
-        assert!(says.contains("format 2") && says.contains("use the program that wrote it"), "{says}");
+        assert!(says.contains("format 3") && says.contains("use the program that wrote it"), "{says}");
         fs::write(&path, "no header\n").unwrap();
         assert!(refusal(at.path()).contains("does not begin with the line"));
         let bytes = &whole.iter().find(|(found, _)| found.as_os_str() == name).unwrap().1;

@@ -45,8 +45,8 @@ impl Cluster {
         Cluster { clients, ..self }
     }
 
-    /// How the flow's replicas know who says what: it follows from the flow's name, which every signed statement
-    /// is bound to.
+    /// How the flow's replicas know who says what: it follows from the flow's name, which every vote that is signed is
+    /// bound to.
     pub fn authentication(&self) -> Authentication {
         if self.protocol == TAGGED { Authentication::Tags } else { Authentication::Signatures }
     }

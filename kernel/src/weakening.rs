@@ -65,6 +65,10 @@ pub enum Weakening {
     DivergenceNotNoticed,
     /// Nothing that may be lost is sent again.
     NothingSentAgain,
+    /// A replica votes for proposals of slots below its stable checkpoint that a later view does not know of.
+    VotesBelowCheckpoint,
+    /// A replica far behind forgets what a view began with, and votes for something else in it.
+    BeginningForgotten,
     /// A claim is chosen though a quorum may have prepared something else later (`pbft-mac`).
     HigherClaimIgnored,
     /// A claim is chosen though a quorum may have prepared something else in the same view (`pbft-mac`).
@@ -105,7 +109,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 47] = [
+    pub const ALL: [Weakening; 49] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -135,6 +139,8 @@ impl Weakening {
         Weakening::ServerKeepsItsTurn,
         Weakening::DivergenceNotNoticed,
         Weakening::NothingSentAgain,
+        Weakening::VotesBelowCheckpoint,
+        Weakening::BeginningForgotten,
         Weakening::HigherClaimIgnored,
         Weakening::OtherClaimOfSameView,
         Weakening::NullBySilenceOfFew,

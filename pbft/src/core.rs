@@ -337,7 +337,7 @@ impl<A: Application> Core<A> {
             return false;
         }
         self.keep_batch(seq, header.digest, batch);
-        let accepted = self.may_vote() && header.view == self.view();
+        let accepted = header.view == self.view() && self.may_accept(seq, header.digest);
         if accepted {
             if weakened(Weakening::SecondProposalAccepted) {
                 self.open(cx.cluster, header.view, seq).header = Some(header.clone());
@@ -347,6 +347,15 @@ impl<A: Application> Core<A> {
         // The slot may have been decided by a certificate that came first.
         self.execute(cx);
         accepted
+    }
+
+    /// Whether this replica may vote for this digest in its view, if the commander proposes it. What lies below its
+    /// stable checkpoint is decided, though not in slots that it still knows (OSDI §4.2 demands `h < n`), and what a
+    /// view began with stands, even where this replica is too far behind to keep it. What it may not vote for it keeps
+    /// all the same, to learn of the decision.
+    pub(crate) fn may_accept(&self, seq: Seq, digest: Digest) -> bool {
+        let above = seq > self.checkpoints.stable() || weakened(Weakening::VotesBelowCheckpoint);
+        self.may_vote() && above && self.views.agrees_with_beginning(seq, digest)
     }
 
     pub(crate) fn mark_accepted<P: PbftProtocol>(
@@ -373,6 +382,9 @@ impl<A: Application> Core<A> {
         }
         if header.communication_node.is_some() != (self.votes == Votes::Collected) {
             return Err(Reason::NotEntitled);
+        }
+        if header.view == self.view() && !self.views.agrees_with_beginning(header.seq, header.digest) {
+            return Err(Reason::ConflictingProposal);
         }
         // Below the stable checkpoint, but not executed here yet: still welcome.
         if header.seq < self.oldest_kept() || self.is_ahead(header.seq) {
@@ -520,26 +532,28 @@ impl<A: Application> Core<A> {
         }
     }
 
-    /// Takes a peer's word that a slot is decided (`pbft-mac`). Returns the decision once `f+1` say the same, if it is
-    /// news.
+    /// Takes a peer's word that a slot is decided (`pbft-mac`). It is once `f+1` say the same.
     pub fn take_statement<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
-        (view, seq, digest): (View, Seq, Digest),
-    ) -> Option<(View, Digest)> {
+        (seq, digest): (Seq, Digest),
+    ) {
         if self.is_ahead(seq) {
             cx.reject(from, Some(seq), Reason::OutsideWindow);
-            return None;
+            return;
         }
         if self.is_committed(seq) {
             let decided = self.slot(seq).and_then(|slot| slot.committed);
             if decided.is_some_and(|(_, decided)| decided != digest) {
                 cx.reject(from, Some(seq), Reason::ConflictingVote);
             }
-            return None;
+            return;
         }
-        self.slots.entry(seq).or_default().statements.add(cx.cluster, from, (view, digest))
+        if self.slots.entry(seq).or_default().statements.add(cx.cluster, from, digest) {
+            // In which view is for nobody to say: those who made the statements may differ, and one may lie.
+            self.decide(cx, (self.view(), seq, digest), None, Path::Direct, None);
+        }
     }
 
     /// The digest that a quorum sent COMMIT for, and in which view.
@@ -577,7 +591,7 @@ impl<A: Application> Core<A> {
         (view, digest): (View, Digest),
         path: Path,
     ) {
-        self.decide(cx, (view, seq, digest), path, None);
+        self.decide(cx, (view, seq, digest), Some(view), path, None);
     }
 
     /// The slot is decided by a final certificate (fast or committed), of any
@@ -595,13 +609,14 @@ impl<A: Application> Core<A> {
             cx.reject(from, Some(certificate.seq), Reason::OutsideWindow);
             return;
         }
-        self.decide(cx, about, path, Some(certificate));
+        self.decide(cx, about, Some(certificate.view), path, Some(certificate));
     }
 
     fn decide<P: PbftProtocol>(
         &mut self,
         cx: &mut Context<'_, P>,
         (view, seq, digest): (View, Seq, Digest),
+        known_view: Option<View>,
         path: Path,
         proof: Option<Arc<Certificate>>,
     ) {
@@ -614,7 +629,7 @@ impl<A: Application> Core<A> {
         if digest == Batch::default().digest() {
             slot.batches.entry(digest).or_default();
         }
-        cx.mark(Mark::Committed { view: Some(view), seq, digest, path });
+        cx.mark(Mark::Committed { view: known_view, seq, digest, path });
         // Where nothing was accepted yet, the proposal is most likely still on its
         // way; if it is not, the resend timer asks for the batch.
         let accepted_another = slot.decided_batch().is_none() && !slot.batches.is_empty();
@@ -695,7 +710,7 @@ impl<A: Application> Core<A> {
             return None;
         }
         self.keep_batch(seq, digest, batch);
-        let accepted = proposed == Some(digest) && self.may_vote();
+        let accepted = proposed == Some(digest) && self.may_accept(seq, digest);
         if accepted {
             self.mark_accepted(cx, seq, digest);
         }

@@ -240,8 +240,6 @@ pub enum Message {
     },
     /// The slot is decided at the sender (`pbft-mac`): what `f+1` say is true.
     Decided {
-        /// In which view it was.
-        view: View,
         /// The slot.
         seq: Seq,
         /// The batch.

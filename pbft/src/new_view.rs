@@ -17,7 +17,8 @@
 //! of a view `v > w` that reaches the slot proposes `d`. *Induction over `v`*, with
 //! `V` the `q` VIEW-CHANGEs of that NEW-VIEW; assume the claim for the views between
 //! `w` and `v`, so that in these views no honest replica votes for another digest,
-//! and hence no other digest is prepared.
+//! and hence no other digest is prepared. (Nor does one that is too far behind to keep what a view began with: it votes for no other
+//! digest than that one in this view, and for nothing below its stable checkpoint.)
 //!
 //! 1. *Committed by `q` COMMITs.* `V` shares an honest replica with them. It held a
 //!    prepared certificate for `d` of view `w` before it sent VIEW-CHANGE, and what

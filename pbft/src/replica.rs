@@ -62,13 +62,12 @@ impl<A: Application> Replica<A> {
             Message::TaggedVote { phase, view, seq, digest } => {
                 self.take_vote(cx, from, &Vote::tagged(from, phase, (view, seq, digest)));
             }
-            Message::Decided { view, seq, digest } => {
-                if let Some(decision) = self.core.take_statement(cx, from, (view, seq, digest)) {
-                    self.core.commit(cx, seq, decision, Path::Direct);
-                }
-            }
+            Message::Decided { seq, digest } => self.core.take_statement(cx, from, (seq, digest)),
             Message::Certificate(certificate) => self.take_certificate(cx, from, certificate),
             Message::Stuck { seq, complaint, votes } => {
+                if complaint {
+                    self.core.note_complaint(from, seq);
+                }
                 for vote in &votes {
                     if self.core.record(cx, from, vote) {
                         self.advance(cx, seq);
@@ -167,8 +166,8 @@ impl<A: Application> Replica<A> {
         }
         let slot = self.core.slot(seq);
         if cx.cluster.has_tags() {
-            if let Some((view, digest)) = slot.and_then(|slot| slot.committed) {
-                cx.send(stuck, Message::Decided { view, seq, digest });
+            if let Some((_, digest)) = slot.and_then(|slot| slot.committed) {
+                cx.send(stuck, Message::Decided { seq, digest });
             }
         } else if let Some(certificate) = slot.and_then(|slot| slot.final_certificate(cx.cluster, seq)) {
             cx.send(stuck, Message::Certificate(certificate));
@@ -177,7 +176,10 @@ impl<A: Application> Replica<A> {
         if !needs_votes {
             return;
         }
-        if let Some(proposal) = self.core.own_proposal(cx.cluster, cx.id(), seq) {
+        // Whoever learns that it is decided asks for the batch.
+        if !self.core.is_committed(seq)
+            && let Some(proposal) = self.core.own_proposal(cx.cluster, cx.id(), seq)
+        {
             cx.send(stuck, proposal);
         }
         for vote in self.core.own_votes(cx.id(), seq) {

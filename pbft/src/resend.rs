@@ -5,7 +5,7 @@ use crate::core::{Core, PbftProtocol, Timer};
 use crate::message::Message;
 use kernel::{Application, Cluster, Context, Micros, ReplicaId, Seq, View, Weakening, weakened};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// When what may be lost is sent again.
@@ -23,6 +23,8 @@ pub(crate) struct Resend {
     announced: Seq,
     /// The highest view that a vote was seen of which this replica knows nothing.
     unknown_view: View,
+    /// Who has complained that a slot is stuck.
+    complaints: BTreeMap<Seq, BTreeSet<ReplicaId>>,
 }
 
 impl Resend {
@@ -157,14 +159,28 @@ impl<A: Application> Core<A> {
         let last = self.last_begun(cx.cluster);
         let slots = (first.0..=last.0).take(SLOTS_ASKED).map(Seq);
         let slots: Vec<Seq> = slots.filter(|seq| !self.is_committed(*seq)).collect();
-        slots.iter().for_each(|seq| self.watch_over_slot(*seq));
+        self.resend.complaints = self.resend.complaints.split_off(&first);
+        slots.iter().for_each(|seq| self.watch_over_slot(cx.cluster, *seq));
         slots
+    }
+
+    /// A peer complains that a slot is stuck there.
+    pub fn note_complaint(&mut self, from: ReplicaId, seq: Seq) {
+        if seq > self.last_executed() && seq <= self.highest_kept() {
+            self.resend.complaints.entry(seq).or_default().insert(from);
+        }
     }
 
     /// A stuck slot may hold requests that nobody watches over any more: their clients had their answers before
     /// all replicas stopped, and none of them remembers that it had executed them. This replica has received them, so it
-    /// owes the commander no more patience than for others (OSDI §4.4).
-    fn watch_over_slot(&mut self, seq: Seq) {
+    /// owes the commander no more patience than for others (OSDI §4.4). But if it is merely behind, or was cut off, the commander
+    /// is not to blame: so somebody honest must be stuck as well, and no state on its way.
+    fn watch_over_slot(&mut self, cluster: &Cluster, seq: Seq) {
+        let complaints = self.resend.complaints.get(&seq).map_or(0, BTreeSet::len);
+        let is_behind = seq <= self.checkpoints.stable() || self.transfer.is_some();
+        if is_behind || complaints < cluster.f().max(1) {
+            return;
+        }
         let round = self.slots.get(&seq).and_then(|slot| slot.rounds.get(&self.views.active));
         let Some(header) = round.and_then(|round| round.accepted_header()) else { return };
         let Some(batch) = self.slots[&seq].batches.get(&header.digest) else { return };

@@ -2,10 +2,10 @@
 //!
 //! | upon | condition | a replica does |
 //! | --- | --- | --- |
-//! | the resend timer | a slot that it accepted is not decided, and nothing was executed | watch over the requests in it |
+//! | the resend timer | a slot that it accepted is not decided, and others complain of it as well | watch over the requests in it |
 //! | half the request timer | its oldest request is not executed | send it to all, who then watch over it too |
 //! | the request timer | still not | VIEW-CHANGE for the next view to all |
-//! | two proposals of the commander for one slot | – | the proof to all, VIEW-CHANGE |
+//! | two proposals of the commander for one slot | – | the proof to all (not in `pbft-mac`), VIEW-CHANGE |
 //! | proposals | late again and again ([`crate::pace`]) | VIEW-CHANGE |
 //! | slots executed | others' requests go first, or batches have room for what waits, again and again ([`crate::fairness`]) | VIEW-CHANGE |
 //! | `f+1` VIEW-CHANGEs for later views | – | join the smallest of them |
@@ -14,7 +14,7 @@
 //! | `q` VIEW-CHANGEs for one view | commander of it | NEW-VIEW to all |
 //! | NEW-VIEW | every VIEW-CHANGE in it valid, proposals as computed here | the view begins: PREPARE for what is proposed |
 //! | VIEW-CHANGE for a view that began here, or a sign of life from an earlier one | – | answer with the NEW-VIEW |
-//! | the view begins | a slot of it is not decided here | ask all for what they know: who has decided it answers with the certificate |
+//! | the view begins | a slot of it is not decided here | ask all for what they know: who has decided it answers with the certificate (in `pbft-mac`: says so) |
 //!
 //! From the moment that a replica sends VIEW-CHANGE it casts no vote below the view
 //! that it wants. It still *learns* in the view that it left: who suspects a live
@@ -87,6 +87,8 @@ pub(crate) struct Views {
     changes: BTreeMap<ReplicaId, Arc<ViewChange>>,
     /// What began the active view; none in view 0.
     began_by: Option<Arc<NewView>>,
+    /// What the active view began with: a digest for each slot, in ascending order.
+    began_with: Vec<(Seq, Digest)>,
     /// Views in a row that did not begin or brought no progress.
     failed: u32,
     /// What the view timer waits for, if it runs.
@@ -121,6 +123,14 @@ impl Views {
     /// the view it wants.
     pub(crate) fn takes_votes_of(&self, view: View) -> bool {
         view == self.active || view == self.wanted
+    }
+
+    /// Whether the active view did not begin with another digest for the slot.
+    pub(crate) fn agrees_with_beginning(&self, seq: Seq, digest: Digest) -> bool {
+        let place = self.began_with.binary_search_by_key(&seq, |(seq, _)| *seq);
+        place.is_err()
+            || place.is_ok_and(|place| self.began_with[place].1 == digest)
+            || weakened(Weakening::BeginningForgotten)
     }
 
     /// Whether this replica has left the active view, and no quorum is known to want
@@ -487,6 +497,7 @@ impl<A: Application> Core<A> {
         }
         self.views.changes.retain(|_, change| change.view >= view);
         self.views.began_by = Some(Arc::clone(&new_view));
+        self.views.began_with.clone_from(&outline.slots);
         self.resend.reset();
         let was_unfair = self.fairness.begin_view(cx.now);
         self.pace.begin_view(was_unfair);
@@ -539,15 +550,13 @@ impl<A: Application> Core<A> {
             cx.send_all(Message::Stuck { seq: *seq, complaint: false, votes: vec![] });
         }
         slots.retain(|seq| self.is_acceptable(cx, *seq));
-        if !self.may_vote() {
-            return vec![];
+        let proposed = |core: &Self, seq: Seq| Some((seq, core.round(seq)?.header.as_ref()?.digest));
+        let mut proposed: Vec<_> = slots.iter().filter_map(|seq| proposed(self, *seq)).collect();
+        proposed.retain(|(seq, digest)| self.may_accept(*seq, *digest));
+        for (seq, digest) in &proposed {
+            self.mark_accepted(cx, *seq, *digest);
         }
-        for seq in &slots {
-            if let Some(digest) = self.round(*seq).and_then(|round| Some(round.header.as_ref()?.digest)) {
-                self.mark_accepted(cx, *seq, digest);
-            }
-        }
-        slots
+        proposed.into_iter().map(|(seq, _)| seq).collect()
     }
 
     /// Whether a proposal's batch is here; if it is not, all are asked for it.

@@ -531,6 +531,8 @@ fn these_checks_fail_without_their_rules() {
         (Weakening::WatermarkIgnored, a_proposal_outside_the_watermarks_or_of_another_view_is_refused),
         (Weakening::NewViewNotRecomputed, a_new_view_must_propose_exactly_what_its_view_changes_demand),
         (Weakening::PreparedForgotten, what_was_prepared_is_reported_after_every_later_view_change_too),
+        (Weakening::VotesBelowCheckpoint, new_views::nobody_votes_below_its_stable_checkpoint),
+        (Weakening::BeginningForgotten, new_views::who_was_far_behind_votes_for_what_the_view_began_with),
     ]);
 }
 

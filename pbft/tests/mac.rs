@@ -109,7 +109,7 @@ fn vote(phase: Phase, view: u64, seq: u64, digest: Digest) -> Message {
 }
 
 fn decided(digest: Digest) -> Message {
-    Message::Decided { view: View(0), seq: Seq(1), digest }
+    Message::Decided { seq: Seq(1), digest }
 }
 
 fn report(seq: u64, prepared: Option<(u64, Digest)>, pre_prepared: &[(Digest, u64)]) -> SlotReport {
@@ -266,9 +266,8 @@ fn only_who_may_propose_and_vote_is_let_in() {
 fn what_f_plus_one_say_was_decided_is_decided() {
     let mut bench = bench(3);
     let [a, b, _] = digests();
-    let committed = |digest| {
-        Effect::Mark(Mark::Committed { view: Some(View(0)), seq: Seq(1), digest, path: Path::Direct })
-    };
+    let committed =
+        |digest| Effect::Mark(Mark::Committed { view: None, seq: Seq(1), digest, path: Path::Direct });
     assert_eq!(bench.deliver(1, decided(a)), [], "one may lie");
     assert_eq!(bench.deliver(1, decided(a)), [], "and twice");
     assert_eq!(bench.deliver(2, decided(b)), []);
@@ -285,7 +284,7 @@ fn what_f_plus_one_say_was_decided_is_decided() {
         "it says something else than was decided"
     );
     assert_eq!(bench.deliver(2, decided(a)), []);
-    let beyond = Message::Decided { view: View(0), seq: Seq(10_000), digest: a };
+    let beyond = Message::Decided { seq: Seq(10_000), digest: a };
     let refused = Rejection {
         from: ReplicaId(2),
         seq: Some(Seq(10_000)),
@@ -679,7 +678,7 @@ fn tagged_messages_are_falsified_and_forged() {
     );
     assert_eq!(whole.with_value(a, &[other], cluster, signer), None);
     assert_eq!(prepare(a).subject(), Some(Subject { view: Some(View(0)), seq, digest: a }));
-    assert_eq!(decided(a).subject(), prepare(a).subject());
+    assert_eq!(decided(a).subject(), Some(Subject { view: None, seq, digest: a }));
     for message in [whole, prepare(a), decided(a)] {
         let forged = |forgery| message.forged(forgery, cluster, signer);
         assert_eq!(forged(Forgery::Signature), Some(Message::Mistagged { seq }));

@@ -74,7 +74,7 @@ fn examples() -> Vec<(&'static str, Message)> {
         ("fetched", Message::Fetched { seq: Seq(9), batch: Arc::clone(&batch) }),
         ("tagged-proposal", Message::TaggedProposal { view: View(1), seq: Seq(9), batch }),
         ("tagged-vote", Message::TaggedVote { phase: Phase::Prepare, view: View(1), seq: Seq(9), digest }),
-        ("decided", Message::Decided { view: View(1), seq: Seq(9), digest }),
+        ("decided", Message::Decided { seq: Seq(9), digest }),
         ("mistagged", Message::Mistagged { seq: Seq(9) }),
     ]
 }

@@ -210,7 +210,7 @@ impl Bench {
             Message::TaggedProposal { view, seq, batch: Arc::clone(&batch) },
             Message::TaggedVote { phase: Phase::Prepare, view, seq, digest },
             Message::TaggedVote { phase: Phase::Commit, view, seq, digest },
-            Message::Decided { view, seq, digest },
+            Message::Decided { seq, digest },
             Message::Mistagged { seq },
             Message::Stuck { seq, complaint: true, votes: vec![] },
             Message::ViewChange(Arc::clone(&changes[0])),

@@ -91,8 +91,8 @@ impl Forger {
                 messages.push(self.vote(Phase::Prepare, about));
             }
             messages.push(self.vote(Phase::Commit, about));
-            if self.cluster.has_tags() {
-                messages.push(Message::Decided { view, seq, digest: batch.digest() });
+            if self.cluster.has_tags() && view == View(0) {
+                messages.push(Message::Decided { seq, digest: batch.digest() });
             }
         }
         messages

@@ -354,7 +354,7 @@ fn topic(message: &Message) -> Option<Digest> {
     let counted_for = match message {
         Message::Vote(vote) => format!("{:?} {} {} {}", vote.phase, vote.view, vote.seq, vote.digest),
         Message::TaggedVote { phase, view, seq, digest } => format!("{phase:?} {view} {seq} {digest}"),
-        Message::Decided { seq, digest, .. } => format!("decided {seq} {digest}"),
+        Message::Decided { seq, digest } => format!("decided {seq} {digest}"),
         Message::ViewChange(change) => format!("view change {}", change.view),
         _ => return None,
     };
@@ -378,9 +378,7 @@ fn describe(message: &Message, names: &Names) -> String {
             let name = if *phase == Phase::Prepare { "PREPARE" } else { "COMMIT" };
             format!("{name} {} (view {view}, slot {seq})", names.of(digest))
         }
-        Message::Decided { view, seq, digest } => {
-            format!("decided: {} (view {view}, slot {seq})", names.of(digest))
-        }
+        Message::Decided { seq, digest } => format!("decided: {} (slot {seq})", names.of(digest)),
         Message::Certificate(certificate) => {
             let Certificate { kind, view, seq, digest, votes, .. } = &**certificate;
             let by: Vec<String> = votes.iter().map(|(author, _)| author.to_string()).collect();

@@ -80,7 +80,7 @@ pub enum Command {
     /// Compare protocols under the same faults
     ///
     /// Starts a fresh cluster for every protocol, size and fault, sends requests through it, checks that the
-    /// honest nodes agree, and leaves raw data, statistics, plots and a report behind. Without flags: pbft, ccro
+    /// honest nodes agree, and leaves raw data, statistics, plots and a report behind. Without flags: pbft, pbft-mac, ccro
     /// and ccro-paper with 4 and 7 nodes, without faults, with f nodes offline, with f malicious, with an
     /// equivocating commander, and with a silent communication node. f is what PBFT tolerates, for all alike.
     #[command(after_help = "\

@@ -31,7 +31,7 @@ With the cluster up, any node takes requests:
 /// Flags of `up`.
 #[derive(Clone, Debug, Args)]
 pub struct UpArgs {
-    /// Protocol: pbft, ccro, ccro-paper or broadcast
+    /// Protocol: pbft, pbft-mac, ccro, ccro-paper or broadcast
     #[arg(long, value_name = "NAME", default_value = "pbft")]
     pub protocol: ProtocolName,
     /// The rest.

@@ -7,8 +7,9 @@
 //! A link takes its place once its opener has shown who it is.
 
 use crate::api::ErrorAnswer;
+use crate::config::Encoding;
 use crate::links::handshake::Transcript;
-use crate::links::tags::Tags;
+use crate::links::tags::Secret;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::rt::ReadBufCursor;
@@ -57,8 +58,8 @@ const LINKS_PER_PEER: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Greeted {
     pub(crate) transcript: Transcript,
-    /// Checks the tags of frames, in flows that have them.
-    pub(crate) tags: Option<Tags>,
+    /// This end's part in the exchange of keys, in flows whose frames have tags.
+    pub(crate) secret: Option<(Secret, Encoding)>,
 }
 
 /// One connection, counted until it is dropped.

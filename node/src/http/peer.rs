@@ -79,17 +79,17 @@ pub(super) fn hello<P: Protocol>(
         acceptor_nonce: rand::random(),
         shares: None,
     };
-    let mut tags = None;
+    let mut secret = None;
     if node.config.cluster.has_tags() {
-        tags = exchange_keys(node, headers, &mut transcript, encoding);
-        if tags.is_none() {
-            let error =
-                format!("header {SHARE_HEADER} must be an X25519 public key, 32 bytes in hexadecimal");
-            return Err(refused(("no key share", error)));
-        }
+        let Ok(Digest(theirs)) = text(headers, SHARE_HEADER).parse() else {
+            return Err(refused(no_share()));
+        };
+        let (own_secret, own) = Secret::new();
+        transcript.shares = Some([theirs, own]);
+        secret = Some((own_secret, encoding));
     }
     let signature = node.link_identity.sign(End::Acceptor, &transcript);
-    permit.greeted.replace(Some(Greeted { transcript, tags }));
+    permit.greeted.replace(Some(Greeted { transcript, secret }));
     let mut answer = json(StatusCode::OK, &LinkEnded {});
     let share = transcript.shares.map(|[_, share]| (SHARE_HEADER, Digest(share).to_string()));
     let shown = [
@@ -103,17 +103,19 @@ pub(super) fn hello<P: Protocol>(
     Ok(answer)
 }
 
-/// Adds both shares to what is agreed upon, and makes the keys of the connection. None if the opener gave no share that
-/// a key can come of.
-fn exchange_keys<P: Protocol>(
+fn no_share() -> Fault {
+    let error = format!("header {SHARE_HEADER} must be an X25519 public key, 32 bytes in hexadecimal");
+    ("no key share", error)
+}
+
+/// The key of a connection whose opener has shown who it is. None if its share is one with which everybody would know it.
+fn agreed_tags<P: Protocol>(
     node: &Node<P>,
-    headers: &HeaderMap,
-    transcript: &mut Transcript,
+    transcript: &Transcript,
+    secret: Secret,
     encoding: Encoding,
 ) -> Option<Tags> {
-    let Digest(theirs) = text(headers, SHARE_HEADER).parse().ok()?;
-    let (secret, own) = Secret::new();
-    transcript.shares = Some([theirs, own]);
+    let [theirs, _] = transcript.shares?;
     secret.tags(theirs, (&node.link_identity, transcript), encoding)
 }
 
@@ -127,11 +129,13 @@ fn authenticate<P: Protocol>(
 ) -> Result<Option<Tags>, Refusal> {
     let shown = text(headers, SIGNATURE_HEADER).parse();
     match (permit.greeted.take(), shown) {
-        (Some(Greeted { transcript, tags }), Ok(shown))
+        (Some(Greeted { transcript, secret }), Ok(shown))
             if transcript.opener == from
                 && node.link_identity.is_authentic(End::Opener, &transcript, shown) =>
         {
-            return Ok(tags);
+            let Some((secret, encoding)) = secret else { return Ok(None) };
+            let tags = agreed_tags(node, &transcript, secret, encoding);
+            return tags.map(Some).ok_or_else(|| refuse(node, no_share()));
         }
         _ if weakened(Weakening::LinkNotAuthenticated) => return Ok(None),
         _ => {}

@@ -92,6 +92,8 @@ pub(crate) struct Link {
     /// Whether it ends when more than [`MAX_QUEUED_FOR_CLIENT`] wait.
     is_client: bool,
     peer_is_up: Notify,
+    /// The connection is at its end, for new keys.
+    renews: Notify,
     carried: Rc<Carried>,
     /// Connections to somebody who was not shown to be the peer.
     not_authenticated: Cell<u64>,
@@ -121,6 +123,7 @@ impl Link {
             queue: RefCell::default(),
             is_client: false,
             peer_is_up: Notify::new(),
+            renews: Notify::new(),
             carried,
             not_authenticated: Cell::new(0),
         }
@@ -239,6 +242,10 @@ impl Link {
         loop {
             let began = Instant::now();
             let ended = self.stream_once(&target).await;
+            if std::mem::take(&mut self.queue.borrow_mut().renews) {
+                // Nothing is lost, and nothing is wrong: what is queued waits for the next connection.
+                continue;
+            }
             let was_up = self.is_connected();
             self.set_connected(false);
             last_reason = self.log_end(&target, ended, was_up, last_reason);
@@ -280,10 +287,14 @@ impl Link {
             }
             self.connect(true, tags);
             let body = self.body();
-            let answer = sender.send_request(Request::from_parts(head, body)).await?;
-            if self.queue.borrow().renews {
-                anyhow::bail!("it gets new keys");
-            }
+            let answer = tokio::select! {
+                answer = sender.send_request(Request::from_parts(head, body)) => answer?,
+                // Nothing is sent any more that would show that the peer is gone.
+                () = async {
+                    self.renews.notified().await;
+                    tokio::time::sleep(HANDSHAKE_LIMIT).await;
+                } => anyhow::bail!("the peer did not end the link in time"),
+            };
             Err(refusal("the peer ended the link", answer).await)
         };
         // The peer answers only when it wants no more; whatever ends first ends
@@ -456,6 +467,7 @@ impl Body for LinkBody {
         let Some(link) = &self.link else { return Poll::Ready(None) };
         let mut queue = link.queue.borrow_mut();
         if queue.ends_for_new_keys() {
+            link.renews.notify_one();
             return Poll::Ready(None);
         }
         match queue.next_chunk(&link.carried) {

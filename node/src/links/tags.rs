@@ -13,13 +13,20 @@ use x25519_dalek::{EphemeralSecret, PublicKey};
 
 /// Bytes of a tag.
 const TAG_BYTES: usize = 16;
-/// A connection gets new keys after so long, with the next frame,
+/// A connection gets new keys after so long, and up to half as long again, with the next frame: not all links of a cluster
+/// at the same time,
 const RENEW_AFTER: Duration = Duration::from_secs(3600);
 /// and after so many frames.
 const RENEW_AFTER_FRAMES: u64 = 1 << 32;
 
 /// The secret half, for one connection.
 pub(crate) struct Secret(EphemeralSecret);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(not shown)")
+    }
+}
 
 impl Secret {
     /// A new one, and what the other end gets of it.
@@ -42,7 +49,7 @@ impl Secret {
             key: identity.session_key(transcript, shared.as_bytes()),
             encoding,
             frames: 0,
-            began: Instant::now(),
+            ends: Instant::now() + RENEW_AFTER.mul_f64(1.0 + 0.5 * rand::random::<f64>()),
             most_frames: RENEW_AFTER_FRAMES,
         })
     }
@@ -53,7 +60,7 @@ pub(crate) struct Tags {
     key: [u8; 32],
     encoding: Encoding,
     frames: u64,
-    began: Instant,
+    ends: Instant,
     most_frames: u64,
 }
 
@@ -113,7 +120,7 @@ impl Tags {
 
     /// Whether the connection is due for new keys.
     pub(crate) fn are_worn_out(&self) -> bool {
-        self.frames >= self.most_frames || self.began.elapsed() >= RENEW_AFTER
+        self.frames >= self.most_frames || Instant::now() >= self.ends
     }
 }
 

@@ -109,9 +109,7 @@ impl Falsify for Message {
             Message::TaggedVote { phase, view, seq, digest } => {
                 Message::TaggedVote { phase: *phase, view: *view, seq: *seq, digest: invented(digest) }
             }
-            Message::Decided { view, seq, digest } => {
-                Message::Decided { view: *view, seq: *seq, digest: invented(digest) }
-            }
+            Message::Decided { seq, digest } => Message::Decided { seq: *seq, digest: invented(digest) },
             Message::Certificate(certificate) => Message::Certificate(Arc::new(Certificate {
                 digest: invented(&certificate.digest),
                 ..Certificate::clone(certificate)
@@ -180,9 +178,10 @@ impl Falsify for Message {
             Message::TaggedProposal { view, seq, batch } => {
                 Some(Subject { view: Some(*view), seq: *seq, digest: batch.digest() })
             }
-            Message::TaggedVote { view, seq, digest, .. } | Message::Decided { view, seq, digest } => {
+            Message::TaggedVote { view, seq, digest, .. } => {
                 Some(Subject { view: Some(*view), seq: *seq, digest: *digest })
             }
+            Message::Decided { seq, digest } => Some(Subject { view: None, seq: *seq, digest: *digest }),
             _ => None,
         }
     }

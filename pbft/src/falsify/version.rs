@@ -36,7 +36,7 @@ pub(super) fn with_value(
         Message::TaggedVote { phase, view, seq, .. } => {
             Some(Message::TaggedVote { phase: *phase, view: *view, seq: *seq, digest })
         }
-        Message::Decided { view, seq, .. } => Some(Message::Decided { view: *view, seq: *seq, digest }),
+        Message::Decided { seq, .. } => Some(Message::Decided { seq: *seq, digest }),
         Message::TaggedProposal { .. } => {
             let wanted = message.subject().map(|subject| Subject { digest, ..subject });
             let is_it = |other: &Message| {

@@ -41,7 +41,8 @@
 //!
 //! *Claim.* If a slot is committed with digest `d` in view `w`, every NEW-VIEW of a view `v > w` that reaches the slot proposes `d`.
 //! *Induction over `v`*; assume it for the views between `w` and `v`, so that in these no honest replica pre-prepares another
-//! digest. At least `q − f` honest replicas sent COMMIT for `d` in `w`: they were prepared, and what each of them claims since then
+//! digest (nor do they later: a replica votes for no other digest than the one that its view began with, and for nothing below its
+//! stable checkpoint, even where it was too far behind to keep it). At least `q − f` honest replicas sent COMMIT for `d` in `w`: they were prepared, and what each of them claims since then
 //! is of view `w` or a later one, hence for `d`. Any `q` replicas hold one of them, as `q + (q − f) > n`.
 //!
 //! 1. *The null request is not chosen for want of claims*: among any `q` of `V` is one that claims `d`.
@@ -57,9 +58,9 @@
 //!
 //! Let `V` hold the VIEW-CHANGEs of all honest replicas, of which there are `q` at least. Let `(n, d, v)` be the claim of the highest view that an
 //! honest one makes. No other honest replica claims another digest in `v`, so (A1) holds. It was prepared in `v`, so `q − f ≥ f+1` honest
-//! replicas pre-prepared `d` in `v` or later, and (A2) holds, unless they have forgotten: of each slot a replica reports the [`MOST_PRE_PREPARED`] digests
-//! of the highest views only, so that a VIEW-CHANGE stays small. To make it forget, as many faulty commanders must each have
-//! proposed another digest since. If no honest replica claims anything, the null request can be chosen.
+//! replicas pre-prepared `d` in `v` or later, and (A2) holds, unless they have forgotten: of each slot a replica reports [`MOST_PRE_PREPARED`] digests
+//! at most, so that a VIEW-CHANGE stays small. It forgets what it only pre-prepared after as many later views began without the claims of those
+//! who prepared, and each proposed another digest for the slot that nobody prepared: then a slot may stay open until a checkpoint covers it, or a `V` without that claim suffices. If no honest replica claims anything, the null request can be chosen.
 //!
 //! A digest that is chosen is one whose batch an honest replica holds, and sends to whoever asks: one of (A2) holds it, or was commander and proposed
 //! it as it had been chosen before.

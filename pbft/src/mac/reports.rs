@@ -5,9 +5,9 @@ use kernel::{Cluster, Digest, ReplicaId, Seq, View, Weakening, weakened};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Of one slot, a replica reports so many digests that it pre-prepared at most, those of the highest
-/// views. A faulty commander can make it pre-prepare another one in each view.
-pub const MOST_PRE_PREPARED: usize = 8;
+/// Of one slot, a replica reports so many digests that it pre-prepared at most: the one that it prepared, and those of
+/// the highest views.
+pub const MOST_PRE_PREPARED: usize = 16;
 
 /// A replica's entries of `P` and `Q` for one slot, without proof (TOCS §4.5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,7 +47,9 @@ impl SlotReport {
             }
         }
         while pre_prepared.len() > MOST_PRE_PREPARED {
-            let oldest = pre_prepared.iter().min_by_key(|(_, view)| **view).map(|(digest, _)| *digest);
+            let own = prepared.map(|(_, digest)| digest);
+            let others = pre_prepared.iter().filter(|(digest, _)| Some(**digest) != own);
+            let oldest = others.min_by_key(|(_, view)| **view).map(|(digest, _)| *digest);
             oldest.map(|digest| pre_prepared.remove(&digest));
         }
         let pre_prepared: Vec<_> = pre_prepared.into_iter().collect();
@@ -73,21 +75,14 @@ impl SlotReport {
 
 /// Who said that a slot is decided, and how: of each replica what it said last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Statements(BTreeMap<ReplicaId, (View, Digest)>);
+pub struct Statements(BTreeMap<ReplicaId, Digest>);
 
 impl Statements {
-    /// Takes one, and returns the decision if `f+1` replicas say the same: one of them is honest. The view is the
-    /// lowest that they name.
-    pub(crate) fn add(
-        &mut self,
-        cluster: &Cluster,
-        from: ReplicaId,
-        (view, digest): (View, Digest),
-    ) -> Option<(View, Digest)> {
-        self.0.insert(from, (view, digest));
-        let same = self.0.values().filter(|(_, said)| *said == digest);
+    /// Takes one. True if `f+1` replicas say the same: one of them is honest.
+    pub(crate) fn add(&mut self, cluster: &Cluster, from: ReplicaId, digest: Digest) -> bool {
+        self.0.insert(from, digest);
+        let same = self.0.values().filter(|said| **said == digest).count();
         let one_less = usize::from(weakened(Weakening::StatementsOneLess));
-        let enough = same.clone().count() >= (cluster.weak_quorum() - one_less).max(1);
-        enough.then(|| same.map(|(view, _)| *view).min()).flatten().map(|view| (view, digest))
+        same >= (cluster.weak_quorum() - one_less).max(1)
     }
 }

@@ -86,6 +86,62 @@ fn far_behind(id: usize) -> (Bench, Arc<ViewChange>) {
     (bench, change)
 }
 
+/// Where a new view knows nothing of a slot because a checkpoint covers it, a commander may propose what it likes there.
+pub(super) fn nobody_votes_below_its_stable_checkpoint() {
+    let mut bench = small(3);
+    bench.decide_null(1..=8);
+    for seq in [4, 8] {
+        let stable = bench.stable(seq, state_after(seq));
+        bench.deliver(0, Message::Stable(stable));
+    }
+    let last = bench.stable(8, state_after(8));
+    let new_view = bench.new_view(changes_with(&bench, Some(last), vec![]), &[]);
+    bench.deliver(1, Message::NewView(new_view));
+    let other = bench.batch(b"pay");
+    let header = bench.vote_on(1, Phase::PrePrepare, (1, 6, other.digest()));
+    let proposal = bench.proposal_in(1, 6, &other);
+    assert_eq!(
+        bench.deliver(1, proposal)[0],
+        heard(&header),
+        "it is kept, as it is by those who lack the slot"
+    );
+    for author in [0, 2] {
+        let prepare = bench.vote_on(author, Phase::Prepare, (1, 6, other.digest()));
+        assert_eq!(
+            bench.deliver(author, Message::Vote(prepare.clone())),
+            [heard(&prepare)],
+            "no COMMIT either"
+        );
+    }
+    let next = bench.proposal_in(1, 9, &other);
+    assert!(bench.deliver(1, next).contains(&accepted(9, other.digest())));
+}
+
+#[test]
+fn below_the_stable_checkpoint_there_is_nothing_to_vote_for() {
+    nobody_votes_below_its_stable_checkpoint();
+}
+
+/// What a view began with stands, even for a replica that was too far behind to keep it.
+pub(super) fn who_was_far_behind_votes_for_what_the_view_began_with() {
+    let (mut bench, change) = far_behind(3);
+    let changes = vec![change, bench.change(1, 1), bench.change(2, 1)];
+    let new_view = bench.new_view(changes, &[7, 8, 9, 10].map(|seq| (seq, null())));
+    bench.deliver(1, Message::NewView(new_view));
+    assert_eq!(slots_of_view_1(&bench), [7, 8]);
+    bench.decide_null(1..=2);
+    let other = bench.batch(b"pay");
+    let proposal = bench.proposal_in(1, 10, &other);
+    assert_eq!(bench.deliver(1, proposal), rejected(1, 10, Reason::ConflictingProposal));
+    let same = bench.proposal_in(1, 10, &Arc::default());
+    assert!(bench.deliver(1, same).contains(&accepted(10, null())), "as the view began");
+}
+
+#[test]
+fn a_view_goes_on_as_it_began() {
+    who_was_far_behind_votes_for_what_the_view_began_with();
+}
+
 fn slots_of_view_1(bench: &Bench) -> Vec<u64> {
     let has_header = |seq: &u64| bench.replica.core().round(Seq(*seq)).is_some_and(|r| r.header.is_some());
     (1..=12).filter(has_header).collect()

@@ -71,8 +71,15 @@ fn the_requests_in_a_stuck_slot_are_watched_over() {
     let mut bench = backup();
     let bundle = bench.request(2);
     bench.propose(&[Arc::clone(&bundle)]);
+    let stuck = |seq, complaint| Message::Stuck { seq: Seq(seq), complaint, votes: vec![] };
     let half = Micros(Config::for_cluster(4).request_after.0 / 2);
     let watched = Effect::SetTimer { timer: Timer::View, after: half };
+    assert!(!expire(&mut bench).contains(&watched), "who alone is stuck is behind, or cut off");
+    bench.deliver(1, stuck(2, true));
+    assert!(!expire(&mut bench).contains(&watched), "of another slot");
+    bench.deliver(1, stuck(1, false));
+    assert!(!expire(&mut bench).contains(&watched), "no complaint");
+    bench.deliver(1, stuck(1, true));
     assert!(expire(&mut bench).contains(&watched), "nobody else may watch over them");
     let effects = bench.step(Input::Expire(Timer::View));
     assert!(effects.contains(&to_all(Message::Requests(bundle))), "{effects:?}");

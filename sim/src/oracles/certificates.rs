@@ -34,6 +34,10 @@ pub fn check(trace: &Trace) -> Result<(), String> {
                 let about = (view, seq, digest);
                 let what = format!("the {path} decision of replica {replica}");
                 let all = backed(trace, &accepting, about, usize::from(trace.cluster.n), &what);
+                // Who was told by others knows of no view.
+                let told =
+                    committing.keys().filter(|(_, of, what)| view.is_none() && (*of, *what) == (seq, digest));
+                let about = told.max_by_key(|about| committing[about].len()).copied().unwrap_or(about);
                 let committed = backed(trace, &committing, about, quorum(trace), &what);
                 match path {
                     Path::Fast => all?,
