@@ -1,7 +1,7 @@
 //! Plays can fail: with a rule of the replicas switched off, one soon does.
 
 use fuzz::Target;
-use fuzz::targets::plays::{PLAYS_OF_CCRO, PLAYS_OF_PBFT};
+use fuzz::targets::plays::{PLAYS_OF_CCRO, PLAYS_OF_PBFT, PLAYS_OF_PBFT_MAC};
 use kernel::weakening::weaken;
 use kernel::{Choose as _, SeededChoice, Weakening};
 use std::panic::catch_unwind;
@@ -25,6 +25,8 @@ fn a_rule_that_is_switched_off_is_missed() {
         (&PLAYS_OF_PBFT, Weakening::SecondProposalAccepted),
         (&PLAYS_OF_PBFT, Weakening::DigestNotCompared),
         (&PLAYS_OF_PBFT, Weakening::PreparedForgotten),
+        (&PLAYS_OF_PBFT_MAC, Weakening::QuorumOneLess),
+        (&PLAYS_OF_PBFT_MAC, Weakening::StatementsOneLess),
         (&PLAYS_OF_CCRO, Weakening::QuorumOneLess),
         (&PLAYS_OF_CCRO, Weakening::FastPathOneLess),
         (&PLAYS_OF_CCRO, Weakening::CommanderNotReported),

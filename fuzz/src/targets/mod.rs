@@ -17,7 +17,7 @@ use crate::Target;
 use std::path::PathBuf;
 
 /// All of them.
-pub const ALL: [&Target; 28] = [
+pub const ALL: [&Target; 29] = [
     // What peers and clients send.
     &peers::PEER_FRAMES,
     &peers::CLIENT_FRAMES,
@@ -48,6 +48,7 @@ pub const ALL: [&Target; 28] = [
     &demo::DEMO,
     // Many messages, one after the other.
     &plays::PLAYS_OF_PBFT,
+    &plays::PLAYS_OF_PBFT_MAC,
     &plays::PLAYS_OF_CCRO,
 ];
 

@@ -28,6 +28,16 @@ pub static PLAYS_OF_PBFT: Target = Target {
     tries: 150,
 };
 
+/// Of PBFT with authenticators.
+pub static PLAYS_OF_PBFT_MAC: Target = Target {
+    name: "plays_of_pbft_mac",
+    reads: "sequences of messages to replicas of PBFT with authenticators, with f colluding faulty replicas, and the \
+            oracles on",
+    run: plays_of_pbft_mac,
+    limit: LIMIT,
+    tries: 150,
+};
+
 /// Of CCRO.
 pub static PLAYS_OF_CCRO: Target = Target {
     name: "plays_of_ccro",
@@ -49,6 +59,10 @@ const MOST_KNOWN: usize = 100;
 
 fn plays_of_pbft(input: &[u8]) -> bool {
     play(input, "pbft", |n| pbft::Replica::new(pbft_config(n), OpaqueLog::default()))
+}
+
+fn plays_of_pbft_mac(input: &[u8]) -> bool {
+    play(input, "pbft-mac", |n| pbft::Replica::new(pbft_config(n), OpaqueLog::default()))
 }
 
 fn plays_of_ccro(input: &[u8]) -> bool {
@@ -265,9 +279,13 @@ impl<P: Protocol<Message = Message>> Play<P> {
 
     fn vote(&self, signer: &Signer, view: View, choices: &mut Choices<'_>) -> Message {
         let (seq, digest) = self.value(choices);
+        let vote = |phase| match self.cluster.has_tags() {
+            true => Message::TaggedVote { phase, view, seq, digest },
+            false => Message::Vote(Vote::sign(&self.cluster, signer, phase, (view, seq, digest), None)),
+        };
         match choices.byte() % 3 {
-            0 => Message::Vote(Vote::sign(&self.cluster, signer, Phase::Prepare, (view, seq, digest), None)),
-            1 => Message::Vote(Vote::sign(&self.cluster, signer, Phase::Commit, (view, seq, digest), None)),
+            0 => vote(Phase::Prepare),
+            1 => vote(Phase::Commit),
             _ => Message::Checkpoint(CheckpointVote::sign(&self.cluster, signer, seq, digest)),
         }
     }
