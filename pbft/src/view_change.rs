@@ -497,7 +497,7 @@ impl<A: Application> Core<A> {
         }
         self.views.changes.retain(|_, change| change.view >= view);
         self.views.began_by = Some(Arc::clone(&new_view));
-        self.views.began_with.clone_from(&outline.slots);
+        self.views.began_with = proposals.iter().map(|header| (header.seq, header.digest)).collect();
         self.resend.reset();
         let was_unfair = self.fairness.begin_view(cx.now);
         self.pace.begin_view(was_unfair);

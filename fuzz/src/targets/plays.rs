@@ -283,9 +283,11 @@ impl<P: Protocol<Message = Message>> Play<P> {
             true => Message::TaggedVote { phase, view, seq, digest },
             false => Message::Vote(Vote::sign(&self.cluster, signer, phase, (view, seq, digest), None)),
         };
-        match choices.byte() % 3 {
+        let kinds = if self.cluster.has_tags() { 4 } else { 3 };
+        match choices.byte() % kinds {
             0 => vote(Phase::Prepare),
             1 => vote(Phase::Commit),
+            3 => Message::Decided { seq, digest },
             _ => Message::Checkpoint(CheckpointVote::sign(&self.cluster, signer, seq, digest)),
         }
     }
