@@ -218,7 +218,10 @@ fn a_configuration_that_breaks_a_rule_is_refused_by_name() {
         (good.replace(&port(3), "0.0.0.0:80"), vec!["node 3: address 0.0.0.0:80", "--listen"]),
         (good.replace(&port(3), "127.0.0.1:0"), vec!["node 3: address", "port 0"]),
         (good.replace(&port(3), "nowhere"), vec!["address = \"nowhere\"", "invalid socket address"]),
-        (good.replace("\"pbft\"", "\"raft\""), vec!["protocol = \"raft\"", "`pbft`, `pbft-mac`, `ccro`, `ccro-paper`"]),
+        (
+            good.replace("\"pbft\"", "\"raft\""),
+            vec!["protocol = \"raft\"", "`pbft`, `pbft-mac`, `ccro`, `ccro-paper`"],
+        ),
         (good.replace("\"kv\"", "\"sql\""), vec!["app = \"sql\"", "`opaque`, `kv`, `bank`, `orswot`"]),
         (good.replace("[limits]", "[limits]\nspeed = 3"), vec!["unknown field `speed`", "`batch`"]),
         (good.replace("[limits]", "[limits]\nbatch = 0"), vec!["limits.batch is 0", "from 1"]),
