@@ -37,7 +37,7 @@
 //!
 //! # Why it is safe
 //!
-//! Within a view as in `pbft` (see the [crate](crate)): that argument takes votes as received, and shows them to nobody.
+//! Within a view as in `pbft` (see the documentation of the crate): that argument takes votes as received, and shows them to nobody.
 //!
 //! *Claim.* If a slot is committed with digest `d` in view `w`, every NEW-VIEW of a view `v > w` that reaches the slot proposes `d`.
 //! *Induction over `v`*; assume it for the views between `w` and `v`, so that in these no honest replica pre-prepares another
