@@ -59,10 +59,14 @@ impl Pair<'_> {
         [&self.row, &self.baseline].map(|row| row.cell.clone())
     }
 
-    /// `17 messages instead of 84`.
+    /// `17 messages instead of 84`, or `as many messages, 24`.
     fn messages(&self) -> Option<String> {
         let (own, theirs) = (self.row.messages_per_decision?, self.baseline.messages_per_decision?);
-        Some(format!("{} messages instead of {}", per_decision(own), per_decision(theirs)))
+        let (own, theirs) = (per_decision(own), per_decision(theirs));
+        Some(match own == theirs {
+            true => format!("as many messages, {own}"),
+            false => format!("{own} messages instead of {theirs}"),
+        })
     }
 }
 
