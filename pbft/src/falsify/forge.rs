@@ -209,7 +209,7 @@ fn forged_view_change(
 fn forged_reports(change: &ViewChange, forgery: Forgery) -> Vec<SlotReport> {
     let mut reports = change.reports.clone();
     let seq = reports.first().map_or(change.low_watermark().next(), |report| report.seq);
-    let digest = |number: usize| Digest::of(&number.to_le_bytes());
+    let digest = |number: u64| Digest::of(&number.to_le_bytes());
     if reports.is_empty() {
         reports.push(SlotReport { seq, prepared: None, pre_prepared: vec![(digest(0), View(0))] });
     }
@@ -218,7 +218,7 @@ fn forged_reports(change: &ViewChange, forgery: Forgery) -> Vec<SlotReport> {
         Forgery::Repeated => reports.insert(0, reports[0].clone()),
         _ => {
             let mut digests: Vec<_> =
-                (0..=MOST_PRE_PREPARED).map(|number| (digest(number), View(0))).collect();
+                (0..=MOST_PRE_PREPARED as u64).map(|number| (digest(number), View(0))).collect();
             digests.sort_unstable();
             reports[0].pre_prepared = digests;
         }
