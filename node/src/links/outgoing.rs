@@ -438,7 +438,7 @@ impl Queue {
 
     /// Whether the connection ends here, between two frames, for the next one to have new keys.
     fn ends_for_new_keys(&mut self) -> bool {
-        self.renews |= self.begun.is_empty() && self.tags.as_ref().is_some_and(Tags::are_worn_out);
+        self.renews |= self.begun.is_empty() && self.tags.as_ref().is_some_and(Tags::are_expired);
         self.renews
     }
 
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_get_tags_as_they_leave_and_wait_for_new_keys_when_these_are_worn_out() {
+    fn frames_get_tags_as_they_leave_and_wait_for_new_keys_when_these_have_expired() {
         let large = frame(2 * PIECE_BYTES);
         let [mut expected, tags] = both_ends(Encoding::Binary, 4);
         let key_of_next = both_ends(Encoding::Binary, 4);
@@ -541,7 +541,7 @@ mod tests {
             came.extend(next().unwrap().unwrap());
         }
         assert!(came == whole, "a large one has its tag before it");
-        // The last two share a chunk, after which the keys are worn out.
+        // The last two share a chunk, after which the keys have expired.
         link.push(frame(50));
         assert!(next().unwrap().is_some());
         assert_eq!(next(), Some(None), "the connection ends");

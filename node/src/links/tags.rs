@@ -119,7 +119,7 @@ impl Tags {
     }
 
     /// Whether the connection is due for new keys.
-    pub(crate) fn are_worn_out(&self) -> bool {
+    pub(crate) fn are_expired(&self) -> bool {
         self.frames >= self.most_frames || Instant::now() >= self.ends
     }
 }
@@ -144,7 +144,7 @@ pub(crate) mod tests {
     use crate::links::frame::{Frame, FrameReader, MOST_TAG_BYTES, decode, encode};
     use crate::links::handshake::tests::{identity, transcript};
 
-    /// What both ends of a connection have, which is worn out after so many frames.
+    /// What both ends of a connection have, which expires after so many frames.
     pub(crate) fn both_ends(encoding: Encoding, most_frames: u64) -> [Tags; 2] {
         let (opener, openers) = Secret::new();
         let (acceptor, acceptors) = Secret::new();
@@ -233,10 +233,10 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn keys_wear_out() {
+    fn keys_expire() {
         let [mut opener, _] = both_ends(Encoding::Binary, 2);
-        for is_worn_out in [false, false, true] {
-            assert_eq!(opener.are_worn_out(), is_worn_out);
+        for is_expired in [false, false, true] {
+            assert_eq!(opener.are_expired(), is_expired);
             opener.head(&frame("one", Encoding::Binary));
         }
         assert_eq!(format!("{opener:?}"), "Tags(after 3 frames)", "the key is not shown");

@@ -87,7 +87,7 @@ fn is_highest(
     agreeing.count() >= cluster.quorum() || weakened(Weakening::HigherClaimIgnored)
 }
 
-/// (A2): `f+1` replicas have pre-prepared it in that view or a later one, so an honest one has, and has the batch.
+/// (A2): `f+1` replicas have pre-prepared it in that view or a later one, so an honest one has.
 fn is_known(
     cluster: &Cluster,
     changes: &[Arc<ViewChange>],

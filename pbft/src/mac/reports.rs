@@ -73,7 +73,7 @@ impl SlotReport {
     }
 }
 
-/// Who said that a slot is decided, and how: of each replica what it said last.
+/// Who said that a slot is decided, and as what: of each replica what it said last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Statements(BTreeMap<ReplicaId, Digest>);
 
