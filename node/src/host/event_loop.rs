@@ -8,7 +8,7 @@ use super::node::Node;
 use super::recording::Recording;
 use super::timers::{Alarm, Running, Timers};
 use crate::clock::now_ns;
-use crate::links::frame::{Frame, encode};
+use crate::links::frame::{Frame, added_by_tag, encode};
 use crate::links::outgoing::Link;
 use crate::tally::Tally;
 use adversary::{Adversary, Timer};
@@ -532,7 +532,9 @@ impl<P: Protocol> EventLoop<P> {
             To::One(id) => hand_over(id),
             To::All => node.config.cluster.replicas().for_each(hand_over),
         }
-        let amount = Amount { messages: copies, bytes: copies * bytes.len() as u64 };
+        // The link adds the tag.
+        let tag = if node.config.cluster.has_tags() { added_by_tag(node.config.encoding) } else { 0 };
+        let amount = Amount { messages: copies, bytes: copies * (bytes.len() + tag) as u64 };
         node.engine.counters.borrow_mut().sent_bytes += amount.bytes;
         amount
     }

@@ -12,8 +12,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The largest payload of a frame, in bytes, with its tag if it has one.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
-/// What a tag adds to a frame at most: in JSON, 32 hexadecimal digits and a space.
-pub(crate) const MOST_TAG_BYTES: usize = 33;
+/// Bytes of a tag.
+pub(crate) const TAG_BYTES: usize = 16;
+
+/// What a tag adds to a frame: in JSON, its hexadecimal digits and a space.
+pub(crate) const fn added_by_tag(encoding: Encoding) -> usize {
+    match encoding {
+        Encoding::Binary => TAG_BYTES,
+        Encoding::Json => 2 * TAG_BYTES + 1,
+    }
+}
 
 /// A message between nodes. `R` is a reference where a frame is only written.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -89,7 +97,7 @@ pub fn encode<M: Serialize>(
             bytes
         }
     };
-    if bytes.len() + MOST_TAG_BYTES > MAX_FRAME_BYTES {
+    if bytes.len() + added_by_tag(encoding) > MAX_FRAME_BYTES {
         return Err(FrameError::Oversized { bytes: bytes.len() });
     }
     Ok(bytes.into())

@@ -3,6 +3,7 @@
 //! handshake signs, and is good for one connection. A frame that was changed, left out, sent again, meant for another node or made with
 //! an old key has no tag that holds.
 
+use super::frame::TAG_BYTES;
 use super::handshake::{LinkIdentity, Share, Transcript};
 use crate::config::Encoding;
 use bytes::Bytes;
@@ -11,8 +12,6 @@ use std::fmt;
 use std::time::{Duration, Instant};
 use x25519_dalek::{EphemeralSecret, PublicKey};
 
-/// Bytes of a tag.
-const TAG_BYTES: usize = 16;
 /// A connection gets new keys after so long, and up to half as long again, with the next frame: not all links of a cluster
 /// at the same time,
 const RENEW_AFTER: Duration = Duration::from_secs(3600);
@@ -141,7 +140,7 @@ fn hex(tag: &[u8; TAG_BYTES]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::links::frame::{Frame, FrameReader, MOST_TAG_BYTES, decode, encode};
+    use crate::links::frame::{Frame, FrameReader, added_by_tag, decode, encode};
     use crate::links::handshake::tests::{identity, transcript};
 
     /// What both ends of a connection have, which expires after so many frames.
@@ -187,7 +186,7 @@ pub(crate) mod tests {
             let expected = words.map(|word| Some(Frame::Protocol(word.to_owned())));
             assert_eq!(read(&mut acceptor, &stream, encoding), expected);
             let added = stream.len() - words.map(|word| frame(word, encoding).len()).iter().sum::<usize>();
-            assert!(added <= 3 * MOST_TAG_BYTES, "{added}");
+            assert_eq!(added, 3 * added_by_tag(encoding));
         }
     }
 

@@ -297,6 +297,14 @@ fn nodes_with_tags_serve_in_both_encodings() {
                 assert_eq!(ask(cluster.addresses[id], "a").await.status, 200, "{encoding:?}");
             }
             assert_eq!(cluster.status(0).await["counters"]["rejected"], json!({}));
+            // What is counted is what is sent, with the tags.
+            let counters = &cluster.status(1).await["counters"];
+            let vote = vote(&cluster.cluster, &cluster.signer(1), Seq(1), Digest::of(b"x"));
+            let plain = encode(&Frame::Protocol(&vote), encoding).unwrap().len() as u64;
+            let tag = if encoding == Encoding::Binary { 16 } else { 33 };
+            let sent = counters["messages_out"]["vote"].as_u64().unwrap();
+            assert!(sent > 0, "{counters}");
+            assert_eq!(counters["bytes_out_by_kind"]["vote"], sent * (plain + tag), "{encoding:?}");
             let answer = post(cluster.addresses[0], "/preprepare?evidence=true", r#"{ "data": "a" }"#).await;
             assert!(answer.status == 400 && answer.body.contains("no evidence"), "{}", answer.body);
             cluster.assert_unharmed();
