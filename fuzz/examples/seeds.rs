@@ -32,6 +32,7 @@ const MADE: &str = "made-";
 
 fn main() -> Result<()> {
     write("peer_frames", frames())?;
+    write("tagged_frames", tagged_frames())?;
     write("client_frames", client_frames())?;
     write("messages", messages())?;
     write("states", states())?;
@@ -134,6 +135,19 @@ fn paper_messages() -> Vec<paper::Message> {
         }));
     }
     messages
+}
+
+/// Encoding, cut, how many frames; then of each its length, its word and what happens to it, with what that needs.
+fn tagged_frames() -> Vec<Vec<u8>> {
+    let mut inputs = Vec::new();
+    for encoding in [0, 1] {
+        for (event, more) in [(0, &b""[..]), (1, b"abcd"), (2, b""), (3, b""), (4, &[9, 1])] {
+            let first = [&[4][..], b"word", &[event], more].concat();
+            let second = [&[3][..], "\u{e9}\n".as_bytes(), &[0]].concat();
+            inputs.push(chosen(&[encoding, 15, 2], &[first, second].concat()));
+        }
+    }
+    inputs
 }
 
 fn client_frames() -> Vec<Vec<u8>> {

@@ -43,6 +43,7 @@ pub use http::own_hosts::{Foreign, OwnHosts};
 pub use http::status::role;
 pub use link_latency::{LinkCostPlan, LinkCostReport, LinkCosts, measure_posts, measure_streaming};
 pub use links::frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode};
+pub use links::tags::Tags;
 pub use process::{process_cpu_us, process_memory_bytes};
 pub use run::{run, run_observed};
 pub use tally::Tally;

@@ -17,9 +17,10 @@ use crate::Target;
 use std::path::PathBuf;
 
 /// All of them.
-pub const ALL: [&Target; 29] = [
+pub const ALL: [&Target; 30] = [
     // What peers and clients send.
     &peers::PEER_FRAMES,
+    &peers::TAGGED_FRAMES,
     &peers::CLIENT_FRAMES,
     &peers::MESSAGES,
     &peers::STATES,

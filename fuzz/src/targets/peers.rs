@@ -14,7 +14,7 @@ use kernel::{
     Admission, Choose as _, Context, Input, Keyring, Protocol, ReplicaId, SeededChoice, Signer, Snapshot,
     Wire,
 };
-use node::{Encoding, FrameReader, decode};
+use node::{Encoding, Frame, FrameReader, Tags, decode, encode};
 use pbft::{Execution, Message};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -59,6 +59,65 @@ fn frames<M: Wire>(encoding: Encoding, piece: usize, stream: &[u8]) -> bool {
         }
     }
     all && read > 0 && reader.pending() == 0
+}
+
+/// Frames of a link whose frames have tags, which somebody changes on their way.
+pub static TAGGED_FRAMES: Target = Target {
+    name: "tagged_frames",
+    reads: "what comes on POST /peer of pbft-mac: frames with tags, changed, left out, repeated, or of somebody who \
+            has no key",
+    run: tagged_frames,
+    limit: Limit { bytes: 4 << 20, per_byte: 64 },
+    tries: 3_000,
+};
+
+/// The first bytes say which encoding, how the stream is cut, and what happens to how many frames. True if all
+/// frames came as they were sent.
+fn tagged_frames(input: &[u8]) -> bool {
+    let mut choices = Choices::new(input);
+    let encoding = if choices.byte() & 1 == 0 { Encoding::Binary } else { Encoding::Json };
+    let piece = usize::from(choices.byte()) + 1;
+    let (mut sender, mut receiver) = (Tags::new([7; 32], encoding), Tags::new([7; 32], encoding));
+    let mut sent = Vec::new();
+    let mut stream = Vec::new();
+    for _ in 0..choices.byte() % 8 {
+        let length = usize::from(choices.byte());
+        let word = String::from_utf8_lossy(choices.take(length)).into_owned();
+        let frame = encode(&Frame::Protocol(&word), encoding).expect("a short word has a frame");
+        let (head, left_out) = sender.head(&frame);
+        let tagged = [&head, &frame[left_out..]].concat();
+        sent.push(Frame::Protocol(word));
+        match choices.byte() % 8 {
+            1 => stream.extend(choices.take(length)),
+            2 => stream.extend([&tagged[..], &tagged].concat()),
+            3 => {}
+            4 => {
+                let place = choices.index(tagged.len()).expect("a frame is never empty");
+                let mut changed = tagged;
+                changed[place] ^= choices.byte();
+                stream.extend(changed);
+            }
+            _ => stream.extend(tagged),
+        }
+    }
+    stream.extend(choices.rest());
+    let came = opened(&mut receiver, encoding, piece, &stream);
+    assert!(came.len() <= sent.len() && came == sent[..came.len()], "{came:?} came, but {sent:?} were sent");
+    !sent.is_empty() && came.len() == sent.len()
+}
+
+/// The frames up to the first one whose tag does not hold.
+fn opened(tags: &mut Tags, encoding: Encoding, piece: usize, stream: &[u8]) -> Vec<Frame<String>> {
+    let mut reader = FrameReader::new(encoding);
+    let mut came = Vec::new();
+    for piece in stream.chunks(piece) {
+        reader.feed(piece);
+        while let Ok(Some(payload)) = reader.next_frame() {
+            let Some(content) = tags.open(payload) else { return came };
+            came.push(decode(content, encoding).expect("it was encoded so"));
+        }
+    }
+    came
 }
 
 /// Every error can be shown.

@@ -44,18 +44,14 @@ impl Secret {
         encoding: Encoding,
     ) -> Option<Tags> {
         let shared = self.0.diffie_hellman(&PublicKey::from(others));
-        shared.was_contributory().then(|| Tags {
-            key: identity.session_key(transcript, shared.as_bytes()),
-            encoding,
-            frames: 0,
-            ends: Instant::now() + RENEW_AFTER.mul_f64(1.0 + 0.5 * rand::random::<f64>()),
-            most_frames: RENEW_AFTER_FRAMES,
-        })
+        shared
+            .was_contributory()
+            .then(|| Tags::new(identity.session_key(transcript, shared.as_bytes()), encoding))
     }
 }
 
 /// Makes the tags of one direction of one connection, or checks them.
-pub(crate) struct Tags {
+pub struct Tags {
     key: [u8; 32],
     encoding: Encoding,
     frames: u64,
@@ -70,6 +66,17 @@ impl fmt::Debug for Tags {
 }
 
 impl Tags {
+    /// Those of the first frame on, under a key that nobody else has.
+    pub fn new(key: [u8; 32], encoding: Encoding) -> Tags {
+        Tags {
+            key,
+            encoding,
+            frames: 0,
+            ends: Instant::now() + RENEW_AFTER.mul_f64(1.0 + 0.5 * rand::random::<f64>()),
+            most_frames: RENEW_AFTER_FRAMES,
+        }
+    }
+
     fn next(&mut self, content: &[u8]) -> [u8; TAG_BYTES] {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(&self.frames.to_le_bytes()).update(content);
@@ -79,8 +86,8 @@ impl Tags {
         tag
     }
 
-    /// What goes before a frame instead of its first bytes, of which so many are left out.
-    pub(crate) fn head(&mut self, frame: &[u8]) -> (Bytes, usize) {
+    /// What goes before a frame, as [`encode`](super::frame::encode) made it, instead of its first bytes, of which so many are left out.
+    pub fn head(&mut self, frame: &[u8]) -> (Bytes, usize) {
         match self.encoding {
             // The length counts the tag.
             Encoding::Binary => {
@@ -97,7 +104,7 @@ impl Tags {
     }
 
     /// The content of a frame that came, if its tag holds.
-    pub(crate) fn open<'a>(&mut self, payload: &'a [u8]) -> Option<&'a [u8]> {
+    pub fn open<'a>(&mut self, payload: &'a [u8]) -> Option<&'a [u8]> {
         let (tag, content) = match self.encoding {
             Encoding::Binary => payload.split_at_checked(TAG_BYTES)?,
             Encoding::Json => {
