@@ -15,6 +15,10 @@ pub struct Costs {
     pub per_message_us: f64,
     /// On top of that, for each of its bytes, nanoseconds.
     pub per_byte_ns: f64,
+    /// Making a tag of a message, or checking one, in flows whose messages have tags: microseconds, …
+    pub tag_us: f64,
+    /// … and for each byte of the message, nanoseconds.
+    pub tag_per_byte_ns: f64,
     /// Between an answer and the request that a closed loop's client sends next,
     /// microseconds: a wait, of which no node's time is taken.
     pub client_us: f64,
@@ -67,6 +71,21 @@ impl Costs {
         self.iteration.is_none() && each.iter().all(|cost| *cost == 0.0)
     }
 
+    /// What messages cost where each has a tag, or none has. The same is paid at both ends: one makes the tag, the other
+    /// makes it again and compares.
+    pub(crate) fn with_tags(self, has_tags: bool) -> Costs {
+        let (tag_us, tag_per_byte_ns) =
+            if has_tags { (self.tag_us, self.tag_per_byte_ns) } else { (0.0, 0.0) };
+        let per_message_us = self.per_message_us + tag_us;
+        Costs {
+            per_message_us,
+            per_byte_ns: self.per_byte_ns + tag_per_byte_ns,
+            tag_us: 0.0,
+            tag_per_byte_ns: 0.0,
+            ..self
+        }
+    }
+
     /// Refuses what cannot be meant.
     pub fn check(&self) -> Result<(), BadCosts> {
         let iteration = self.iteration.unwrap_or_default();
@@ -75,6 +94,8 @@ impl Costs {
             ("verify_us", self.verify_us),
             ("per_message_us", self.per_message_us),
             ("per_byte_ns", self.per_byte_ns),
+            ("tag_us", self.tag_us),
+            ("tag_per_byte_ns", self.tag_per_byte_ns),
             ("client_us", self.client_us),
             ("per_iteration_us", iteration.per_iteration_us),
             ("per_chunk_us", iteration.per_chunk_us),

@@ -205,7 +205,7 @@ impl<P: Protocol> World<P> {
             digest: RunDigest::new(),
             observation: Observing::default(),
             record: setup.record,
-            costs: setup.costs,
+            costs: setup.costs.with_tags(cluster.has_tags()),
             bundle_max: setup.bundle_max.max(1),
             now_ns: 0,
             load_began_ns: 0,

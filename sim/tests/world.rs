@@ -188,6 +188,26 @@ fn work_occupies_a_node_and_what_comes_meanwhile_waits() {
 }
 
 #[test]
+fn a_tag_is_paid_for_at_both_ends_where_messages_have_tags() {
+    let costs = Costs { per_message_us: 10.0, tag_us: 1.0, ..Costs::default() };
+    for (protocol, each) in [("ping", 10), ("pbft-mac", 11)] {
+        let cluster = Cluster::new(ClusterId::derive("world", 1), protocol, 3);
+        let mut world = world_of(Setup { costs, cluster, ..setup(3, Network::constant(100)) });
+        world.submit(ReplicaId(0), b"a");
+        world.run(10_000);
+        // As above, without signatures.
+        let first = 100 + each;
+        let expected = [
+            (first, 1, 0),
+            (first + each, 2, 0),
+            (first + 100 + 2 * each, 0, 1),
+            (first + 100 + 3 * each, 0, 2),
+        ];
+        assert_eq!(received(&world), expected, "{protocol}");
+    }
+}
+
+#[test]
 fn what_a_node_handles_in_one_iteration_is_read_and_sent_together() {
     let iteration = IterationCosts { per_iteration_us: 2.0, per_chunk_us: 5.0, ..IterationCosts::default() };
     let costs = Costs { sign_us: 50.0, per_message_us: 10.0, iteration: Some(iteration), ..Costs::default() };

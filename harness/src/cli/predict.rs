@@ -10,7 +10,12 @@ use crate::plan::{Plan, ProtocolName};
 #[derive(Clone, Debug, Args)]
 pub struct PredictArgs {
     /// Protocols: pbft, pbft-mac, ccro, ccro-paper, broadcast
-    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "pbft,ccro,ccro-paper")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMES",
+        default_value = "pbft,pbft-mac,ccro,ccro-paper"
+    )]
     pub protocol: Vec<ProtocolName>,
     /// Numbers of nodes
     #[arg(long, value_delimiter = ',', value_name = "N", default_value = "4,7,10")]

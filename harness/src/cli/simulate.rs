@@ -25,8 +25,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "FILE|NAME", default_value = "lan")]
     pub network: String,
     /// What work costs: none, measured (signatures and messages on this machine, now), or such as
-    /// sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 (cores: shared by all nodes; client_us: pause
-    /// between a client's requests; per_iteration_us, per_chunk_us, batch_us, batch_verify_us: what is paid once in one iteration of a node's event loop)
+    /// sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 (cores: shared by all nodes; tag_us, tag_per_byte_ns: tags of pbft-mac;
+    /// client_us: pause between a client's requests; per_iteration_us, per_chunk_us, batch_us, batch_verify_us: what is paid once in one iteration of a node's event loop)
     #[arg(long, value_name = "COSTS", default_value = "none")]
     pub costs: String,
     /// Real Ed25519 signatures instead of symbolic ones

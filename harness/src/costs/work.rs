@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result, anyhow, bail};
 use kernel::keys::seeded;
-use node::{LinkCostPlan, LinkCosts, measure_streaming};
+use node::{Encoding, LinkCostPlan, LinkCosts, Tags, measure_streaming};
 use serde::Serialize;
 use sim::{Costs, IterationCosts};
 use tokio::task::LocalSet;
@@ -15,7 +15,7 @@ use crate::base::console::say;
 use crate::base::exit::NotMeasured;
 
 const FORMS: &str = "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 \
-     (and client_us, per_iteration_us, per_chunk_us, batch_us, batch_verify_us)";
+     (and tag_us, tag_per_byte_ns, client_us, per_iteration_us, per_chunk_us, batch_us, batch_verify_us)";
 
 /// Reads `--costs`. Measured ones are measured when they are asked for, so that
 /// bad input is refused first.
@@ -46,6 +46,8 @@ fn parse(text: &str) -> Result<Costs> {
             "verify_us" => costs.verify_us = number,
             "per_message_us" => costs.per_message_us = number,
             "per_byte_ns" => costs.per_byte_ns = number,
+            "tag_us" => costs.tag_us = number,
+            "tag_per_byte_ns" => costs.tag_per_byte_ns = number,
             "client_us" => costs.client_us = number,
             "per_iteration_us" => iteration(&mut costs).per_iteration_us = number,
             "per_chunk_us" => iteration(&mut costs).per_chunk_us = number,
@@ -169,7 +171,16 @@ fn signatures_of_one() -> Costs {
     let batch_verify_us = (all_us - two_us).max(0.0) / 14.0;
     let batch_us = (two_us - 2.0 * batch_verify_us).max(0.0);
     let iteration = IterationCosts { batch_us, batch_verify_us, ..IterationCosts::default() };
+    let tag = |bytes: usize| {
+        let mut tags = Tags::new([7; 32], Encoding::Binary);
+        let frame = vec![0; bytes];
+        median(&mut || drop(black_box(tags.head(black_box(&frame)))))
+    };
+    let (small_us, large_us) = (tag(SMALL), tag(LARGE));
+    let tag_per_byte_us = (large_us - small_us).max(0.0) / (LARGE - SMALL) as f64;
     Costs {
+        tag_us: (small_us - tag_per_byte_us * SMALL as f64).max(0.0),
+        tag_per_byte_ns: tag_per_byte_us * 1e3,
         sign_us: median(&mut || {
             black_box(signers[0].sign(black_box(&claims[0].bytes)));
         }),
@@ -191,6 +202,8 @@ pub fn median(measured: &[Costs]) -> Costs {
         verify_us: of(|costs| costs.verify_us),
         per_message_us: of(|costs| costs.per_message_us),
         per_byte_ns: of(|costs| costs.per_byte_ns),
+        tag_us: of(|costs| costs.tag_us),
+        tag_per_byte_ns: of(|costs| costs.tag_per_byte_ns),
         client_us: of(|costs| costs.client_us),
         cores: measured.iter().find_map(|costs| costs.cores),
         iteration: Some(IterationCosts {
@@ -209,6 +222,8 @@ pub fn as_text(costs: &Costs) -> String {
         format!("verify_us={:.2}", costs.verify_us),
         format!("per_message_us={:.2}", costs.per_message_us),
         format!("per_byte_ns={:.3}", costs.per_byte_ns),
+        format!("tag_us={:.2}", costs.tag_us),
+        format!("tag_per_byte_ns={:.3}", costs.tag_per_byte_ns),
         format!("client_us={:.1}", costs.client_us),
     ];
     if let Some(iteration) = costs.iteration {
@@ -230,7 +245,7 @@ mod tests {
         let costs = resolve("sign_us=1.5,cores=2").unwrap();
         assert_eq!((costs.sign_us, costs.cores, costs.verify_us), (1.5, Some(2), 0.0));
         assert!(resolve("none").unwrap().is_free());
-        let text = "sign_us=1.50,verify_us=2.00,per_message_us=0.00,per_byte_ns=0.000,client_us=4.0,\
+        let text = "sign_us=1.50,verify_us=2.00,per_message_us=0.00,per_byte_ns=0.000,tag_us=0.00,tag_per_byte_ns=0.000,client_us=4.0,\
                     per_iteration_us=5.00,per_chunk_us=3.00,batch_us=0.00,batch_verify_us=0.00,cores=2";
         let costs = resolve(text).unwrap();
         assert_eq!(costs.iteration.map(|iteration| iteration.per_chunk_us), Some(3.0));
