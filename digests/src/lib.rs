@@ -154,6 +154,7 @@ fn floating_point<P: Protocol + 'static>(flow: &Flow<P>) -> Digest {
             batch_us: 21.7,
             batch_verify_us: 27.9,
         }),
+        ..Costs::default()
     };
     let network = Network {
         delay: Delay::LogNormal { median_us: 321.7, sigma: 0.6 },

@@ -328,5 +328,6 @@ fn a_build_is_compared_with_another_one_in_turn() {
     }
     let (code, said, _) = bench("missing", Path::new("/nowhere/harness"));
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("cannot run /nowhere/harness"), "{said}");
+    assert!(said.contains("--against /nowhere/harness: there is no such program"), "{said}");
+    assert!(!folder.path().join("missing").exists());
 }

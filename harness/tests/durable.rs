@@ -133,6 +133,7 @@ fn what_was_acknowledged_is_there_after_all_nodes_were_killed_or_one_s_file_was_
     put(nodes.port(1), "afterwards", "yes");
     nodes.kill_all();
     replay_shows_what_there_is(&nodes.folder.path().join("data/node-1"));
+    copies_of_journals_are_no_nodes(&nodes.folder.path().join("data"));
 
     // The last batch of node 2 is torn, as if power had been lost while it was written.
     let newest = nodes.inputs(2).pop().unwrap();
@@ -183,15 +184,46 @@ fn replay_shows_what_there_is(journal: &Path) {
         assert!(step.to_string().contains("slot 2"), "{step}");
     }
     // What is not there is said, after what is there was shown.
+    let text = String::from_utf8(harness().arg("replay").arg(journal.join("lock")).output().unwrap().stderr)
+        .unwrap();
+    assert!(text.contains("holds no journal; give the folder of one node"), "{text}");
     for (arguments, says) in [
         (["--to-seq", "1000000"], "slot 1000000 is not in this journal: it ends after slot"),
-        (["--to-seq", "0"], "slot 0 is not in this journal: it begins with the state after slot 0"),
+        (["--to-seq", "0"], "0 is not in 1.."),
         (["--slot", "1000000"], "no step of this journal is about slot 1000000"),
     ] {
         let (code, _, said) = replay(&arguments);
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(says), "{said}");
     }
+}
+
+/// Copies the files of a folder into a new one.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+/// `data` has the journals of nodes 0 to 3.
+fn copies_of_journals_are_no_nodes(data: &Path) {
+    let shown = |what: &str| {
+        let Output { status, stdout, stderr } = harness().arg("trace").arg(data).output().unwrap();
+        let [shown, said] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(format!("{shown}{said}").contains(what), "{shown}{said}");
+        status.code()
+    };
+    copy(&data.join("node-1"), &data.join("backup"));
+    assert_eq!(shown("4 journals of"), Some(0));
+    copy(&data.join("node-1"), &data.join("node-1-before"));
+    assert_eq!(shown("are both journals of node 1; give a folder with one journal of each node"), Some(2));
+    fs::remove_dir_all(data.join("node-1-before")).unwrap();
+    let (replica, elsewhere) = (data.join("node-1/replica-1"), data.join("backup/elsewhere"));
+    fs::rename(&replica, &elsewhere).unwrap();
+    assert_eq!(shown("the file of the replica is missing"), Some(2), "it is not left out");
+    fs::rename(&elsewhere, &replica).unwrap();
 }
 
 /// Only node 3 is killed and started again, and what each start says.
@@ -217,10 +249,13 @@ fn a_node_knows_whether_it_has_lost_its_memory() {
     assert_eq!(ask(nodes.port(3), "GET", "/status", "").1["recovering"], false, "it has recovered");
     stop_3(&mut nodes);
 
-    // As if it had been killed before it was given anything: it begins once more.
     for file in nodes.inputs(3) {
         fs::remove_file(file).unwrap();
     }
+    let damaged = refusal(&mut nodes.command(3));
+    assert!(damaged.contains("inputs-1 is missing"), "{damaged}");
+    // As if it had been killed before it was given anything: it begins once more.
+    fs::write(of_3.join("lock"), "").unwrap();
     nodes.start(&[3]);
     assert_eq!(value(nodes.port(3), "color"), "red");
     stop_3(&mut nodes);
@@ -361,6 +396,13 @@ fn a_cluster_that_is_up_goes_on_where_it_was() {
     assert!(other.contains("it is the journal of another cluster"), "{other}");
     let other = refusal(&mut up(&data, free_port(), &["--batch", "7"]));
     assert!(other.contains("it is the journal of another configuration"), "{other}");
+    let other = refusal(&mut up(&data, free_port(), &["--protocol", "ccro"]));
+    assert!(other.contains("it is the journal of another protocol: pbft, and this is ccro"), "{other}");
+    let other = refusal(&mut up(&data, free_port(), &["--nodes", "5"]));
+    assert!(other.contains("it is the journal of another number of nodes: 4, and this is 5"), "{other}");
+    assert!(!data.join("node-4").exists(), "nothing was begun");
+    let without = refusal(&mut up(&data, free_port(), &["--durability", "off"]));
+    assert!(without.contains("which would be out of date after a start without them"), "{without}");
     let without = refusal(harness().args(["up", "--durability", "on"]));
     assert!(without.contains("--durability on needs a folder: give it with --data-dir"), "{without}");
 }
@@ -372,9 +414,14 @@ fn after_a_first_start_that_was_broken_off_no_node_has_lost_its_memory() {
     fs::create_dir(&data).unwrap();
     fs::write(data.join("node-3"), "in the way").unwrap();
     let failed = refusal(&mut up(&data, free_port(), &[]));
-    assert!(failed.contains("cannot make the folder"), "{failed}");
-    assert!(data.join("first-start").exists(), "nodes may have begun their journals");
+    assert!(failed.contains("cannot read the folder"), "{failed}");
+    assert!(!data.join("node-0").exists(), "nothing was begun");
     fs::remove_file(data.join("node-3")).unwrap();
+    fs::create_dir_all(data.join("node-3/lock")).unwrap();
+    let failed = refusal(&mut up(&data, free_port(), &[]));
+    assert!(failed.contains("cannot write"), "{failed}");
+    assert!(data.join("first-start").exists(), "nodes may have begun their journals");
+    fs::remove_dir_all(data.join("node-3")).unwrap();
     // As if the others had begun them in any case.
     let (begun, started) = (folder.path().join("begun"), folder.path().join("data/node-0"));
     said_until_up(&begun);
@@ -389,6 +436,73 @@ fn after_a_first_start_that_was_broken_off_no_node_has_lost_its_memory() {
         said_until_up(&data).contains("Node 3 has no journal, and others have"),
         "now it has lost its memory"
     );
+}
+
+#[test]
+fn a_node_whose_disk_fails_is_named_in_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let up = up(&folder.path().join("data"), port, &["--timeout", "1"]);
+    // No file may grow beyond one or two megabytes, as if the disk were full.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 3000; exec \"$0\" \"$@\""])
+        .arg(up.get_program())
+        .args(up.get_args());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let _cluster = Up(child);
+    assert!(lines.any(|line| line.contains("outlives a loss of power")));
+    let value = "x".repeat(20_000);
+    let body = |key: u32| format!("{{\"key\": \"key-{key}\", \"value\": \"{value}\"}}");
+    let failed = (0..200).find(|key| ask(port + 1, "POST", "/api/v1/kv", &body(*key)).0 != 200);
+    assert!(failed.is_some(), "all of it was written");
+    let says =
+        "It takes part in nothing more, and the others go on. Mend the disk, and start the cluster again.";
+    assert!(lines.any(|line| line.starts_with("Node ") && line.contains(says)), "no node was named");
+}
+
+/// In secure broadcast, slots of different nodes are executed in any order.
+#[test]
+fn a_replay_stops_at_a_slot_of_broadcast_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, port) = (folder.path().join("data"), free_port());
+    let mut command = harness();
+    command.args([
+        "up",
+        "--protocol",
+        "broadcast",
+        "--app",
+        "bank",
+        "--port",
+        &port.to_string(),
+        "--data-dir",
+    ]);
+    let mut child = command.arg(&data).stdout(Stdio::piped()).spawn().unwrap();
+    wait_for_line(&mut child, "outlives a loss of power");
+    let cluster = Up(child);
+    for node in [2, 0, 0, 3, 1, 0] {
+        let account = format!("{{\"account\": \"{node}/{}\"}}", rand::random::<u32>());
+        assert_eq!(ask(port + node, "POST", "/api/v1/bank/accounts", &account).0, 200);
+    }
+    drop(cluster);
+    let replay = |arguments: &[&str]| {
+        let output = harness().arg("replay").arg(data.join("node-3")).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let decided = |shown: &str| -> Vec<String> {
+        let slots =
+            shown.lines().filter_map(|line| line.trim().strip_prefix("decides slot ")?.split_once(','));
+        slots.map(|(slot, _)| slot.to_owned()).collect()
+    };
+    let all = decided(&replay(&[]).1);
+    assert!(all.len() >= 4, "{all:?}");
+    for (place, slot) in all.iter().enumerate() {
+        let (code, shown) = replay(&["--to-seq", slot]);
+        assert_eq!((code, &decided(&shown)[place..]), (Some(0), &all[place..=place]), "{shown}");
+        assert!(shown.contains("executed ") && !shown.contains("executed up to"), "{shown}");
+    }
+    assert_eq!(replay(&["--to-seq", "1000000"]).0, Some(2));
 }
 
 /// What `up` says until all nodes are.

@@ -117,7 +117,7 @@ fn messages_do_not_depend_on_whether_a_bar_is_drawn() {
         let arguments: Vec<&str> =
             arguments.split(' ').chain([protocol, "--out", out.to_str().unwrap()]).collect();
         let written = on_a_terminal(term, &arguments);
-        assert!(written.contains("compare: 1 cells x 1 repetitions"), "{term}: {written}");
+        assert!(written.contains("compare: 1 cell x 1 repetition,"), "{term}: {written}");
         assert!(written.contains("Tolerate no fault at all (f = 0): pbft with 2 nodes"), "{term}: {written}");
         let line = written.contains("pbft-n2-none #0: 2 of 2 decided");
         assert_eq!(line, term == "dumb", "a line for each cell where there is no bar: {written}");

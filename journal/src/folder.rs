@@ -2,7 +2,7 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | `lock` | held by the node that runs |
+//! | `lock` | held by the node that runs; says whether a file of inputs was ever begun |
 //! | `replica-7` | the replica as it was when generation 7 began, with a checksum at its end |
 //! | `inputs-7` | what it was given since, in batches |
 //!
@@ -10,21 +10,26 @@
 //! is removed. So a replica is the newest `replica-N`, given `inputs-N` and those that follow.
 
 use crate::batch::{self, Damaged, HEAD_BYTES, Key};
-use crate::header::{BadHeader, Header, Identity, When};
+use crate::header::{self, BadHeader, Header, Identity, When};
 use kernel::{Micros, Weakening, weakened};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read as _, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+const LOCK: &str = "lock";
 const REPLICA: &str = "replica-";
 const INPUTS: &str = "inputs-";
 /// Behind the name of a replica's file while it is written.
 const UNFINISHED: &str = ".unfinished";
+/// In `lock`, once there is a file of inputs: if there is none then, it was removed.
+const BEGUN: &[u8] = b"begun\n";
+/// A folder is read so often before what a running node removes meanwhile is an error.
+const LOOKS: usize = 10;
 const CHECKSUM_BYTES: usize = 32;
 /// So many zeros are written behind a small batch that is at the end of its file, to be overwritten by those that
 /// follow: a sync takes about half as long if the file does not grow.
@@ -40,7 +45,9 @@ pub enum FolderError {
     #[error("{0} is in use by a node that runs: stop that one, or give this one a folder of its own")]
     InUse(PathBuf),
     /// The operating system refuses something.
-    #[error("cannot {what} {path}: {error}")]
+    #[error(
+        "cannot {what} {path}: {error}. The folder must be one that this program can read and write, on a disk that has room"
+    )]
     Io {
         /// What was to be done.
         what: &'static str,
@@ -78,6 +85,19 @@ impl FolderError {
 
     fn damaged(path: &Path, reason: impl ToString) -> FolderError {
         FolderError::Damaged { path: path.to_owned(), reason: reason.to_string() }
+    }
+
+    fn header(path: &Path) -> impl Fn(BadHeader) -> FolderError {
+        move |reason| match reason {
+            BadHeader::None | BadHeader::Damaged => FolderError::damaged(path, reason),
+            BadHeader::Version(_) | BadHeader::Other { .. } => {
+                FolderError::Header { path: path.to_owned(), reason }
+            }
+        }
+    }
+
+    fn is_not_found(&self) -> bool {
+        matches!(self, FolderError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound)
     }
 }
 
@@ -117,13 +137,35 @@ pub struct Folder {
     /// Where that one ends, which its writer knows; none if there is none.
     end: Option<Arc<AtomicU64>>,
     /// Held as long as this is.
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
-    /// Whether a replica was saved there.
+    /// Whether a replica has kept something there. True as well of what cannot be read: who opens it is told why.
     pub fn is_used(path: &Path) -> bool {
-        files(path).is_ok_and(|files| !files.replicas.is_empty())
+        match files(path) {
+            Ok(files) => !files.replicas.is_empty() || !files.inputs.is_empty(),
+            Err(error) => !error.is_not_found(),
+        }
+    }
+
+    /// Whether a folder is that of this identity, or of none, by the first line of its newest replica. No more of it is read.
+    ///
+    /// # Errors
+    ///
+    /// With what differs, or why it cannot be read.
+    pub fn check(path: &Path, own: &Identity) -> Result<(), FolderError> {
+        let files = match files(path) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            files => files?,
+        };
+        let Some((generation, replica)) = files.replicas.last_key_value() else { return Ok(()) };
+        let read = File::open(replica).and_then(|file| {
+            let mut beginning = Vec::new();
+            file.take(header::MOST_BYTES as u64).read_to_end(&mut beginning).map(|_| beginning)
+        });
+        let beginning = read.map_err(FolderError::io("read", replica))?;
+        header(replica, &beginning, *generation, Some(own)).map(drop)
     }
 
     /// Opens a folder, which is made if need be, checks everything, and cuts what a loss of power left torn. `None` if
@@ -133,27 +175,29 @@ impl Folder {
     ///
     /// See [`FolderError`]; nothing is changed then.
     pub fn open(path: &Path, identity: Identity) -> Result<(Folder, Option<Found>), FolderError> {
-        fs::create_dir_all(path).map_err(FolderError::io("make the folder", path))?;
+        make(path).map_err(FolderError::io("make the folder", path))?;
         let lock = lock(path)?;
         let Read { found, newest: generation, end } = read(path, Some(&identity), true)?;
         remove_unfinished(path).map_err(FolderError::io("remove an unfinished file from", path))?;
         let end = end.map(|end| Arc::new(AtomicU64::new(end)));
-        Ok((Folder { path: path.to_owned(), identity, generation, end, _lock: lock }, found))
+        let found = found.map(|(_, found)| found);
+        Ok((Folder { path: path.to_owned(), identity, generation, end, lock }, found))
     }
 
-    /// Reads a folder without changing it, of whatever identity; a node may be running.
+    /// Reads a folder without changing it, of whatever identity; a node may be running, and remove files
+    /// meanwhile: then it is read again.
     ///
     /// # Errors
     ///
-    /// See [`FolderError`]. A running node may remove a file meanwhile.
+    /// See [`FolderError`].
     pub fn look(path: &Path) -> Result<Option<(Identity, Found)>, FolderError> {
-        let files = files(path)?;
-        let Some(newest) = files.replicas.last_key_value().map(|(_, path)| path.clone()) else {
-            return Ok(None);
-        };
-        let bytes = fs::read(&newest).map_err(FolderError::io("read", &newest))?;
-        let identity = header(&newest, &bytes, None, None)?.0.identity;
-        Ok(read(path, None, false)?.found.map(|found| (identity, found)))
+        for _ in 1..LOOKS {
+            match read(path, None, false) {
+                Err(error) if error.is_not_found() && path.exists() => {}
+                read => return Ok(read?.found),
+            }
+        }
+        Ok(read(path, None, false)?.found)
     }
 
     /// Begins a new generation, with a file for what the replica is given from `began` on.
@@ -172,6 +216,10 @@ impl Folder {
         file.write_all(&line)?;
         file.sync_all()?;
         sync_folder(&self.path)?;
+        if self.end.is_none() {
+            self.lock.write_all(BEGUN)?;
+            self.lock.sync_all()?;
+        }
         let length = line.len() as u64;
         let end = Arc::new(AtomicU64::new(length));
         self.end = Some(Arc::clone(&end));
@@ -320,8 +368,20 @@ impl Inputs {
     }
 }
 
+/// Makes a folder that a loss of power does not take away.
+fn make(path: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path)?;
+    for folder in missing {
+        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+        sync_folder(above.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
 fn lock(path: &Path) -> Result<File, FolderError> {
-    let lock = path.join("lock");
+    let lock = path.join(LOCK);
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
     let file = file.map_err(FolderError::io("write", &lock))?;
     match file.try_lock() {
@@ -355,7 +415,8 @@ fn files(path: &Path) -> Result<Files, FolderError> {
 
 /// What is in a folder.
 struct Read {
-    found: Option<Found>,
+    /// And whose it is.
+    found: Option<(Identity, Found)>,
     /// The generation of its newest file of inputs.
     newest: u64,
     /// Where that one ends.
@@ -371,12 +432,12 @@ fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<Read, Folde
             false => Err(FolderError::damaged(path, "the file of the replica is missing")),
         };
     };
-    let mut found = read_replica(replica, *saved, own)?;
+    let (identity, mut found) = read_replica(replica, *saved, own)?;
     let mut last: Option<(&PathBuf, Vec<u8>, Range<usize>)> = None;
     inputs.retain(|generation, _| generation >= saved);
     let newest = inputs.last_key_value().map_or(saved.saturating_sub(1), |(newest, _)| *newest);
     // The first replica is saved before any input, and every other one after its file of inputs was begun.
-    if *saved > 1 && inputs.is_empty() {
+    if inputs.is_empty() && (*saved > 1 || has_begun(path)) {
         return Err(FolderError::damaged(path, format!("{INPUTS}{saved} is missing")));
     }
     for (expected, (generation, path)) in (*saved..).zip(&inputs) {
@@ -384,7 +445,7 @@ fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<Read, Folde
             return Err(FolderError::damaged(path, format!("{INPUTS}{expected} before it is missing")));
         }
         let bytes = fs::read(path).map_err(FolderError::io("read", path))?;
-        let read = read_inputs(path, &bytes, expected, own)?;
+        let read = read_inputs(path, &bytes, expected, &identity)?;
         if let (Some(follows), Some((before, _, last_batch))) = (read.follows, &last)
             && follows != last_batch.end as u64
         {
@@ -405,7 +466,12 @@ fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<Read, Folde
     if settle && let Some((path, bytes, last_batch)) = last {
         settle_end(path, &bytes, last_batch).map_err(FolderError::io("write", path))?;
     }
-    Ok(Read { found: Some(found), newest, end })
+    Ok(Read { found: Some((identity, found)), newest, end })
+}
+
+/// Whether the folder has ever had a file of inputs.
+fn has_begun(path: &Path) -> bool {
+    fs::read(path.join(LOCK)).is_ok_and(|content| content.starts_with(BEGUN))
 }
 
 /// Writes the last batch of the newest file once more, cuts what is behind it, and syncs. The process may have ended
@@ -423,14 +489,13 @@ fn settle_end(path: &Path, bytes: &[u8], last_batch: Range<usize>) -> io::Result
 fn header(
     path: &Path,
     bytes: &[u8],
-    generation: Option<u64>,
+    generation: u64,
     own: Option<&Identity>,
 ) -> Result<(Header, usize), FolderError> {
-    let wrong = |reason| FolderError::Header { path: path.to_owned(), reason };
-    let read = Header::read(bytes).map_err(wrong)?;
+    let read = Header::read(bytes).map_err(FolderError::header(path))?;
     let (header, end) = read.ok_or_else(|| FolderError::damaged(path, "its first line is cut short"))?;
-    own.map_or(Ok(()), |own| header.check(own)).map_err(wrong)?;
-    generation.map_or(Ok(()), |generation| is_named_so(path, &header, generation))?;
+    own.map_or(Ok(()), |own| header.check(own)).map_err(FolderError::header(path))?;
+    is_named_so(path, &header, generation)?;
     Ok((header, end))
 }
 
@@ -443,16 +508,20 @@ fn is_named_so(path: &Path, header: &Header, generation: u64) -> Result<(), Fold
     Err(FolderError::damaged(path, was))
 }
 
-fn read_replica(path: &Path, generation: u64, own: Option<&Identity>) -> Result<Found, FolderError> {
+fn read_replica(
+    path: &Path,
+    generation: u64,
+    own: Option<&Identity>,
+) -> Result<(Identity, Found), FolderError> {
     let mut bytes = fs::read(path).map_err(FolderError::io("read", path))?;
-    let (header, start) = header(path, &bytes, Some(generation), own)?;
+    let (header, start) = header(path, &bytes, generation, own)?;
     let end = bytes.len().saturating_sub(CHECKSUM_BYTES).max(start);
     if blake3::hash(&bytes[..end]).as_bytes()[..] != bytes[end..] {
         return Err(FolderError::damaged(path, "its checksum is not that of its bytes"));
     }
     bytes.truncate(end);
     let (replica, program, is_first) = (bytes.split_off(start), header.program, generation == 1);
-    Ok(Found { replica, inputs: Vec::new(), torn: 0, program, is_first })
+    Ok((header.identity, Found { replica, inputs: Vec::new(), torn: 0, program, is_first }))
 }
 
 /// What a file of inputs holds.
@@ -468,21 +537,15 @@ struct ReadInputs {
     follows: Option<u64>,
 }
 
-fn read_inputs(
-    path: &Path,
-    bytes: &[u8],
-    number: u64,
-    own: Option<&Identity>,
-) -> Result<ReadInputs, FolderError> {
-    let wrong = |reason| FolderError::Header { path: path.to_owned(), reason };
-    let Some((header, start)) = Header::read(bytes).map_err(wrong)? else {
+fn read_inputs(path: &Path, bytes: &[u8], number: u64, own: &Identity) -> Result<ReadInputs, FolderError> {
+    let Some((header, start)) = Header::read(bytes).map_err(FolderError::header(path))? else {
         // It is synced before anything is written behind it.
         return match batch::may_be_in(bytes) {
             true => Err(FolderError::damaged(path, "its first line has no end")),
             false => Ok(ReadInputs::default()),
         };
     };
-    own.map_or(Ok(()), |own| header.check(own)).map_err(wrong)?;
+    header.check(own).map_err(FolderError::header(path))?;
     is_named_so(path, &header, number)?;
     let key = Key::of(&bytes[..start]);
     let damaged = |damaged: Damaged| FolderError::damaged(path, damaged);

@@ -7,8 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The format that this program writes. A reader takes no other.
 pub const VERSION: u32 = 2;
 
+/// Which build of the program this is: its version, and a digest of the sources that decide what a replica makes of an
+/// input. What one build made of an entry, another may not.
+pub const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("SOURCES_DIGEST"));
+
 /// The longest first line.
-const MOST_BYTES: usize = 4096;
+pub(crate) const MOST_BYTES: usize = 4096;
 const CHECKSUM_DIGITS: usize = 16;
 
 /// Whose journal it is. A folder of another identity is not this replica's.
@@ -58,7 +62,7 @@ impl When {
 pub struct Header {
     /// See [`VERSION`].
     pub journal: u32,
-    /// The version of the program that wrote it.
+    /// Which build of the program wrote it, see [`PROGRAM`].
     pub program: String,
     /// Files of inputs and of the replica that are numbered alike belong together: the inputs are
     /// what the replica was given since.
@@ -91,10 +95,12 @@ pub enum BadHeader {
     )]
     Version(u64),
     /// It is not this replica's.
-    #[error("it is the journal of another {what}: {theirs}, and this is {own}")]
+    #[error("it is the journal of another {what}: {theirs}, and this is {own}. {way_out}")]
     Other {
         /// What differs.
         what: &'static str,
+        /// What to do.
+        way_out: &'static str,
         /// As the file says.
         theirs: String,
         /// As it should be.
@@ -105,7 +111,7 @@ pub enum BadHeader {
 impl Header {
     /// The header of a file that is begun now.
     pub fn new(identity: Identity, generation: u64, began: When, salt: u64) -> Header {
-        let program = env!("CARGO_PKG_VERSION").to_owned();
+        let program = PROGRAM.to_owned();
         Header { journal: VERSION, program, generation, began, follows: None, salt, identity }
     }
 
@@ -151,19 +157,24 @@ impl Header {
     /// With what differs.
     pub fn check(&self, own: &Identity) -> Result<(), BadHeader> {
         let theirs = &self.identity;
+        let start_as_before = "Start the cluster as it was started before, or give it a folder of its own";
+        let exchanged = "Folders were exchanged: give each node its own";
+        let settings = "A setting differs, such as a wait or the size of batches: start it with those of before, or give it a \
+                        folder of its own";
+        // The id of a cluster follows from its protocol, among other things.
         let differences = [
-            ("cluster", &theirs.cluster, &own.cluster),
-            ("protocol", &theirs.protocol, &own.protocol),
-            ("application", &theirs.app, &own.app),
-            ("number of nodes", &theirs.n.to_string(), &own.n.to_string()),
-            ("number of clients", &theirs.clients.to_string(), &own.clients.to_string()),
-            ("node", &theirs.node.to_string(), &own.node.to_string()),
-            ("configuration", &theirs.settings, &own.settings),
+            ("protocol", &theirs.protocol, &own.protocol, start_as_before),
+            ("application", &theirs.app, &own.app, start_as_before),
+            ("number of nodes", &theirs.n.to_string(), &own.n.to_string(), start_as_before),
+            ("number of clients", &theirs.clients.to_string(), &own.clients.to_string(), start_as_before),
+            ("cluster", &theirs.cluster, &own.cluster, start_as_before),
+            ("node", &theirs.node.to_string(), &own.node.to_string(), exchanged),
+            ("configuration", &theirs.settings, &own.settings, settings),
         ];
-        match differences.into_iter().find(|(_, theirs, own)| theirs != own) {
+        match differences.into_iter().find(|(_, theirs, own, _)| theirs != own) {
             None => Ok(()),
-            Some((what, theirs, own)) => {
-                Err(BadHeader::Other { what, theirs: theirs.clone(), own: own.clone() })
+            Some((what, theirs, own, way_out)) => {
+                Err(BadHeader::Other { what, way_out, theirs: theirs.clone(), own: own.clone() })
             }
         }
     }

@@ -29,7 +29,7 @@ pub mod writer;
 
 pub use entry::Entry;
 pub use folder::{Folder, FolderError, Found};
-pub use header::{Identity, When};
+pub use header::{Identity, PROGRAM, When};
 pub use held::Held;
 pub use noted::Noted;
 pub use replay::{Replayed, replay};

@@ -290,7 +290,8 @@ fn the_journal_of_another_is_refused() {
     type Change = fn(&mut Identity);
     let changes: [(&str, Change); 7] = [
         ("cluster", |identity| identity.cluster = "c2".into()),
-        ("protocol", |identity| identity.protocol = "ccro".into()),
+        // Another id follows from another protocol, which says more.
+        ("protocol", |identity| (identity.protocol, identity.cluster) = ("ccro".into(), "c2".into())),
         ("application", |identity| identity.app = "bank".into()),
         ("number of clients", |identity| identity.clients = 2),
         ("number of nodes", |identity| identity.n = 5),
@@ -300,9 +301,23 @@ fn the_journal_of_another_is_refused() {
     for (what, change) in changes {
         let mut other = identity();
         change(&mut other);
-        let says = Folder::open(at.path(), other).err().unwrap().to_string();
-        assert!(says.contains(&format!("another {what}:")), "{says}");
+        for refused in [Folder::open(at.path(), other.clone()).map(drop), Folder::check(at.path(), &other)] {
+            let says = refused.err().unwrap().to_string();
+            let way_out = ["its own", "of its own"].iter().any(|words| says.ends_with(words));
+            assert!(says.contains(&format!("another {what}:")) && way_out, "{says}");
+        }
     }
+    assert!(Folder::check(at.path(), &identity()).is_ok());
+    assert!(Folder::check(&at.path().join("none"), &identity()).is_ok(), "there is nothing to be of another");
+    let of_another = at.path().join("inputs-1");
+    let text = String::from_utf8_lossy(&fs::read(&of_another).unwrap()).replace("\"c1\"", "\"c2\"");
+    let line = text.split_once('\t').unwrap().0.to_owned();
+    let checksum = blake3::hash(line.as_bytes()).to_hex();
+    let whole = fs::read(&of_another).unwrap();
+    fs::write(&of_another, format!("{line}\t{}\n", &checksum[..16])).unwrap();
+    let says = Folder::look(at.path()).err().unwrap().to_string();
+    assert!(says.contains("another cluster: c2, and this is c1"), "not even to be looked at: {says}");
+    fs::write(&of_another, whole).unwrap();
     assert_eq!(found(at.path()), of(("first", "a")));
 }
 
@@ -318,7 +333,11 @@ fn another_version_of_the_format_is_refused() {
         let says = refusal(at.path());
         assert!(says.contains("format 3") && says.contains("use the program that wrote it"), "{says}");
         fs::write(&path, "no header\n").unwrap();
-        assert!(refusal(at.path()).contains("does not begin with the line"));
+        let says = refusal(at.path());
+        assert!(
+            says.contains("does not begin with the line") && says.contains("remove the whole folder"),
+            "{says}"
+        );
         let bytes = &whole.iter().find(|(found, _)| found.as_os_str() == name).unwrap().1;
         fs::write(&path, bytes).unwrap();
     }
@@ -333,6 +352,56 @@ fn a_folder_is_used_by_one_at_a_time() {
     assert!(Folder::look(at.path()).unwrap().is_some(), "a look is allowed");
     drop(held);
     assert!(open(at.path()).is_ok());
+}
+
+#[test]
+fn a_journal_whose_only_inputs_were_removed_is_not_one_that_never_began() {
+    let at = folder();
+    drop(begun(at.path(), &["a"]));
+    fs::remove_file(at.path().join("inputs-1")).unwrap();
+    for says in [refusal(at.path()), Folder::look(at.path()).err().unwrap().to_string()] {
+        assert!(says.contains("inputs-1 is missing"), "{says}");
+    }
+}
+
+#[test]
+fn inputs_without_a_replica_are_a_damaged_journal_for_everybody() {
+    let at = folder();
+    drop(begun(at.path(), &["a"]));
+    fs::remove_file(at.path().join("replica-1")).unwrap();
+    assert!(Folder::is_used(at.path()));
+    for says in [refusal(at.path()), Folder::look(at.path()).err().unwrap().to_string()] {
+        assert!(says.contains("the file of the replica is missing"), "{says}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_used() {
+    let at = folder();
+    let file = at.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(Folder::is_used(&file));
+    let says = refusal(&file);
+    assert!(says.contains("cannot make the folder") && says.contains("read and write"), "{says}");
+}
+
+#[test]
+fn a_look_goes_on_while_a_node_saves_and_removes_files() {
+    let at = folder();
+    let (mut folder, _inputs) = begun(at.path(), &["a"]);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..300 {
+                folder.begin_generation(When::default()).unwrap().append(b"b", false).unwrap();
+                write_all(&folder, "later");
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Release);
+        });
+        while !is_over.load(std::sync::atomic::Ordering::Acquire) {
+            assert!(Folder::look(at.path()).unwrap().is_some());
+        }
+    });
 }
 
 #[test]

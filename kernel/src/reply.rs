@@ -92,3 +92,47 @@ impl ReplyBundle {
         ReplyBundle::sign(cluster, signer, self.view, self.seq, self.gateway, bundles, replies)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::symbolic;
+    use crate::{Admission, ClusterId, Reason};
+
+    /// Replies of replica 1 to `gateway`, in a cluster of four replicas and a client.
+    fn reply(protocol: &str, gateway: u16) -> (ReplyBundle, Admission) {
+        let cluster = Cluster::new(ClusterId::derive("replies", 1), protocol, 4).with_clients(1);
+        let (signers, keyring) = symbolic(1, 5);
+        let bundle =
+            ReplyBundle::sign(&cluster, &signers[1], View(0), Seq(1), ReplicaId(gateway), vec![], vec![]);
+        (bundle, Admission::new(cluster, keyring))
+    }
+
+    #[test]
+    fn replies_are_signed_unless_they_have_tags_and_a_client_with_a_key_gets_signed_ones() {
+        for (protocol, gateway, is_signed) in
+            [("pbft", 2, true), ("pbft-mac", 2, false), ("pbft-mac", 4, true)]
+        {
+            let (bundle, mut admission) = reply(protocol, gateway);
+            assert_eq!(bundle.signature != Signature::NONE, is_signed, "{protocol} to {gateway}");
+            assert_eq!(admission.check_reply(ReplicaId(1), &bundle), Ok(()));
+            assert_eq!(admission.signatures_checked(), u64::from(is_signed));
+            // A signature says whose replies these are, whoever brings them; a tag holds on one link only.
+            let by_another = if is_signed { Ok(()) } else { Err(Reason::NotEntitled) };
+            assert_eq!(admission.check_reply(ReplicaId(3), &bundle), by_another);
+            let other = ReplyBundle { signature: Signature([1; 64]), ..bundle };
+            let reason = if is_signed { Reason::BadSignature } else { Reason::BadTag };
+            assert_eq!(admission.check_reply(ReplicaId(1), &other), Err(reason));
+        }
+    }
+
+    #[test]
+    fn no_signature_takes_no_room() {
+        let [tagged, signed] = [2, 4].map(|gateway| reply("pbft-mac", gateway).0).map(|bundle| {
+            let bytes = postcard::to_stdvec(&bundle).unwrap();
+            assert_eq!(postcard::from_bytes::<ReplyBundle>(&bytes).unwrap(), bundle);
+            bytes.len()
+        });
+        assert_eq!(signed - tagged, 64);
+    }
+}

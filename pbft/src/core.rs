@@ -425,6 +425,14 @@ impl<A: Application> Core<A> {
         rounds.entry(view).or_insert_with(|| Round::new(cluster))
     }
 
+    /// What the commander has proposed for a slot, by the votes of `f+1` replicas: an honest one has received it from the
+    /// commander. Only where a proposal cannot be shown to others (`pbft-mac`); it is not accepted for that, but it is known which requests the
+    /// commander owes.
+    pub(crate) fn shown_by_votes(&self, cluster: &Cluster, seq: Seq) -> Option<Digest> {
+        let votes = &self.round(seq).filter(|_| cluster.has_tags())?.prepares;
+        votes.decided(cluster.weak_quorum())
+    }
+
     pub(crate) fn keep_batch(&mut self, seq: Seq, digest: Digest, batch: Arc<Batch>) {
         self.slots.entry(seq).or_default().batches.insert(digest, batch);
     }
@@ -702,7 +710,8 @@ impl<A: Application> Core<A> {
         let proposed = proposed.map(|header| header.digest);
         let slot = self.slot(seq).filter(|slot| !slot.batches.contains_key(&digest))?;
         let decided = slot.committed.map(|(_, digest)| digest);
-        if decided != Some(digest) && proposed != Some(digest) {
+        let known = [decided, proposed, self.shown_by_votes(cx.cluster, seq)];
+        if !known.contains(&Some(digest)) {
             let asked_for = decided.is_some_and(|decided| !slot.batches.contains_key(&decided));
             if asked_for {
                 cx.reject(from, None, Reason::DigestMismatch);

@@ -182,8 +182,9 @@ impl<A: Application> Core<A> {
             return;
         }
         let round = self.slots.get(&seq).and_then(|slot| slot.rounds.get(&self.views.active));
-        let Some(header) = round.and_then(|round| round.accepted_header()) else { return };
-        let Some(batch) = self.slots[&seq].batches.get(&header.digest) else { return };
+        let accepted = round.and_then(|round| round.accepted_header()).map(|header| header.digest);
+        let Some(digest) = accepted.or_else(|| self.shown_by_votes(cluster, seq)) else { return };
+        let Some(batch) = self.slots[&seq].batches.get(&digest) else { return };
         for bundle in &batch.bundles {
             // What does not fit is left to those who watch over it.
             let _ = self.requests.watch(bundle);
@@ -196,6 +197,7 @@ impl<A: Application> Core<A> {
             let proposed =
                 self.round(*seq).and_then(|round| round.header.as_ref()).map(|header| header.digest);
             let decided = slot.committed.map(|(_, digest)| digest);
+            let proposed = proposed.or_else(|| self.shown_by_votes(cx.cluster, *seq));
             let missing = decided.or(proposed).filter(|digest| !slot.batches.contains_key(digest));
             if let Some(digest) = missing {
                 cx.send_all(Message::Fetch { seq: *seq, digest });

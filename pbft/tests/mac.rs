@@ -172,6 +172,36 @@ fn a_slot_is_decided_by_messages_without_signatures() {
     assert_eq!(bench.signers[3].signatures_made(), signed, "nothing of it was signed");
 }
 
+/// Two are stuck, and only one of them has the proposal: both must leave the view, or none is heard.
+#[test]
+fn who_has_no_proposal_waits_for_the_requests_that_f_plus_one_vote_for() {
+    let mut bench = bench(3);
+    let batch = bench.batch(1);
+    let digest = batch.digest();
+    let fetch = to_all(Message::Fetch { seq: Seq(1), digest });
+    let fetched = Message::Fetched { seq: Seq(1), batch: Arc::clone(&batch) };
+    let expire = |bench: &mut Bench| bench.step(Input::Expire(Timer::Resend));
+    let half = kernel::Micros(Config::for_cluster(4).request_after.0 / 2);
+    let watched = Effect::SetTimer { timer: Timer::View, after: half };
+
+    bench.deliver(1, vote(Phase::Prepare, 0, 1, digest));
+    bench.deliver(2, Message::Stuck { seq: Seq(1), complaint: true, votes: vec![] });
+    assert!(!expire(&mut bench).contains(&fetch), "one vote may be an invention");
+    bench.deliver(1, fetched.clone());
+    bench.deliver(2, vote(Phase::Prepare, 0, 1, digest));
+    assert!(!expire(&mut bench).contains(&watched), "and what it did not ask for it did not keep");
+
+    assert!(expire(&mut bench).contains(&fetch));
+    let sends = |effects: &Effects| effects.iter().any(|effect| matches!(effect, Effect::Send { .. }));
+    assert!(!sends(&bench.deliver(1, fetched)), "no PREPARE: it is no proposal");
+    assert!(expire(&mut bench).contains(&watched));
+    let effects = bench.step(Input::Expire(Timer::View));
+    assert!(effects.contains(&to_all(Message::Requests(Arc::clone(&batch.bundles[0])))), "{effects:?}");
+    let effects = bench.step(Input::Expire(Timer::View));
+    let leaves = |effect: &Effect<Mac>| matches!(effect, Effect::Send { message: Message::ViewChange(change), .. } if change.view == View(1));
+    assert!(effects.iter().any(leaves), "{effects:?}");
+}
+
 #[test]
 fn replies_are_believed_of_whom_they_come_from() {
     let bench = bench(0);
@@ -438,6 +468,7 @@ fn claims_that_break_a_rule_are_refused() {
         vec![report(1, None, &[(a, 2)])],
         vec![report(1, None, &many)],
         vec![unordered],
+        vec![report(1, None, &[(a, 0), (a, 1)])],
         vec![report(1, None, &[(a, 0)]), report(1, None, &[(a, 0)])],
         vec![report(2, None, &[(a, 0)]), report(1, None, &[(a, 0)])],
     ] {
@@ -705,6 +736,18 @@ fn view_changes_lie_as_well_as_they_can_and_are_forged_in_every_way() {
     for change in [honest, bench.change(1, 5, vec![])] {
         for forgery in Forgery::ALL {
             let forged = Message::ViewChange(Arc::clone(&change)).forged(forgery, cluster, signer).unwrap();
+            let Message::ViewChange(counterfeit) = &forged else { panic!("it is one") };
+            let first = &counterfeit.reports.first();
+            match forgery {
+                Forgery::Short => {
+                    assert_eq!(first.unwrap().prepared.map(|(view, _)| view), Some(View(5)), "not over");
+                }
+                Forgery::Repeated => {
+                    assert_eq!(counterfeit.reports.get(1).map(|report| report.seq), Some(first.unwrap().seq));
+                }
+                Forgery::Mixed => assert_eq!(first.unwrap().pre_prepared.len(), MOST_PRE_PREPARED + 1),
+                Forgery::Signature | Forgery::Name => {}
+            }
             let refused = bench.refusal(1, forged);
             let expected = match forgery {
                 Forgery::Signature | Forgery::Name => Reason::BadSignature,

@@ -22,6 +22,11 @@ pub fn warn(line: impl Display) {
     note(writeln!(io::stderr(), "{line}"));
 }
 
+/// A number of things: `1 cell`, `2 cells`.
+pub fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Notes whether a line could be written.
 pub fn note(written: io::Result<()>) {
     match written {

@@ -175,7 +175,7 @@ pub(super) fn table(rows: &[BenchRow]) -> Table {
             two(row.ratio_to_floor),
             match row.verdict {
                 Verdict::Alone => "",
-                Verdict::Alike => "no difference",
+                Verdict::Alike => "alike",
                 Verdict::Better => "better",
                 Verdict::Worse => "WORSE",
                 Verdict::Undecided => "NOT COMPARED: not all requests were decided",

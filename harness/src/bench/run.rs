@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -48,6 +48,14 @@ pub struct Bench {
 /// If a program cannot be run, or ends with an error.
 pub async fn run(bench: &Bench) -> Result<u8> {
     let this = std::env::current_exe().context("cannot find this program itself")?;
+    if let Some(other) = &bench.against {
+        let is_there = fs::metadata(other).is_ok_and(|found| found.is_file());
+        ensure!(
+            is_there,
+            "--against {}: there is no such program; keep one with cp target/release/harness old",
+            other.display()
+        );
+    }
     folder::begin(&bench.out)?;
     Machine::inspect().write(&bench.out)?;
     let stop = Stop::listen()?;

@@ -8,22 +8,47 @@ use crate::plan::{Communication, Placement, Plan};
 
 const FAULT_HELP: &str = "Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none";
 
-const FAULT_LONG_HELP: &str = "\
-Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none
+/// The kinds that `up` has; `harness` can kill nodes of its experiments besides.
+macro_rules! fault_kinds {
+    () => {
+        "Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none\n\n\
+         KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial[=ID;ID], ignore-gateway[=ID;ID], \
+         gateway-last[=300ms][;ID;ID], small-batches, delay[=5ms], drop[=0.1], duplicate[=1], reorder[=10ms], \
+         replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], view-change-spam[=50ms], \
+         flood[=1000] (messages per second), bad-state[=bit|extent|short|silence] or diverge"
+    };
+}
+macro_rules! fault_rest {
+    () => {
+        " Numbers and times are shown with their defaults; without ids, partial, ignore-gateway, gateway-last and twins \
+         take the odd nodes.\n\
+         COUNT nodes are drawn by --seed; the count f stands for what PBFT tolerates. Several nodes that equivocate share \
+         one plan. A repeated flag puts several faults on the cluster at once."
+    };
+}
+macro_rules! fault_conditions {
+    () => {
+        "\n\n\
+         WHEN is any of [after=2s], [until=5s] (since the node began), [view=1..], [seq=10..20] (slots; the end is not part \
+         of it), [to=1;2] (what passes between the node and these), [kind=commit;prepare] (kinds of messages), each in \
+         brackets of its own; all given must hold: drop=0.5[seq=10..20][to=1;2]:1"
+    };
+}
 
-KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial[=ID;ID], ignore-gateway[=ID;ID],
-gateway-last[=300ms][;ID;ID], small-batches, delay[=5ms], drop[=0.1], duplicate[=1], reorder[=10ms],
-replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], view-change-spam[=50ms],
-flood[=1000] (messages per second), bad-state[=bit|extent|short|silence], diverge or crash (SIGKILL after the
-warm-up). Numbers and times are shown with their defaults; without ids, partial, ignore-gateway, gateway-last
-and twins take the odd nodes.
-COUNT nodes are drawn by --seed; the count f stands for what PBFT tolerates. Several nodes that equivocate
-share one plan. A repeated flag puts several faults on the cluster at once; `none`, or a comma followed by
-a letter, starts a further scenario.
-
-WHEN is any of [after=2s], [until=5s] (since the node began), [view=1..], [seq=10..20] (slots; the end is
-not part of it), [to=1;2] (what passes between the node and these), [kind=commit;prepare] (kinds of
-messages), each in brackets of its own; all given must hold: drop=0.5[seq=10..20][to=1;2]:1";
+const FAULT_LONG_HELP: &str = concat!(
+    fault_kinds!(),
+    "; and crash: SIGKILL after the warm-up.",
+    fault_rest!(),
+    " `none`, or a comma followed by a letter, starts a further scenario.",
+    fault_conditions!()
+);
+/// Of a cluster that stays up: there is one scenario, and no warm-up.
+pub(super) const FAULT_OF_UP: &str = concat!(fault_kinds!(), ".", fault_rest!(), fault_conditions!());
+/// The same of what is replicated.
+pub(super) const APP_OF_UP: &str = "What is replicated: opaque (a log of any data), kv (a key-value store), bank or orswot (a set) [default: opaque]";
+/// The same of a recording.
+pub(super) const TRACE_OF_UP: &str =
+    "Record every message, vote and change of state, and write it into this file at the end";
 
 /// What a cluster is made of; the same for all commands.
 #[derive(Clone, Debug, Args)]

@@ -19,9 +19,9 @@ pub struct InitArgs {
     /// Protocol: pbft, pbft-mac, ccro, ccro-paper or broadcast
     #[arg(long, value_name = "NAME", default_value = "pbft")]
     pub protocol: ProtocolName,
-    /// What is replicated: opaque (a log of any data), kv (a key-value store), bank or orswot (a set)
-    #[arg(long, value_name = "APP", default_value = "kv")]
-    pub app: AppName,
+    /// What is replicated: opaque (a log of any data), kv (a key-value store), bank or orswot (a set) [default: kv, broadcast bank]
+    #[arg(long, value_name = "APP")]
+    pub app: Option<AppName>,
     /// Number of clients with keys of their own; they are called client-0, client-1... [default: 1, broadcast 0]
     #[arg(long, value_name = "N", conflicts_with = "client_names")]
     pub clients: Option<u16>,
@@ -61,7 +61,10 @@ impl InitArgs {
         };
         Ok(Wanted {
             protocol: self.protocol,
-            app: self.app,
+            app: self.app.unwrap_or(match self.protocol {
+                ProtocolName::Broadcast => AppName::Bank,
+                _ => AppName::Kv,
+            }),
             addresses: if self.addresses.is_empty() { self.in_a_row()? } else { self.addresses.clone() },
             clients,
             link_delay_ms: self.link_delay_ms,

@@ -63,10 +63,10 @@ Examples:
   harness sweep harness/plans/faults.toml
   harness report results/faults
 
-Exit codes: 0 the experiment ran, whatever its outcomes; 1 honest nodes disagreed although at most f were
-faulty; 2 unusable input, or output that could not be written; 3 something that was due never came; 4 something
-could not be measured (a port was taken, a node did not start, a disk was full), is no result, and is tried
-again by --resume; 130 interrupted. Commands that use them otherwise say so in their own --help."
+Exit codes: 0 the experiment ran, whatever its outcomes; 1 honest nodes disagreed although at most f were \
+faulty; 2 unusable input, or output that could not be written; 3 something that was due never came; 4 something \
+could not be measured (a port was taken, a node did not start, a disk was full), is no result, and is tried \
+again by --resume; 130 interrupted. Commands that use them otherwise (up, view, demo and node among them: there a port that is taken is 2) say so in their own --help."
 )]
 pub struct Cli {
     /// What to do.
@@ -135,6 +135,8 @@ Examples:
   harness soak --app kv --duration 60
   harness soak --app kv --durability fsync --kill-all-every 10   nodes remember; now and then all are killed at once
   harness soak --app kv --nodes 7 --fault equivocate@0")]
+    #[command(mut_arg("duration", |arg| arg.help("How long requests keep coming, seconds [default: 120]")))]
+    #[command(mut_arg("repetitions", |arg| arg.help("How often [default: 1]")))]
     Soak(SoakArgs),
     /// See whether throughput and memory hold over minutes
     ///
@@ -150,7 +152,10 @@ Examples:
     /// Start a cluster that stays up until Ctrl-C
     ///
     /// Prints where the nodes are, what is wrong with which of them, and the curl lines to try.
-    #[command(after_help = format!("{}\n\n{}", up::EXAMPLES, up::REQUESTS))]
+    #[command(mut_arg("app", |arg| arg.help(cluster::APP_OF_UP)))]
+    #[command(mut_arg("fault", |arg| arg.long_help(cluster::FAULT_OF_UP)))]
+    #[command(mut_arg("trace", |arg| arg.help(cluster::TRACE_OF_UP)))]
+    #[command(after_help = format!("{}\n\n{}\n\n{}", up::EXAMPLES, up::REQUESTS, up::EXIT_CODES))]
     Up(UpArgs),
     /// See a run, message by message, in a browser
     ///
@@ -160,7 +165,9 @@ Examples:
 Examples:
   harness view                                   choose a protocol, nodes and faults there
   harness simulate --fault equivocate@0 --trace run.trace && harness view run.trace
-  harness view run.trace --export run.html       one file, to be mailed")]
+  harness view run.trace --export run.html       one file, to be mailed
+
+Exit codes: 0 ended by Ctrl-C, or written; 2 no such run, or a port that is taken.")]
     View(ViewArgs),
     /// Vote by hand: PBFT's replicas, whose votes wait for you
     ///
@@ -196,7 +203,7 @@ Examples:
   harness client bench --requests 100000 --clients 512
   harness client status
 
-Exit codes: 0 done; 1 the answer is no (a key without a value, a swap that found another, no such member, a refusal);
+Exit codes: 0 done; 1 the answer is no (a key without a value, a swap that found another, no such member, a refusal); \
 2 unusable input; 3 no result in time: it may still be executed, once.")]
     Client(ClientArgs),
     /// Rebuild summary, histograms, plots and report of a result folder
@@ -235,15 +242,15 @@ Examples:
   harness simulate --nodes 4 --fault malicious:1 --seeds 0..100
   harness simulate --swarm --protocol pbft,ccro --seeds 0..10000
 
-The network file is TOML: delay = { constant_us = 100 } | { uniform_us = [80, 120] } |
-{ log_normal = { median_us = 100, sigma = 0.3 } }; loss, duplication, reordering (probabilities), reordering_us;
-bandwidth_mbit_s (of each node's line); regions = [\"frankfurt\", \"tokyo\"] (nodes round robin), jitter;
-[[link]] from = [0] to = [1] and any of delay, loss, duplication, reordering, bandwidth_mbit_s;
+The network file is TOML: delay = { constant_us = 100 } | { uniform_us = [80, 120] } | \
+{ log_normal = { median_us = 100, sigma = 0.3 } }; loss, duplication, reordering (probabilities), reordering_us; \
+bandwidth_mbit_s (of each node's line); regions = [\"frankfurt\", \"tokyo\"] (nodes round robin), jitter; \
+[[link]] from = [0] to = [1] and any of delay, loss, duplication, reordering, bandwidth_mbit_s; \
 [[partition]] groups = [[0, 1], [2]] from_us = 1000000 until_us = 3000000.
 Regions: dallas, toronto, washington, frankfurt, london, madrid, osaka, sydney, tokyo, sao-paulo.
 
-Exit codes: 0 held; 1 honest nodes disagreed although at most f were faulty; 3 a request was never decided
-although at most f were faulty and the network was healthy in the end; 2 unusable input; 4 something could not be
+Exit codes: 0 held; 1 honest nodes disagreed although at most f were faulty; 3 a request was never decided \
+although at most f were faulty and the network was healthy in the end; 2 unusable input; 4 something could not be \
 measured or written; 130 interrupted.")]
     Simulate(Box<SimulateArgs>),
     /// Compare what the simulator predicts with what real nodes take
@@ -259,7 +266,7 @@ Examples:
   harness predict --protocol pbft --nodes 4,13
   harness predict --requests 1000 --repetitions 5 --out results/predicted
 
-Exit codes: 0 it was measured, however good the prediction; 2 unusable input; 4 something could not be measured;
+Exit codes: 0 it was measured, however good the prediction; 2 unusable input; 4 something could not be measured; \
 130 interrupted.")]
     Predict(PredictArgs),
     /// Compare this build with another one: is it faster or slower?
@@ -275,7 +282,7 @@ Examples:
   harness bench --against ./old --pairs 10 -- --protocol pbft --nodes 4,7,10 --clients 1 --fault none --requests 2000
   harness bench --against ./old -- --nodes 4 --via http,client --clients 512 --fault none --requests 50000
 
-Exit codes: 0 no worse; 1 honest nodes disagreed; 3 worse, or a request was not decided; 2 unusable input, or a program that cannot be started;
+Exit codes: 0 no worse; 1 honest nodes disagreed; 3 worse, or a request was not decided; 2 unusable input, or a program that cannot be started; \
 4 a run ended with an error; 130 interrupted: what was measured is shown and written.")]
     Bench(BenchArgs),
     /// Explore every interleaving of small scopes
@@ -290,7 +297,7 @@ Examples:
   harness check --scope ccro --seconds 600         all scopes whose names begin with ccro
   harness check --scope paper-colluding --example docs/ccro-paper-disagreement.md
 
-Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected;
+Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disagreement); 1 not as expected; \
 2 unusable input; 130 interrupted.")]
     Check(CheckArgs),
     /// Judge recorded histories of the key-value store's clients again
@@ -303,7 +310,7 @@ Exit codes: 0 everything as expected (the scopes of ccro-paper must find a disag
 Example:
   harness history results/soak-kv/history-*.jsonl
 
-Exit codes: 0 linearizable; 1 not linearizable; 2 unusable input; 4 a search took too long, so that nothing is known of
+Exit codes: 0 linearizable; 1 not linearizable; 2 unusable input; 4 a search took too long, so that nothing is known of \
 its key; 130 interrupted.")]
     History(HistoryArgs),
     /// Show a recorded run: in words, as a chart, or for another program

@@ -82,14 +82,14 @@ pub struct OutageLoad {
     /// Requests due per second
     #[arg(long, value_name = "PER_SECOND", default_value = "500")]
     pub rate: f64,
-    /// How long requests keep coming, seconds [default: 8, soak 120]
+    /// How long requests keep coming, seconds [default: 8]
     #[arg(long, value_name = "SECONDS")]
     pub duration: Option<f64>,
     /// What the nodes' journals outlive: nothing (off: killed nodes lose their memory), the end of a process (on), a
     /// loss of power as well (fsync); comma-separated to compare
     #[arg(long, value_delimiter = ',', value_name = "off|on|fsync", default_value = "off")]
     pub durability: Vec<Durability>,
-    /// How often [default: 3, soak 1]
+    /// How often [default: 3]
     #[arg(long, value_name = "N")]
     pub repetitions: Option<u32>,
     /// The cluster.

@@ -11,7 +11,7 @@ pub struct ReplayArgs {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// Stop when this slot is executed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub to_seq: Option<u64>,
     /// Print only steps that are about this slot
     #[arg(long, value_name = "N")]

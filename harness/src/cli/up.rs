@@ -28,6 +28,10 @@ With the cluster up, any node takes requests:
   curl -d '{\"data\": \"pay 5 to bob\"}' 'http://127.0.0.1:8080/preprepare?settle=500'
       waits for every node's final tally, at most 500 ms";
 
+/// How it ends.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes: 0 ended by Ctrl-C; 2 unusable input, a port that is taken, or a node that did not start.";
+
 /// Flags of `up`.
 #[derive(Clone, Debug, Args)]
 pub struct UpArgs {

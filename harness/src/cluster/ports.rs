@@ -5,19 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use anyhow::{Context, Result, bail};
 use rand::RngExt;
 
+use crate::plan::grid::last_port;
+
 /// The address range of all nodes: this machine, not reachable from others.
 pub const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// Listeners on `first`, `first + 1`, … An occupied port is named.
 pub fn bind_range(first: u16, nodes: u16) -> Result<Vec<TcpListener>> {
-    let last = u32::from(first) + u32::from(nodes) - 1;
-    if first == 0 || last > u32::from(u16::MAX) {
-        bail!(
-            "{nodes} nodes from port {first} on would need ports up to {last}; ports go from 1 to 65535: \
-             give another port"
-        );
-    }
-    (first..=last as u16).map(bind).collect()
+    let last = last_port(first, nodes)?;
+    (first..=last).map(bind).collect()
 }
 
 fn bind(port: u16) -> Result<TcpListener> {

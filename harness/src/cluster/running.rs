@@ -57,6 +57,8 @@ impl Cluster {
         let addresses: Vec<SocketAddr> =
             listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
         let specs = spec.node_specs(&addresses);
+        // Before any node writes into its folder.
+        specs.iter().try_for_each(|spec| spec.node.check_journal())?;
         let members = match spec.placement {
             Placement::Processes => {
                 drop(listeners);

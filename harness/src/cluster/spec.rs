@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use apps::AppName;
 use client::driver::Setup;
 use flows::options::Options;
@@ -138,6 +138,21 @@ impl ClusterSpec {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Refuses a start without the journals that are there: they would not hold what the nodes say meanwhile.
+    ///
+    /// # Errors
+    /// If there are any.
+    pub fn check_that_no_journal_goes_out_of_date(&self) -> Result<()> {
+        let Some(journals) = &self.journals else { return Ok(()) };
+        ensure!(
+            self.without_journal(journals).len() == usize::from(self.nodes),
+            "there are journals in {}, which would be out of date after a start without them: leave out --durability off, \
+             or give another folder, or remove that folder if the cluster is to forget",
+            journals.folder.display()
+        );
+        Ok(())
     }
 
     fn without_journal(&self, journals: &Journals) -> Vec<u16> {

@@ -1,5 +1,6 @@
 //! A cluster that stays up, to try by hand.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::observe;
 use super::recording::Recording;
 use super::running::Cluster;
 use super::spec::{ClusterSpec, Journals, nodes_up};
-use crate::base::console::say;
+use crate::base::console::{counted, say};
 use crate::base::exit::INTERRUPTED;
 use crate::base::stop::Stop;
 use crate::plan::ProtocolName;
@@ -69,13 +70,22 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
     if let Some(to) = trace {
         say(format_args!("What happens is recorded, and is in {} then.", to.file.display()));
     }
+    let mut failed = BTreeSet::new();
     loop {
         tokio::select! {
             () = stop.wait() => break,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        for death in cluster.newly_dead() {
-            say(format_args!("{death}. The others go on."));
+        let deaths = cluster.newly_dead();
+        let is_any_left = cluster.killed().len() < usize::from(spec.nodes);
+        for death in &deaths {
+            say(format_args!(
+                "{death}. {}",
+                if is_any_left { "The others go on." } else { "No node is left; Ctrl-C ends this." }
+            ));
+        }
+        for failure in new_failures(spec, &cluster, &mut failed).await {
+            say(failure);
         }
         let now = current_view(spec, &cluster).await;
         if let (Some(before), Some(now)) = (&view, &now)
@@ -93,6 +103,22 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
     }
     // Ctrl-C is how this command ends.
     Ok(0)
+}
+
+/// What to say of journals that have ended, each once.
+async fn new_failures(spec: &ClusterSpec, cluster: &Cluster, failed: &mut BTreeSet<usize>) -> Vec<String> {
+    if spec.journals.is_none() {
+        return Vec::new();
+    }
+    let reports = observe::statuses(cluster.addresses()).await.into_iter().enumerate();
+    let failures = reports.filter_map(|(id, report)| Some((id, report?.journal?.failure?)));
+    let new = failures.filter(|(id, _)| failed.insert(*id)).map(|(id, failure)| {
+        format!(
+            "Node {id}: {failure}. It takes part in nothing more, and the others go on. Mend the disk, and start the \
+             cluster again."
+        )
+    });
+    new.collect()
 }
 
 /// Writes what `harness client` needs, if that is wanted.
@@ -119,7 +145,8 @@ async fn current_view(spec: &ClusterSpec, cluster: &Cluster) -> Option<ViewStatu
 fn banner(spec: &ClusterSpec, cluster: &Cluster, view: Option<&ViewStatus>) -> String {
     let f = spec.protocol.tolerates(spec.nodes);
     let addresses = cluster.addresses();
-    let mut text = format!("{} with {} nodes, {}\n", spec.protocol, spec.nodes, tolerance(f));
+    let nodes = counted(spec.nodes.into(), "node");
+    let mut text = format!("{} with {nodes}, {}\n", spec.protocol, tolerance(f));
     if spec.protocol == ProtocolName::CcroPaper {
         let _ = writeln!(text, "({PAPER_WARNING})");
     }

@@ -18,12 +18,15 @@ pub async fn run(args: CompareArgs) -> Result<u8> {
     let dir = args.out.out.unwrap_or_else(|| default_results(&plan.name));
     let experiment = Experiment::prepare(plan, &dir, args.out.resume, args.trace.to())?;
     let stop = Stop::listen()?;
-    let floors = tokio::select! {
-        floors = floor::measure_quick(experiment.plan(), experiment.dir()) => floors,
-        () = stop.wait() => Ok(()),
-    };
-    if let Err(error) = floors {
-        warn(format_args!("The floor could not be measured, so no ratio to it is shown: {error:#}"));
+    // What is gone on with keeps the floor that its first runs were compared with.
+    if !experiment.dir().join(floor::FILE).exists() {
+        let floors = tokio::select! {
+            floors = floor::measure_quick(experiment.plan(), experiment.dir()) => floors,
+            () = stop.wait() => Ok(()),
+        };
+        if let Err(error) = floors {
+            warn(format_args!("The floor could not be measured, so no ratio to it is shown: {error:#}"));
+        }
     }
     experiment.run(&stop).await
 }

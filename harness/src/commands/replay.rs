@@ -5,7 +5,7 @@ use std::io::{self, BufWriter};
 use anyhow::Result;
 use kernel::Seq;
 
-use crate::base::console::note;
+use crate::base::console::{note, warn};
 use crate::cli::ReplayArgs;
 use crate::replay::FolderOf;
 use crate::replay::steps::{self, Shown};
@@ -19,6 +19,9 @@ pub fn run(args: &ReplayArgs) -> Result<u8> {
         as_json: args.json,
     };
     let folder = FolderOf::read(&args.folder)?;
+    if let Some(doubt) = folder.doubt() {
+        warn(doubt);
+    }
     match steps::print(&folder, shown, BufWriter::new(io::stdout().lock())) {
         // Whoever reads along has seen enough.
         Err(error)

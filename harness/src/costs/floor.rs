@@ -102,6 +102,9 @@ pub struct Floor {
     pub floor_us: f64,
 }
 
+/// Where floors are written, in the folder of what they are for.
+pub const FILE: &str = "floor.json";
+
 /// Everything that `floor.json` holds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -142,7 +145,7 @@ pub async fn run(nodes: &[u16], payload: usize, out: Option<&Path>) -> Result<()
     ));
     if let Some(dir) = out {
         write(&report, dir)?;
-        say(format_args!("Written to {}.", dir.join("floor.json").display()));
+        say(format_args!("Written to {}.", dir.join(FILE).display()));
     }
     Ok(())
 }
@@ -400,7 +403,7 @@ pub fn times_us(rounds: usize, mut operation: impl FnMut()) -> Vec<f64> {
 }
 
 fn write(report: &Report, dir: &Path) -> Result<()> {
-    let path = dir.join("floor.json");
+    let path = dir.join(FILE);
     let text = serde_json::to_string_pretty(report)?;
     fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
 }

@@ -8,7 +8,7 @@ use journal::Durability;
 use super::cell::{CellRun, run_cell};
 use super::display::Display;
 use super::journals::RunJournals;
-use crate::base::console::{say, warn};
+use crate::base::console::{counted, say, warn};
 use crate::base::exit::{INTERRUPTED, NOT_LIVE, NOT_MEASURED, NotMeasured, UNSAFE, graver};
 use crate::base::stop::Stop;
 use crate::cluster::limits;
@@ -17,7 +17,7 @@ use crate::plan::trace::TraceTo;
 use crate::plan::{Cell, Placement, Plan};
 use crate::report;
 use crate::results::disk::Disk;
-use crate::results::files::read_rows;
+use crate::results::files::{part_of_file_name, read_rows};
 use crate::results::machine::Machine;
 use crate::results::schema::{CellRow, EventKind, NOT_BACK, NOT_JUDGED, VIOLATION};
 use crate::results::store::{Resume, Store};
@@ -135,7 +135,7 @@ impl Experiment {
             .cells
             .iter()
             .filter(|cell| cell.f() == 0)
-            .map(|cell| format!("{} with {} nodes", cell.protocol, cell.nodes))
+            .map(|cell| format!("{} with {}", cell.protocol, counted(cell.nodes.into(), "node")))
             .collect();
         powerless.sort();
         powerless.dedup();
@@ -144,12 +144,14 @@ impl Experiment {
         } else {
             format!("\nTolerate no fault at all (f = 0): {}.", powerless.join(", "))
         };
+        let nothing_left =
+            if self.has_all() { "\nAll runs are there already; the report is built again." } else { "" };
         format!(
-            "{}: {} cells x {} repetitions, {} requests each, into {}{warning}",
+            "{}: {} x {}, {} each, into {}{warning}{nothing_left}",
             self.plan.name,
-            self.cells.len(),
-            self.plan.repetitions,
-            self.plan.requests,
+            counted(self.cells.len() as u64, "cell"),
+            counted(self.plan.repetitions.into(), "repetition"),
+            counted(self.plan.requests, "request"),
             self.dir().display()
         )
     }
@@ -224,7 +226,10 @@ impl Experiment {
     fn trace_of(&self, cell: &Cell, repetition: u32) -> Option<TraceTo> {
         let trace = self.trace.as_ref()?;
         let runs = self.cells.len() * self.plan.repetitions as usize;
-        Some(TraceTo { file: trace.file_of(&cell.name, u64::from(repetition), runs), ..trace.clone() })
+        Some(TraceTo {
+            file: trace.file_of(&part_of_file_name(&cell.name), u64::from(repetition), runs),
+            ..trace.clone()
+        })
     }
 
     /// Writes a run's history into the folder, and says what came of judging it.

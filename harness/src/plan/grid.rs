@@ -155,6 +155,20 @@ impl Default for Plan {
     }
 }
 
+/// The last port of so many nodes, the first of which has this one.
+///
+/// # Errors
+/// If there are not so many ports.
+pub fn last_port(first: u16, nodes: u16) -> Result<u16> {
+    let last = u32::from(first) + u32::from(nodes.max(1)) - 1;
+    match u16::try_from(last) {
+        Ok(last) if first > 0 => Ok(last),
+        _ => bail!(
+            "{nodes} nodes from port {first} on would need ports up to {last}; ports go from 1 to 65535: give another port"
+        ),
+    }
+}
+
 impl Plan {
     /// Reads a plan.
     pub fn read(path: &Path) -> Result<Plan> {
@@ -387,6 +401,9 @@ impl Plan {
 
     fn check_settings(&self) -> Result<()> {
         self.check_ids()?;
+        if let (Some(port), Some(most)) = (self.port, self.nodes.iter().max()) {
+            last_port(port, *most)?;
+        }
         let lists = [
             ("protocols", self.protocols.len()),
             ("nodes", self.nodes.len()),

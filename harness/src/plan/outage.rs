@@ -236,7 +236,7 @@ impl Outage {
         );
         ensure!(
             self.fill_mb == 0 || apps == [AppName::Kv],
-            "only the key-value store can be filled; give the app kv, or no fill_mb"
+            "only the key-value store can be filled; give the app kv, or nothing to fill it with"
         );
         ensure!(self.late_ms > 0.0, "late_ms is {}; it must be above 0", self.late_ms);
         self.partition.iter().try_for_each(|partition| partition.check(load_s))

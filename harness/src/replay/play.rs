@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use adversary::Adversary;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use apps::{AppName, Service};
 use flows::job::FlowName;
-use journal::{Durable, Entry, Folder, Found, Identity, Replayed, entry};
+use journal::{Durable, Entry, Folder, Found, Identity, PROGRAM, Replayed, entry};
 use kernel::keys::SecretKey;
 use kernel::{Cluster, ClusterId, Effect, Signer};
 
@@ -69,8 +69,20 @@ impl FolderOf {
         let what = || {
             format!("{} holds no journal; give the folder of one node, such as DIR/node-3", path.display())
         };
+        ensure!(!path.is_file(), what());
         let (identity, found) = Folder::look(path)?.with_context(what)?;
         Ok(FolderOf { path: path.to_owned(), identity, found })
+    }
+
+    /// What to say if another build of the program wrote it: this one may make something else of it.
+    pub fn doubt(&self) -> Option<String> {
+        let others =
+            self.found.inputs.iter().map(|generation| &generation.program).chain([&self.found.program]);
+        let other = others.filter(|program| *program != PROGRAM).max()?;
+        Some(format!(
+            "build {other} of the program wrote {}, and this is build {PROGRAM}: what is shown may not be what happened",
+            self.path.display()
+        ))
     }
 
     /// The replica's cluster.

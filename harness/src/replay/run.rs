@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use adversary::Adversary;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use apps::AppName;
 use flows::job::FlowName;
 use journal::Durable;
@@ -19,7 +19,7 @@ use super::play::{Moment, Played, Use, Watch};
 ///
 /// # Errors
 ///
-/// If there are none, one cannot be read or played, or they are not of one cluster.
+/// If there are none, one cannot be read or played, two are of one node, or they are not of one cluster.
 pub fn trace(folder: &Path) -> Result<Trace> {
     let folders = journals(folder)?;
     let first = folders.first().with_context(|| {
@@ -27,7 +27,7 @@ pub fn trace(folder: &Path) -> Result<Trace> {
     })?;
     let (cluster, app) = (first.cluster()?, first.app()?);
     let flow: FlowName = first.identity.protocol.parse()?;
-    let mut parts = Vec::new();
+    let (mut parts, mut doubts) = (Vec::new(), Vec::new());
     for journal in &folders {
         ensure!(
             journal.cluster()? == cluster,
@@ -35,6 +35,7 @@ pub fn trace(folder: &Path) -> Result<Trace> {
             first.path.display(),
             journal.path.display()
         );
+        doubts.extend(journal.doubt());
         parts.extend(Part::parse(&journal.using(ToPart { cluster: &cluster, app })?)?);
     }
     let about = About {
@@ -47,6 +48,7 @@ pub fn trace(folder: &Path) -> Result<Trace> {
         scenario: None,
     };
     let mut trace = trace::merge(&cluster, about, parts, &[]);
+    trace.header.notes.extend(doubts);
     trace.header.notes.push(
         "these are journals: what clients were answered is not in them, nor when a message left; one that waited for the \
          disk when its node was killed is shown as sent"
@@ -59,11 +61,21 @@ fn journals(folder: &Path) -> Result<Vec<FolderOf>> {
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
-        if path.is_dir() && journal::Folder::is_used(&path) {
+        let is_of_node = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("node-"));
+        if is_of_node && path.is_dir() && journal::Folder::is_used(&path) {
             folders.push(FolderOf::read(&path)?);
         }
     }
     folders.sort_by_key(|folder| folder.identity.node);
+    let is_same = |pair: &&[FolderOf]| pair[0].identity.node == pair[1].identity.node;
+    if let Some(pair) = folders.windows(2).find(is_same) {
+        bail!(
+            "{} and {} are both journals of node {}; give a folder with one journal of each node",
+            pair[0].path.display(),
+            pair[1].path.display(),
+            pair[0].identity.node
+        );
+    }
     Ok(folders)
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use adversary::{Adversary, Timer};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use journal::entry::Given;
 use journal::{Durable, Entry};
 use kernel::{Bundle, Cluster, Effect, Input, Mark, Protocol, Seq, Status, To, Wire};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::FolderOf;
 use super::play::{Moment, Played, Use, Watch};
+use crate::base::console::counted;
 
 /// What is printed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,27 +33,28 @@ pub struct Shown {
 /// If it cannot be played, nothing can be printed, or the slot that was asked for is not in it.
 pub fn print(folder: &FolderOf, shown: Shown, out: impl Write) -> Result<()> {
     let cluster = folder.cluster()?;
-    folder.using(Steps {
+    let mut steps = Steps {
         cluster,
         shown,
         out,
         status: None,
         executed_before: Seq(0),
+        is_there: false,
         began_us: 0,
         steps: 0,
         printed: 0,
         failed: Ok(()),
-    })
+    };
+    folder.using(&mut steps)?;
+    std::mem::replace(&mut steps.failed, Ok(())).and_then(|()| steps.end(folder)).context("cannot print")?;
+    steps.check_that_it_is_there()
 }
 
-impl<W: Write> Use for Steps<W> {
+impl<W: Write> Use for &mut Steps<W> {
     type Output = ();
 
-    fn with<P: Durable>(mut self, folder: &FolderOf) -> Result<()> {
-        folder.play::<P>(&mut self)?;
-        std::mem::replace(&mut self.failed, Ok(()))?;
-        self.end(folder)?;
-        self.check_that_it_is_there()
+    fn with<P: Durable>(self, folder: &FolderOf) -> Result<()> {
+        folder.play::<P>(self)
     }
 }
 
@@ -63,6 +65,8 @@ struct Steps<W> {
     status: Option<Status>,
     /// What the replica had executed when the journal begins.
     executed_before: Seq,
+    /// The slot behind which nothing is printed was executed.
+    is_there: bool,
     began_us: u64,
     steps: u64,
     /// Of these, those that are shown.
@@ -79,7 +83,8 @@ impl<P: Durable, W: Write> Watch<P> for Steps<W> {
     }
 
     fn step(&mut self, step: &Played<P>) -> bool {
-        if self.shown.to_seq.is_some_and(|to| self.executed_before >= to) {
+        let is_in_order = self.is_in_order();
+        if self.shown.to_seq.is_some_and(|to| is_in_order && self.executed_before >= to) {
             return false;
         }
         self.steps += 1;
@@ -91,25 +96,38 @@ impl<P: Durable, W: Write> Watch<P> for Steps<W> {
                 false => self.write_text(step, &status),
             };
         }
-        let is_there = self.shown.to_seq.is_some_and(|to| status.last_executed >= to);
+        self.is_there = self.shown.to_seq.is_some_and(|to| match is_in_order {
+            true => status.last_executed >= to,
+            false => decides(to, step.effects),
+        });
         self.status = Some(status);
-        self.failed.is_ok() && !is_there
+        self.failed.is_ok() && !self.is_there
     }
 }
 
 impl<W: Write> Steps<W> {
+    /// Whether slots are executed one after the other, as where there are views. In secure broadcast those of each node
+    /// are, and what was executed is a number of slots.
+    fn is_in_order(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.views.is_some())
+    }
+
     /// Whether the slots that were asked for are in the journal.
     fn check_that_it_is_there(&self) -> Result<()> {
         let before = self.executed_before;
         let executed = self.status.as_ref().map_or(before, |status| status.last_executed);
         if let Some(to) = self.shown.to_seq {
             ensure!(
-                to > before,
+                self.is_there || self.is_in_order(),
+                "slot {to} is not executed in this journal: ask for another one, or leave --to-seq out"
+            );
+            ensure!(
+                self.is_there || to > before,
                 "slot {to} is not in this journal: it begins with the state after slot {before}, and what was before \
                  is not kept. Ask for a later one"
             );
             ensure!(
-                to <= executed,
+                self.is_there,
                 "slot {to} is not in this journal: it ends after slot {executed} was executed. Ask for an earlier one, \
                  or leave --to-seq out"
             );
@@ -117,9 +135,14 @@ impl<W: Write> Steps<W> {
         if let Some(slot) = self.shown.slot {
             ensure!(
                 self.printed > 0,
-                "no step of this journal is about slot {slot}: it begins with the state after slot {before}, and {} \
-                 slot {executed} was executed",
-                if self.shown.to_seq.is_some() { "was played until" } else { "ends after" },
+                "no step of this journal is about slot {slot}{}",
+                match (self.is_in_order(), self.shown.to_seq.is_some()) {
+                    (false, _) => String::new(),
+                    (true, to_seq) => format!(
+                        ": it begins with the state after slot {before}, and {} slot {executed} was executed",
+                        if to_seq { "was played until" } else { "ends after" }
+                    ),
+                }
             );
         }
         Ok(())
@@ -183,6 +206,11 @@ fn concerns<P: Protocol>(slot: Seq, entry: &Entry<P>, effects: &[Effect<P>]) -> 
         Given::Input(Input::Deliver { message, .. }) if message.get().seq() == Some(slot)
     );
     given || effects.iter().any(|effect| seq_of(effect) == Some(slot))
+}
+
+/// In secure broadcast, what is decided is executed at once.
+fn decides<P: Protocol>(slot: Seq, effects: &[Effect<P>]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Mark(Mark::Committed { seq, .. }) if *seq == slot))
 }
 
 fn seq_of<P: Protocol>(effect: &Effect<P>) -> Option<Seq> {
@@ -275,5 +303,9 @@ fn known(status: &Status) -> String {
     });
     let (executed, in_flight, waiting) =
         (status.last_executed, status.slots_in_flight, status.requests_waiting);
-    format!("{views}executed up to {executed}, slots in flight {in_flight}, requests waiting {waiting}")
+    let executed = match status.views {
+        Some(_) => format!("executed up to {executed}"),
+        None => format!("executed {}", counted(executed.0, "slot")),
+    };
+    format!("{views}{executed}, slots in flight {in_flight}, requests waiting {waiting}")
 }

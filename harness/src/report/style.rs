@@ -27,11 +27,11 @@ pub(super) fn is_marked(protocol: &str) -> bool {
 pub(super) fn given_up(protocol: &str) -> Option<&'static str> {
     match protocol {
         "broadcast" => Some(
-            "broadcast orders the requests of each node, and not those of different nodes, so an account with two owners, or \
+            "broadcast is another service: it orders the requests of each node, and not those of different nodes, so an account with two owners, or \
              a name for whoever comes first, cannot be had with it",
         ),
         "pbft-mac" => Some(
-            "what nodes of pbft-mac tell each other proves nothing to others: an answer by HTTP holds no evidence, a commander \
+            "pbft-mac gives up what signatures prove: an answer by HTTP holds no evidence, a commander \
              that proposes two things cannot be shown to have done so, and a node that is behind needs the word of f+1 others",
         ),
         _ => None,

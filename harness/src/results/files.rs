@@ -145,6 +145,11 @@ pub fn file_name(name: &str, extension: &str) -> String {
     format!("{kept}-{hash}.{extension}")
 }
 
+/// The same without an extension, as a part of a file's name.
+pub fn part_of_file_name(name: &str) -> String {
+    file_name(name, "").trim_end_matches('.').to_owned()
+}
+
 /// Whether a name could be taken for one that ends in a hash.
 fn ends_in_a_hash(name: &str) -> bool {
     name.rsplit_once('-')

@@ -13,6 +13,7 @@ use crate::base::console::say;
 use crate::cluster::recording;
 use crate::plan::Cell;
 use crate::plan::trace::TraceTo;
+use crate::results::files::part_of_file_name;
 
 /// The file of a run, which is one of many or the only one.
 pub(super) fn file_of(file: &Path, cell: &Cell, seed: u64, simulation: &Simulation) -> PathBuf {
@@ -21,7 +22,7 @@ pub(super) fn file_of(file: &Path, cell: &Cell, seed: u64, simulation: &Simulati
     let seeds = simulation.seeds.end - simulation.seeds.start;
     let runs = cells.saturating_mul(usize::try_from(seeds).unwrap_or(usize::MAX));
     let to = TraceTo { file: file.to_owned(), limit_bytes: u64::MAX };
-    to.file_of(&cell.name, seed, runs)
+    to.file_of(&part_of_file_name(&cell.name), seed, runs)
 }
 
 /// Plays a run once more, and writes what happens.

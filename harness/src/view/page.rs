@@ -17,8 +17,12 @@ const PLACE: &str = "<script type=\"application/json\" id=\"embedded-trace\"></s
 /// If the file is no whole trace.
 pub fn with(file: Option<&Path>) -> Result<String> {
     let Some(file) = file else { return Ok(PAGE.to_owned()) };
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read {}; give a file that --trace has written", file.display()))?;
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!(
+            "cannot read {}; give a file that --trace has written, or the folder of a cluster's journals",
+            file.display()
+        )
+    })?;
     Trace::parse(&text).with_context(|| format!("{} cannot be shown", file.display()))?;
     Ok(holding(&text))
 }

@@ -7,7 +7,10 @@ use adversary::{Adversary, Behaviour, Timer};
 use anyhow::{Context as _, ensure};
 use journal::folder::Found;
 use journal::writer::WriteReplica;
-use journal::{Durable, Folder, Held, Identity, Noted, Progress, Replayed, Size, When, Writer, entry};
+use journal::{
+    Durable, Folder, FolderError, Held, Identity, Noted, PROGRAM, Progress, Replayed, Size, When, Writer,
+    entry,
+};
 use kernel::{Cluster, Context, Effect, Input, Micros, Protocol, Signer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,6 +119,17 @@ pub(crate) fn start<P: Durable>(
     Ok(start)
 }
 
+impl NodeConfig {
+    /// Whether the folder for the node's journal is empty, or holds a journal of this node.
+    ///
+    /// # Errors
+    ///
+    /// With what is wrong with it. All that can be wrong further on is found when the node starts.
+    pub fn check_journal(&self) -> Result<(), FolderError> {
+        self.journal.as_ref().map_or(Ok(()), |to| Folder::check(&to.folder, &identity(self, to)))
+    }
+}
+
 fn identity(config: &NodeConfig, to: &JournalTo) -> Identity {
     Identity {
         cluster: config.cluster.id.to_string(),
@@ -137,14 +151,13 @@ fn rebuild<P: Durable>(
     let began = Instant::now();
     let saved = journal::replay::load::<Adversary<P>, P>(&found.replica)?;
     let mut replayed = Replayed::begin(fresh.with_replica(saved.replica), saved.timers, saved.now);
-    let ours = env!("CARGO_PKG_VERSION");
     let to_play = || found.inputs.iter().filter(|generation| !generation.entries.is_empty());
     // What one version made of an entry, another may not.
     let others = to_play().map(|generation| &generation.program).chain(to_play().map(|_| &found.program));
-    let other = others.filter(|program| *program != ours).max();
+    let other = others.filter(|program| *program != PROGRAM).max();
     ensure!(
         other.is_none(),
-        "version {} of the program wrote it and this is version {ours}: start it with the old one, or remove the folder \
+        "build {} of the program wrote it and this is build {PROGRAM}: start it with the old one, or remove the folder \
          and start the node as one that lost its memory",
         other.map_or("", String::as_str),
     );

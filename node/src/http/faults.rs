@@ -23,8 +23,9 @@ pub(super) async fn post<P: Protocol>(
     let body = read_body(interface, request.into_body(), MAX_CONTROL_BODY_BYTES).await?;
     let wanted: Faults = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad(format!(
-            "{error}; send JSON such as {{\"faults\": [\"malicious\", \"delay=5ms\"]}}, and [] for an honest node; \
-             known: {KNOWN}"
+            "{error}; send JSON such as {{\"faults\": [\"malicious\", \"delay=5ms\"]}}, and [] for an honest node{}",
+            // An unknown fault names them already.
+            if error.to_string().contains(KNOWN) { String::new() } else { format!("; known: {KNOWN}") }
         ))
     })?;
     for fault in &wanted.faults {

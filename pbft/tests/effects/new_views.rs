@@ -113,6 +113,11 @@ pub(super) fn nobody_votes_below_its_stable_checkpoint() {
             "no COMMIT either"
         );
     }
+    let at_checkpoint = bench.proposal_in(1, 8, &other);
+    assert!(
+        !bench.deliver(1, at_checkpoint).contains(&accepted(8, other.digest())),
+        "that slot is decided as well"
+    );
     let next = bench.proposal_in(1, 9, &other);
     assert!(bench.deliver(1, next).contains(&accepted(9, other.digest())));
 }

@@ -87,6 +87,32 @@ fn the_requests_in_a_stuck_slot_are_watched_over() {
 }
 
 #[test]
+fn only_complaints_of_slots_that_may_be_stuck_are_kept() {
+    let mut bench = backup();
+    bench.order(&[]);
+    let before = bench.replica.clone();
+    let highest = bench.replica.core().highest_kept();
+    for seq in [Seq(1), highest.next()] {
+        bench.deliver(1, Message::Stuck { seq, complaint: true, votes: vec![] });
+        assert!(bench.replica == before, "slot {seq}");
+    }
+    bench.deliver(1, Message::Stuck { seq: highest, complaint: true, votes: vec![] });
+    assert!(bench.replica != before);
+}
+
+#[test]
+fn who_fetches_a_state_watches_over_nothing_until_it_has_it() {
+    let mut bench = backup();
+    let bundle = bench.request(2);
+    bench.propose(&[bundle]);
+    bench.deliver(1, Message::Stuck { seq: Seq(1), complaint: true, votes: vec![] });
+    let proof = bench.proof(64, kernel::Digest::of(b"state"));
+    bench.deliver(1, Message::Stable(proof));
+    let watched = |effect: &Effect<Pbft>| matches!(effect, Effect::SetTimer { timer: Timer::View, .. });
+    assert!(!expire(&mut bench).iter().any(watched), "it is behind");
+}
+
+#[test]
 fn without_progress_the_time_doubles_five_times_and_a_new_view_begins_with_the_first_one() {
     let mut bench = backup();
     bench.propose(&[]);

@@ -1,0 +1,39 @@
+//! Gives the crate a digest of the sources that decide what a replica makes of an input, so that a journal is not
+//! played by another build of the program.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::Hasher;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Crates of the workspace.
+const CRATES: [&str; 8] = ["adversary", "apps", "broadcast", "ccro", "flows", "journal", "kernel", "pbft"];
+
+fn main() -> io::Result<()> {
+    let project = Path::new("..");
+    let mut files = Vec::new();
+    for folder in CRATES.map(|name| project.join(name).join("src")) {
+        println!("cargo::rerun-if-changed={}", folder.display());
+        collect(&folder, &mut files)?;
+    }
+    files.sort();
+    let mut digest = DefaultHasher::new();
+    for file in files {
+        digest.write(file.to_string_lossy().as_bytes());
+        digest.write(&fs::read(&file)?);
+    }
+    println!("cargo::rustc-env=SOURCES_DIGEST={:016x}", digest.finish());
+    Ok(())
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        collect(&entry?.path(), files)?;
+    }
+    Ok(())
+}
