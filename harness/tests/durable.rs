@@ -500,7 +500,7 @@ fn a_replay_stops_at_a_slot_of_broadcast_as_well() {
     for (place, slot) in all.iter().enumerate() {
         let (code, shown) = replay(&["--to-seq", slot]);
         assert_eq!((code, &decided(&shown)[place..]), (Some(0), &all[place..=place]), "{shown}");
-        assert!(shown.contains("executed ") && !shown.contains("executed up to"), "{shown}");
+        assert!(shown.contains("slots executed ") && !shown.contains("executed up to"), "{shown}");
     }
     assert_eq!(replay(&["--to-seq", "1000000"]).0, Some(2));
 }

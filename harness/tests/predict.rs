@@ -16,14 +16,14 @@ fn every_cell_is_measured_and_predicted() {
     let output = predict(&given);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("predicted p50") && text.contains("of 3 cells are predicted"), "{text}");
+    assert!(text.contains("predicted p50") && text.contains("of 4 cells are predicted"), "{text}");
 
     let mut reader = csv::Reader::from_path(out.join("predictions.csv")).unwrap();
     let header = reader.headers().unwrap().clone();
     let at = |name: &str| header.iter().position(|column| column == name).unwrap();
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     let flows: Vec<&str> = rows.iter().map(|row| &row[at("protocol")]).collect();
-    assert_eq!(flows, ["pbft", "ccro", "ccro-paper"]);
+    assert_eq!(flows, ["pbft", "pbft-mac", "ccro", "ccro-paper"]);
     for row in &rows {
         assert_eq!((&row[at("requests")], &row[at("decided")]), ("5", "5"));
         let number = |name: &str| row[at(name)].parse::<f64>().unwrap();

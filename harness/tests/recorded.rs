@@ -123,7 +123,7 @@ fn a_comparison_has_a_trace_of_each_run_that_agrees_with_its_results() {
     assert!(!file.exists(), "of two runs, each has a file of its own");
     let nodes: Vec<NodeRow> = read_rows(&out).unwrap();
     for protocol in ["pbft", "ccro"] {
-        let file = folder.path().join(format!("run-{protocol}-n4-malicious@3-0.trace"));
+        let file = folder.path().join(format!("run-{protocol}-n4-malicious_at_3-0.trace"));
         assert!(said.contains(&format!("Trace: {}", file.display())), "{said}");
         let trace = read(&file);
         assert_eq!(

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::FolderOf;
 use super::play::{Moment, Played, Use, Watch};
-use crate::base::console::counted;
 
 /// What is printed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -305,7 +304,7 @@ fn known(status: &Status) -> String {
         (status.last_executed, status.slots_in_flight, status.requests_waiting);
     let executed = match status.views {
         Some(_) => format!("executed up to {executed}"),
-        None => format!("executed {}", counted(executed.0, "slot")),
+        None => format!("slots executed {executed}"),
     };
     format!("{views}{executed}, slots in flight {in_flight}, requests waiting {waiting}")
 }
