@@ -19,8 +19,9 @@ const TEMPLATE: &str = include_str!("template.html");
 const PAGE_CSS: &str = include_str!("page.css");
 const PAGE_JS: &str = include_str!("page.js");
 
-/// Most bytes of a figure's data on the page; what is longer is in `plots/` alone.
-const INLINE_DATA: usize = 60_000;
+/// Most bytes of a figure's data on the page; what is longer is in `plots/` alone. The percentiles of the default comparison
+/// take 60 KB.
+const INLINE_DATA: usize = 100_000;
 
 /// What a page says.
 pub(super) struct Page<'a> {
