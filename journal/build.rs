@@ -5,7 +5,9 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::Hasher;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use walkdir::WalkDir;
 
 /// Crates of the workspace.
 const CRATES: [&str; 8] = ["adversary", "apps", "broadcast", "ccro", "flows", "journal", "kernel", "pbft"];
@@ -15,7 +17,10 @@ fn main() -> io::Result<()> {
     let mut files = Vec::new();
     for folder in CRATES.map(|name| project.join(name).join("src")) {
         println!("cargo::rerun-if-changed={}", folder.display());
-        collect(&folder, &mut files)?;
+        for entry in WalkDir::new(folder) {
+            let entry = entry?;
+            files.extend(entry.file_type().is_file().then(|| entry.into_path()));
+        }
     }
     files.sort();
     let mut digest = DefaultHasher::new();
@@ -24,16 +29,5 @@ fn main() -> io::Result<()> {
         digest.write(&fs::read(&file)?);
     }
     println!("cargo::rustc-env=SOURCES_DIGEST={:016x}", digest.finish());
-    Ok(())
-}
-
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    for entry in fs::read_dir(path)? {
-        collect(&entry?.path(), files)?;
-    }
     Ok(())
 }

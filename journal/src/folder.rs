@@ -10,7 +10,7 @@
 //! is removed. So a replica is the newest `replica-N`, given `inputs-N` and those that follow.
 
 use crate::batch::{self, Damaged, HEAD_BYTES, Key};
-use crate::header::{self, BadHeader, Header, Identity, When};
+use crate::header::{self, BadHeader, Header, Identity, PROGRAM, When};
 use kernel::{Micros, Weakening, weakened};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -127,6 +127,17 @@ pub struct Found {
     pub is_first: bool,
 }
 
+impl Found {
+    /// Another build of the program that wrote of what has to be played, if there is one: this one may make something
+    /// else of it.
+    pub fn other_build(&self) -> Option<&str> {
+        let mut to_play = self.inputs.iter().filter(|generation| !generation.entries.is_empty()).peekable();
+        to_play.peek()?;
+        let builds = to_play.map(|generation| &*generation.program).chain([&*self.program]);
+        builds.filter(|build| *build != PROGRAM).max()
+    }
+}
+
 /// The folder of one replica, locked.
 #[derive(Debug)]
 pub struct Folder {
@@ -164,8 +175,11 @@ impl Folder {
             let mut beginning = Vec::new();
             file.take(header::MOST_BYTES as u64).read_to_end(&mut beginning).map(|_| beginning)
         });
-        let beginning = read.map_err(FolderError::io("read", replica))?;
-        header(replica, &beginning, *generation, Some(own)).map(drop)
+        match read.map_err(FolderError::io("read", replica)) {
+            // A node that runs has saved anew: its lock says so to whoever opens the folder.
+            Err(error) if error.is_not_found() => Ok(()),
+            read => header(replica, &read?, *generation, Some(own)).map(drop),
+        }
     }
 
     /// Opens a folder, which is made if need be, checks everything, and cuts what a loss of power left torn. `None` if

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use walkdir::WalkDir;
 
 /// All that the module and the page are made of, below the project's folder.
 const SOURCES: [&str; 19] = [
@@ -35,8 +37,9 @@ const SOURCES: [&str; 19] = [
 /// Which file cannot be read.
 pub fn digest(project: &Path) -> io::Result<String> {
     let mut files = Vec::new();
-    for source in SOURCES {
-        collect(&project.join(source), &mut files)?;
+    for entry in SOURCES.iter().flat_map(|source| WalkDir::new(project.join(source))) {
+        let entry = entry?;
+        files.extend(entry.file_type().is_file().then(|| entry.into_path()));
     }
     files.sort();
     let mut digest = blake3::Hasher::new();
@@ -47,17 +50,6 @@ pub fn digest(project: &Path) -> io::Result<String> {
         digest.update(&(content.len() as u64).to_le_bytes()).update(&content);
     }
     Ok(digest.finalize().to_hex().to_string())
-}
-
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    for entry in fs::read_dir(path)? {
-        collect(&entry?.path(), files)?;
-    }
-    Ok(())
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {

@@ -74,11 +74,9 @@ impl FolderOf {
         Ok(FolderOf { path: path.to_owned(), identity, found })
     }
 
-    /// What to say if another build of the program wrote it: this one may make something else of it.
+    /// What to say if another build of the program wrote it.
     pub fn doubt(&self) -> Option<String> {
-        let others =
-            self.found.inputs.iter().map(|generation| &generation.program).chain([&self.found.program]);
-        let other = others.filter(|program| *program != PROGRAM).max()?;
+        let other = self.found.other_build()?;
         Some(format!(
             "build {other} of the program wrote {}, and this is build {PROGRAM}: what is shown may not be what happened",
             self.path.display()

@@ -4,7 +4,7 @@
 use crate::clock::now_ns;
 use crate::config::{JournalTo, NodeConfig};
 use adversary::{Adversary, Behaviour, Timer};
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use journal::folder::Found;
 use journal::writer::WriteReplica;
 use journal::{
@@ -151,16 +151,13 @@ fn rebuild<P: Durable>(
     let began = Instant::now();
     let saved = journal::replay::load::<Adversary<P>, P>(&found.replica)?;
     let mut replayed = Replayed::begin(fresh.with_replica(saved.replica), saved.timers, saved.now);
-    let to_play = || found.inputs.iter().filter(|generation| !generation.entries.is_empty());
-    // What one version made of an entry, another may not.
-    let others = to_play().map(|generation| &generation.program).chain(to_play().map(|_| &found.program));
-    let other = others.filter(|program| *program != PROGRAM).max();
-    ensure!(
-        other.is_none(),
-        "build {} of the program wrote it and this is build {PROGRAM}: start it with the old one, or remove the folder \
-         and start the node as one that lost its memory",
-        other.map_or("", String::as_str),
-    );
+    // What one build made of an entry, another may not.
+    if let Some(other) = found.other_build() {
+        bail!(
+            "build {other} of the program wrote it and this is build {PROGRAM}: start it with the old one, or remove the \
+             folder and start the node as one that lost its memory"
+        );
+    }
     for generation in &found.inputs {
         journal::replay(
             &mut replayed,
