@@ -289,11 +289,8 @@ fn a_prepared_certificate_of_another_digest_makes_nobody_commit() {
         seq: Seq(1),
         digest,
         communication_node: node,
-        votes: vec![
-            (ReplicaId(0), header.signature),
-            (ReplicaId(1), prepares[0]),
-            (ReplicaId(3), prepares[1]),
-        ],
+        votes: [(ReplicaId(0), header.signature), (ReplicaId(1), prepares[0]), (ReplicaId(3), prepares[1])]
+            .into(),
     };
     let fresh: Ccro = ccro::Replica::new(ccro::Config::for_cluster(4), OpaqueLog::default());
     let prepared = Message::Certificate(Arc::new(certificate(CertificateKind::Prepared)));

@@ -54,7 +54,7 @@ pub struct Certificate {
     /// As in the commander's proposal.
     pub communication_node: Option<ReplicaId>,
     /// In ascending order of the authors, none twice.
-    pub votes: Vec<(ReplicaId, Signature)>,
+    pub votes: Arc<[(ReplicaId, Signature)]>,
 }
 
 /// A replica's statement about its state after a slot (OSDI §4.3).

@@ -130,7 +130,7 @@ impl Round {
             communication_node: header
                 .filter(|_| kind != CertificateKind::Committed)
                 .and_then(|header| header.communication_node),
-            votes,
+            votes: votes.into(),
         })
     }
 

@@ -205,7 +205,8 @@ fn a_certificate_needs_enough_distinct_votes_of_one_kind() {
     relabelled.kind = Committed;
     assert_eq!(bench.check(Message::Certificate(Arc::new(relabelled))), Err(Reason::BadSignature));
     let mut forged = bench.certificate(Fast, &[0, 1, 2, 3]);
-    forged.votes[2].1 = forged.votes[1].1;
+    let other = forged.votes[1].1;
+    Arc::make_mut(&mut forged.votes)[2].1 = other;
     assert_eq!(bench.check(Message::Certificate(Arc::new(forged))), Err(Reason::BadSignature));
     let mut other_digest = bench.certificate(Committed, &[0, 1, 2]);
     other_digest.digest = Digest::of(b"other");
@@ -288,7 +289,7 @@ fn a_certificate_names_the_communication_node_for_the_commander_s_proposal_alone
     let genuine = bench.certificate(CertificateKind::Prepared, &[0, 1, 2]);
     let mut votes = genuine.votes.clone();
     let header = bench.header(genuine.digest, 2);
-    votes[0].1 = header.signature;
+    Arc::make_mut(&mut votes)[0].1 = header.signature;
     let certificate = Certificate { communication_node: Some(ReplicaId(2)), votes, ..genuine };
     let expected = [
         header,
@@ -353,7 +354,7 @@ fn every_signature_in_a_view_change_is_checked() {
     let sound = sign(&stable, &prepared, &vote);
     let (mut bad_stable, mut bad_prepared, mut bad_vote) = (stable.clone(), prepared.clone(), vote.clone());
     bad_stable.votes[1].1 = SIGNATURE;
-    bad_prepared.votes[1].1 = SIGNATURE;
+    Arc::make_mut(&mut bad_prepared.votes)[1].1 = SIGNATURE;
     bad_vote.signature = SIGNATURE;
     let forged = [
         ("of the checkpoint", sign(&bad_stable, &prepared, &vote)),

@@ -487,7 +487,7 @@ fn a_new_view_must_propose_exactly_what_its_view_changes_demand() {
             seq: Seq(1),
             digest: batch.digest(),
             communication_node: None,
-            votes: [0, 1, 2].map(vote).to_vec(),
+            votes: [0, 1, 2].map(vote).into(),
         })
     };
     let began = |proposals: &[(u64, &[u8])]| {

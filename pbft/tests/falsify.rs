@@ -452,7 +452,7 @@ fn a_certificate_for_another_value_takes_no_proposal_that_its_commander_did_not_
     // The liar is the commander and has not proposed the value: it has no vote of its own to add.
     let received = [Message::Vote(prepare(2)), Message::Vote(prepare(0))];
     let made = collected(&bench, model.clone(), &received);
-    let votes = vec![(ReplicaId(0), prepare(0).signature), (ReplicaId(2), prepare(2).signature)];
+    let votes = [(ReplicaId(0), prepare(0).signature), (ReplicaId(2), prepare(2).signature)].into();
     assert_eq!(made, Certificate { digest: OTHER, votes, ..model });
 }
 
@@ -520,7 +520,7 @@ fn the_second_proposal_of_a_counterfeit_conflict_is_counterfeit() {
 /// The certificate with another first vote.
 fn with_first(genuine: &Certificate, first: (u16, Signature)) -> Message {
     let mut forged = genuine.clone();
-    forged.votes[0] = (ReplicaId(first.0), first.1);
+    Arc::make_mut(&mut forged.votes)[0] = (ReplicaId(first.0), first.1);
     certificate(forged)
 }
 
@@ -545,7 +545,7 @@ fn a_counterfeit_prepared_certificate_keeps_the_commander_s_vote() {
 fn mixed(bench: &Bench, genuine: &Certificate) -> Message {
     let commit = bench.vote(LIAR, Phase::Commit, genuine.view.0, invented(PROPOSED));
     let mut forged = genuine.clone();
-    let own = forged.votes.iter_mut().find(|(author, _)| *author == ReplicaId(LIAR));
+    let own = Arc::make_mut(&mut forged.votes).iter_mut().find(|(author, _)| *author == ReplicaId(LIAR));
     own.expect("it has voted").1 = commit.signature;
     certificate(forged)
 }
@@ -580,7 +580,7 @@ fn a_certificate_that_is_too_short_already_stays_so_or_is_filled_with_one_vote()
     assert_eq!(forgeries, [Forgery::Signature, Forgery::Name, Forgery::Short, Forgery::Repeated]);
     assert_eq!(counterfeits[2].1, certificate(short.clone()));
     assert_eq!(counterfeits[3].1, certificate(with_votes(&short, &[0, 0, 1])));
-    let empty = Certificate { votes: vec![], ..short };
+    let empty = Certificate { votes: [].into(), ..short };
     let counterfeits = bench.counterfeits(&certificate(empty));
     assert_eq!(counterfeits, vec![], "there is no vote to work on");
 }
@@ -665,7 +665,7 @@ fn a_view_change_without_anything_prepared_gets_an_invented_certificate() {
             seq: Seq(1),
             digest,
             communication_node: None,
-            votes: vec![(ReplicaId(LIAR), own); votes],
+            votes: vec![(ReplicaId(LIAR), own); votes].into(),
         };
         let change = |prepared| {
             let prepared = vec![Arc::new(prepared)];

@@ -124,7 +124,7 @@ impl History {
                 seq: Seq(1),
                 digest,
                 communication_node: Some(ReplicaId(0)),
-                votes: vec![],
+                votes: [].into(),
             })
         });
         ViewChange {

@@ -241,7 +241,7 @@ fn messages_of_the_one_flow_are_refused_in_the_other() {
         seq: Seq(1),
         digest,
         communication_node: None,
-        votes: vec![],
+        votes: [].into(),
     };
     let other = Vote { digest: Digest::ZERO, ..header.clone() };
     for message in [

@@ -115,7 +115,7 @@ impl Bench {
             let vote = Vote::sign(&self.cluster, &self.signers[id], Phase::Commit, about, None);
             (vote.author, vote.signature)
         };
-        let votes = [0, 2, 3].map(vote).to_vec();
+        let votes = [0, 2, 3].map(vote).into();
         let (view, seq, digest) = about;
         let kind = CertificateKind::Committed;
         let certificate = Certificate { kind, view, seq, digest, communication_node: None, votes };

@@ -30,7 +30,7 @@ fn certificate(signers: &[Signer], kind: CertificateKind, (view, seq): (u64, u64
         let signer = &signers[usize::from(author)];
         (ReplicaId(author), Vote::sign(&cluster, signer, phase, (view, seq, digest), None).signature)
     };
-    let votes = [0, 1, 2].map(vote).to_vec();
+    let votes = [0, 1, 2].map(vote).into();
     Arc::new(Certificate { kind, view, seq, digest, communication_node: None, votes })
 }
 
@@ -110,7 +110,7 @@ fn report(author: u16, prepared: Said<'_>, voted: Said<'_>) -> Arc<ViewChange> {
             seq: Seq(1),
             digest: digest(name),
             communication_node: None,
-            votes: vec![],
+            votes: [].into(),
         })
     });
     let voted = voted.map(|(view, name)| Vote {

@@ -36,7 +36,7 @@ fn examples() -> Vec<(&'static str, Message)> {
         seq: Seq(9),
         digest,
         communication_node: node,
-        votes: vec![(ReplicaId(0), header.signature), (ReplicaId(1), prepare.signature)],
+        votes: [(ReplicaId(0), header.signature), (ReplicaId(1), prepare.signature)].into(),
     };
     let certificate = Arc::new(certificate);
     let stable =

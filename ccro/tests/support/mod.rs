@@ -83,7 +83,7 @@ impl Bench {
         let mut votes: Vec<_> = others.iter().map(|author| (ReplicaId(*author), signature(author))).collect();
         votes.push((header.author, header.signature));
         votes.sort_by_key(|(author, _)| *author);
-        let communication_node = header.communication_node;
+        let (communication_node, votes) = (header.communication_node, votes.into());
         Arc::new(Certificate { kind, view, seq, digest, communication_node, votes })
     }
 }

@@ -333,7 +333,8 @@ fn bundles(
     size: usize,
 ) -> Vec<Message> {
     let votes: Vec<_> = votes.iter().map(|(author, signature)| (*author, *signature)).collect();
-    let certificate = |votes| {
+    let certificate = |votes: Vec<_>| {
+        let votes = votes.into();
         let certificate = Certificate { kind, view, seq, digest, communication_node, votes };
         Message::Certificate(Arc::new(certificate))
     };

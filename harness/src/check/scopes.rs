@@ -362,7 +362,7 @@ fn topic(message: &Message) -> Option<Digest> {
 }
 
 fn gist_of(certificate: &Certificate) -> Certificate {
-    Certificate { votes: vec![], ..certificate.clone() }
+    Certificate { votes: [].into(), ..certificate.clone() }
 }
 
 fn describe(message: &Message, names: &Names) -> String {

@@ -135,13 +135,14 @@ fn forged_certificate(
             forged.kind = CertificateKind::Committed;
         }
         Forgery::Mixed => {
-            let own = forged.votes.iter_mut().find(|(author, _)| *author == signer.id())?;
+            let mut votes = Arc::make_mut(&mut forged.votes).iter_mut();
+            let own = votes.find(|(author, _)| *author == signer.id())?;
             let about = (certificate.view, certificate.seq, Digest::of(&certificate.digest.0));
             own.1 = Vote::sign(cluster, signer, Phase::Commit, about, None).signature;
         }
         _ => {
             let keep = Some(cluster.commander(certificate.view));
-            forged.votes = forge_votes(forged.votes, forgery, needed, keep, cluster)?;
+            forged.votes = forge_votes(forged.votes.to_vec(), forgery, needed, keep, cluster)?.into();
         }
     }
     Some(forged)
@@ -171,7 +172,7 @@ fn invented_certificate(view: View, h: Seq, cluster: &Cluster, signer: &Signer) 
     let is_commander = cluster.commander(view) == signer.id();
     let phase = if is_commander { Phase::PrePrepare } else { Phase::Prepare };
     let vote = Vote::sign(cluster, signer, phase, (view, seq, digest), None);
-    let votes = vec![(signer.id(), vote.signature)];
+    let votes = [(signer.id(), vote.signature)].into();
     Certificate { kind: CertificateKind::Prepared, view, seq, digest, communication_node: None, votes }
 }
 
