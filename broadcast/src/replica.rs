@@ -605,7 +605,7 @@ impl<D: DataType> Replica<D> {
         if in_flight.known.digest != digest {
             return cx.reject(from, Some(seq), Reason::ConflictingVote);
         }
-        if from != cx.id() && in_flight.votes.get(from).is_none() {
+        if from != cx.id() && in_flight.votes.choice(from).is_none() {
             let (author, phase) = (from, Phase::Prepare);
             cx.mark(Mark::VoteReceived { seq, digest, author, phase, contradicts: false });
         }
@@ -750,7 +750,7 @@ impl<D: DataType> Replica<D> {
         let takes_part = self.takes_part(cx.id());
         let Some(in_flight) = &mut self.own.in_flight else { return };
         in_flight.waited = (2 * in_flight.waited).min(MOST_DOUBLED);
-        for peer in cx.cluster.replicas().filter(|peer| in_flight.votes.get(*peer).is_none()) {
+        for peer in cx.cluster.replicas().filter(|peer| in_flight.votes.choice(*peer).is_none()) {
             cx.send(peer, Message::Propose(Arc::clone(&in_flight.known.batch)));
         }
         // It may not be finished before this node is a member again.

@@ -422,7 +422,7 @@ impl<A: Application> Core<A> {
 
     pub(crate) fn open(&mut self, cluster: &Cluster, view: View, seq: Seq) -> &mut Round {
         let rounds = &mut self.slots.entry(seq).or_default().rounds;
-        rounds.entry(view).or_insert_with(|| Round::new(cluster))
+        rounds.entry(view).or_insert_with(|| Round::new(cluster, self.votes))
     }
 
     /// What the commander has proposed for a slot, by the votes of `f+1` replicas: an honest one has received it from the
@@ -507,8 +507,8 @@ impl<A: Application> Core<A> {
         let votes = self.slots.get(&vote.seq).and_then(|slot| slot.rounds.get(&vote.view));
         let votes =
             votes.map(|round| if vote.phase == Phase::Commit { &round.commits } else { &round.prepares });
-        let known = votes.and_then(|votes| votes.get(vote.author));
-        if known.is_some_and(|(digest, _)| *digest == vote.digest) {
+        let known = votes.and_then(|votes| votes.choice(vote.author));
+        if known == Some(&vote.digest) {
             cx.reject(from, Some(vote.seq), Reason::Duplicate);
             return false;
         }
@@ -529,6 +529,10 @@ impl<A: Application> Core<A> {
         if takes_votes {
             for vote in certificate.to_votes(cx.cluster) {
                 self.record(cx, from, &vote);
+            }
+            let slot = self.slots.get_mut(&seq);
+            if let Some(round) = slot.and_then(|slot| slot.rounds.get_mut(&certificate.view)) {
+                round.share(certificate);
             }
         }
         let kept = takes_votes && !weakened(Weakening::CertificateNotKept);

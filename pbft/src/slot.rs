@@ -1,5 +1,6 @@
 //! One sequence number and all that a replica knows of it.
 
+use crate::core::Votes;
 use crate::mac::{SlotReport, Statements};
 use crate::message::{Certificate, CertificateKind, Vote};
 use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Tallied, View, VoteSet, Weakening, weakened};
@@ -47,7 +48,11 @@ pub struct Round {
 
 impl Round {
     /// Nothing has happened yet.
-    pub(crate) fn new(cluster: &Cluster) -> Round {
+    pub(crate) fn new(cluster: &Cluster, votes: Votes) -> Round {
+        // Most signatures come in a certificate, or there are none.
+        if votes == Votes::Collected || cluster.has_tags() {
+            return Round::default();
+        }
         Round {
             prepares: VoteSet::for_votes_of(cluster.n),
             commits: VoteSet::for_votes_of(cluster.n),
@@ -77,6 +82,16 @@ impl Round {
         }
     }
 
+    /// Leaves the signatures of votes that came in `certificate` in there: a simulation has it in memory
+    /// once for all replicas, each of which would have a copy of its votes.
+    pub(crate) fn share(&mut self, certificate: &Certificate) {
+        let votes = match certificate.kind {
+            CertificateKind::Prepared | CertificateKind::Fast => &mut self.prepares,
+            CertificateKind::Committed => &mut self.commits,
+        };
+        votes.share(&certificate.votes);
+    }
+
     /// The proposal that this replica accepted.
     pub fn accepted_header(&self) -> Option<&Vote> {
         self.header.as_ref().filter(|_| self.accepted)
@@ -89,7 +104,7 @@ impl Round {
 
     /// Whether `author` voted for what this replica accepted.
     pub fn has_accepted(&self, author: ReplicaId) -> bool {
-        let vote = self.prepares.get(author).map(|(digest, _)| digest);
+        let vote = self.prepares.choice(author);
         self.accepted_header().is_some_and(|header| vote == Some(&header.digest))
     }
 
