@@ -300,6 +300,38 @@ fn a_prepared_certificate_of_another_digest_makes_nobody_commit() {
 }
 
 #[test]
+fn signatures_that_came_in_a_certificate_stay_in_there() {
+    let (cluster, signers) = keys("ccro");
+    let (digest, seq) = (Digest::of(b"batch"), Seq(1));
+    for kind in [CertificateKind::Prepared, CertificateKind::Committed] {
+        let votes = [0, 1, 3].map(|id| {
+            let phase = match kind {
+                CertificateKind::Committed => Phase::Commit,
+                _ if id == 0 => Phase::PrePrepare,
+                _ => Phase::Prepare,
+            };
+            let vote = vote(&cluster, &signers[id], phase, seq.0, digest);
+            (vote.author, vote.signature)
+        });
+        let votes: Arc<[_]> = votes.into();
+        let certificate = Certificate {
+            kind,
+            view: View(0),
+            seq,
+            digest,
+            communication_node: None,
+            votes: Arc::clone(&votes),
+        };
+        let fresh: Ccro = ccro::Replica::new(ccro::Config::for_cluster(4), OpaqueLog::default());
+        let (replica, _) = feed(fresh, "ccro", 2, vec![(1, Message::Certificate(Arc::new(certificate)))]);
+        let round = replica.core().round(seq).unwrap();
+        let recorded = if kind == CertificateKind::Prepared { &round.prepares } else { &round.commits };
+        assert_eq!(recorded.of(&digest)[..], votes[..]);
+        assert_eq!(Arc::strong_count(&votes), 3, "this list is the certificate's and the replica's");
+    }
+}
+
+#[test]
 fn a_request_is_executed_once_and_answered_from_the_session_table() {
     let (cluster, signers) = keys("pbft");
     let cluster_of_one = Cluster::new(cluster.id, "pbft", 1);
