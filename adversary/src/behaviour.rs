@@ -79,6 +79,9 @@ pub enum Act {
     /// `view-change-spam`, `view-change-spam=20ms`: asks for view changes without
     /// cause, every 50 ms or as often as given.
     ViewChangeSpam(Micros),
+    /// `mac-attack`, `mac-attack=20ms`: every 100 ms or as often as given, its gateway hands the commander, be it the node itself, a
+    /// request whose tags hold for the commander alone (Clement et al., NSDI 2009, §3). Where requests are signed, a request as any other.
+    MacAttack(Micros),
     /// `bad-state`, `bad-state=extent`: parts of its state that it serves to a replica
     /// that was left behind are of no use, in one way, or in one drawn for each.
     BadState(Option<StateFault>),
@@ -143,7 +146,7 @@ pub const KNOWN: &str = "offline, malicious, equivocate[=halves|victim][;ID;ID],
      ignore-gateway[=ID;ID], gateway-last[=TIME][;ID;ID], small-batches, \
      delay[=TIME] (5ms, 300us, 1s), drop[=PROBABILITY] (0 to 1), duplicate[=PROBABILITY], reorder[=TIME], \
      replay[=PROBABILITY], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], \
-     view-change-spam[=TIME], flood[=PER_SECOND], bad-state[=bit|extent|short|silence], diverge; \
+     view-change-spam[=TIME], mac-attack[=TIME], flood[=PER_SECOND], bad-state[=bit|extent|short|silence], diverge; \
      each with conditions in brackets behind it: [after=TIME], [until=TIME], [view=A..B], [seq=A..B], [to=ID;ID], [kind=NAME;NAME]";
 
 const DEFAULT_DELAY: Micros = Micros::from_millis(5);
@@ -152,6 +155,7 @@ const DEFAULT_LAST: Micros = Micros::from_millis(300);
 const DEFAULT_DROP: u32 = 100_000;
 const DEFAULT_REORDER: Micros = Micros::from_millis(10);
 const DEFAULT_SPAM: Micros = Micros::from_millis(50);
+const DEFAULT_MAC_ATTACK: Micros = Micros::from_millis(100);
 const DEFAULT_REPLAY: u32 = 100_000;
 const DEFAULT_FLOOD: u32 = 1000;
 const CERTAIN: u32 = 1_000_000;
@@ -262,8 +266,12 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         "view-change-spam" => {
             let every = time("the argument is a time, such as view-change-spam=20ms")?;
             let every = every.unwrap_or(DEFAULT_SPAM);
-            let possible = every >= Micros::from_millis(1);
-            possible.then_some(Act::ViewChangeSpam(every)).ok_or_else(|| bad("at most one a millisecond"))
+            at_most_one_a_millisecond(every).map(Act::ViewChangeSpam).ok_or_else(|| bad("at most one a millisecond"))
+        }
+        "mac-attack" => {
+            let every = time("the argument is a time, such as mac-attack=20ms")?;
+            let every = every.unwrap_or(DEFAULT_MAC_ATTACK);
+            at_most_one_a_millisecond(every).map(Act::MacAttack).ok_or_else(|| bad("at most one a millisecond"))
         }
         "forge" => parse_forgery(argument)
             .map(Act::Forge)
@@ -279,6 +287,10 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         }
         _ => Err(ParseBehaviourError::UnknownKind(text.to_owned())),
     }
+}
+
+fn at_most_one_a_millisecond(every: Micros) -> Option<Micros> {
+    Some(every).filter(|every| *every >= Micros::from_millis(1))
 }
 
 fn parse_equivocation(argument: Option<&str>) -> Option<Equivocation> {
@@ -390,6 +402,8 @@ impl fmt::Display for Act {
             Act::Twins(ids) => write!(f, "twins={}", display_ids(ids)),
             Act::ViewChangeSpam(DEFAULT_SPAM) => f.write_str("view-change-spam"),
             Act::ViewChangeSpam(every) => write!(f, "view-change-spam={}", display_time(*every)),
+            Act::MacAttack(DEFAULT_MAC_ATTACK) => f.write_str("mac-attack"),
+            Act::MacAttack(every) => write!(f, "mac-attack={}", display_time(*every)),
             Act::Flood(DEFAULT_FLOOD) => f.write_str("flood"),
             Act::Flood(rate) => write!(f, "flood={rate}"),
         }

@@ -14,7 +14,7 @@
 //! | equivocate by several nodes with one plan | `collusion.rs` |
 //! | amnesia, diverge, twins | `adversary/instances.rs` |
 //! | ignore-gateway, gateway-last, small-batches | `adversary/requests.rs` |
-//! | replay, flood, view-change-spam | `adversary/background.rs` |
+//! | replay, flood, view-change-spam, mac-attack | `adversary/background.rs` |
 //!
 //! Everything is deterministic: chance goes through `Context::choose`, time
 //! comes from `Context::now` and from timers. (Where a host lends no time, as a

@@ -94,7 +94,7 @@ impl Batch {
         let are_in_order = self.after.is_sorted_by(|one, next| one.0 < next.0)
             && self.remarks.is_sorted_by(|one, next| one.0 < next.0)
             && self.remarks.last().is_none_or(|(place, _)| (*place as usize) < requests.requests());
-        let is_well_formed = requests.is_well_formed() && self.number > 0 && self.are_remarks_short();
+        let is_well_formed = requests.is_well_formed(cluster) && self.number > 0 && self.are_remarks_short();
         if !is_well_formed || !all_its_own || !are_others || !are_in_order {
             return Err(Reason::MalformedRequests);
         }
@@ -260,8 +260,8 @@ impl Wire for Message {
                 }
                 Ok([batch.claims(cluster)?, proof.claims(cluster)?].concat())
             }
-            Message::Remind(bundle) if bundle.gateway() == from && bundle.is_well_formed() => {
-                Ok(vec![bundle.claim(cluster)])
+            Message::Remind(bundle) if bundle.gateway() == from && bundle.is_well_formed(cluster) => {
+                Ok(bundle.claim(cluster).into_iter().collect())
             }
             Message::Remind(_) => Err(Reason::MalformedRequests),
             Message::Generation(on) => on.claims(from, cluster),

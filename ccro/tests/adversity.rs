@@ -239,8 +239,8 @@ fn an_equivocating_voter_is_caught_under_ccro() {
 fn no_request_is_too_large_for_a_proposal() {
     let (cluster, signers) = keys("pbft");
     let large = |bytes: usize| bundle(&cluster, &signers[3], 1, &vec![0; bytes]);
-    assert!(large(8 << 20).is_well_formed());
-    assert!(!large(kernel::request::MAX_BUNDLE_BYTES).is_well_formed());
+    assert!(large(8 << 20).is_well_formed(&cluster));
+    assert!(!large(kernel::request::MAX_BUNDLE_BYTES).is_well_formed(&cluster));
     let batch = Batch { bundles: vec![large(20 << 20), large(20 << 20), large(20 << 20)] };
     assert_eq!(batch.claims(&cluster), None);
     let fits = Batch { bundles: vec![large(20 << 20), large(20 << 20)] };

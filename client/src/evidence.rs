@@ -1,5 +1,5 @@
-//! What proves a result to somebody who was not there: the request as its gateway signed
-//! it, and the replies of `f+1` replicas as they signed them.
+//! What proves a result to somebody who was not there: the request as its gateway or client signed
+//! it (or tagged it, which proves nothing, but replicas sign that they have executed it), and the replies of `f+1` replicas as they signed them.
 //!
 //! A faulty gateway cannot make a request out to be another: each reply names the bundle
 //! that the request was in, by digest, and only if none of its requests had been executed
@@ -83,11 +83,12 @@ impl Evidence {
     pub fn check(&self, cluster: &Cluster, keyring: &Keyring, needed: usize) -> Result<Proven, NotProven> {
         let Evidence { session, counter, requests, replies } = self;
         let is_it = |request: &&kernel::Request| request.session == *session && request.counter == *counter;
-        let request = requests.requests().iter().find(is_it).filter(|_| requests.is_well_formed());
+        let request = requests.requests().iter().find(is_it).filter(|_| requests.is_well_formed(cluster));
         let Some(request) = request else {
             return Err(NotProven::NoRequest { session: *session, counter: *counter });
         };
-        if !keyring.verify(&requests.claim(cluster)) {
+        // Tags prove nothing here, and need not: replicas sign that they have executed requests of this digest.
+        if requests.claim(cluster).is_some_and(|claim| !keyring.verify(&claim)) {
             return Err(NotProven::RequestsNotSigned { gateway: requests.gateway() });
         }
         let mut agreeing: BTreeMap<(Seq, &Output), BTreeMap<ReplicaId, View>> = BTreeMap::new();

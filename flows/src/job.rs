@@ -20,6 +20,8 @@ pub enum FlowName {
     Pbft,
     /// PBFT with authenticators instead of signatures.
     PbftMac,
+    /// The same, with authenticators on requests as well.
+    PbftMacRequests,
     /// CCRO with certificates.
     Ccro,
     /// CCRO as published.
@@ -30,14 +32,21 @@ pub enum FlowName {
 
 impl FlowName {
     /// All of them.
-    pub const ALL: [FlowName; 5] =
-        [FlowName::Pbft, FlowName::PbftMac, FlowName::Ccro, FlowName::CcroPaper, FlowName::Broadcast];
+    pub const ALL: [FlowName; 6] = [
+        FlowName::Pbft,
+        FlowName::PbftMac,
+        FlowName::PbftMacRequests,
+        FlowName::Ccro,
+        FlowName::CcroPaper,
+        FlowName::Broadcast,
+    ];
 
     /// As it is typed.
     pub fn as_str(self) -> &'static str {
         match self {
             FlowName::Pbft => "pbft",
             FlowName::PbftMac => "pbft-mac",
+            FlowName::PbftMacRequests => "pbft-mac-requests",
             FlowName::Ccro => "ccro",
             FlowName::CcroPaper => "ccro-paper",
             FlowName::Broadcast => "broadcast",
@@ -92,7 +101,7 @@ impl FlowName {
 
 /// There is no flow of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no protocol; there are pbft, pbft-mac, ccro, ccro-paper and broadcast")]
+#[error("{0:?} is no protocol; there are pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper and broadcast")]
 pub struct UnknownFlow(String);
 
 impl FromStr for FlowName {
@@ -183,7 +192,7 @@ impl Job {
         let app = self.service();
         let setup = self.setup();
         match self.flow {
-            FlowName::Pbft | FlowName::PbftMac => {
+            FlowName::Pbft | FlowName::PbftMac | FlowName::PbftMacRequests => {
                 visitor.visit(World::new(setup, move |_, memory| match memory {
                     sim::Memory::Fresh => pbft::Replica::new(pbft.clone(), app.clone()),
                     sim::Memory::Lost => pbft::Replica::recovering(pbft.clone(), app.clone()),

@@ -49,6 +49,9 @@ pub const PBFT: Flow<Pbft> = Flow {
 /// PBFT with authenticators for the swarm: the same replica in a cluster of another name.
 pub const PBFT_MAC: Flow<Pbft> = Flow { name: "pbft-mac", ..PBFT };
 
+/// The same with authenticators on requests, for the swarm.
+pub const PBFT_MAC_REQUESTS: Flow<Pbft> = Flow { name: "pbft-mac-requests", ..PBFT };
+
 /// CCRO for the swarm.
 pub const CCRO: Flow<Ccro> = Flow {
     name: "ccro",

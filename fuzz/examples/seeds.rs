@@ -103,7 +103,8 @@ fn frames() -> Vec<Vec<u8>> {
         streams.push(chosen(&[kind, 7], &reply.expect("it is not too large")));
         let several: Vec<u8> = messages.iter().take(5).flat_map(encode).collect();
         streams.push(chosen(&[kind, 255], &several));
-        for message in Bench::new("pbft-mac").tagged_messages() {
+        let with_tags = ["pbft-mac", "pbft-mac-requests"].map(|flow| Bench::new(flow).tagged_messages());
+        for message in with_tags.into_iter().flatten() {
             let frame = node::encode(&Frame::Protocol(&message), encoding).expect("it is not too large");
             streams.push(chosen(&[kind, 63], &frame));
         }
@@ -184,7 +185,9 @@ fn messages() -> Vec<Vec<u8>> {
         inputs.extend([0, 1].map(|from| vec![2, number, from, number & 1, 1]));
     }
     for number in 0..Bench::new("pbft-mac").tagged_messages().len() as u8 {
-        inputs.extend([0, 1].map(|from| vec![3, number, from, number & 1, 1]));
+        for flow in [3, 4] {
+            inputs.extend([0, 1].map(|from| vec![flow, number, from, number & 1, 1]));
+        }
     }
     inputs.push(vec![0, 2, 1, 0, 1, 3, 0, 4]);
     inputs

@@ -14,7 +14,7 @@ use sim::{Setup, World};
 /// whether they are decided.
 type Scenario = (&'static str, u16, &'static [(u16, &'static str)], u16, bool);
 
-const SCENARIOS: [Scenario; 19] = [
+const SCENARIOS: [Scenario; 21] = [
     ("pbft", 4, &[], 0, true),
     ("pbft", 4, &[(3, "malicious")], 1, true),
     ("pbft", 4, &[(0, "equivocate")], 2, true),
@@ -27,6 +27,8 @@ const SCENARIOS: [Scenario; 19] = [
     ("pbft-mac", 4, &[(3, "forge=signature")], 1, true),
     ("pbft-mac", 5, &[(0, "offline"), (4, "offline")], 1, false),
     ("pbft-mac", 7, &[(1, "malicious"), (2, "offline")], 0, true),
+    ("pbft-mac-requests", 4, &[], 0, true),
+    ("pbft-mac-requests", 4, &[(3, "mac-attack=30ms[until=100ms]")], 1, true),
     ("ccro", 4, &[(1, "withhold")], 0, true),
     ("ccro", 4, &[(1, "equivocate")], 3, true),
     ("ccro", 5, &[(1, "partial=0;2")], 4, true),
@@ -38,7 +40,7 @@ const SCENARIOS: [Scenario; 19] = [
 
 fn decided_in_simulation(scenario: &Scenario) -> bool {
     match scenario.0 {
-        "pbft" | "pbft-mac" => {
+        "pbft" | "pbft-mac" | "pbft-mac-requests" => {
             simulate(scenario, |n| pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default()))
         }
         "ccro" => {

@@ -36,6 +36,11 @@ fn pbft_with_authenticators_holds_whatever_f_nodes_and_the_network_do() {
 }
 
 #[test]
+fn pbft_with_authenticators_on_requests_holds_whatever_f_nodes_and_the_network_do() {
+    all_hold(&flows::PBFT_MAC_REQUESTS, SEEDS);
+}
+
+#[test]
 fn ccro_holds_whatever_f_nodes_and_the_network_do() {
     all_hold(&flows::CCRO, SEEDS);
 }
@@ -56,6 +61,7 @@ fn schedules_that_once_failed_hold() {
         let verdict = match schedule.protocol.as_str() {
             "pbft" => play(&flows::PBFT, &schedule),
             "pbft-mac" => play(&flows::PBFT_MAC, &schedule),
+            "pbft-mac-requests" => play(&flows::PBFT_MAC_REQUESTS, &schedule),
             "ccro" => play(&flows::CCRO, &schedule),
             "broadcast" => play(&flows::BROADCAST, &schedule),
             other => panic!("{}: {other}", path.display()),
@@ -174,7 +180,7 @@ fn without_faults_every_flow_sends_what_its_formula_says() {
         };
         let log = apps::OpaqueLog::default;
         let pbft = move || pbft::Config::for_cluster(n);
-        for name in ["pbft", "pbft-mac"] {
+        for name in ["pbft", "pbft-mac", "pbft-mac-requests"] {
             judge(name, Path::Direct, false, sent(name, n, move || Pbft::new(pbft(), log())));
         }
         for (fast_path, path) in [(true, Path::Fast), (false, Path::TwoPhase)] {

@@ -24,6 +24,7 @@ const APART: u64 = 10_000_000;
 enum Which {
     Pbft,
     PbftMac,
+    PbftMacRequests,
     Ccro,
     Broadcast,
 }
@@ -74,6 +75,7 @@ impl Case {
         match self.flow {
             Which::Pbft => self.bias.apply(&flows::PBFT, seed),
             Which::PbftMac => self.bias.apply(&flows::PBFT_MAC, seed),
+            Which::PbftMacRequests => self.bias.apply(&flows::PBFT_MAC_REQUESTS, seed),
             Which::Ccro => self.bias.apply(&flows::CCRO, seed),
             Which::Broadcast => self.bias.apply(&flows::BROADCAST, seed),
         }
@@ -83,6 +85,7 @@ impl Case {
         match self.flow {
             Which::Pbft => play(&flows::PBFT, schedule).violation,
             Which::PbftMac => play(&flows::PBFT_MAC, schedule).violation,
+            Which::PbftMacRequests => play(&flows::PBFT_MAC_REQUESTS, schedule).violation,
             Which::Ccro => play(&flows::CCRO, schedule).violation,
             Which::Broadcast => play(&flows::BROADCAST, schedule).violation,
         }
@@ -186,7 +189,7 @@ fn case(rule: Weakening, flow: Which, bias: Bias, known: u64) -> Case {
 
 fn cases() -> Vec<Case> {
     use Weakening::*;
-    use Which::{Broadcast, Ccro, Pbft, PbftMac};
+    use Which::{Broadcast, Ccro, Pbft, PbftMac, PbftMacRequests};
     vec![
         case(QuorumOneLess, Pbft, Bias::Swarm, 1),
         case(CommitWithoutPrepared, Pbft, Bias::Swarm, 0),
@@ -218,6 +221,7 @@ fn cases() -> Vec<Case> {
         case(CommanderNotReported, PbftMac, Bias::Swarm, 5),
         case(StatementsOneLess, PbftMac, Bias::Hostile, 4),
         case(DecidedNotVotedAgain, PbftMac, Bias::Hostile, 94),
+        case(DoubtedRequestsAccepted, PbftMacRequests, Bias::Commander("forge=name[kind=pre-prepare]"), 0),
         case(QuorumOneLess, Broadcast, Bias::Swarm, 1),
         case(ProofNotChecked, Broadcast, Bias::Swarm, 15),
         case(NumberNotChecked, Broadcast, Bias::Swarm, 216),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Cluster {
     /// Tells this cluster from all others.
     pub id: ClusterId,
-    /// The flow's name: `pbft`, `pbft-mac`, `ccro`, `ccro-paper` or `broadcast`.
+    /// The flow's name: `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of replicas, at least 1.
     pub n: u16,
@@ -29,8 +29,10 @@ pub enum Authentication {
     Tags,
 }
 
-/// The flow whose votes are authenticated by tags.
+/// The flow whose votes are authenticated by tags, …
 const TAGGED: &str = "pbft-mac";
+/// … and the one whose requests are as well.
+const TAGGED_WITH_REQUESTS: &str = "pbft-mac-requests";
 
 impl Cluster {
     /// A cluster of `n` replicas running `protocol`, without clients that have keys.
@@ -48,12 +50,20 @@ impl Cluster {
     /// How the flow's replicas know who says what: it follows from the flow's name, which every vote that is signed is
     /// bound to.
     pub fn authentication(&self) -> Authentication {
-        if self.protocol == TAGGED { Authentication::Tags } else { Authentication::Signatures }
+        match self.protocol.as_str() {
+            TAGGED | TAGGED_WITH_REQUESTS => Authentication::Tags,
+            _ => Authentication::Signatures,
+        }
     }
 
     /// Whether votes are authenticated by tags, see [`Authentication::Tags`].
     pub fn has_tags(&self) -> bool {
         self.authentication() == Authentication::Tags
+    }
+
+    /// Whether a bundle of requests has a tag for each replica, see [`crate::Authenticator::Tags`], and no signature.
+    pub fn requests_have_tags(&self) -> bool {
+        self.protocol == TAGGED_WITH_REQUESTS
     }
 
     /// Faults tolerated: `⌊(n−1)/3⌋`.

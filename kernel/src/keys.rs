@@ -5,10 +5,12 @@
 //! different company must come to the same answer.
 
 use crate::ids::{ReplicaId, byte_string, deserialize_bytes, serialize_bytes};
+use crate::tags::SharedKeys;
 use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 
 byte_string!(
     /// An Ed25519 signature.
@@ -79,6 +81,7 @@ impl<'de> Deserialize<'de> for SecretKey {
 pub struct Signer {
     id: ReplicaId,
     key: PrivateKey,
+    shared: Option<SharedKeys>,
     made: Cell<u64>,
 }
 
@@ -100,7 +103,23 @@ impl Signer {
     /// The signer of replica `id` with the given secret.
     pub fn new(id: ReplicaId, secret: &SecretKey) -> Signer {
         let key = PrivateKey::Ed25519(Box::new(SigningKey::from(secret.0)));
-        Signer { id, key, made: Cell::new(0) }
+        Signer { id, key, shared: None, made: Cell::new(0) }
+    }
+
+    /// The same signer, which can make tags for all in `keyring` as well.
+    #[must_use]
+    pub fn sharing_keys(self, keyring: &Keyring) -> Signer {
+        let secret = match &self.key {
+            PrivateKey::Ed25519(key) => Some(SecretKey(key.to_bytes())),
+            PrivateKey::Symbolic(_) => None,
+        };
+        let shared = Some(SharedKeys::new(self.id, secret, keyring));
+        Signer { shared, ..self }
+    }
+
+    /// The keys that it shares with others, if it was told of them.
+    pub fn shared_keys(&self) -> Option<&SharedKeys> {
+        self.shared.as_ref()
     }
 
     /// Whose signatures these are.
@@ -140,7 +159,7 @@ pub struct Claim {
     pub signature: Signature,
 }
 
-/// The public keys of all replicas and then of all clients, by id.
+/// The public keys of all replicas and then of all clients, by id. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Keyring {
     keys: Keys,
@@ -148,8 +167,8 @@ pub struct Keyring {
 
 #[derive(Clone, Debug)]
 enum Keys {
-    Ed25519(Vec<(VerificationKey, VerificationKeyBytes)>),
-    Symbolic(Vec<[u8; 32]>),
+    Ed25519(Arc<[(VerificationKey, VerificationKeyBytes)]>),
+    Symbolic(Arc<[[u8; 32]]>),
 }
 
 /// A public key that is not a point on the curve.
@@ -173,6 +192,14 @@ impl Keyring {
             })
             .collect::<Result<_, BadKey>>()?;
         Ok(Keyring { keys: Keys::Ed25519(keys) })
+    }
+
+    /// The public key of a participant, or what stands for it where signatures are symbolic.
+    pub(crate) fn key_bytes(&self, id: ReplicaId) -> Option<[u8; 32]> {
+        match &self.keys {
+            Keys::Ed25519(keys) => keys.get(usize::from(id.0)).map(|(_, bytes)| (*bytes).into()),
+            Keys::Symbolic(keys) => keys.get(usize::from(id.0)).copied(),
+        }
     }
 
     /// Checks one claim.
@@ -241,11 +268,12 @@ pub fn key_pairs(seed: u64, n: u16) -> Vec<(SecretKey, PublicKey)> {
 /// Signers and keyring of a cluster made from a seed.
 pub fn seeded(seed: u64, n: u16) -> (Vec<Signer>, Keyring) {
     let pairs = key_pairs(seed, n);
-    let signers =
-        pairs.iter().enumerate().map(|(id, (secret, _))| Signer::new(ReplicaId(id as u16), secret)).collect();
     let public: Vec<PublicKey> = pairs.iter().map(|(_, public)| *public).collect();
     let keyring = Keyring::new(&public).expect("keys made from a seed are valid");
-    (signers, keyring)
+    let signer = |(id, (secret, _)): (usize, &(SecretKey, PublicKey))| {
+        Signer::new(ReplicaId(id as u16), secret).sharing_keys(&keyring)
+    };
+    (pairs.iter().enumerate().map(signer).collect(), keyring)
 }
 
 /// Signers and keyring of a cluster whose signatures are symbolic: keyed hashes,
@@ -257,13 +285,13 @@ pub fn symbolic(seed: u64, n: u16) -> (Vec<Signer>, Keyring) {
         hasher.update(&seed.to_le_bytes()).update(&id.to_le_bytes());
         *hasher.finalize().as_bytes()
     };
-    let keys: Vec<[u8; 32]> = (0..n).map(key).collect();
-    let signer = |(id, key): (usize, &[u8; 32])| Signer {
-        id: ReplicaId(id as u16),
-        key: PrivateKey::Symbolic(*key),
-        made: Cell::new(0),
+    let keys: Arc<[[u8; 32]]> = (0..n).map(key).collect();
+    let keyring = Keyring { keys: Keys::Symbolic(Arc::clone(&keys)) };
+    let signer = |(id, key): (usize, &[u8; 32])| {
+        let (id, key) = (ReplicaId(id as u16), PrivateKey::Symbolic(*key));
+        Signer { id, key, shared: None, made: Cell::new(0) }.sharing_keys(&keyring)
     };
-    (keys.iter().enumerate().map(signer).collect(), Keyring { keys: Keys::Symbolic(keys) })
+    (keys.iter().enumerate().map(signer).collect(), keyring)
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@
 //! | [`ids`] | replica, view, sequence number, digest, session, cluster |
 //! | [`cluster`] | `n`, `f`, quorum, weak quorum, commander of a view |
 //! | [`keys`] | key pairs, signatures, the keyring, batch verification |
-//! | [`request`] | requests, signed bundles of them, batches |
+//! | [`tags`] | keys that two participants share, and tags of requests under them |
+//! | [`request`] | requests, authentic bundles of them, batches |
 //! | [`reply`] | signed replies and the client's acceptance rule |
 //! | [`votes`] | counting the votes of distinct replicas |
 //! | [`wire`] | canonical bytes of a message, and admission: the one place where signatures are checked |
@@ -35,6 +36,7 @@ pub mod record;
 pub mod reply;
 pub mod request;
 pub mod snapshot;
+pub mod tags;
 pub mod votes;
 pub mod weakening;
 pub mod wire;
@@ -51,8 +53,11 @@ pub use protocol::{
 };
 pub use record::Recorder;
 pub use reply::{Reply, ReplyBundle};
-pub use request::{Batch, Bundle, MAX_BUNDLE_BYTES, Operation, Output, Request, SESSIONS_KEPT};
+pub use request::{
+    Authenticator, Batch, Bundle, MAX_BUNDLE_BYTES, Operation, Output, Request, SESSIONS_KEPT,
+};
 pub use snapshot::{CachedChunks, Chunk, Extent, ProvenChunk, Snapshot, share_chunks};
+pub use tags::{SharedKeys, Tag};
 pub use votes::{Tallied, VoteSet};
 pub use weakening::{Weakening, weakened};
 pub use wire::{

@@ -1,9 +1,10 @@
-//! What clients ask for, and how it travels: requests in signed bundles,
-//! bundles in batches.
+//! What clients ask for, and how it travels: requests in bundles with one signature or
+//! authenticator, bundles in batches.
 
 use crate::cluster::Cluster;
 use crate::ids::{ClusterId, Digest, ReplicaId, SessionId};
 use crate::keys::{Claim, Signature, Signer};
+use crate::tags::{SharedKeys, Tag};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use std::io::{BufWriter, Write};
@@ -33,8 +34,19 @@ pub struct Request {
     pub operation: Operation,
 }
 
-/// Requests that one gateway or client hands over together, under one signature of
-/// its own. A bundle is ordered whole, so its one signature authenticates
+/// What shows whose requests a bundle holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authenticator {
+    /// A signature, which holds for everybody.
+    Signature(Signature),
+    /// A tag for each replica, in the order of their ids. Each holds for that replica alone, and nobody else can tell
+    /// whether it does (`pbft-mac-requests`).
+    Tags(Vec<Tag>),
+}
+
+/// Requests that one gateway or client hands over together, under one signature or authenticator of
+/// its own. A bundle is ordered whole, so that one authenticates
 /// every request in it to every replica (ADR 0002).
 ///
 /// Immutable, so that its digest is computed once, when it is signed or decoded.
@@ -43,7 +55,7 @@ pub struct Request {
 pub struct Bundle {
     gateway: ReplicaId,
     requests: Vec<Request>,
-    signature: Signature,
+    authenticator: Authenticator,
     #[serde(skip_serializing)]
     digest: Digest,
 }
@@ -53,14 +65,14 @@ pub struct Bundle {
 struct Unhashed {
     gateway: ReplicaId,
     requests: Vec<Request>,
-    signature: Signature,
+    authenticator: Authenticator,
 }
 
 impl From<Unhashed> for Bundle {
     fn from(unhashed: Unhashed) -> Bundle {
-        let Unhashed { gateway, requests, signature } = unhashed;
+        let Unhashed { gateway, requests, authenticator } = unhashed;
         let digest = digest_of(gateway, &requests);
-        Bundle { gateway, requests, signature, digest }
+        Bundle { gateway, requests, authenticator, digest }
     }
 }
 
@@ -86,14 +98,54 @@ pub struct Batch {
 }
 
 impl Bundle {
-    /// Signs `requests` as `signer`'s.
+    /// Signs `requests` as `signer`'s, or makes a tag for each replica where requests have tags.
+    ///
+    /// # Panics
+    ///
+    /// If requests have tags and the signer was not told whom it shares keys with.
     pub fn sign(cluster: &Cluster, signer: &Signer, requests: Vec<Request>) -> Bundle {
         let gateway = signer.id();
         let digest = digest_of(gateway, &requests);
-        Bundle { gateway, requests, signature: signer.sign(&statement(&cluster.id, &digest)), digest }
+        let statement = statement(&cluster.id, &digest);
+        let authenticator = if cluster.requests_have_tags() {
+            let keys = signer.shared_keys().expect("who makes tags shares keys with all replicas");
+            let tag = |id| keys.tag(id, &statement).expect("it shares a key with each of them");
+            Authenticator::Tags(cluster.replicas().map(tag).collect())
+        } else {
+            Authenticator::Signature(signer.sign(&statement))
+        };
+        Bundle { gateway, requests, authenticator, digest }
     }
 
-    /// The signer; every request's session must be one of its own.
+    /// The same requests as if `gateway` had made them, with the signature or tags of `signer`: what a faulty replica invents.
+    #[must_use]
+    pub fn as_if_of(&self, gateway: ReplicaId, cluster: &Cluster, signer: &Signer) -> Bundle {
+        let renamed = |request: &Request| {
+            let session = SessionId { gateway, ..request.session };
+            Request { session, ..request.clone() }
+        };
+        let requests: Vec<Request> = self.requests.iter().map(renamed).collect();
+        let digest = digest_of(gateway, &requests);
+        let Bundle { authenticator, .. } = Bundle::sign(cluster, signer, requests.clone());
+        Bundle { gateway, requests, authenticator, digest }
+    }
+
+    /// The same bundle with tags that hold for `favoured` alone; unchanged if it is signed.
+    #[must_use]
+    pub fn favouring(&self, favoured: ReplicaId) -> Bundle {
+        let authenticator = match &self.authenticator {
+            Authenticator::Signature(signature) => Authenticator::Signature(*signature),
+            Authenticator::Tags(tags) => {
+                let changed = |(id, tag): (usize, &Tag)| {
+                    if id == usize::from(favoured.0) { *tag } else { tag.corrupted() }
+                };
+                Authenticator::Tags(tags.iter().enumerate().map(changed).collect())
+            }
+        };
+        Bundle { authenticator, requests: self.requests.clone(), ..*self }
+    }
+
+    /// Who made signature or tags; every request's session must be one of its own.
     pub fn gateway(&self) -> ReplicaId {
         self.gateway
     }
@@ -103,28 +155,44 @@ impl Bundle {
         &self.requests
     }
 
-    /// The hash of gateway and requests, which is what is signed.
+    /// The hash of gateway and requests, which is what is signed or tagged.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The signature to be checked.
-    pub fn claim(&self, cluster: &Cluster) -> Claim {
-        let bytes = statement(&cluster.id, &self.digest);
-        Claim { author: self.gateway, bytes, signature: self.signature }
+    /// The signature to be checked. None if it has tags instead, which are checked by [`Bundle::holds_for`].
+    pub fn claim(&self, cluster: &Cluster) -> Option<Claim> {
+        let Authenticator::Signature(signature) = self.authenticator else { return None };
+        Some(Claim { author: self.gateway, bytes: statement(&cluster.id, &self.digest), signature })
     }
 
-    /// Whether the bundle is well formed: not empty, not too large, and every
-    /// session the gateway's own.
-    pub fn is_well_formed(&self) -> bool {
-        self.wire_bytes() <= MAX_BUNDLE_BYTES
+    /// Whether the tag for the receiver holds whose `keys` these are. A signed bundle has none.
+    pub(crate) fn holds_for(&self, keys: &SharedKeys, cluster: &Cluster) -> bool {
+        let Authenticator::Tags(tags) = &self.authenticator else { return false };
+        let statement = statement(&cluster.id, &self.digest);
+        tags.get(usize::from(keys.own().0)).is_some_and(|tag| keys.holds(self.gateway, &statement, *tag))
+    }
+
+    /// Whether the bundle is well formed: signed or with as many tags as there are replicas, whichever is
+    /// the cluster's way; not empty, not too large, and every session the gateway's own.
+    pub fn is_well_formed(&self, cluster: &Cluster) -> bool {
+        let is_authentic_as_others_are = match &self.authenticator {
+            Authenticator::Signature(_) => !cluster.requests_have_tags(),
+            Authenticator::Tags(tags) => cluster.requests_have_tags() && tags.len() == usize::from(cluster.n),
+        };
+        is_authentic_as_others_are
+            && self.wire_bytes() <= MAX_BUNDLE_BYTES
             && !self.requests.is_empty()
             && self.requests.iter().all(|r| r.session.gateway == self.gateway)
     }
 
     /// Bytes on the wire, at most.
     fn wire_bytes(&self) -> usize {
-        self.payload_bytes() + self.requests.len() * REQUEST_OVERHEAD_BYTES + BUNDLE_OVERHEAD_BYTES
+        let tags = match &self.authenticator {
+            Authenticator::Signature(_) => 0,
+            Authenticator::Tags(tags) => tags.len() * size_of::<Tag>(),
+        };
+        self.payload_bytes() + self.requests.len() * REQUEST_OVERHEAD_BYTES + BUNDLE_OVERHEAD_BYTES + tags
     }
 
     /// Bytes of all operations.
@@ -144,14 +212,16 @@ impl Batch {
     }
 
     /// Whether every bundle is well formed, and all are not too much together.
-    pub fn is_well_formed(&self) -> bool {
+    pub fn is_well_formed(&self, cluster: &Cluster) -> bool {
         let bytes: usize = self.bundles.iter().map(|bundle| bundle.wire_bytes()).sum();
-        bytes <= MAX_BATCH_BYTES && self.bundles.iter().all(|bundle| bundle.is_well_formed())
+        bytes <= MAX_BATCH_BYTES && self.bundles.iter().all(|bundle| bundle.is_well_formed(cluster))
     }
 
-    /// The signatures that make every request authentic; none if it is not well formed.
+    /// The signatures that make every request authentic; none if it is not well formed. Where requests have tags there
+    /// are no signatures, see [`crate::Wire::bundles`].
     pub fn claims(&self, cluster: &Cluster) -> Option<Vec<Claim>> {
-        self.is_well_formed().then(|| self.bundles.iter().map(|bundle| bundle.claim(cluster)).collect())
+        self.is_well_formed(cluster)
+            .then(|| self.bundles.iter().filter_map(|bundle| bundle.claim(cluster)).collect())
     }
 
     /// All bundles but the last, none if there is none: what an equivocating

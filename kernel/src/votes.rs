@@ -123,7 +123,7 @@ impl VoteSet {
             return vec![];
         };
         let chosen = self.choices.iter().map(|choice| usize::from(*choice) == place + 1);
-        let votes = (0..).map(ReplicaId).zip(self.signatures()).zip(chosen);
+        let votes = (0..=u16::MAX).map(ReplicaId).zip(self.signatures()).zip(chosen);
         votes.filter(|(_, chosen)| *chosen).map(|(vote, _)| vote).collect()
     }
 
@@ -151,7 +151,7 @@ impl VoteSet {
             0 => Signature::NONE,
             _ => *self.listed(ReplicaId(author)),
         };
-        let mut signatures: Vec<Signature> = (0..).zip(&self.choices).map(listed).collect();
+        let mut signatures: Vec<Signature> = (0..=u16::MAX).zip(&self.choices).map(listed).collect();
         for (author, signature) in &self.singles {
             signatures[usize::from(author.0)] = *signature;
         }
@@ -201,9 +201,11 @@ impl From<VoteSet> for ByAuthor {
 impl From<ByAuthor> for VoteSet {
     fn from(saved: ByAuthor) -> VoteSet {
         let ByAuthor { choices, signatures, counts, voters } = saved;
-        let singles =
-            (0..).map(ReplicaId).zip(signatures).filter(|(_, signature)| *signature != Signature::NONE);
-        VoteSet { choices, counts, voters, singles: singles.collect(), list: None }
+        // Where what is read was not written by a set, there may be signatures without votes.
+        let votes = (0..=u16::MAX).map(ReplicaId).zip(signatures).zip(&choices);
+        let signed = votes.filter(|((_, signature), choice)| **choice != 0 && *signature != Signature::NONE);
+        let singles = signed.map(|(vote, _)| vote).collect();
+        VoteSet { choices, counts, voters, singles, list: None }
     }
 }
 
@@ -292,6 +294,18 @@ mod tests {
         take_list(&mut votes, Digest::ZERO, &list(&[(3, 1)]));
         assert_eq!(votes.of(&Digest::ZERO), [(ReplicaId(3), Signature::NONE)]);
         assert!(votes.singles.is_empty() && votes.list.is_none());
+    }
+
+    #[test]
+    fn signatures_without_votes_are_not_read() {
+        let saved = |signatures: &[u8]| {
+            let signatures = signatures.iter().map(|signature| Signature([*signature; 64])).collect();
+            let counts = vec![(Digest::ZERO, 1)];
+            postcard::to_stdvec(&ByAuthor { choices: vec![0, 1], signatures, counts, voters: 1 }).unwrap()
+        };
+        let votes: VoteSet = postcard::from_bytes(&saved(&[7, 8, 9])).unwrap();
+        assert_eq!(votes.of(&Digest::ZERO)[..], list(&[(1, 8)])[..]);
+        assert_eq!(postcard::to_stdvec(&votes).unwrap(), saved(&[0, 8]));
     }
 
     /// What may happen to a set. Authors, digests and signatures are few, so that they meet.

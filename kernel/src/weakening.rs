@@ -79,6 +79,12 @@ pub enum Weakening {
     StatementsOneLess,
     /// A replica that decided a slot does not vote for it in the next view (`pbft-mac`).
     DecidedNotVotedAgain,
+    /// A proposal is voted for whose requests are not authentic here (`pbft-mac-requests`).
+    DoubtedRequestsAccepted,
+    /// A proposal with requests that are not authentic here is one like any other when its view begins (`pbft-mac-requests`).
+    DoubtForgotten,
+    /// Requests are taken for authentic because `f` replicas vote for them (`pbft-mac-requests`).
+    DoubtedRequestsOneLess,
     /// A node believes whoever opens a link to be the peer that it names.
     LinkNotAuthenticated,
     /// A read of the key-value store is answered from the state of the node that is asked.
@@ -109,7 +115,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 49] = [
+    pub const ALL: [Weakening; 52] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -146,6 +152,9 @@ impl Weakening {
         Weakening::NullBySilenceOfFew,
         Weakening::StatementsOneLess,
         Weakening::DecidedNotVotedAgain,
+        Weakening::DoubtedRequestsAccepted,
+        Weakening::DoubtForgotten,
+        Weakening::DoubtedRequestsOneLess,
         Weakening::LinkNotAuthenticated,
         Weakening::StaleReadServed,
         Weakening::FewerRepliesAccepted,

@@ -6,6 +6,7 @@ use crate::ids::{Digest, ReplicaId, Seq, View};
 use crate::keys::{Claim, Keyring, Signature, Signer};
 use crate::reply::ReplyBundle;
 use crate::request::Bundle;
+use crate::tags::SharedKeys;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Debug;
@@ -26,6 +27,17 @@ pub trait Wire: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {
     /// Checks everything about the message that needs no state, and returns the
     /// signatures that must hold for it to be let in.
     fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason>;
+
+    /// The bundles of requests whose tags must hold for the receiver, where requests have tags.
+    fn bundles(&self) -> &[Arc<Bundle>] {
+        &[]
+    }
+
+    /// What is let in of a message, some of whose requests have tags that do not hold for the receiver. None if nothing
+    /// is.
+    fn doubted(self) -> Option<Self> {
+        None
+    }
 }
 
 /// The part that a message plays, as metrics and behaviours tell them apart.
@@ -93,6 +105,11 @@ pub trait Falsify: Wire {
     /// For a part of a state that is served to a peer: the same, of no use. None for every
     /// other message, and for a state that is not served in parts.
     fn misserved(&self, _: StateForgery) -> Option<Self> {
+        None
+    }
+
+    /// The message that hands over `bundle`. None where requests travel otherwise.
+    fn handing_over(_bundle: Arc<Bundle>) -> Option<Self> {
         None
     }
 
@@ -206,6 +223,10 @@ pub enum Reason {
     /// It was here before: sent again, or replayed.
     #[error("duplicate")]
     Duplicate,
+    /// Requests with tags that do not hold here, though they may elsewhere: whether their author or whoever passed
+    /// them on is to blame, nobody can say (`pbft-mac-requests`).
+    #[error("requests that are not authentic here")]
+    DoubtedRequests,
     /// Its gateway has too many requests waiting here.
     #[error("too many requests waiting")]
     Overloaded,
@@ -226,6 +247,7 @@ impl Reason {
             Reason::WrongView
                 | Reason::OutsideWindow
                 | Reason::Duplicate
+                | Reason::DoubtedRequests
                 | Reason::Overloaded
                 | Reason::WrongGeneration
         )
@@ -283,17 +305,39 @@ pub struct Admission {
     known: HashSet<[u8; 32]>,
     known_in_order: VecDeque<[u8; 32]>,
     checked: u64,
+    /// The receiver's, which tags of requests are checked with.
+    shared: Option<SharedKeys>,
+    tags_checked: u64,
 }
 
 impl Admission {
     /// Admission to `cluster`, whose public keys are in `keyring`.
     pub fn new(cluster: Cluster, keyring: Keyring) -> Admission {
-        Admission { cluster, keyring, known: HashSet::new(), known_in_order: VecDeque::new(), checked: 0 }
+        Admission {
+            cluster,
+            keyring,
+            known: HashSet::new(),
+            known_in_order: VecDeque::new(),
+            checked: 0,
+            shared: None,
+            tags_checked: 0,
+        }
+    }
+
+    /// The same, for a receiver who can check the tags of requests. Without, none of them holds.
+    #[must_use]
+    pub fn of_receiver(self, receiver: &Signer) -> Admission {
+        Admission { shared: receiver.shared_keys().cloned(), ..self }
     }
 
     /// Signatures checked so far; those remembered do not count.
     pub fn signatures_checked(&self) -> u64 {
         self.checked
+    }
+
+    /// Tags of requests checked so far.
+    pub fn tags_checked(&self) -> u64 {
+        self.tags_checked
     }
 
     /// Checks one message.
@@ -311,16 +355,28 @@ impl Admission {
         let claims: Vec<Result<Vec<Claim>, Reason>> =
             messages.iter().map(|(from, message)| self.unknown_claims(*from, message)).collect();
         let verdicts = self.check_all(claims);
-        let judge = |((from, message), verdict): ((ReplicaId, M), Result<(), Reason>)| match verdict {
-            Ok(()) => Ok(Verified(message)),
-            Err(reason) => Err(Rejection {
-                from,
-                seq: message.seq(),
-                corrupt_vote: message.class().is_agreement() && reason.is_offence(),
-                reason,
-            }),
+        let judge = |((from, message), verdict): ((ReplicaId, M), Result<(), Reason>)| {
+            let (seq, is_agreement) = (message.seq(), message.class().is_agreement());
+            let admitted = verdict.and_then(|()| self.admit_requests(message));
+            admitted.map_err(|reason| {
+                let corrupt_vote = is_agreement && reason.is_offence();
+                Rejection { from, seq, corrupt_vote, reason }
+            })
         };
         messages.into_iter().zip(verdicts).map(judge).collect()
+    }
+
+    /// Lets in what has no bad signature, if the tags of its requests hold too, and else what is left of it.
+    fn admit_requests<M: Wire>(&mut self, message: M) -> Result<Verified<M>, Reason> {
+        let hold = !self.cluster.requests_have_tags()
+            || message.bundles().iter().all(|bundle| self.holds_here(bundle));
+        let admitted = if hold { Some(message) } else { message.doubted() };
+        admitted.map(Verified).ok_or(Reason::DoubtedRequests)
+    }
+
+    fn holds_here(&mut self, bundle: &Bundle) -> bool {
+        self.tags_checked += 1;
+        self.shared.as_ref().is_some_and(|keys| bundle.holds_for(keys, &self.cluster))
     }
 
     /// Checks bundles that clients handed over together, each beside the client that did,
@@ -331,14 +387,20 @@ impl Admission {
             if bundle.gateway() != *from || !self.cluster.is_client(*from) {
                 return Err(Reason::NotEntitled);
             }
-            if !bundle.is_well_formed() {
+            if !bundle.is_well_formed(&self.cluster) {
                 return Err(Reason::MalformedRequests);
             }
             let claim = bundle.claim(&self.cluster);
-            Ok(if self.known.contains(&fingerprint(&claim)) { vec![] } else { vec![claim] })
+            Ok(claim.into_iter().filter(|claim| !self.known.contains(&fingerprint(claim))).collect())
         });
         let claims = claims.collect();
-        self.check_all(claims)
+        let verdicts = self.check_all(claims);
+        let tags_hold = |(verdict, (_, bundle)): (Result<(), Reason>, &(ReplicaId, Arc<Bundle>))| {
+            verdict?;
+            let holds = !self.cluster.requests_have_tags() || self.holds_here(bundle);
+            holds.then_some(()).ok_or(Reason::BadTag)
+        };
+        verdicts.into_iter().zip(bundles).map(tags_hold).collect()
     }
 
     /// Checks groups of claims, all signatures in one batch, and remembers those of each

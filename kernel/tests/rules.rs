@@ -62,15 +62,15 @@ fn digests_and_signatures_keep_their_bytes_in_both_encodings() {
 fn a_bundle_is_not_empty_not_too_large_and_of_its_gateways_sessions_alone() {
     let (signers, _) = keys();
     let bundle = |requests| Bundle::sign(&cluster(1), &signers[0], requests);
-    assert!(bundle(vec![request(0, 1), request(0, 1)]).is_well_formed());
-    assert!(!bundle(vec![]).is_well_formed());
-    assert!(!bundle(vec![request(0, 1), request(1, 1)]).is_well_formed());
+    assert!(bundle(vec![request(0, 1), request(0, 1)]).is_well_formed(&cluster(1)));
+    assert!(!bundle(vec![]).is_well_formed(&cluster(1)));
+    assert!(!bundle(vec![request(0, 1), request(1, 1)]).is_well_formed(&cluster(1)));
     // 40 bytes for the request, 90 for the bundle.
     let room = MAX_BUNDLE_BYTES - 130;
     let full = Arc::new(bundle(vec![request(0, room)]));
-    assert!(full.is_well_formed());
-    assert!(!bundle(vec![request(0, room + 1)]).is_well_formed());
-    assert!(!bundle(vec![request(0, room - 40), request(0, 1)]).is_well_formed());
+    assert!(full.is_well_formed(&cluster(1)));
+    assert!(!bundle(vec![request(0, room + 1)]).is_well_formed(&cluster(1)));
+    assert!(!bundle(vec![request(0, room - 40), request(0, 1)]).is_well_formed(&cluster(1)));
 
     assert_eq!(MAX_BATCH_BYTES, 2 * MAX_BUNDLE_BYTES);
     let one = Arc::new(bundle(vec![request(0, 1), request(0, 2)]));
@@ -90,9 +90,10 @@ fn what_a_gateway_or_a_replica_signs_is_bound_to_all_of_it() {
     let (here, elsewhere) = (cluster(1), cluster(2));
     let bundle = Bundle::sign(&here, &signers[0], vec![request(0, 1)]);
     let other = Bundle::sign(&here, &signers[0], vec![request(0, 2)]);
-    assert!(keyring.verify(&bundle.claim(&here)));
-    assert!(!keyring.verify(&bundle.claim(&elsewhere)));
-    assert!(!keyring.verify(&Claim { signature: bundle.claim(&here).signature, ..other.claim(&here) }));
+    let claim = |bundle: &Bundle, cluster| bundle.claim(cluster).expect("it is signed");
+    assert!(keyring.verify(&claim(&bundle, &here)));
+    assert!(!keyring.verify(&claim(&bundle, &elsewhere)));
+    assert!(!keyring.verify(&Claim { signature: claim(&bundle, &here).signature, ..claim(&other, &here) }));
 
     let reply =
         |result: &[u8]| Reply { session: request(1, 0).session, counter: 1, result: Output::new(result) };

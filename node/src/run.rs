@@ -56,7 +56,8 @@ pub async fn run_observed<P: Durable>(
     listener.set_nonblocking(true).context("cannot make the listening socket non-blocking")?;
     let listener =
         tokio::net::TcpListener::from_std(listener).context("cannot serve on the listening socket")?;
-    let (signer, wake) = (Signer::new(config.id, &config.secret), Arc::new(Notify::new()));
+    let signer = Signer::new(config.id, &config.secret).sharing_keys(&keyring);
+    let wake = Arc::new(Notify::new());
     let start = journal::start(&config, &signer, replica, &wake)?;
     let progress = start.journal.as_ref().map(journal::Journal::progress);
     let replica = (start.replica, start.began, start.started_ns);

@@ -216,6 +216,9 @@ impl<A: Application> Core<A> {
         if let Some((seq, replies)) = self.replies_again(&bundle) {
             return self.reply_again(cx, gateway, seq, replies);
         }
+        if from == gateway && cx.cluster.requests_have_tags() {
+            self.requests.renew(&bundle);
+        }
         let commander = cx.cluster.commander(self.views.serving());
         let watched = from != gateway || commander == cx.id() || self.watch_over(cx.now, &bundle).is_ok();
         let taken = if commander == cx.id() {
@@ -320,6 +323,74 @@ impl<A: Application> Core<A> {
         header: Vote,
         batch: Arc<Batch>,
     ) -> bool {
+        let Vote { seq, view, digest, .. } = header;
+        if !self.take_proposal(cx, from, header.clone(), batch) {
+            return false;
+        }
+        let accepted = view == self.view() && self.may_accept(seq, digest);
+        if accepted {
+            if weakened(Weakening::SecondProposalAccepted) {
+                self.open(cx.cluster, view, seq).header = Some(header);
+            }
+            self.mark_accepted(cx, seq, digest);
+        }
+        // The slot may have been decided by a certificate that came first.
+        self.execute(cx);
+        accepted
+    }
+
+    /// Takes a proposal with requests that this replica cannot authenticate (`pbft-mac-requests`). True if it is accepted all
+    /// the same: because the view began with it, or see [`Core::accept_by_votes`]. One of a view that has not begun is not
+    /// kept, as whatever is there when it begins counts as proposed; it is sent again.
+    pub fn doubt<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        header: Vote,
+        batch: Arc<Batch>,
+    ) -> bool {
+        let Vote { seq, view, digest, .. } = header;
+        if view == self.view() && self.views.began_with(seq, digest) {
+            return self.accept(cx, from, header, batch);
+        }
+        let is_of_this_view = view == self.view() || weakened(Weakening::DoubtForgotten);
+        let is_kept = is_of_this_view && self.take_proposal(cx, from, header, batch);
+        if is_kept {
+            self.execute(cx);
+        }
+        let accepted = is_kept && self.accept_by_votes(cx, seq);
+        if !accepted {
+            cx.reject(from, Some(seq), Reason::DoubtedRequests);
+        }
+        accepted
+    }
+
+    /// Accepts a proposal that was doubted once `f+1` replicas, its commander among them, vote for it: one of them is honest, and
+    /// voted because the requests are authentic there, or because it knew of one such in the same way.
+    pub fn accept_by_votes<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, seq: Seq) -> bool {
+        if !cx.cluster.requests_have_tags() {
+            return false;
+        }
+        let Some(round) = self.round(seq).filter(|round| !round.accepted) else { return false };
+        let Some(digest) = round.header.as_ref().map(|header| header.digest) else { return false };
+        let one_less = usize::from(weakened(Weakening::DoubtedRequestsOneLess));
+        let is_vouched_for = round.prepares.count(&digest) + one_less >= cx.cluster.weak_quorum();
+        let is_here = self.slot(seq).is_some_and(|slot| slot.batches.contains_key(&digest));
+        if !is_vouched_for || !is_here || !self.may_accept(seq, digest) {
+            return false;
+        }
+        self.mark_accepted(cx, seq, digest);
+        true
+    }
+
+    /// Keeps a commander's proposal, if it is new and may be meant.
+    fn take_proposal<P: PbftProtocol>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: ReplicaId,
+        header: Vote,
+        batch: Arc<Batch>,
+    ) -> bool {
         let seq = header.seq;
         if let Err(reason) = self.check_proposal(cx, &header, &batch) {
             self.resend.note_view(header.view);
@@ -337,16 +408,7 @@ impl<A: Application> Core<A> {
             return false;
         }
         self.keep_batch(seq, header.digest, batch);
-        let accepted = header.view == self.view() && self.may_accept(seq, header.digest);
-        if accepted {
-            if weakened(Weakening::SecondProposalAccepted) {
-                self.open(cx.cluster, header.view, seq).header = Some(header.clone());
-            }
-            self.mark_accepted(cx, seq, header.digest);
-        }
-        // The slot may have been decided by a certificate that came first.
-        self.execute(cx);
-        accepted
+        true
     }
 
     /// Whether this replica may vote for this digest in its view, if the commander proposes it. What lies below its
@@ -768,6 +830,7 @@ impl<A: Application> Core<A> {
             | Message::Certificate(_)
             | Message::Stuck { .. }
             | Message::TaggedProposal { .. }
+            | Message::DoubtedProposal { .. }
             | Message::TaggedVote { .. }
             | Message::Decided { .. }
             | Message::Mistagged { .. } => {}

@@ -227,6 +227,15 @@ pub enum Message {
         /// What it orders.
         batch: Arc<Batch>,
     },
+    /// What is let in of a proposal with requests whose tags do not hold here (`pbft-mac-requests`). Nobody sends it.
+    DoubtedProposal {
+        /// Whose commander the sender is.
+        view: View,
+        /// The slot.
+        seq: Seq,
+        /// What it orders.
+        batch: Arc<Batch>,
+    },
     /// A PREPARE or COMMIT of its sender (`pbft-mac`).
     TaggedVote {
         /// What it votes on.
@@ -650,6 +659,7 @@ impl Message {
             | Message::Certificate(_)
             | Message::Conflict { .. } => !cluster.has_tags(),
             Message::TaggedProposal { .. }
+            | Message::DoubtedProposal { .. }
             | Message::TaggedVote { .. }
             | Message::Decided { .. }
             | Message::Mistagged { .. } => cluster.has_tags(),
@@ -722,7 +732,7 @@ impl Wire for Message {
             Message::State { .. } => "state",
             Message::Recover { .. } => "recover",
             Message::Recollection(_) => "recollection",
-            Message::TaggedProposal { .. } => "pre-prepare",
+            Message::TaggedProposal { .. } | Message::DoubtedProposal { .. } => "pre-prepare",
             Message::TaggedVote { phase: Phase::Prepare, .. } => "prepare",
             Message::TaggedVote { .. } => "commit",
             Message::Decided { .. } => "decided",
@@ -733,7 +743,9 @@ impl Wire for Message {
     fn class(&self) -> Class {
         match self {
             Message::Requests(_) => Class::Request,
-            Message::PrePrepare { .. } | Message::TaggedProposal { .. } => Class::Proposal,
+            Message::PrePrepare { .. } | Message::TaggedProposal { .. } | Message::DoubtedProposal { .. } => {
+                Class::Proposal
+            }
             Message::Vote(_)
             | Message::Stuck { .. }
             | Message::TaggedVote { .. }
@@ -761,6 +773,7 @@ impl Wire for Message {
             | Message::Fetch { seq, .. }
             | Message::Fetched { seq, .. }
             | Message::TaggedProposal { seq, .. }
+            | Message::DoubtedProposal { seq, .. }
             | Message::TaggedVote { seq, .. }
             | Message::Decided { seq, .. }
             | Message::Mistagged { seq } => Some(*seq),
@@ -774,10 +787,10 @@ impl Wire for Message {
         }
         match self {
             Message::Requests(bundle) => {
-                if !cluster.may_submit(bundle.gateway()) || !bundle.is_well_formed() {
+                if !cluster.may_submit(bundle.gateway()) || !bundle.is_well_formed(cluster) {
                     return Err(Reason::MalformedRequests);
                 }
-                Ok(vec![bundle.claim(cluster)])
+                Ok(bundle.claim(cluster).into_iter().collect())
             }
             Message::PrePrepare { header, batch } => Message::proposal_claims(header, batch, cluster),
             Message::Vote(vote) => {
@@ -808,9 +821,13 @@ impl Wire for Message {
             Message::Stable(proof) => proof.claims(cluster),
             // A hint, believed of `f+1` peers only.
             Message::Progress { .. } => Ok(vec![]),
+            Message::Fetch { .. } => Ok(vec![]),
             // A fetched batch needs no signature: it is wanted for its digest,
-            // which a certificate vouches for.
-            Message::Fetch { .. } | Message::Fetched { .. } => Ok(vec![]),
+            // which a certificate vouches for. But it may be sent on, so it must look like one.
+            Message::Fetched { batch, .. } => match batch.is_well_formed(cluster) {
+                true => Ok(vec![]),
+                false => Err(Reason::MalformedRequests),
+            },
             Message::ViewChange(change) => change.claims(cluster),
             Message::NewView(new_view) => new_view.claims(cluster),
             Message::Conflict { first, second } => Message::conflict_claims(first, second, cluster),
@@ -830,7 +847,27 @@ impl Wire for Message {
             }
             // Believed of `f+1` only.
             Message::Decided { .. } => Ok(vec![]),
+            // A receiver's own doubts are nothing that others can send.
+            Message::DoubtedProposal { .. } => Err(Reason::NotEntitled),
             Message::Mistagged { .. } => Err(Reason::BadTag),
         }
+    }
+
+    /// A batch that is fetched is wanted for its digest, which a quorum or a NEW-VIEW vouches for.
+    fn bundles(&self) -> &[Arc<Bundle>] {
+        match self {
+            Message::Requests(bundle) => std::slice::from_ref(bundle),
+            Message::TaggedProposal { batch, .. } => &batch.bundles,
+            _ => &[],
+        }
+    }
+
+    fn doubted(self) -> Option<Message> {
+        let Message::TaggedProposal { view, seq, batch } = self else { return None };
+        Some(if weakened(Weakening::DoubtedRequestsAccepted) {
+            Message::TaggedProposal { view, seq, batch }
+        } else {
+            Message::DoubtedProposal { view, seq, batch }
+        })
     }
 }

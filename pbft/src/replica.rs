@@ -1,5 +1,5 @@
-//! PBFT proper: every vote goes to everyone. Both flows of it: `pbft` with signatures and `pbft-mac`
-//! with tags ([`crate::mac`]).
+//! PBFT proper: every vote goes to everyone. All flows of it: `pbft` with signatures, `pbft-mac` and
+//! `pbft-mac-requests` with tags ([`crate::mac`]).
 
 use crate::config::Config;
 use crate::core::{Core, Timer, Votes};
@@ -58,6 +58,12 @@ impl<A: Application> Replica<A> {
                     self.follow(cx, seq);
                 }
             }
+            Message::DoubtedProposal { view, seq, batch } => {
+                let header = Vote::tagged(from, Phase::PrePrepare, (view, seq, batch.digest()));
+                if self.core.doubt(cx, from, header, batch) {
+                    self.follow(cx, seq);
+                }
+            }
             Message::Vote(vote) => self.take_vote(cx, from, &vote),
             Message::TaggedVote { phase, view, seq, digest } => {
                 self.take_vote(cx, from, &Vote::tagged(from, phase, (view, seq, digest)));
@@ -91,7 +97,11 @@ impl<A: Application> Replica<A> {
 
     fn take_vote(&mut self, cx: &mut Context<'_, Self>, from: ReplicaId, vote: &Vote) {
         if self.core.take_vote(cx, from, vote) {
-            self.advance(cx, vote.seq);
+            if self.core.accept_by_votes(cx, vote.seq) {
+                self.follow(cx, vote.seq);
+            } else {
+                self.advance(cx, vote.seq);
+            }
         }
     }
 

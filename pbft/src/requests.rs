@@ -90,6 +90,24 @@ impl Requests {
         Ok(())
     }
 
+    /// An author's own copy takes the place of one that others have passed on, whose tags they may have changed.
+    pub(crate) fn renew(&mut self, bundle: &Arc<Bundle>) {
+        let digest = bundle.digest();
+        let watched = self.places.get(&digest).and_then(|place| self.watched.get_mut(place));
+        let queue = self.waiting.get_mut(&bundle.gateway()).into_iter();
+        let waiting = queue.flat_map(|queue| &mut queue.bundles).filter(|waiting| waiting.digest() == digest);
+        for copy in watched.map(|watched| &mut watched.bundle).into_iter().chain(waiting) {
+            *copy = Arc::clone(bundle);
+        }
+    }
+
+    /// Only the bundles of this gateway are watched over from now on.
+    pub(crate) fn watch_only_those_of(&mut self, gateway: ReplicaId) {
+        for bundle in self.all_watched().iter().filter(|bundle| bundle.gateway() != gateway) {
+            self.stop_watching(bundle);
+        }
+    }
+
     /// Whether the bundle is watched over.
     pub(crate) fn is_watched(&self, bundle: &Digest) -> bool {
         self.places.contains_key(bundle)

@@ -125,6 +125,11 @@ impl Views {
         view == self.active || view == self.wanted
     }
 
+    /// Whether the active view began with this digest for the slot.
+    pub(crate) fn began_with(&self, seq: Seq, digest: Digest) -> bool {
+        self.began_with.binary_search(&(seq, digest)).is_ok()
+    }
+
     /// Whether the active view did not begin with another digest for the slot.
     pub(crate) fn agrees_with_beginning(&self, seq: Seq, digest: Digest) -> bool {
         let place = self.began_with.binary_search_by_key(&seq, |(seq, _)| *seq);
@@ -511,6 +516,11 @@ impl<A: Application> Core<A> {
         self.last_proposed = outline.slots.last().map_or(low, |(seq, _)| *seq);
         let accepted = self.adopt_proposals(cx, proposals);
         self.hand_over_requests(cx);
+        if cx.cluster.requests_have_tags() {
+            // What is authentic here and nowhere else would make this replica impatient with every commander. Whoever
+            // has made a request sends it to all again.
+            self.requests.watch_only_those_of(cx.id());
+        }
         accepted
     }
 

@@ -15,7 +15,7 @@ pub struct Costs {
     pub per_message_us: f64,
     /// On top of that, for each of its bytes, nanoseconds.
     pub per_byte_ns: f64,
-    /// Making a tag of a message, or checking one, in flows whose messages have tags: microseconds, …
+    /// Making a tag of a message or of requests, or checking one, in flows that have tags: microseconds, …
     pub tag_us: f64,
     /// … and for each byte of the message, nanoseconds.
     pub tag_per_byte_ns: f64,
@@ -80,8 +80,8 @@ impl Costs {
         Costs {
             per_message_us,
             per_byte_ns: self.per_byte_ns + tag_per_byte_ns,
-            tag_us: 0.0,
-            tag_per_byte_ns: 0.0,
+            tag_us,
+            tag_per_byte_ns,
             ..self
         }
     }
@@ -120,6 +120,11 @@ impl Costs {
 
     pub(crate) fn signing_ns(&self, signatures: u64) -> u64 {
         (self.sign_us * 1e3 * signatures as f64).round() as u64
+    }
+
+    /// Making or checking tags of requests: each is of a digest, which is short.
+    pub(crate) fn tagging_ns(&self, tags: u64) -> u64 {
+        (self.tag_us * 1e3 * tags as f64).round() as u64
     }
 
     /// Checking signatures that came together.

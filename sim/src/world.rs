@@ -75,7 +75,7 @@ pub(crate) enum Envelope<P: Protocol> {
 }
 
 /// A message, admitted or not, once for all receivers: admission depends on
-/// nothing but the message, its sender, the cluster and the keys.
+/// nothing but the message, its sender, the cluster and the keys, unless requests have tags.
 #[derive(Clone)]
 pub(crate) enum Body<M> {
     Raw(M),
@@ -162,9 +162,10 @@ pub struct World<P: Protocol> {
 
 /// One admission for all nodes where it does not matter who checks what: else
 /// each remembers what it has checked itself.
-fn admissions(cluster: &Cluster, keyring: &Keyring, metered: bool) -> Vec<Admission> {
-    let count = if metered { cluster.n } else { 1 };
-    (0..count).map(|_| Admission::new(cluster.clone(), keyring.clone())).collect()
+fn admissions(cluster: &Cluster, signers: &[Signer], keyring: &Keyring, metered: bool) -> Vec<Admission> {
+    let receivers = if metered { signers } else { &signers[..1] };
+    let admission = |signer| Admission::new(cluster.clone(), keyring.clone()).of_receiver(signer);
+    receivers.iter().map(admission).collect()
 }
 
 impl<P: Protocol> World<P> {
@@ -182,12 +183,13 @@ impl<P: Protocol> World<P> {
         };
         let metered = setup.signatures == Signatures::Ed25519
             || setup.costs.iteration.is_some()
-            || setup.costs.verify_us > 0.0;
+            || setup.costs.verify_us > 0.0
+            || cluster.requests_have_tags();
         // Draws of the network and of the replicas do not disturb each other.
         let links = Links::new(&network, cluster.n, SeededChoice::new(seed ^ 0x006e_6574_776f_726b))
             .unwrap_or_else(|error| panic!("{error}"));
         let mut world = World {
-            admissions: admissions(&cluster, &keyring, metered),
+            admissions: admissions(&cluster, &signers, &keyring, metered),
             metered,
             make: Box::new(make),
             nodes: Vec::new(),
@@ -556,17 +558,21 @@ impl<P: Protocol> World<P> {
                 unreachable!("each node admits for itself");
             };
             let admission = &mut self.admissions[usize::from(to.0)];
-            let before = admission.signatures_checked();
+            let before = (admission.signatures_checked(), admission.tags_checked());
             let admitted = admission.admit(from, message);
-            let checked = admission.signatures_checked() - before;
-            self.count_checks(checked);
+            let signatures = admission.signatures_checked() - before.0;
+            let tags = admission.tags_checked() - before.1;
+            self.count_checks(signatures);
+            self.spent_ns += self.costs.tagging_ns(tags);
             match admitted {
                 Ok(message) => return Some(message),
                 Err(rejection) => rejection,
             }
         };
         self.counts.by_node[usize::from(to.0)].rejected += 1;
-        self.trace.caught.insert(rejection.from);
+        if rejection.reason.is_offence() {
+            self.trace.caught.insert(rejection.from);
+        }
         self.notify(to, Observation::Rejection(&rejection));
         None
     }

@@ -4,7 +4,7 @@ use crate::scenario::{Problem, Scenario};
 use serde::{Deserialize, Serialize};
 
 /// Every lesson's file name, without its ending, and text.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("01-why-four", include_str!("../lessons/01-why-four.toml")),
     ("02-equivocating-commander", include_str!("../lessons/02-equivocating-commander.toml")),
     ("03-the-commander-dies", include_str!("../lessons/03-the-commander-dies.toml")),
@@ -12,7 +12,8 @@ const FILES: [(&str, &str); 8] = [
     ("05-ccro-as-published", include_str!("../lessons/05-ccro-as-published.toml")),
     ("06-beyond-f", include_str!("../lessons/06-beyond-f.toml")),
     ("07-without-consensus", include_str!("../lessons/07-without-consensus.toml")),
-    ("08-write-a-lesson", include_str!("../lessons/08-write-a-lesson.toml")),
+    ("08-without-signatures", include_str!("../lessons/08-without-signatures.toml")),
+    ("09-write-a-lesson", include_str!("../lessons/09-write-a-lesson.toml")),
 ];
 
 /// Steps at most.

@@ -1,11 +1,13 @@
-//! `replay`, `flood` and `view-change-spam`: messages that a node sends and its
+//! `replay`, `flood`, `view-change-spam` and `mac-attack`: messages that a node sends and its
 //! replica does not.
 
+use super::requests::Arrival;
 use super::{Adversary, Timer};
 use crate::behaviour::Act;
 use crate::outgoing::Outgoing;
 use crate::trigger::Moment;
-use kernel::{Context, Falsify as _, Micros, Protocol, To};
+use kernel::{Bundle, Context, Falsify as _, Micros, Operation, Protocol, ReplicaId, Request, SessionId, To};
+use std::sync::Arc;
 
 /// Messages kept for being sent again.
 const RECORDED: usize = 64;
@@ -16,10 +18,18 @@ const FLOOD_PERIOD: Micros = Micros::from_millis(10);
 /// How often a behaviour acts by itself.
 fn period(act: &Act) -> Option<Micros> {
     match act {
-        Act::ViewChangeSpam(every) => Some(*every),
+        Act::ViewChangeSpam(every) | Act::MacAttack(every) => Some(*every),
         Act::Flood(rate) => Some(FLOOD_PERIOD.max(Micros(1_000_000 / u64::from(*rate)))),
         _ => None,
     }
+}
+
+/// A request of the node's own gateway whose tags hold for the commander alone. All are of one session, under which no client
+/// asks, and each is a new one.
+fn mac_attack<P: Protocol>(cx: &Context<'_, Adversary<P>>, commander: ReplicaId) -> Bundle {
+    let session = SessionId { gateway: cx.id(), number: u64::MAX };
+    let request = Request { session, counter: cx.now.0, operation: Operation::new(b"attack") };
+    Bundle::sign(cx.cluster, cx.signer, vec![request]).favouring(commander)
 }
 
 impl<P: Protocol> Adversary<P> {
@@ -63,18 +73,28 @@ impl<P: Protocol> Adversary<P> {
         if !behaviour.when.holds(moment) || self.is_cut_off(moment) {
             return;
         }
-        let messages = match behaviour.act {
+        let (to, messages) = match behaviour.act {
             Act::ViewChangeSpam(_) => {
                 let views = self.inner().status(cx.cluster).views;
-                views.map_or_else(Vec::new, |views| {
+                let demands = views.map_or_else(Vec::new, |views| {
                     P::Message::needless_view_changes(views.view, cx.cluster, cx.signer)
-                })
+                });
+                (To::All, demands)
             }
-            Act::Flood(rate) => self.flood(cx, rate),
-            _ => vec![],
+            Act::MacAttack(_) => {
+                let Some(views) = self.inner().status(cx.cluster).views else { return };
+                let bundle = Arc::new(mac_attack(cx, views.commander));
+                if views.commander == cx.id() {
+                    return self.hand_over(cx, Arrival::Submitted(bundle));
+                }
+                let request = P::Message::handing_over(bundle);
+                (To::One(views.commander), request.into_iter().collect())
+            }
+            Act::Flood(rate) => (To::All, self.flood(cx, rate)),
+            _ => return,
         };
         let mut outgoing = Vec::new();
-        for message in messages.into_iter().map(|message| Outgoing::message(To::All, message)) {
+        for message in messages.into_iter().map(|message| Outgoing::message(to, message)) {
             if behaviour.when.covers(message.traits()) {
                 outgoing.extend(match behaviour.when.to[..] {
                     [] => vec![message],

@@ -135,6 +135,38 @@ fn view_change_spam_demands_views_in_good_form() {
 }
 
 #[test]
+fn a_mac_attack_hands_the_commander_requests_that_are_authentic_for_it_alone() {
+    let mut bench = bench(1, &["mac-attack=20ms"]);
+    bench.cluster.protocol = "pbft-mac-requests".into();
+    assert_eq!(timers(&bench.step(Input::Start))[1..], [(Timer::Tick(0), Micros::from_millis(20))]);
+    for at_ms in [20, 40] {
+        bench.now = Micros::from_millis(at_ms);
+        let (to, message) = match &sent(&bench.expire(Timer::Tick(0)))[..] {
+            [one] => one.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(to, kernel::To::One(ReplicaId(0)));
+        let admitted_by = |id: usize| {
+            let mut admission = bench.admission().of_receiver(&bench.signers[id]);
+            admission.admit(ReplicaId(1), message.clone()).is_ok()
+        };
+        assert_eq!([0, 1, 2, 3].map(admitted_by), [true, false, false, false]);
+        let Message::Requests(bundle) = message else { panic!("{message:?}") };
+        assert_eq!(bundle.requests()[0].counter, at_ms * 1000, "each is a new one");
+    }
+    // As commander it hands such a request to its own replica, which tells all of it here.
+    let mut bench = self::bench(0, &["mac-attack"]);
+    bench.cluster.protocol = "pbft-mac-requests".into();
+    bench.step(Input::Start);
+    let submitted = sent(&bench.expire(Timer::Tick(0)));
+    let [(kernel::To::All, message @ Message::Requests(_))] = &submitted[..] else { panic!("{submitted:?}") };
+    let admitted_by = |id: usize| {
+        bench.admission().of_receiver(&bench.signers[id]).admit(ReplicaId(0), message.clone()).is_ok()
+    };
+    assert_eq!([0, 1, 2, 3].map(admitted_by), [true, false, false, false]);
+}
+
+#[test]
 fn behaviours_that_act_by_themselves_begin_when_the_host_rouses_them() {
     let mut bench = bench(1, &[]);
     bench.step(Input::Start);

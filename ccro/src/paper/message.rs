@@ -227,10 +227,10 @@ impl Wire for Message {
         }
         match self {
             Message::Requests(bundle) => {
-                if !cluster.may_submit(bundle.gateway()) || !bundle.is_well_formed() {
+                if !cluster.may_submit(bundle.gateway()) || !bundle.is_well_formed(cluster) {
                     return Err(Reason::MalformedRequests);
                 }
-                Ok(vec![bundle.claim(cluster)])
+                Ok(bundle.claim(cluster).into_iter().collect())
             }
             Message::Block { header, batch } => {
                 let mut claims = Message::block_claims(header, Step::Request, batch, cluster)?;

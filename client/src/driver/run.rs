@@ -60,7 +60,7 @@ impl Driver {
         let remind_after_ns = nanoseconds(setup.remind_after);
         let n = usize::from(setup.cluster.n);
         Driver {
-            signer: Signer::new(setup.id, &setup.secret),
+            signer: Signer::new(setup.id, &setup.secret).sharing_keys(&keyring),
             keyring,
             commands,
             events,

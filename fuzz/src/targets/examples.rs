@@ -208,6 +208,7 @@ impl Bench {
         vec![
             Message::Requests(self.bundle(1, b"pay")),
             Message::TaggedProposal { view, seq, batch: Arc::clone(&batch) },
+            Message::DoubtedProposal { view, seq, batch: Arc::clone(&batch) },
             Message::TaggedVote { phase: Phase::Prepare, view, seq, digest },
             Message::TaggedVote { phase: Phase::Commit, view, seq, digest },
             Message::Decided { seq, digest },

@@ -198,7 +198,8 @@ impl<P: Protocol> Admitted<P> {
         let from = ReplicaId(choices.below(u64::from(N)) as u16);
         let as_json = choices.byte() & 1 == 1;
         let mut replica = self.replica.clone();
-        let mut admission = Admission::new(self.bench.cluster.clone(), self.bench.keyring.clone());
+        let admission = Admission::new(self.bench.cluster.clone(), self.bench.keyring.clone());
+        let mut admission = admission.of_receiver(&self.bench.signers[2]);
         // It may know the proposal that the message is about.
         if choices.byte() & 1 == 1 {
             let proposal =
@@ -256,6 +257,11 @@ fn messages(input: &[u8]) -> bool {
             pbft::Replica::new(pbft::Config::for_cluster(N), OpaqueLog::default()),
             Bench::tagged_messages,
         );
+        static PBFT_MAC_REQUESTS: Admitted<flows::Pbft> = Admitted::new(
+            "pbft-mac-requests",
+            pbft::Replica::new(pbft::Config::for_cluster(N), OpaqueLog::default()),
+            Bench::tagged_messages,
+        );
         static CCRO: Admitted<flows::Ccro> = Admitted::new(
             "ccro",
             ccro::Replica::new(ccro::Config::for_cluster(N), OpaqueLog::default()),
@@ -268,11 +274,12 @@ fn messages(input: &[u8]) -> bool {
         );
     }
     let mut choices = Choices::new(input);
-    match choices.byte() % 4 {
+    match choices.byte() % 5 {
         0 => PBFT.with(|pbft| pbft.deliver(&mut choices)),
         1 => CCRO.with(|ccro| ccro.deliver(&mut choices)),
         2 => BROADCAST.with(|broadcast| broadcast.deliver(&mut choices)),
-        _ => PBFT_MAC.with(|pbft| pbft.deliver(&mut choices)),
+        3 => PBFT_MAC.with(|pbft| pbft.deliver(&mut choices)),
+        _ => PBFT_MAC_REQUESTS.with(|pbft| pbft.deliver(&mut choices)),
     }
 }
 

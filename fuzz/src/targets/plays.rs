@@ -111,7 +111,8 @@ struct Pending {
 struct Play<P: Protocol> {
     cluster: Cluster,
     signers: Vec<Signer>,
-    admission: Admission,
+    /// By receiver.
+    admissions: Vec<Admission>,
     /// Those of the honest replicas.
     replicas: BTreeMap<ReplicaId, P>,
     faulty: Vec<ReplicaId>,
@@ -135,8 +136,9 @@ impl<P: Protocol<Message = Message>> Play<P> {
         let honest = cluster.replicas().filter(|id| !faulty.contains(id));
         let mut trace = Trace::new(cluster.clone(), false);
         trace.faulty = faulty.iter().map(|id| id.0).collect();
+        let admission = |signer| Admission::new(cluster.clone(), keyring.clone()).of_receiver(signer);
         let mut play = Play {
-            admission: Admission::new(cluster.clone(), keyring),
+            admissions: signers.iter().map(admission).collect(),
             replicas: honest.map(|id| (id, make(n))).collect(),
             pending: Vec::new(),
             timers: BTreeSet::new(),
@@ -315,7 +317,7 @@ impl<P: Protocol<Message = Message>> Play<P> {
             if self.known.len() > MOST_KNOWN {
                 self.known.remove(0);
             }
-        } else if let Ok(message) = self.admission.admit(from, message) {
+        } else if let Ok(message) = self.admissions[usize::from(to.0)].admit(from, message) {
             self.step(to, Input::Deliver { from, message });
         }
     }

@@ -14,7 +14,7 @@ macro_rules! fault_kinds {
         "Faults: KIND[=ARG][WHEN]:COUNT, KIND[=ARG][WHEN]@ID,ID or none\n\n\
          KIND is offline, malicious, equivocate, equivocate=victim, withhold, partial[=ID;ID], ignore-gateway[=ID;ID], \
          gateway-last[=300ms][;ID;ID], small-batches, delay[=5ms], drop[=0.1], duplicate[=1], reorder[=10ms], \
-         replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], view-change-spam[=50ms], \
+         replay[=0.1], forge[=signature|name|short|repeated|mixed], amnesia, twins[=ID;ID], view-change-spam[=50ms], mac-attack[=100ms], \
          flood[=1000] (messages per second), bad-state[=bit|extent|short|silence] or diverge"
     };
 }

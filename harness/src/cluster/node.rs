@@ -64,7 +64,7 @@ pub async fn run_node(
     let NodeSpec { protocol, options, memory, behaviours, node: config, .. } = spec;
     let (n, lost) = (config.cluster.n, memory == Memory::Lost);
     match protocol {
-        ProtocolName::Pbft | ProtocolName::PbftMac => {
+        ProtocolName::Pbft | ProtocolName::PbftMac | ProtocolName::PbftMacRequests => {
             let new = if lost { pbft::Replica::recovering } else { pbft::Replica::new };
             let replica = new(options.pbft(n), Service::new(config.app));
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await

@@ -61,9 +61,9 @@ impl ClusterConfig {
             "cluster_id is not given; it is 32 hexadecimal digits, the same for all members of one cluster and for \
              no other cluster",
         )?;
-        let protocol = given
-            .protocol
-            .context("protocol is not given; give pbft, pbft-mac, ccro, ccro-paper or broadcast")?;
+        let protocol = given.protocol.context(
+            "protocol is not given; give pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper or broadcast",
+        )?;
         let app = given.app.context("app is not given; give opaque, kv, bank or orswot")?;
         check_members(&given)?;
         let n = given.node.len() as u16;

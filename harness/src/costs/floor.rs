@@ -276,6 +276,7 @@ fn floor(
 /// checked, reply signed; with `f ≥ 1`, a message and one more reply checked.
 ///
 /// `pbft-mac`: the same messages, of which the bundle alone is signed and checked. Tags, a hash of some hundred bytes each, are left out.
+/// `pbft-mac-requests`: the same messages, of which none is signed; the tags of the bundle are left out as well.
 ///
 /// CCRO, fast: the same up to the last PREPARE at the communication node; message;
 /// the certificate checked; reply signed. The communication node's own reply is in by then; only with
@@ -290,6 +291,9 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
     let faults = protocol.tolerates(nodes);
     let path = |messages, signed, checked| CriticalPath { messages, signed, checked };
     match protocol {
+        ProtocolName::PbftMacRequests if nodes == 1 => path(0, 0, 0),
+        ProtocolName::PbftMacRequests if faults == 0 => path(3, 0, 0),
+        ProtocolName::PbftMacRequests => path(4, 0, 0),
         ProtocolName::PbftMac if nodes == 1 => path(0, 1, 0),
         ProtocolName::PbftMac if faults == 0 => path(3, 1, 1),
         ProtocolName::PbftMac => path(4, 1, 1),
@@ -313,7 +317,7 @@ fn work(protocol: ProtocolName, n: u16) -> Work {
     let config = pbft::Config::for_cluster(n);
     let app = OpaqueLog::default;
     match protocol {
-        ProtocolName::Pbft | ProtocolName::PbftMac => {
+        ProtocolName::Pbft | ProtocolName::PbftMac | ProtocolName::PbftMacRequests => {
             count(protocol, n, move || pbft::Replica::new(config.clone(), app()))
         }
         ProtocolName::Ccro => {

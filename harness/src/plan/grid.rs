@@ -23,7 +23,7 @@ use super::protocols::{Communication, Gateway, Placement, ProtocolName, Via};
 pub struct Plan {
     /// The plan's name, and that of its result folder.
     pub name: String,
-    /// `pbft`, `pbft-mac`, `ccro`, `ccro-paper`, `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper`, `broadcast`.
     pub protocols: Vec<ProtocolName>,
     /// What is replicated: `opaque`, `kv`, `bank`, `orswot`.
     pub apps: Vec<AppName>,

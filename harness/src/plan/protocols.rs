@@ -19,6 +19,8 @@ pub enum ProtocolName {
     Pbft,
     /// PBFT with authenticators instead of signatures, as it was published.
     PbftMac,
+    /// The same, with authenticators on requests as well: a faulty client can make views change.
+    PbftMacRequests,
     /// CCRO with certificates: PBFT's votes through a communication node.
     Ccro,
     /// CCRO as published; not Byzantine-safe.
@@ -97,6 +99,7 @@ impl From<ProtocolName> for FlowName {
         match protocol {
             ProtocolName::Pbft => FlowName::Pbft,
             ProtocolName::PbftMac => FlowName::PbftMac,
+            ProtocolName::PbftMacRequests => FlowName::PbftMacRequests,
             ProtocolName::Ccro => FlowName::Ccro,
             ProtocolName::CcroPaper => FlowName::CcroPaper,
             ProtocolName::Broadcast => FlowName::Broadcast,

@@ -7,8 +7,7 @@ use anyhow::{Context, Result, ensure};
 use apps::{AppName, Service};
 use flows::job::FlowName;
 use journal::{Durable, Entry, Folder, Found, Identity, PROGRAM, Replayed, entry};
-use kernel::keys::SecretKey;
-use kernel::{Cluster, ClusterId, Effect, Signer};
+use kernel::{Cluster, ClusterId, Effect};
 
 /// A journal that was read.
 pub struct FolderOf {
@@ -89,10 +88,10 @@ impl FolderOf {
     ///
     /// If the first line does not tell.
     pub fn cluster(&self) -> Result<Cluster> {
-        let Identity { cluster, protocol, n, clients, .. } = &self.identity;
+        let Identity { cluster, protocol, n, clients, node, .. } = &self.identity;
         let id: Option<ClusterId> = cluster.parse().ok();
         let id = id
-            .filter(|_| *n > 0)
+            .filter(|_| node < n)
             .with_context(|| format!("{}: the first line names no cluster", self.path.display()))?;
         Ok(Cluster { id, protocol: protocol.clone(), n: *n, clients: *clients })
     }
@@ -113,7 +112,9 @@ impl FolderOf {
     /// If this program does not know the protocol, or it cannot be done.
     pub fn using<U: Use>(&self, what: U) -> Result<U::Output> {
         match self.identity.protocol.parse::<FlowName>()? {
-            FlowName::Pbft | FlowName::PbftMac => what.with::<pbft::Replica<Service>>(self),
+            FlowName::Pbft | FlowName::PbftMac | FlowName::PbftMacRequests => {
+                what.with::<pbft::Replica<Service>>(self)
+            }
             FlowName::Ccro => what.with::<ccro::Replica<Service>>(self),
             FlowName::CcroPaper => what.with::<ccro::paper::Replica<Service>>(self),
             FlowName::Broadcast => what.with::<flows::job::Member>(self),
@@ -129,7 +130,8 @@ impl FolderOf {
     pub fn play<P: Durable>(&self, watch: &mut impl Watch<P>) -> Result<()> {
         let cluster = self.cluster()?;
         // Nobody is told what is signed here.
-        let signer = Signer::new(kernel::ReplicaId(self.identity.node), &SecretKey([0; 32]));
+        let (mut signers, _) = kernel::keys::symbolic(0, cluster.n);
+        let signer = signers.swap_remove(usize::from(self.identity.node));
         let saved = journal::replay::load::<Adversary<P>, P>(&self.found.replica)?;
         let replica = Adversary::new(saved.replica, Vec::new());
         let began = self.found.inputs.first().map_or(0, |generation| generation.began.unix_us);

@@ -11,6 +11,7 @@ pub(super) fn class_of(protocol: &str) -> &'static str {
     match protocol {
         "pbft" => "pbft",
         "pbft-mac" => "mac",
+        "pbft-mac-requests" => "mac-requests",
         "ccro" => "ccro",
         "ccro-paper" => "paper",
         _ => "other",
@@ -34,6 +35,10 @@ pub(super) fn given_up(protocol: &str) -> Option<&'static str> {
             "pbft-mac gives up what signatures prove: an answer by HTTP holds no evidence, a commander \
              that proposes two things cannot be shown to have done so, and a node that is behind needs the word of f+1 others",
         ),
+        "pbft-mac-requests" => Some(
+            "pbft-mac-requests gives up more than pbft-mac: a faulty client's request may be authentic for some nodes and not for others, \
+             which makes them replace an honest commander",
+        ),
         _ => None,
     }
 }
@@ -43,7 +48,7 @@ pub(super) fn name_of(protocol: &str) -> String {
     if is_marked(protocol) { format!("{protocol} *") } else { protocol.to_string() }
 }
 
-/// The protocol's marker at a point: a disc, a triangle on its tip, a diamond, a square or a triangle;
+/// The protocol's marker at a point: a disc, a triangle on its tip, a diamond, a square or a triangle on its base or on its side;
 /// hollow where the value is not significant.
 pub(super) fn marker(protocol: &str, (x, y): (f64, f64), filled: bool) -> Element {
     let class = if filled { "k" } else { "k o" };
@@ -52,6 +57,7 @@ pub(super) fn marker(protocol: &str, (x, y): (f64, f64), filled: bool) -> Elemen
         Element::new("path").class(class).with("d", area(corners))
     };
     match class_of(protocol) {
+        "mac-requests" => shape(&[(-4.0, -4.6), (4.0, 0.0), (-4.0, 4.6)]),
         "mac" => shape(&[(-4.6, -3.6), (4.6, -3.6), (0.0, 4.8)]),
         "pbft" => Element::new("circle").class(class).at("cx", x).at("cy", y).at("r", 4.0),
         "ccro" => shape(&[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)]),

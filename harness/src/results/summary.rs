@@ -27,7 +27,7 @@ pub fn safety_of(protocol: &str) -> &'static str {
 /// The least time that one decision can take on this machine.
 #[derive(Deserialize, Clone, Debug, PartialEq)]
 pub struct Floor {
-    /// `pbft`, `pbft-mac`, `ccro`, `ccro-paper` or `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,
@@ -68,7 +68,8 @@ pub fn faulty_count(faulty: &str) -> usize {
 
 /// Place of a protocol in tables and legends.
 pub fn protocol_rank(protocol: &str) -> usize {
-    ["pbft", "pbft-mac", "ccro", "ccro-paper"].iter().position(|p| *p == protocol).unwrap_or(4)
+    let known = ["pbft", "pbft-mac", "pbft-mac-requests", "ccro", "ccro-paper"];
+    known.iter().position(|p| *p == protocol).unwrap_or(known.len())
 }
 
 /// The rows of one cell, by repetition.

@@ -247,7 +247,7 @@ fn without_cause(row: &SummaryRow, nodes: &[NodeRow]) -> Vec<Warning> {
     found.extend((fallbacks > 0).then_some(Warning::Fallbacks(fallbacks)));
     // With a commander that collects the votes itself, CCRO takes one message more.
     let needed = match row.protocol.as_str() {
-        "pbft" | "pbft-mac" => 2.0 * n * (n - 1.0),
+        "pbft" | "pbft-mac" | "pbft-mac-requests" => 2.0 * n * (n - 1.0),
         "ccro" if count_of(&row.paths, "two-phase") > 0 => 5.0 * (n - 1.0),
         "ccro" => 3.0 * (n - 1.0),
         _ => return found,

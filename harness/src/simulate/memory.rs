@@ -33,7 +33,7 @@ pub fn needed(simulation: &Simulation, cell: &Cell) -> u64 {
     let vote = match cell.protocol {
         ProtocolName::CcroPaper | ProtocolName::Broadcast => 0,
         ProtocolName::Ccro if may_fall_back(simulation, cell) => SIGNED_VOTE_BYTES,
-        ProtocolName::Ccro | ProtocolName::PbftMac => VOTE_BYTES,
+        ProtocolName::Ccro | ProtocolName::PbftMac | ProtocolName::PbftMacRequests => VOTE_BYTES,
         ProtocolName::Pbft => SIGNED_VOTE_BYTES,
     };
     let votes = kept * 2 * n * n * vote;
@@ -41,7 +41,9 @@ pub fn needed(simulation: &Simulation, cell: &Cell) -> u64 {
     let checkpoint =
         if requests < options.checkpoint_interval || vote == 0 { 0 } else { 2 * n * n * SIGNED_VOTE_BYTES };
     let in_flight = match cell.protocol {
-        ProtocolName::Pbft | ProtocolName::PbftMac => 2 * n * n * options.window * EVENT_BYTES,
+        ProtocolName::Pbft | ProtocolName::PbftMac | ProtocolName::PbftMacRequests => {
+            2 * n * n * options.window * EVENT_BYTES
+        }
         ProtocolName::Ccro | ProtocolName::CcroPaper | ProtocolName::Broadcast => 0,
     };
     let logs = requests * n * SLOT_BYTES / 8 + kept * n * SLOT_BYTES;

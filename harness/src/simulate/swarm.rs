@@ -49,6 +49,9 @@ pub async fn run(
         let outcome = match protocol {
             ProtocolName::Pbft => search(flows::PBFT, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::PbftMac => search(flows::PBFT_MAC, seeds.clone(), disks, trace, &stop).await?,
+            ProtocolName::PbftMacRequests => {
+                search(flows::PBFT_MAC_REQUESTS, seeds.clone(), disks, trace, &stop).await?
+            }
             ProtocolName::Ccro => search(flows::CCRO, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::CcroPaper => search(flows::CCRO_PAPER, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::Broadcast => search(flows::BROADCAST, seeds.clone(), disks, trace, &stop).await?,
@@ -194,10 +197,13 @@ pub fn replay(path: &Path, trace: Option<&Path>) -> Result<u8> {
     match schedule.protocol.as_str() {
         "pbft" => judge(&flows::PBFT, &schedule, trace),
         "pbft-mac" => judge(&flows::PBFT_MAC, &schedule, trace),
+        "pbft-mac-requests" => judge(&flows::PBFT_MAC_REQUESTS, &schedule, trace),
         "ccro" => judge(&flows::CCRO, &schedule, trace),
         "ccro-paper" => judge(&flows::CCRO_PAPER, &schedule, trace),
         "broadcast" => judge(&flows::BROADCAST, &schedule, trace),
-        other => bail!("protocol {other:?} is unknown; known: pbft, pbft-mac, ccro, ccro-paper, broadcast"),
+        other => bail!(
+            "protocol {other:?} is unknown; known: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper, broadcast"
+        ),
     }
 }
 

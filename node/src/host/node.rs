@@ -111,17 +111,17 @@ impl<P: Protocol> Node<P> {
         let link_identity = LinkIdentity::new(config.cluster.id, config.configuration, own, keyring.clone());
         Node {
             link_identity: Rc::new(link_identity),
-            signer,
             links,
             client_links: Rc::default(),
             carried,
             engine: Engine {
                 replica: RefCell::new(replica),
-                admission: RefCell::new(Admission::new(config.cluster.clone(), keyring)),
+                admission: RefCell::new(Admission::new(config.cluster.clone(), keyring).of_receiver(&signer)),
                 counters: RefCell::default(),
                 slot_log: RefCell::new(SlotLog::after(executed.0, config.slots_kept)),
                 reported_tallies: RefCell::new(ReportedTallies::new(usize::from(config.cluster.n))),
             },
+            signer,
             arrivals: Arrivals {
                 inbox: Inbox::new(),
                 from_clients: Inbox::new(),

@@ -53,7 +53,7 @@ pub(super) async fn order<P: Protocol>(
         return Err(offline());
     }
     if wants_evidence && node.config.cluster.has_tags() {
-        let error = "there is no evidence: what nodes of pbft-mac tell a gateway proves nothing to others; leave evidence out, or \
+        let error = "there is no evidence: what nodes of this flow tell a gateway proves nothing to others; leave evidence out, or \
                      ask with a client's key (harness client), whose replies are signed";
         return Err(Refusal::bad(error.to_owned()));
     }

@@ -5,7 +5,7 @@ use crate::message::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
     ViewChange, Vote,
 };
-use kernel::{Batch, Cluster, Digest, Forgery, Phase, ReplicaId, Seq, Signature, Signer, View};
+use kernel::{Batch, Bundle, Cluster, Digest, Forgery, Phase, ReplicaId, Seq, Signature, Signer, View};
 use std::sync::Arc;
 
 type Votes = Vec<(ReplicaId, Signature)>;
@@ -55,6 +55,14 @@ pub(super) fn forged(
         Message::Conflict { first, second } => {
             let second = forged_vote(second, forgery, cluster)?;
             Some(Message::Conflict { first: first.clone(), second: Box::new(second) })
+        }
+        Message::TaggedProposal { view, seq, batch }
+            if forgery == Forgery::Name && cluster.requests_have_tags() =>
+        {
+            let named =
+                |bundle: &Arc<Bundle>| Arc::new(bundle.as_if_of(cluster.next(signer.id()), cluster, signer));
+            let bundles = batch.bundles.iter().map(named).collect();
+            Some(Message::TaggedProposal { view: *view, seq: *seq, batch: Arc::new(Batch { bundles }) })
         }
         // Who says it is who sends it, so a name cannot be forged.
         Message::TaggedProposal { seq, .. }

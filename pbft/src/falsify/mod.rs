@@ -8,8 +8,8 @@ use crate::message::{
     Certificate, CheckpointVote, Message, NewView, Recollection, StableCheckpoint, ViewChange, Vote,
 };
 use kernel::{
-    Batch, Choose, Cluster, Digest, Extent, Falsify, Forgery, Operation, Phase, ReplicaId, Seq, Signer,
-    StateForgery, Subject, View,
+    Batch, Bundle, Choose, Cluster, Digest, Extent, Falsify, Forgery, Operation, Phase, ReplicaId, Seq,
+    Signer, StateForgery, Subject, View,
 };
 use std::sync::Arc;
 
@@ -175,7 +175,7 @@ impl Falsify for Message {
                 let Certificate { view, seq, digest, .. } = **certificate;
                 Some(Subject { view: Some(view), seq, digest })
             }
-            Message::TaggedProposal { view, seq, batch } => {
+            Message::TaggedProposal { view, seq, batch } | Message::DoubtedProposal { view, seq, batch } => {
                 Some(Subject { view: Some(*view), seq: *seq, digest: batch.digest() })
             }
             Message::TaggedVote { view, seq, digest, .. } => {
@@ -198,6 +198,10 @@ impl Falsify for Message {
 
     fn forged(&self, forgery: Forgery, cluster: &Cluster, signer: &Signer) -> Option<Message> {
         forge::forged(self, forgery, cluster, signer)
+    }
+
+    fn handing_over(bundle: Arc<Bundle>) -> Option<Message> {
+        Some(Message::Requests(bundle))
     }
 
     fn requests_of(&self) -> Option<ReplicaId> {

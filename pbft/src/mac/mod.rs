@@ -21,7 +21,7 @@
 //!
 //! VIEW-CHANGE, NEW-VIEW and CHECKPOINT stay signed, as others must be shown them. So do bundles of requests: of a client's
 //! authenticator that holds for some replicas only, nobody could say who is to blame, and a request that half of the
-//! replicas accept makes views change for nothing (Clement et al., §3).
+//! replicas accept makes views change for nothing (Clement et al., §3). `pbft-mac-requests`, at the end, shows it.
 //!
 //! # What a new view proposes
 //!
@@ -64,6 +64,38 @@
 //!
 //! A digest that is chosen is one whose batch an honest replica holds, and sends to whoever asks: one of (A2) holds it, or was commander and proposed
 //! it as it had been chosen before.
+//!
+//! # Requests with tags: `pbft-mac-requests`
+//!
+//! The same, but a bundle of requests has a tag for each replica in place of its signature ([`kernel::Authenticator::Tags`]), as in OSDI §4.
+//! A replica can check one of them, its own.
+//!
+//! * Requests that are not authentic here are not taken from whoever hands them over.
+//! * A proposal with such requests is *doubted*: it is kept, and not voted for, until `f+1` replicas have voted for it in its view, the
+//!   commander's proposal among these votes. Then it is accepted as any other. One of a view that has not begun here is not even kept, as a
+//!   view begins with all proposals that are there.
+//! * What a view begins with is not doubted, nor is a batch that is fetched, which is wanted for its digest.
+//! * When a view begins, each replica watches over the requests of its own gateway alone; of those that it knows of from others it has told the new commander.
+//!   Whoever has made a request sends it to all again, and that copy replaces one that came by others.
+//!
+//! *No request is executed that its gateway or client, if honest, has not made.* What is executed was committed, so an
+//! honest replica had accepted a proposal with it. Take the first honest replica that accepted, proposed or took into a new view a batch with this request, in whatever view and slot.
+//!
+//! * It was a backup, and its own tag held: then the request is authentic, as nobody but the author and this replica has the key.
+//! * It was a backup, and `f+1` replicas had voted for the batch in that view: one of them is honest, and had accepted or proposed it before.
+//! * It began a view with the batch: by (A2), `f+1` replicas say that they pre-prepared it, one of them is honest, and had accepted it, proposed it or taken it into a new view before. A
+//!   proposal that is only doubted nobody reports.
+//! * It proposed a batch of its own choice. It has requests from whoever handed them over, and then its own tag held; or out of a batch that it, or `f+1` by
+//!   their votes, had accepted before.
+//!
+//! All but the first and the handing over contradict that it was the first.
+//!
+//! *Agreement* rests on votes alone, so that nothing changes.
+//!
+//! *What is lost is liveness while a faulty client goes on* (Clement et al., §3): requests with tags that hold for the commander alone are proposed, and doubted
+//! by all others. The slot stays open, later ones are decided and wait for it, and timers replace an honest commander. Nobody is to blame, as a commander that invents requests looks
+//! the same. Tags that hold for some backups alone have a similar effect: these watch over what nobody executes, and leave the view. A faulty replica that passes on another's requests can change
+//! their tags, too. Each such request costs one view change at most for each commander that proposes it, as nobody watches over it in the next view; when no more come, an honest commander stays.
 
 mod choice;
 mod reports;

@@ -122,7 +122,8 @@ type Situation = (LocalId, Arc<[EnvelopeId]>);
 pub(crate) struct Table<P: Checkable> {
     pub(crate) scope: Scope<P>,
     signers: Vec<Signer>,
-    admission: Admission,
+    /// By receiver.
+    admissions: Vec<Admission>,
     locals: Interned<Local<P>>,
     envelopes: Interned<Envelope<P::Message>>,
     /// By envelope, what it means.
@@ -151,9 +152,10 @@ pub(crate) struct Table<P: Checkable> {
 impl<P: Checkable> Table<P> {
     pub(crate) fn new(scope: Scope<P>) -> Table<P> {
         let (signers, keyring) = kernel::keys::symbolic(KEY_SEED, scope.cluster.n);
+        let admission = |signer| Admission::new(scope.cluster.clone(), keyring.clone()).of_receiver(signer);
         Table {
+            admissions: signers.iter().map(admission).collect(),
             signers,
-            admission: Admission::new(scope.cluster.clone(), keyring),
             scope,
             locals: Interned::new(),
             envelopes: Interned::new(),
@@ -335,12 +337,12 @@ impl<P: Checkable> Table<P> {
             let (abstraction, _) = self.abstract_envelopes.number(abstraction);
             self.abstractions.push(abstraction);
             self.topics.push((self.scope.topic)(&envelope.message));
-            let Envelope { from, message, .. } = envelope;
+            let Envelope { from, to, message } = envelope;
             let mut message = Some(message);
             let mut admitted = None;
             (self.scope.around)(&mut || {
                 if let Some(message) = message.take() {
-                    admitted = self.admission.admit(from, message).ok();
+                    admitted = self.admissions[usize::from(to.0)].admit(from, message).ok();
                 }
             });
             self.reach.refused += usize::from(admitted.is_none());

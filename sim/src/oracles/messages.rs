@@ -9,7 +9,7 @@ use kernel::Path;
 pub fn per_decision(protocol: &str, n: u64, path: Path, collocated: bool) -> Option<u64> {
     match (protocol, path) {
         _ if n == 1 => Some(0),
-        ("pbft" | "pbft-mac", Path::Direct) => Some(2 * n * (n - 1)),
+        ("pbft" | "pbft-mac" | "pbft-mac-requests", Path::Direct) => Some(2 * n * (n - 1)),
         ("ccro", Path::Fast) if collocated => Some(3 * (n - 1)),
         ("ccro", Path::Fast) => Some(3 * n - 4),
         ("ccro", Path::TwoPhase) if collocated => Some(5 * (n - 1)),
@@ -40,6 +40,7 @@ mod tests {
         for (protocol, path, collocated, messages) in [
             ("pbft", Path::Direct, false, 24),
             ("pbft-mac", Path::Direct, false, 24),
+            ("pbft-mac-requests", Path::Direct, false, 24),
             ("ccro", Path::Fast, false, 8),
             ("ccro", Path::TwoPhase, false, 14),
             ("ccro", Path::Fast, true, 9),

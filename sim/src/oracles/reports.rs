@@ -20,7 +20,7 @@ struct Owed {
 
 /// Judges a run. The error names the first breach.
 pub fn check(trace: &Trace) -> Result<(), String> {
-    let reports_votes = ["ccro", "pbft-mac"].contains(&trace.cluster.protocol.as_str());
+    let reports_votes = ["ccro", "pbft-mac", "pbft-mac-requests"].contains(&trace.cluster.protocol.as_str());
     let mut owed: HashMap<ReplicaId, Owed> = HashMap::new();
     for moment in trace.honest_moments() {
         let (replica, mark) = match moment {

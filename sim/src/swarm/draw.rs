@@ -22,6 +22,7 @@ pub fn draw(protocol: &str, seed: u64, tolerates: fn(u16) -> usize) -> Schedule 
 
 /// Secure broadcast, in which a member that loses its memory takes part no more.
 const BROADCAST: &str = "broadcast";
+const REQUESTS_WITH_TAGS: &str = "pbft-mac-requests";
 
 /// The same schedule in which nobody crashes without a disk.
 fn without_lost_memories(schedule: Schedule) -> Schedule {
@@ -462,14 +463,22 @@ impl Dice {
 
     fn behaviour(&mut self, scene: &Scene) -> Behaviour {
         let act = self.act(scene);
-        // A node is two nodes or it is not: no message can tell.
-        let conditional = act != "twins" && self.percent(40);
-        let when = if conditional { self.condition(scene) } else { String::new() };
+        // A node is two nodes or it is not: no message can tell. And as long as a MAC attack goes on, views change
+        // under honest commanders, so that nothing is promised of when clients are served.
+        let when = match act.as_str() {
+            "twins" => String::new(),
+            act if act.starts_with("mac-attack") => format!("[until={}us]", 1 + self.0.below(scene.heal_us)),
+            _ if self.percent(40) => self.condition(scene),
+            _ => String::new(),
+        };
         format!("{act}{when}").parse().expect("the swarm writes behaviours as people do")
     }
 
     fn act(&mut self, scene: &Scene) -> String {
         let ids = scene.targets.iter().map(u16::to_string).collect::<Vec<_>>().join(";");
+        if scene.protocol == REQUESTS_WITH_TAGS && self.percent(20) {
+            return format!("mac-attack={}ms", self.between(10, 200));
+        }
         match self.between(0, 18) {
             0 => "offline".to_owned(),
             1 => "malicious".to_owned(),
@@ -547,7 +556,7 @@ impl Dice {
                 let kinds: &[&str] = match scene.protocol {
                     "ccro" => &[votes.as_slice(), &certificates, &changes].concat(),
                     "pbft" => &[votes.as_slice(), &changes].concat(),
-                    "pbft-mac" => &[votes.as_slice(), &["decided"], &changes].concat(),
+                    "pbft-mac" | REQUESTS_WITH_TAGS => &[votes.as_slice(), &["decided"], &changes].concat(),
                     BROADCAST => &["propose", "validated", "proof", "applied", "fetch", "proven"],
                     _ => &["pre-prepare", "prepare", "commit"],
                 };

@@ -88,7 +88,10 @@ impl<P: Protocol> World<P> {
         }
         let signer = &self.nodes[usize::from(gateway.0)].signer;
         let bundle = Arc::new(Bundle::sign(&self.cluster, signer, requests));
-        self.spent_ns += self.costs.signing_ns(1);
+        self.spent_ns += match self.cluster.requests_have_tags() {
+            true => self.costs.tagging_ns(self.cluster.n.into()),
+            false => self.costs.signing_ns(1),
+        };
         let now_ns = self.now_ns + self.spent_ns;
         self.clients.at(gateway).sessions.handed_over(&bundle, now_ns, 0);
         self.set_alarm(gateway);

@@ -114,8 +114,8 @@ impl Wire for Message {
             signature,
         };
         match self {
-            Message::Requests(bundle) if bundle.is_well_formed() && bundle.gateway() == from => {
-                Ok(vec![bundle.claim(cluster)])
+            Message::Requests(bundle) if bundle.is_well_formed(cluster) && bundle.gateway() == from => {
+                Ok(bundle.claim(cluster).into_iter().collect())
             }
             Message::Requests(_) => Err(Reason::MalformedRequests),
             Message::Echo(digest, signature) => Ok(vec![echo((from, *signature), digest)]),

@@ -36,6 +36,7 @@ export const FAULT_KINDS: FaultKind[] = [
   { kind: "amnesia", does: "forgets everything once, after a vote", takes: none },
   { kind: "twins", does: "two copies act under its name", takes: ids("the nodes that the second copy talks to; the odd ones if empty") },
   { kind: "view-change-spam", does: "asks for view changes without cause", takes: time("50ms", "how often") },
+  { kind: "mac-attack", does: "hands over requests that are authentic for the commander alone (PBFT with authenticators on requests)", takes: time("100ms", "how often") },
   { kind: "bad-state", does: "serves a wrong state to replicas that were left behind", takes: { form: "choice", choices: ["", "bit", "extent", "short", "silence"], means: "in which way; by turns if empty" } },
   { kind: "diverge", does: "a bit of its own state flips, once", takes: none },
   { kind: "flood", does: "sends useless messages", takes: { form: "text", example: "1000", means: "messages a second" } },

@@ -11,7 +11,7 @@ import { FIRST_SCENARIO, type NumberName } from "./scenario";
 import type { App, Protocol } from "./trace";
 
 const PROTOCOLS: [Protocol, string][] = [
-  ["pbft", "PBFT"], ["pbft-mac", "PBFT with authenticators"], ["ccro", "CCRO, made safe"], ["ccro-paper", "CCRO as published"], ["broadcast", "Secure broadcast, no consensus"],
+  ["pbft", "PBFT"], ["pbft-mac", "PBFT with authenticators"], ["pbft-mac-requests", "PBFT with authenticators, on requests too"], ["ccro", "CCRO, made safe"], ["ccro-paper", "CCRO as published"], ["broadcast", "Secure broadcast, no consensus"],
 ];
 const APPS: [App, string, string][] = [
   ["bank", "a bank", "open A\ndeposit A 5\nwithdraw A 5\ntransfer A B 5\nbalance A"],

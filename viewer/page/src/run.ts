@@ -479,7 +479,7 @@ export function lastAtMost(ascending: ArrayLike<number>, limit: number): number 
 
 /** Whether the replicas of a protocol work in views, one after the other. */
 export function hasViews(protocol: Protocol): boolean {
-  return protocol === "pbft" || protocol === "pbft-mac" || protocol === "ccro";
+  return protocol === "pbft" || protocol === "pbft-mac" || protocol === "pbft-mac-requests" || protocol === "ccro";
 }
 
 /** Before its first line, a replica has the roles that the first one of all tells of. */

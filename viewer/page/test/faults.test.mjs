@@ -7,7 +7,7 @@ test("a fault that is taken apart and put together is the same", () => {
   for (const fault of ["malicious", "drop=0.5[seq=1..3][to=1;2]", "equivocate=victim;0;1", "gateway-last=300ms;1;2[after=2s]", "bad-state=bit"]) {
     assert.equal(faultOf(partsOf(fault)), fault);
   }
-  assert.equal(new Set(FAULT_KINDS.map(({ kind }) => kind)).size, 20);
+  assert.equal(new Set(FAULT_KINDS.map(({ kind }) => kind)).size, 21);
 });
 
 test("what is no scenario is told apart", () => {

@@ -30,7 +30,7 @@ function play(scenario) {
 
 const { lessons } = ask({ do: "lessons" });
 
-test("there are eight lessons", () => assert.equal(lessons.length, 8));
+test("there are nine lessons", () => assert.equal(lessons.length, 9));
 
 for (const lesson of lessons) {
   test(`every moment of ${lesson.name} is in its run`, () => {

@@ -20,9 +20,10 @@ struct Formula {
     messages: fn(f64) -> f64,
 }
 
-const FORMULAS: [Formula; 6] = [
+const FORMULAS: [Formula; 7] = [
     Formula { protocol: "pbft", text: "2n(n−1)", messages: |n| 2.0 * n * (n - 1.0) },
     Formula { protocol: "pbft-mac", text: "2n(n−1)", messages: |n| 2.0 * n * (n - 1.0) },
+    Formula { protocol: "pbft-mac-requests", text: "2n(n−1)", messages: |n| 2.0 * n * (n - 1.0) },
     Formula { protocol: "ccro", text: "fast 3n−4", messages: |n| 3.0 * n - 4.0 },
     Formula { protocol: "ccro", text: "two-phase 5n−6", messages: |n| 5.0 * n - 6.0 },
     Formula { protocol: "broadcast", text: "3(n−1)", messages: |n| 3.0 * (n - 1.0) },

@@ -70,9 +70,9 @@ impl Wire for Message {
     }
 
     fn claims(&self, _from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
-        let of_bundle = |bundle: &Bundle| bundle.claim(cluster);
+        let of_bundle = |bundle: &Bundle| bundle.claim(cluster).expect("it is signed");
         match self {
-            Message::Requests(bundle) if !bundle.is_well_formed() => Err(Reason::MalformedRequests),
+            Message::Requests(bundle) if !bundle.is_well_formed(cluster) => Err(Reason::MalformedRequests),
             Message::Requests(bundle) => Ok(vec![of_bundle(bundle)]),
             Message::Order { seq, bundle, signature } => {
                 let bytes = statement(cluster, "order", *seq, &digest_of(bundle));
