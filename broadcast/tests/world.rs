@@ -494,6 +494,9 @@ fn ask_for_change<D: Checked>(
 ) {
     let Some(change) = case.change(members, number) else { return };
     let operation = MembershipOperation::Ask(change).encode();
+    if let Change::Leave(node) = change {
+        answer_first(world, node);
+    }
     let is_honest = |member: &&u16| case.is_honest(**member);
     let asks = |member: &&u16| match change {
         // Alone, or not at all.
@@ -514,6 +517,17 @@ fn ask_for_change<D: Checked>(
     };
     // The network may be bad.
     assert!(world.run_until(has_come, 600_000_000), "{change:?} does not come: {case:?}");
+}
+
+/// What a member has asked for is answered before it leaves: afterwards nobody would do it.
+fn answer_first<D: Checked>(world: &mut World<Member<D>>, node: ReplicaId) {
+    let asked = world.trace().submitted.iter().filter(|submitted| submitted.gateway == node);
+    let asked: BTreeSet<usize> = asked.map(|submitted| submitted.request).collect();
+    let is_answered = |world: &World<Member<D>>| {
+        let answered = world.accepted().iter().filter(|outcome| asked.contains(&outcome.request));
+        answered.count() == asked.len()
+    };
+    assert!(world.run_until(is_answered, 600_000_000), "{node} is not answered before it leaves");
 }
 
 /// Everybody knows who the members are, and each honest one of them can still ask for something.
