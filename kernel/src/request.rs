@@ -160,7 +160,7 @@ impl Bundle {
         self.digest
     }
 
-    /// The signature to be checked. None if it has tags instead, which are checked by [`Bundle::holds_for`].
+    /// The signature to be checked. None if it has tags instead, which [`crate::Admission`] checks for its receiver.
     pub fn claim(&self, cluster: &Cluster) -> Option<Claim> {
         let Authenticator::Signature(signature) = self.authenticator else { return None };
         Some(Claim { author: self.gateway, bytes: statement(&cluster.id, &self.digest), signature })
