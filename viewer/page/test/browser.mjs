@@ -67,7 +67,7 @@ await check("the address brings back the moment", address, {}, async ({ evaluate
 });
 
 await check("a lesson leads through its moments, and what it proposes can be tried", address, {}, async ({ evaluate, until }) => {
-  await until('document.querySelectorAll(".lesson-list button").length === 8');
+  await until('document.querySelectorAll(".lesson-list button").length === 9');
   await evaluate('document.querySelector(".lesson-list button").click()');
   for (const place of [2, 3, 4, 5, 6, 7]) {
     await evaluate('document.querySelector(".lesson .main").click()');
@@ -82,7 +82,7 @@ await check("a lesson leads through its moments, and what it proposes can be tri
 });
 
 await check("a lesson's next step can be asked for before its run is there", address, {}, async ({ evaluate, until }) => {
-  await until('document.querySelectorAll(".lesson-list button").length === 8');
+  await until('document.querySelectorAll(".lesson-list button").length === 9');
   await until(`${summary}.includes("requests answered")`);
   // All of this happens before a worker's answer can come: the page is drawn between microtasks.
   await evaluate(`(async () => {

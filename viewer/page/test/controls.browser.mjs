@@ -253,7 +253,7 @@ export async function checkControls(check, address) {
 
   await check("every lesson is gone through, forwards and back, and its task begins", address, {}, async ({ evaluate, until }) => {
     const open = 'document.querySelector(".lesson h2")';
-    await until('document.querySelectorAll(".lesson-list button").length === 8');
+    await until('document.querySelectorAll(".lesson-list button").length === 9');
     for (let at = 0; at < 7; at++) {
       await evaluate(`document.querySelectorAll(".lesson-list button")[${at}].click()`);
       await until(open);
@@ -273,7 +273,7 @@ export async function checkControls(check, address) {
       await evaluate(press("← Back to the lesson"));
       await until(open);
       await evaluate(press("← All lessons"));
-      await until('document.querySelectorAll(".lesson-list button").length === 8');
+      await until('document.querySelectorAll(".lesson-list button").length === 9');
     }
   });
 }
