@@ -39,7 +39,7 @@ export async function checkFiles(check, address, folder) {
     await until('document.querySelector(".lesson h2")?.textContent === "My better lesson"');
     await evaluate(press("← All lessons"));
     await until('[...document.querySelectorAll(".lesson-list small")].map(({ textContent }) => textContent).join() === "from mine.toml"');
-    assert.equal(await evaluate('document.querySelectorAll(".lesson-list button").length'), 9);
+    assert.equal(await evaluate('document.querySelectorAll(".lesson-list button").length'), 10);
     await check("… its link shows the run, and no other lesson", link, {}, async (other) => {
       await other.until(ready);
       assert.equal(await other.evaluate('document.querySelector(".lesson h2")'), null);
