@@ -233,6 +233,9 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
     let probability =
         |problem| argument.map(|p| parse_probability(p).ok_or_else(|| bad(problem))).transpose();
     let time = |problem| argument.map(|t| parse_time(t).ok_or_else(|| bad(problem))).transpose();
+    let seldom_enough = |every: Micros| {
+        if every >= Micros::from_millis(1) { Ok(every) } else { Err(bad("at most one a millisecond")) }
+    };
     match kind {
         "offline" => none(Act::Offline),
         "malicious" => none(Act::Malicious),
@@ -265,13 +268,11 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
             .map(|most| Act::Reorder(most.unwrap_or(DEFAULT_REORDER))),
         "view-change-spam" => {
             let every = time("the argument is a time, such as view-change-spam=20ms")?;
-            let every = every.unwrap_or(DEFAULT_SPAM);
-            at_most_one_a_millisecond(every).map(Act::ViewChangeSpam).ok_or_else(|| bad("at most one a millisecond"))
+            seldom_enough(every.unwrap_or(DEFAULT_SPAM)).map(Act::ViewChangeSpam)
         }
         "mac-attack" => {
             let every = time("the argument is a time, such as mac-attack=20ms")?;
-            let every = every.unwrap_or(DEFAULT_MAC_ATTACK);
-            at_most_one_a_millisecond(every).map(Act::MacAttack).ok_or_else(|| bad("at most one a millisecond"))
+            seldom_enough(every.unwrap_or(DEFAULT_MAC_ATTACK)).map(Act::MacAttack)
         }
         "forge" => parse_forgery(argument)
             .map(Act::Forge)
@@ -287,10 +288,6 @@ fn parse_act(act: &str, text: &str) -> Result<Act, ParseBehaviourError> {
         }
         _ => Err(ParseBehaviourError::UnknownKind(text.to_owned())),
     }
-}
-
-fn at_most_one_a_millisecond(every: Micros) -> Option<Micros> {
-    Some(every).filter(|every| *every >= Micros::from_millis(1))
 }
 
 fn parse_equivocation(argument: Option<&str>) -> Option<Equivocation> {

@@ -55,9 +55,8 @@ impl SharedKeys {
         let known = self.keys.borrow().get(&other).copied();
         let key = match known {
             Some(key) => key,
-            None => self.key(other)?,
+            None => *self.keys.borrow_mut().entry(other).or_insert(self.key(other)?),
         };
-        self.keys.borrow_mut().entry(other).or_insert(key);
         let hash = blake3::keyed_hash(&key, bytes);
         let (tag, _) = hash.as_bytes().split_first_chunk().expect("a hash is longer than a tag");
         Some(Tag(*tag))

@@ -324,7 +324,7 @@ impl<A: Application> Core<A> {
         batch: Arc<Batch>,
     ) -> bool {
         let Vote { seq, view, digest, .. } = header;
-        if !self.take_proposal(cx, from, header.clone(), batch) {
+        if !self.take_proposal(cx, from, &header, batch) {
             return false;
         }
         let accepted = view == self.view() && self.may_accept(seq, digest);
@@ -354,15 +354,17 @@ impl<A: Application> Core<A> {
             return self.accept(cx, from, header, batch);
         }
         let is_of_this_view = view == self.view() || weakened(Weakening::DoubtForgotten);
-        let is_kept = is_of_this_view && self.take_proposal(cx, from, header, batch);
-        if is_kept {
+        if is_of_this_view {
+            if !self.take_proposal(cx, from, &header, batch) {
+                return false;
+            }
             self.execute(cx);
+            if self.accept_by_votes(cx, seq) {
+                return true;
+            }
         }
-        let accepted = is_kept && self.accept_by_votes(cx, seq);
-        if !accepted {
-            cx.reject(from, Some(seq), Reason::DoubtedRequests);
-        }
-        accepted
+        cx.reject(from, Some(seq), Reason::DoubtedRequests);
+        false
     }
 
     /// Accepts a proposal that was doubted once `f+1` replicas, its commander among them, vote for it: one of them is honest, and
@@ -388,18 +390,18 @@ impl<A: Application> Core<A> {
         &mut self,
         cx: &mut Context<'_, P>,
         from: ReplicaId,
-        header: Vote,
+        header: &Vote,
         batch: Arc<Batch>,
     ) -> bool {
         let seq = header.seq;
-        if let Err(reason) = self.check_proposal(cx, &header, &batch) {
+        if let Err(reason) = self.check_proposal(cx, header, &batch) {
             self.resend.note_view(header.view);
             cx.reject(from, Some(seq), reason);
             return false;
         }
         let first = self.slots.get(&seq).and_then(|slot| slot.rounds.get(&header.view)?.header.clone());
-        let same = first.as_ref() == Some(&header);
-        if !same && !self.record(cx, from, &header) && !weakened(Weakening::SecondProposalAccepted) {
+        let same = first.as_ref() == Some(header);
+        if !same && !self.record(cx, from, header) && !weakened(Weakening::SecondProposalAccepted) {
             return false;
         }
         let held = self.slot(seq).is_some_and(|slot| slot.batches.contains_key(&header.digest));

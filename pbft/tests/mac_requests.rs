@@ -151,6 +151,20 @@ fn a_doubted_proposal_is_voted_for_once_f_plus_one_have_voted() {
 }
 
 #[test]
+fn a_doubted_proposal_that_comes_again_is_counted_as_that_alone() {
+    let mut bench = bench();
+    let batch = doubtful(&bench);
+    bench.deliver(0, proposal(&batch));
+    let message = bench.admit(0, proposal(&batch)).unwrap();
+    let effects = bench.step(Input::Deliver { from: ReplicaId(0), message });
+    let reasons = effects.iter().filter_map(|effect| match effect {
+        Effect::Reject(rejection) => Some(rejection.reason),
+        _ => None,
+    });
+    assert_eq!(reasons.collect::<Vec<_>>(), [Reason::Duplicate]);
+}
+
+#[test]
 fn votes_may_come_before_the_doubted_proposal() {
     let mut bench = bench();
     let batch = doubtful(&bench);
