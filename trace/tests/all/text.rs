@@ -35,7 +35,10 @@ fn a_run_is_written_as_the_documentation_shows() {
     );
     let said = include_str!("../../../docs/trace-format.md");
     for line in said.lines().filter(|line| line.starts_with("{\"")) {
-        assert!(example.lines().any(|of| of == line), "{line}\nis not in docs/one-decision.trace: copy its line from there to docs/trace-format.md");
+        assert!(
+            example.lines().any(|of| of == line),
+            "{line}\nis not in docs/one-decision.trace: copy its line from there to docs/trace-format.md"
+        );
     }
 }
 
