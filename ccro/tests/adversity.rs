@@ -291,6 +291,7 @@ fn a_prepared_certificate_of_another_digest_makes_nobody_commit() {
         communication_node: node,
         votes: [(ReplicaId(0), header.signature), (ReplicaId(1), prepares[0]), (ReplicaId(3), prepares[1])]
             .into(),
+        sum: None,
     };
     let fresh: Ccro = ccro::Replica::new(ccro::Config::for_cluster(4), OpaqueLog::default());
     let prepared = Message::Certificate(Arc::new(certificate(CertificateKind::Prepared)));
@@ -321,6 +322,7 @@ fn signatures_that_came_in_a_certificate_stay_in_there() {
             digest,
             communication_node: None,
             votes: Arc::clone(&votes),
+            sum: None,
         };
         let fresh: Ccro = ccro::Replica::new(ccro::Config::for_cluster(4), OpaqueLog::default());
         let (replica, _) = feed(fresh, "ccro", 2, vec![(1, Message::Certificate(Arc::new(certificate)))]);

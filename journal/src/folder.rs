@@ -20,6 +20,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
 const REPLICA: &str = "replica-";
@@ -342,13 +343,13 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Writes one batch, and syncs it if it is to outlive a loss of power.
+    /// Writes one batch, and syncs it if it is to outlive a loss of power: then, how long the sync took.
     ///
     /// # Errors
     ///
     /// If it cannot be written, or synced. Then nobody knows what is on the disk, and trying again does not tell
     /// (Rebello et al., *Can applications recover from fsync failures?*, ATC 2020): the journal has ended.
-    pub fn append(&mut self, entries: &[u8], sync: bool) -> io::Result<()> {
+    pub fn append(&mut self, entries: &[u8], sync: bool) -> io::Result<Option<Duration>> {
         let head = batch::head(&self.key, self.number, entries);
         self.number += 1;
         let mut batch = [&head[..], entries].concat();
@@ -363,7 +364,12 @@ impl Inputs {
             self.file.write_all(&batch)?;
             self.length = self.length.max(end);
         }
-        if sync { self.file.sync_data() } else { Ok(()) }
+        if !sync {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        self.file.sync_data()?;
+        Ok(Some(began.elapsed()))
     }
 
     /// Cuts the zeros behind the last batch, and syncs, before another file follows this one: what is missing then was

@@ -1,6 +1,6 @@
 //! Effects that wait until the inputs behind them are safe.
 
-use kernel::{Effect, Protocol, Weakening, weakened};
+use kernel::{Class, Effect, Protocol, Weakening, Wire, weakened};
 use std::collections::VecDeque;
 
 /// A place in the journal: how many batches were handed over to be written, this one included.
@@ -10,7 +10,8 @@ pub type Ticket = u64;
 ///
 /// What a replica sends is a promise: it may leave once the inputs of its own step are safe. A reply or a
 /// mark promises nothing; it tells of what this replica's and its peers' promises have led to, and may leave
-/// once all that was sent up to its own step is safe. Timers are the replica's own and are never held.
+/// once all that was sent up to its own step is safe. Requests that are passed on promise nothing of this replica: they are
+/// never held, nor are timers, which are its own.
 #[derive(Debug)]
 pub struct Held<P: Protocol> {
     waiting: VecDeque<(Ticket, Effect<P>)>,
@@ -31,7 +32,7 @@ impl<P: Protocol> Held<P> {
         if weakened(Weakening::EffectsBeforeJournal) {
             return;
         }
-        if effects.iter().any(|effect| matches!(effect, Effect::Send { .. })) {
+        if effects.iter().any(is_promise) {
             self.last_sent = ticket;
         }
         if self.last_sent <= self.safe && self.waiting.is_empty() {
@@ -39,7 +40,7 @@ impl<P: Protocol> Held<P> {
         }
         let is_timer =
             |effect: &Effect<P>| matches!(effect, Effect::SetTimer { .. } | Effect::CancelTimer(_));
-        let held = effects.extract_if(.., |effect| !is_timer(effect));
+        let held = effects.extract_if(.., |effect| !is_timer(effect) && !is_request(effect));
         self.waiting.extend(held.map(|effect| (self.last_sent, effect)));
     }
 
@@ -76,4 +77,12 @@ impl<P: Protocol> Held<P> {
     pub fn clear(&mut self) {
         self.waiting.clear();
     }
+}
+
+fn is_promise<P: Protocol>(effect: &Effect<P>) -> bool {
+    matches!(effect, Effect::Send { .. }) && !is_request(effect)
+}
+
+fn is_request<P: Protocol>(effect: &Effect<P>) -> bool {
+    matches!(effect, Effect::Send { message, .. } if message.class() == Class::Request)
 }

@@ -102,6 +102,9 @@ struct Shared {
     /// Handed over, and not written yet.
     waiting_bytes: AtomicU64,
     writes: AtomicU64,
+    syncs: AtomicU64,
+    /// What these took together, microseconds.
+    sync_us: AtomicU64,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -124,6 +127,11 @@ impl Progress {
     /// How often something was written, and synced if it had to be.
     pub fn writes(&self) -> u64 {
         self.0.writes.load(Ordering::Relaxed)
+    }
+
+    /// How often a batch was synced, and how many microseconds that took together.
+    pub fn syncs(&self) -> (u64, u64) {
+        (self.0.syncs.load(Ordering::Relaxed), self.0.sync_us.load(Ordering::Relaxed))
     }
 
     /// Why nothing more will be safe, if so.
@@ -170,6 +178,8 @@ impl Writer {
             saved_bytes: AtomicU64::new(size.saved),
             waiting_bytes: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+            sync_us: AtomicU64::new(0),
             wake: Box::new(wake),
         });
         let (work, to_do) = mpsc::channel();
@@ -280,9 +290,13 @@ impl Thread {
     }
 
     fn append(&mut self, ticket: Ticket, entries: &[u8]) -> io::Result<()> {
-        let appended = self.inputs.append(entries, self.sync);
-        if !weakened(Weakening::FailedSyncIgnored) {
-            appended?;
+        let synced = match self.inputs.append(entries, self.sync) {
+            Err(_) if weakened(Weakening::FailedSyncIgnored) => None,
+            appended => appended?,
+        };
+        if let Some(took) = synced {
+            self.shared.syncs.fetch_add(1, Ordering::Relaxed);
+            self.shared.sync_us.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
         }
         self.shared.writes.fetch_add(1, Ordering::Relaxed);
         self.shared.waiting_bytes.fetch_sub(entries.len() as u64, Ordering::Relaxed);

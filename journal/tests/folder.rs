@@ -51,7 +51,9 @@ fn begun(path: &Path, batches: &[&str]) -> (Folder, Inputs) {
     assert!(nothing.is_none());
     folder.save_first().write(|to| to.write_all(b"first")).unwrap();
     let mut inputs = folder.begin_generation(When::default()).unwrap();
-    batches.iter().for_each(|batch| inputs.append(batch.as_bytes(), false).unwrap());
+    for batch in batches {
+        assert_eq!(inputs.append(batch.as_bytes(), false).unwrap(), None, "it was not synced");
+    }
     (folder, inputs)
 }
 

@@ -5,8 +5,9 @@ use journal::entry::{self, Entry, Given};
 use journal::{Held, Noted};
 use kernel::{
     Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Protocol, ReplicaId,
-    Request, SeededChoice, Seq, SessionId, Signer,
+    Request, SeededChoice, Seq, SessionId, Signer, To,
 };
+use pbft::Message;
 use sim::Memory;
 use sim::swarm::{Disks, Flow};
 use std::sync::Arc;
@@ -97,6 +98,24 @@ fn a_step_that_sends_waits_for_its_inputs_and_one_that_does_not_for_what_was_sen
     held.clear();
     held.safe_up_to(4);
     assert!(held.is_empty() && held.release().is_none(), "a replica that stops sends nothing more");
+}
+
+#[test]
+fn a_request_that_is_passed_on_waits_for_nothing() {
+    let bench = Bench::new(&PBFT);
+    let Input::Submit(bundle) = bench.request(b"x".to_vec()) else { unreachable!() };
+    let request = Effect::Send { to: To::One(ReplicaId(1)), message: Message::Requests(bundle) };
+    let promise = Effect::Send { to: To::All, message: Message::Recover { nonce: 1 } };
+    let mut held: Held<flows::Pbft> = Held::default();
+    let mut effects = vec![request.clone(), accepted(1)];
+    held.hold(1, &mut effects);
+    assert_eq!((effects, held.waits_for(1)), (vec![request.clone(), accepted(1)], false));
+    // What waits already does not keep it back.
+    let mut effects = vec![promise.clone(), request.clone()];
+    held.hold(1, &mut effects);
+    assert_eq!((effects, held.len(), held.waits_for(1)), (vec![request], 1, true));
+    held.safe_up_to(1);
+    assert_eq!(held.release(), Some(promise));
 }
 
 fn entries_of<P: Protocol>(_: &P, bytes: &[u8]) -> usize {

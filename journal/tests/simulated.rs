@@ -108,6 +108,35 @@ fn a_slow_disk_delays_its_own_node_alone() {
     assert!(delayed.1 > quick.1 + 50_000, "{quick:?}, {delayed:?}");
 }
 
+/// How many syncs stand one behind the other on the way of a request that this gateway has.
+fn syncs_in_series<P: Protocol + 'static>(flow: &Flow<P>, gateway: u16) -> u64 {
+    const SYNC_US: u64 = 2_000;
+    let mut world = world(flow, Disk { sync_us: (SYNC_US, SYNC_US), ..Disk::quick() }, vec![]);
+    let took_us: Vec<u64> = (0..2)
+        .map(|_| {
+            world.run(1_000_000);
+            let (asked_us, asked) = (world.now_us(), world.submitted());
+            world.submit_again(ReplicaId(gateway), &[b"x"]);
+            world.run_until(|world| world.accepted().len() > asked, 1_000_000);
+            world.now_us() - asked_us
+        })
+        .collect();
+    took_us[1] / SYNC_US
+}
+
+#[test]
+fn a_request_waits_for_the_syncs_of_promises_alone() {
+    for gateway in [0, 1] {
+        // Those of the proposal, the PREPAREs and the COMMITs.
+        assert_eq!(syncs_in_series(&PBFT, gateway), 3);
+        assert_eq!(syncs_in_series(&flows::PBFT_MAC, gateway), 3);
+        // Those of the proposal, the PREPAREs and the certificate.
+        assert_eq!(syncs_in_series(&CCRO, gateway), 3);
+        // Those of the batch, the validations and the proof.
+        assert_eq!(syncs_in_series(&flows::BROADCAST, gateway), 3);
+    }
+}
+
 #[test]
 fn more_than_f_disks_that_lie_lose_what_was_acknowledged() {
     let lost = |liars: u16| {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Cluster {
     /// Tells this cluster from all others.
     pub id: ClusterId,
-    /// The flow's name: `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// The flow's name: `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of replicas, at least 1.
     pub n: u16,
@@ -33,6 +33,8 @@ pub enum Authentication {
 const TAGGED: &str = "pbft-mac";
 /// … and the one whose requests are as well.
 const TAGGED_WITH_REQUESTS: &str = "pbft-mac-requests";
+/// The flow whose PREPAREs and COMMITs are shares.
+const SHARED: &str = "ccro-aggregate";
 
 impl Cluster {
     /// A cluster of `n` replicas running `protocol`, without clients that have keys.
@@ -64,6 +66,11 @@ impl Cluster {
     /// Whether a bundle of requests has a tag for each replica, see [`crate::Authenticator::Tags`], and no signature.
     pub fn requests_have_tags(&self) -> bool {
         self.protocol == TAGGED_WITH_REQUESTS
+    }
+
+    /// Whether PREPAREs and COMMITs are shares, see [`crate::shares`], and certificates have sums of them.
+    pub fn has_shares(&self) -> bool {
+        has_shares(&self.protocol)
     }
 
     /// Faults tolerated: `⌊(n−1)/3⌋`.
@@ -117,6 +124,11 @@ impl Cluster {
     pub fn next(&self, id: ReplicaId) -> ReplicaId {
         ReplicaId((id.0 + 1) % self.n)
     }
+}
+
+/// Whether the PREPAREs and COMMITs of this flow are shares.
+pub fn has_shares(protocol: &str) -> bool {
+    protocol == SHARED
 }
 
 /// Faults that `n` replicas tolerate: `⌊(n−1)/3⌋`.

@@ -5,6 +5,7 @@
 //! different company must come to the same answer.
 
 use crate::ids::{ReplicaId, byte_string, deserialize_bytes, serialize_bytes};
+use crate::shares::{ShareClaim, ShareKey, ShareKeys, ShareSecret};
 use crate::tags::SharedKeys;
 use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -53,6 +54,12 @@ impl SecretKey {
     pub fn public_key(&self) -> PublicKey {
         PublicKey(VerificationKey::from(&SigningKey::from(self.0)).into())
     }
+
+    /// The public half of the key for shares that goes with it ([`crate::shares`]).
+    #[cfg(not(target_family = "wasm"))]
+    pub fn share_key(&self) -> ShareKey {
+        crate::shares::points::key_of(&crate::shares::points::secret_of(self))
+    }
 }
 
 impl fmt::Debug for SecretKey {
@@ -81,8 +88,10 @@ impl<'de> Deserialize<'de> for SecretKey {
 pub struct Signer {
     id: ReplicaId,
     key: PrivateKey,
+    share_secret: ShareSecret,
     shared: Option<SharedKeys>,
     made: Cell<u64>,
+    shares_made: Cell<u64>,
 }
 
 #[derive(Clone)]
@@ -103,7 +112,8 @@ impl Signer {
     /// The signer of replica `id` with the given secret.
     pub fn new(id: ReplicaId, secret: &SecretKey) -> Signer {
         let key = PrivateKey::Ed25519(Box::new(SigningKey::from(secret.0)));
-        Signer { id, key, shared: None, made: Cell::new(0) }
+        let share_secret = ShareSecret::of(secret);
+        Signer { id, key, share_secret, shared: None, made: Cell::new(0), shares_made: Cell::new(0) }
     }
 
     /// The same signer, which can make tags for all in `keyring` as well.
@@ -136,9 +146,20 @@ impl Signer {
         }
     }
 
-    /// Signatures made so far.
+    /// This replica's share of a sum of signatures of `bytes`.
+    pub fn sign_share(&self, bytes: &[u8]) -> Signature {
+        self.shares_made.set(self.shares_made.get() + 1);
+        self.share_secret.sign(bytes)
+    }
+
+    /// Signatures made so far, without shares.
     pub fn signatures_made(&self) -> u64 {
         self.made.get()
+    }
+
+    /// Shares made so far.
+    pub fn shares_made(&self) -> u64 {
+        self.shares_made.get()
     }
 }
 
@@ -163,6 +184,8 @@ pub struct Claim {
 #[derive(Clone, Debug)]
 pub struct Keyring {
     keys: Keys,
+    /// None where no share holds.
+    shares: Option<ShareKeys>,
 }
 
 #[derive(Clone, Debug)]
@@ -179,6 +202,14 @@ pub struct BadKey {
     key: PublicKey,
 }
 
+/// A key for shares that counts for nothing.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Debug, thiserror::Error)]
+#[error("share key {index} is not valid, or without proof that its owner has the secret")]
+pub struct BadShareKey {
+    index: usize,
+}
+
 impl Keyring {
     /// A keyring of these public keys: the `i`th is that of replica or client `i`.
     pub fn new(keys: &[PublicKey]) -> Result<Keyring, BadKey> {
@@ -191,7 +222,26 @@ impl Keyring {
                 Ok((parsed, bytes))
             })
             .collect::<Result<_, BadKey>>()?;
-        Ok(Keyring { keys: Keys::Ed25519(keys) })
+        Ok(Keyring { keys: Keys::Ed25519(keys), shares: None })
+    }
+
+    /// The same, with which shares can be checked: the `i`th key is that of replica `i`.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is no key, or its owner has not proven to have the secret.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn with_share_keys(self, keys: &[ShareKey]) -> Result<Keyring, BadShareKey> {
+        let checked = |(index, key): (usize, &ShareKey)| {
+            crate::shares::points::checked(key).ok_or(BadShareKey { index })
+        };
+        let keys = keys.iter().enumerate().map(checked).collect::<Result<_, _>>()?;
+        Ok(Keyring { shares: Some(ShareKeys::Bls(keys)), ..self })
+    }
+
+    /// Whether all these shares hold. Which one does not, asking for each tells.
+    pub fn verify_shares(&self, claims: &[&ShareClaim]) -> bool {
+        claims.is_empty() || self.shares.as_ref().is_some_and(|keys| keys.verify_all(claims))
     }
 
     /// The public key of a participant, or what stands for it where signatures are symbolic.
@@ -276,6 +326,14 @@ pub fn seeded(seed: u64, n: u16) -> (Vec<Signer>, Keyring) {
     (pairs.iter().enumerate().map(signer).collect(), keyring)
 }
 
+/// The same, whose keyring can check shares as well.
+#[cfg(not(target_family = "wasm"))]
+pub fn seeded_with_shares(seed: u64, n: u16) -> (Vec<Signer>, Keyring) {
+    let (signers, keyring) = seeded(seed, n);
+    let keys: Vec<ShareKey> = key_pairs(seed, n).iter().map(|(secret, _)| secret.share_key()).collect();
+    (signers, keyring.with_share_keys(&keys).expect("keys made from a seed are valid"))
+}
+
 /// Signers and keyring of a cluster whose signatures are symbolic: keyed hashes,
 /// hundreds of times cheaper, and unforgeable in a world where nobody but its
 /// owner is lent a signer. For simulations and checkers.
@@ -286,10 +344,18 @@ pub fn symbolic(seed: u64, n: u16) -> (Vec<Signer>, Keyring) {
         *hasher.finalize().as_bytes()
     };
     let keys: Arc<[[u8; 32]]> = (0..n).map(key).collect();
-    let keyring = Keyring { keys: Keys::Symbolic(Arc::clone(&keys)) };
+    let shares = Some(ShareKeys::Symbolic(Arc::clone(&keys)));
+    let keyring = Keyring { keys: Keys::Symbolic(Arc::clone(&keys)), shares };
     let signer = |(id, key): (usize, &[u8; 32])| {
-        let (id, key) = (ReplicaId(id as u16), PrivateKey::Symbolic(*key));
-        Signer { id, key, shared: None, made: Cell::new(0) }.sharing_keys(&keyring)
+        let signer = Signer {
+            id: ReplicaId(id as u16),
+            key: PrivateKey::Symbolic(*key),
+            share_secret: ShareSecret::Symbolic(*key),
+            shared: None,
+            made: Cell::new(0),
+            shares_made: Cell::new(0),
+        };
+        signer.sharing_keys(&keyring)
     };
     (keys.iter().enumerate().map(signer).collect(), keyring)
 }

@@ -11,6 +11,7 @@
 //! | [`ids`] | replica, view, sequence number, digest, session, cluster |
 //! | [`cluster`] | `n`, `f`, quorum, weak quorum, commander of a view |
 //! | [`keys`] | key pairs, signatures, the keyring, batch verification |
+//! | [`shares`] | signatures of one statement that add up to one |
 //! | [`tags`] | keys that two participants share, and tags of requests under them |
 //! | [`request`] | requests, authentic bundles of them, batches |
 //! | [`reply`] | signed replies and the client's acceptance rule |
@@ -35,6 +36,7 @@ pub mod protocol;
 pub mod record;
 pub mod reply;
 pub mod request;
+pub mod shares;
 pub mod snapshot;
 pub mod tags;
 pub mod votes;
@@ -56,6 +58,7 @@ pub use reply::{Reply, ReplyBundle};
 pub use request::{
     Authenticator, Batch, Bundle, MAX_BUNDLE_BYTES, Operation, Output, Request, SESSIONS_KEPT,
 };
+pub use shares::{ShareClaim, ShareKey, Voters};
 pub use snapshot::{CachedChunks, Chunk, Extent, ProvenChunk, Snapshot, share_chunks};
 pub use tags::{SharedKeys, Tag};
 pub use votes::{Tallied, VoteSet};

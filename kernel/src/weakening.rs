@@ -85,6 +85,10 @@ pub enum Weakening {
     DoubtForgotten,
     /// Requests are taken for authentic because `f` replicas vote for them (`pbft-mac-requests`).
     DoubtedRequestsOneLess,
+    /// Shares, and sums of shares, are let in unchecked (`ccro-aggregate`).
+    SharesNotChecked,
+    /// A certificate counts replicas whose shares are known only as part of another sum (`ccro-aggregate`).
+    UnknownSharesAdded,
     /// A node believes whoever opens a link to be the peer that it names.
     LinkNotAuthenticated,
     /// A read of the key-value store is answered from the state of the node that is asked.
@@ -115,7 +119,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 52] = [
+    pub const ALL: [Weakening; 54] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -155,6 +159,8 @@ impl Weakening {
         Weakening::DoubtedRequestsAccepted,
         Weakening::DoubtForgotten,
         Weakening::DoubtedRequestsOneLess,
+        Weakening::SharesNotChecked,
+        Weakening::UnknownSharesAdded,
         Weakening::LinkNotAuthenticated,
         Weakening::StaleReadServed,
         Weakening::FewerRepliesAccepted,

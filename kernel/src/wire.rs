@@ -6,8 +6,11 @@ use crate::ids::{Digest, ReplicaId, Seq, View};
 use crate::keys::{Claim, Keyring, Signature, Signer};
 use crate::reply::ReplyBundle;
 use crate::request::Bundle;
+use crate::shares::ShareClaim;
 use crate::tags::SharedKeys;
 use serde::{Serialize, de::DeserializeOwned};
+use crate::weakening::{Weakening, weakened};
+use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -27,6 +30,11 @@ pub trait Wire: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {
     /// Checks everything about the message that needs no state, and returns the
     /// signatures that must hold for it to be let in.
     fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason>;
+
+    /// The shares that must hold besides. Asked for only where [`Wire::claims`] has nothing against the message.
+    fn shares(&self, _cluster: &Cluster) -> Vec<ShareClaim> {
+        vec![]
+    }
 
     /// The bundles of requests whose tags must hold for the receiver, where requests have tags.
     fn bundles(&self) -> &[Arc<Bundle>] {
@@ -305,6 +313,8 @@ pub struct Admission {
     known: HashSet<[u8; 32]>,
     known_in_order: VecDeque<[u8; 32]>,
     checked: u64,
+    shares_checked: u64,
+    share_checks: Cell<u64>,
     /// The receiver's, which tags of requests are checked with.
     shared: Option<SharedKeys>,
     tags_checked: u64,
@@ -319,6 +329,8 @@ impl Admission {
             known: HashSet::new(),
             known_in_order: VecDeque::new(),
             checked: 0,
+            shares_checked: 0,
+            share_checks: Cell::new(0),
             shared: None,
             tags_checked: 0,
         }
@@ -330,9 +342,14 @@ impl Admission {
         Admission { shared: receiver.shared_keys().cloned(), ..self }
     }
 
-    /// Signatures checked so far; those remembered do not count.
+    /// Signatures checked so far; those remembered do not count, nor do shares.
     pub fn signatures_checked(&self) -> u64 {
         self.checked
+    }
+
+    /// Shares and sums of shares checked so far, and in how many checks: many cost hardly more than one.
+    pub fn shares_checked(&self) -> (u64, u64) {
+        (self.shares_checked, self.share_checks.get())
     }
 
     /// Tags of requests checked so far.
@@ -352,7 +369,7 @@ impl Admission {
         &mut self,
         messages: Vec<(ReplicaId, M)>,
     ) -> Vec<Result<Verified<M>, Rejection>> {
-        let claims: Vec<Result<Vec<Claim>, Reason>> =
+        let claims: Vec<Result<Claims, Reason>> =
             messages.iter().map(|(from, message)| self.unknown_claims(*from, message)).collect();
         let verdicts = self.check_all(claims);
         let judge = |((from, message), verdict): ((ReplicaId, M), Result<(), Reason>)| {
@@ -391,7 +408,8 @@ impl Admission {
                 return Err(Reason::MalformedRequests);
             }
             let claim = bundle.claim(&self.cluster);
-            Ok(claim.into_iter().filter(|claim| !self.known.contains(&fingerprint(claim))).collect())
+            let unknown = claim.into_iter().filter(|claim| !self.known.contains(&fingerprint(claim)));
+            Ok(Claims { signatures: unknown.collect(), shares: vec![] })
         });
         let claims = claims.collect();
         let verdicts = self.check_all(claims);
@@ -405,19 +423,36 @@ impl Admission {
 
     /// Checks groups of claims, all signatures in one batch, and remembers those of each
     /// group that holds.
-    fn check_all(&mut self, groups: Vec<Result<Vec<Claim>, Reason>>) -> Vec<Result<(), Reason>> {
-        let all: Vec<&Claim> = groups.iter().flatten().flatten().collect();
-        self.checked += all.len() as u64;
-        let all_hold = self.hold(&all);
+    fn check_all(&mut self, groups: Vec<Result<Claims, Reason>>) -> Vec<Result<(), Reason>> {
+        let all: Vec<&Claims> = groups.iter().flatten().filter(|claims| !claims.is_empty()).collect();
+        self.checked += all.iter().map(|claims| claims.signatures.len() as u64).sum::<u64>();
+        self.shares_checked += all.iter().map(|claims| claims.shares.len() as u64).sum::<u64>();
+        let mut holding = Vec::with_capacity(all.len());
+        self.search(&all, &mut holding);
+        let mut holding = holding.into_iter();
         let verdicts = groups.into_iter().map(|claims| {
             let claims = claims?;
-            let hold = all_hold || claims.iter().all(|claim| self.keyring.verify(claim));
-            if hold {
-                self.remember(&claims);
+            if !claims.is_empty() && holding.next() != Some(true) {
+                return Err(Reason::BadSignature);
             }
-            hold.then_some(()).ok_or(Reason::BadSignature)
+            self.remember(&claims);
+            Ok(())
         });
         verdicts.collect()
+    }
+
+    /// Which of these hold, appended in their order. Where not all do, one half is searched after the other: one that does
+    /// not hold among many is found in a few checks, and none in one.
+    fn search(&self, groups: &[&Claims], holding: &mut Vec<bool>) {
+        if self.hold(groups) {
+            holding.extend(groups.iter().map(|_| true));
+        } else if let [_] = groups {
+            holding.push(false);
+        } else {
+            let (first, second) = groups.split_at(groups.len() / 2);
+            self.search(first, holding);
+            self.search(second, holding);
+        }
     }
 
     /// Checks a single claim that is part of no message, such as a reply's.
@@ -443,20 +478,32 @@ impl Admission {
         self.check(&claim).then_some(()).ok_or(Reason::BadSignature)
     }
 
-    fn hold(&self, claims: &[&Claim]) -> bool {
-        match claims {
+    fn hold(&self, groups: &[&Claims]) -> bool {
+        let signatures: Vec<&Claim> = groups.iter().flat_map(|claims| &claims.signatures).collect();
+        let signatures_hold = match &signatures[..] {
             [] => true,
             [claim] => self.keyring.verify(claim),
-            _ => self.keyring.verify_all(claims.iter().copied()),
-        }
+            claims => self.keyring.verify_all(claims.iter().copied()),
+        };
+        signatures_hold && self.shares_hold(groups)
     }
 
-    fn unknown_claims<M: Wire>(&self, from: ReplicaId, message: &M) -> Result<Vec<Claim>, Reason> {
+    fn shares_hold(&self, groups: &[&Claims]) -> bool {
+        let shares: Vec<&ShareClaim> = groups.iter().flat_map(|claims| &claims.shares).collect();
+        if shares.is_empty() || weakened(Weakening::SharesNotChecked) {
+            return true;
+        }
+        self.share_checks.set(self.share_checks.get() + 1);
+        self.keyring.verify_shares(&shares)
+    }
+
+    fn unknown_claims<M: Wire>(&self, from: ReplicaId, message: &M) -> Result<Claims, Reason> {
         if !self.cluster.contains(from) {
             return Err(Reason::NotEntitled);
         }
-        let mut claims = message.claims(from, &self.cluster)?;
-        claims.retain(|claim| !self.known.contains(&fingerprint(claim)));
+        let mut claims = Claims::of(from, message, &self.cluster)?;
+        claims.signatures.retain(|claim| !self.known.contains(&fingerprint(claim)));
+        claims.shares.retain(|claim| !self.known.contains(&share_fingerprint(claim)));
         Ok(claims)
     }
 
@@ -468,15 +515,15 @@ impl Admission {
         if message.class() != Class::Vote {
             return;
         }
-        if let Ok(claims) = message.claims(id, &self.cluster) {
+        if let Ok(claims) = Claims::of(id, message, &self.cluster) {
             self.remember(&claims);
         }
     }
 
     /// Remembers claims that hold.
-    fn remember(&mut self, claims: &[Claim]) {
-        for claim in claims {
-            let fingerprint = fingerprint(claim);
+    fn remember(&mut self, claims: &Claims) {
+        let fingerprints = claims.signatures.iter().map(fingerprint);
+        for fingerprint in fingerprints.chain(claims.shares.iter().map(share_fingerprint)) {
             if self.known.insert(fingerprint) {
                 self.known_in_order.push_back(fingerprint);
             }
@@ -487,6 +534,34 @@ impl Admission {
             }
         }
     }
+}
+
+/// All that is to hold of one message.
+#[derive(Debug)]
+struct Claims {
+    signatures: Vec<Claim>,
+    shares: Vec<ShareClaim>,
+}
+
+impl Claims {
+    fn is_empty(&self) -> bool {
+        self.signatures.is_empty() && self.shares.is_empty()
+    }
+
+    fn of<M: Wire>(from: ReplicaId, message: &M, cluster: &Cluster) -> Result<Claims, Reason> {
+        Ok(Claims { signatures: message.claims(from, cluster)?, shares: message.shares(cluster) })
+    }
+}
+
+fn share_fingerprint(claim: &ShareClaim) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("shares that hold");
+    hasher.update(&claim.sum.0);
+    hasher.update(&(claim.voters.count() as u64).to_le_bytes());
+    for voter in claim.voters.iter() {
+        hasher.update(&voter.0.to_le_bytes());
+    }
+    hasher.update(&claim.bytes);
+    *hasher.finalize().as_bytes()
 }
 
 fn fingerprint(claim: &Claim) -> [u8; 32] {

@@ -4,7 +4,7 @@ use ::apps::AppName;
 use ::journal::Durability;
 use anyhow::{Context as _, bail, ensure};
 use kernel::keys::{PublicKey, SecretKey};
-use kernel::{Claim, Cluster, Digest, Keyring, ReplicaId, Signer};
+use kernel::{Claim, Cluster, Digest, Keyring, ReplicaId, ShareKey, Signer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -29,6 +29,9 @@ pub struct NodeConfig {
     pub secret: SecretKey,
     /// Every replica's public key, by id.
     pub public_keys: Vec<PublicKey>,
+    /// Every replica's public key for shares, by id, where the flow has those; else none.
+    #[serde(default)]
+    pub share_keys: Vec<ShareKey>,
     /// The public keys of the clients that have one, by id: the first is that of id `n`.
     #[serde(default)]
     pub client_keys: Vec<PublicKey>,
@@ -196,6 +199,7 @@ impl NodeConfig {
         self.link.check(&self.cluster)?;
         let keys = [self.public_keys.as_slice(), &self.client_keys].concat();
         let keyring = Keyring::new(&keys).context("cannot read the cluster's public keys")?;
+        let keyring = self.with_share_keys(keyring)?;
         let proof = b"this key is this node's";
         let claim = Claim {
             author: self.id,
@@ -209,6 +213,27 @@ impl NodeConfig {
             self.public_keys[usize::from(self.id.0)]
         );
         Ok(keyring)
+    }
+
+    fn with_share_keys(&self, keyring: Keyring) -> anyhow::Result<Keyring> {
+        let needed = if self.cluster.has_shares() { usize::from(self.cluster.n) } else { 0 };
+        ensure!(
+            self.share_keys.len() == needed,
+            "the {} nodes of {} need {needed} share keys; there are {}",
+            self.cluster.n,
+            self.cluster.protocol,
+            self.share_keys.len()
+        );
+        if needed == 0 {
+            return Ok(keyring);
+        }
+        let own = usize::from(self.id.0);
+        ensure!(
+            self.secret.share_key() == self.share_keys[own],
+            "the secret key is not that of node {own}: its share key is {}",
+            self.secret.share_key()
+        );
+        keyring.with_share_keys(&self.share_keys).context("cannot use the cluster's share keys")
     }
 
     /// How long a client may take to send a request.

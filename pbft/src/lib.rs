@@ -81,7 +81,7 @@ pub use crate::core::{Core, PbftProtocol, Timer, Votes};
 pub use config::Config;
 pub use execution::Execution;
 pub use message::{
-    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
+    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, ShareSum, StableCheckpoint,
     ViewChange, Vote,
 };
 pub use replica::Replica;

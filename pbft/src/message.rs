@@ -3,7 +3,7 @@
 use crate::mac::SlotReport;
 use kernel::{
     Authentication, Batch, Bundle, Claim, Class, Cluster, Digest, Phase, ProvenChunk, Reason, ReplicaId, Seq,
-    Signature, Signer, View, Weakening, Wire, weakened,
+    ShareClaim, Signature, Signer, View, Voters, Weakening, Wire, shares, weakened,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -24,7 +24,9 @@ pub struct Vote {
     pub author: ReplicaId,
     /// In a proposal under CCRO, the vote collector it names; else none.
     pub communication_node: Option<ReplicaId>,
-    /// Over all of the above, the flow and the cluster; [`Signature::NONE`] where votes have tags.
+    /// Over all of the above, the flow and the cluster; [`Signature::NONE`] where votes have tags. In `ccro-aggregate`,
+    /// that of a PREPARE or COMMIT is a share ([`kernel::shares`]), over all but the author, or none if it is
+    /// known only as part of a sum.
     pub signature: Signature,
 }
 
@@ -53,8 +55,20 @@ pub struct Certificate {
     pub digest: Digest,
     /// As in the commander's proposal.
     pub communication_node: Option<ReplicaId>,
-    /// In ascending order of the authors, none twice.
+    /// In ascending order of the authors, none twice. In `ccro-aggregate`, the commander's proposal alone, as one of the votes to
+    /// accept.
     pub votes: Arc<[(ReplicaId, Signature)]>,
+    /// The other votes, in `ccro-aggregate`; none elsewhere, or if there are no others.
+    pub sum: Option<Arc<ShareSum>>,
+}
+
+/// Votes of several replicas under one signature (`ccro-aggregate`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ShareSum {
+    /// Whose votes, at least one.
+    pub voters: Voters,
+    /// The sum of their shares.
+    pub sum: Signature,
 }
 
 /// A replica's statement about its state after a slot (OSDI §4.3).
@@ -262,6 +276,13 @@ pub enum Message {
     },
 }
 
+/// The bytes that a share is of: the same for all who vote alike.
+fn share_statement(cluster: &Cluster, vote: &Vote) -> Vec<u8> {
+    let phase = if weakened(Weakening::PhaseNotSigned) { Phase::Commit } else { vote.phase };
+    let fields = ("share/1", &cluster.protocol, &cluster.id, phase, vote.view, vote.seq, &vote.digest);
+    postcard::to_stdvec(&fields).expect("a vote is plain data")
+}
+
 /// The bytes that a vote signs: every field that gives it meaning, so that it
 /// is worth nothing in another flow, cluster, phase, view or slot.
 fn vote_statement(cluster: &Cluster, vote: &Vote) -> Vec<u8> {
@@ -291,7 +312,9 @@ impl Vote {
     ) -> Vote {
         let author = signer.id();
         let mut vote = Vote { communication_node, ..Vote::tagged(author, phase, (view, seq, digest)) };
-        if !cluster.has_tags() {
+        if vote.is_share(cluster) {
+            vote.signature = signer.sign_share(&share_statement(cluster, &vote));
+        } else if !cluster.has_tags() {
             vote.signature = signer.sign(&vote_statement(cluster, &vote));
         }
         vote
@@ -302,9 +325,27 @@ impl Vote {
         Vote { phase, view, seq, digest, author, communication_node: None, signature: Signature::NONE }
     }
 
-    /// The signature to be checked.
-    pub fn claim(&self, cluster: &Cluster) -> Claim {
-        Claim { author: self.author, bytes: vote_statement(cluster, self), signature: self.signature }
+    /// Whether its signature is a share.
+    fn is_share(&self, cluster: &Cluster) -> bool {
+        cluster.has_shares() && self.phase != Phase::PrePrepare
+    }
+
+    /// The signature to be checked; none if it is a share.
+    pub fn claim(&self, cluster: &Cluster) -> Option<Claim> {
+        (!self.is_share(cluster)).then(|| Claim {
+            author: self.author,
+            bytes: vote_statement(cluster, self),
+            signature: self.signature,
+        })
+    }
+
+    /// The share to be checked, if it has one.
+    fn share(&self, cluster: &Cluster) -> Option<ShareClaim> {
+        self.is_share(cluster).then(|| ShareClaim {
+            voters: [self.author].into_iter().collect(),
+            bytes: share_statement(cluster, self),
+            sum: self.signature,
+        })
     }
 
     /// Whether its author may cast such a vote at all.
@@ -329,13 +370,35 @@ impl Certificate {
         usize::from(cluster.n) - usize::from(weakened(Weakening::FastPathOneLess))
     }
 
-    /// The single votes it is made of.
+    /// A certificate of these votes for `digest`. None if they do not add up.
+    pub fn of_votes(
+        cluster: &Cluster,
+        kind: CertificateKind,
+        (view, seq, digest): (View, Seq, Digest),
+        communication_node: Option<ReplicaId>,
+        votes: Vec<(ReplicaId, Signature)>,
+    ) -> Option<Certificate> {
+        let commander = cluster.commander(view);
+        let is_share = |author| cluster.has_shares() && (author != commander || kind == CertificateKind::Committed);
+        let (shares, votes): (Vec<_>, Vec<_>) = votes.into_iter().partition(|(author, _)| is_share(*author));
+        let sum = match shares[..] {
+            [] => None,
+            _ => Some(Arc::new(ShareSum {
+                voters: shares.iter().map(|(author, _)| *author).collect(),
+                sum: shares::sum(shares.iter().map(|(_, share)| share))?,
+            })),
+        };
+        Some(Certificate { kind, view, seq, digest, communication_node, votes: votes.into(), sum })
+    }
+
+    /// The single votes it is made of; those that are under one signature have none of their own.
     pub fn to_votes(&self, cluster: &Cluster) -> impl Iterator<Item = Vote> {
         let commander = cluster.commander(self.view);
-        self.votes.iter().map(move |(author, signature)| {
+        let summed = self.sum.iter().flat_map(|sum| sum.voters.iter()).map(|author| (author, Signature::NONE));
+        self.votes.iter().copied().chain(summed).map(move |(author, signature)| {
             let phase = match self.kind {
                 CertificateKind::Committed => Phase::Commit,
-                _ if *author == commander => Phase::PrePrepare,
+                _ if author == commander => Phase::PrePrepare,
                 _ => Phase::Prepare,
             };
             let proposal = phase == Phase::PrePrepare;
@@ -344,11 +407,38 @@ impl Certificate {
                 view: self.view,
                 seq: self.seq,
                 digest: self.digest,
-                author: *author,
+                author,
                 communication_node: self.communication_node.filter(|_| proposal),
-                signature: *signature,
+                signature,
             }
         })
+    }
+
+    fn claims(&self, cluster: &Cluster) -> impl Iterator<Item = Claim> {
+        self.to_votes(cluster).filter_map(|vote| vote.claim(cluster))
+    }
+
+    /// The sum to be checked, if it has one.
+    fn share(&self, cluster: &Cluster) -> Option<ShareClaim> {
+        let sum = self.sum.as_ref()?;
+        let phase =
+            if self.kind == CertificateKind::Committed { Phase::Commit } else { Phase::Prepare };
+        // Whose vote it is makes no difference to a share.
+        let vote = Vote::tagged(ReplicaId(0), phase, (self.view, self.seq, self.digest));
+        Some(ShareClaim { voters: sum.voters.clone(), bytes: share_statement(cluster, &vote), sum: sum.sum })
+    }
+
+    /// Whether it has shares where the flow has them, and signatures where it has those.
+    fn is_of_flow(&self, cluster: &Cluster) -> bool {
+        let commander = cluster.commander(self.view);
+        let voters = self.sum.as_ref().map(|sum| &sum.voters);
+        if !cluster.has_shares() {
+            return voters.is_none();
+        }
+        let may_be_listed = |author| self.kind != CertificateKind::Committed && author == commander;
+        let is_summed = |author| voters.is_some_and(|voters| voters.contains(author));
+        voters.is_none_or(|voters| voters.last().is_some_and(|last| cluster.contains(last)))
+            && self.votes.iter().all(|(author, _)| may_be_listed(*author) && !is_summed(*author))
     }
 
     /// Whether it proves what its kind says, provided that its signatures hold.
@@ -361,7 +451,9 @@ impl Certificate {
             self.votes.is_sorted_by(|a, b| a.0 < b.0) || weakened(Weakening::RepeatedVoterAccepted);
         let commander = cluster.commander(self.view);
         let has_commander = self.votes.iter().any(|(author, _)| *author == commander);
-        self.votes.len() >= needed
+        let summed = self.sum.as_ref().map_or(0, |sum| sum.voters.count());
+        self.votes.len() + summed >= needed
+            && self.is_of_flow(cluster)
             && distinct
             && self.votes.iter().all(|(author, _)| cluster.contains(*author))
             && (self.kind != CertificateKind::Prepared || has_commander)
@@ -521,12 +613,17 @@ impl ViewChange {
             None => vec![],
         };
         for certificate in &self.prepared {
-            claims.extend(certificate.to_votes(cluster).map(|vote| vote.claim(cluster)));
+            claims.extend(certificate.claims(cluster));
         }
-        claims.extend(self.voted.iter().map(|vote| vote.claim(cluster)));
+        claims.extend(self.voted.iter().filter_map(|vote| vote.claim(cluster)));
         let (author, signature) = (self.author, self.signature);
         claims.push(Claim { author, bytes: self.statement(cluster), signature });
         Ok(claims)
+    }
+
+    fn shares(&self, cluster: &Cluster) -> impl Iterator<Item = ShareClaim> {
+        let certified = self.prepared.iter().filter_map(|certificate| certificate.share(cluster));
+        certified.chain(self.voted.iter().filter_map(|vote| vote.share(cluster)))
     }
 }
 
@@ -573,7 +670,7 @@ impl NewView {
         for change in &self.view_changes {
             claims.extend(change.claims(cluster)?);
         }
-        claims.extend(self.proposals.iter().map(|header| header.claim(cluster)));
+        claims.extend(self.proposals.iter().filter_map(|header| header.claim(cluster)));
         let bytes = self.statement(cluster);
         claims.push(Claim { author: commander, bytes, signature: self.signature });
         Ok(claims)
@@ -691,7 +788,7 @@ impl Message {
         if !proves {
             return Err(Reason::MalformedCertificate);
         }
-        Ok(vec![first.claim(cluster), second.claim(cluster)])
+        Ok([first, second].into_iter().filter_map(|header| header.claim(cluster)).collect())
     }
 
     fn proposal_claims(header: &Vote, batch: &Batch, cluster: &Cluster) -> Result<Vec<Claim>, Reason> {
@@ -702,7 +799,7 @@ impl Message {
             return Err(Reason::DigestMismatch);
         }
         let mut claims = batch.claims(cluster).ok_or(Reason::MalformedRequests)?;
-        claims.push(header.claim(cluster));
+        claims.extend(header.claim(cluster));
         Ok(claims)
     }
 }
@@ -797,20 +894,20 @@ impl Wire for Message {
                 if vote.phase == Phase::PrePrepare || !vote.is_entitled(cluster) {
                     return Err(Reason::NotEntitled);
                 }
-                Ok(vec![vote.claim(cluster)])
+                Ok(vote.claim(cluster).into_iter().collect())
             }
             Message::Certificate(certificate) => {
                 if !certificate.is_well_formed(cluster) {
                     return Err(Reason::MalformedCertificate);
                 }
-                Ok(certificate.to_votes(cluster).map(|vote| vote.claim(cluster)).collect())
+                Ok(certificate.claims(cluster).collect())
             }
             Message::Stuck { seq, votes, .. } => {
                 // No more than one replica casts in a view. Each is signed, so it does not matter whose they are.
                 if votes.len() > 3 || votes.iter().any(|v| v.seq != *seq || !v.is_entitled(cluster)) {
                     return Err(Reason::NotEntitled);
                 }
-                Ok(votes.iter().map(|vote| vote.claim(cluster)).collect())
+                Ok(votes.iter().filter_map(|vote| vote.claim(cluster)).collect())
             }
             Message::Checkpoint(vote) => {
                 if !cluster.contains(vote.author) {
@@ -850,6 +947,25 @@ impl Wire for Message {
             // A receiver's own doubts are nothing that others can send.
             Message::DoubtedProposal { .. } => Err(Reason::NotEntitled),
             Message::Mistagged { .. } => Err(Reason::BadTag),
+        }
+    }
+
+    fn shares(&self, cluster: &Cluster) -> Vec<ShareClaim> {
+        if !cluster.has_shares() {
+            return vec![];
+        }
+        match self {
+            Message::Vote(vote) => vote.share(cluster).into_iter().collect(),
+            Message::Stuck { votes, .. } => votes.iter().filter_map(|vote| vote.share(cluster)).collect(),
+            Message::Certificate(certificate) => certificate.share(cluster).into_iter().collect(),
+            Message::ViewChange(change) => change.shares(cluster).collect(),
+            Message::NewView(new_view) => {
+                new_view.view_changes.iter().flat_map(|change| change.shares(cluster)).collect()
+            }
+            Message::Recollection(answer) => {
+                answer.view_changes.iter().flat_map(|change| change.shares(cluster)).collect()
+            }
+            _ => vec![],
         }
     }
 

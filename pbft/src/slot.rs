@@ -3,7 +3,9 @@
 use crate::core::Votes;
 use crate::mac::{SlotReport, Statements};
 use crate::message::{Certificate, CertificateKind, Vote};
-use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Tallied, View, VoteSet, Weakening, weakened};
+use kernel::{
+    Batch, Cluster, Digest, Phase, ReplicaId, Seq, Signature, Tallied, View, VoteSet, Weakening, weakened,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -128,6 +130,10 @@ impl Round {
         };
         let header = self.header.as_ref().filter(|header| header.digest == digest);
         let mut votes = votes.of(&digest);
+        if cluster.has_shares() && !weakened(Weakening::UnknownSharesAdded) {
+            // What is known only as part of a sum is in a certificate that was kept whole.
+            votes.retain(|(_, share)| *share != Signature::NONE);
+        }
         if votes.len() < needed || (kind != CertificateKind::Committed && header.is_none()) {
             return None;
         }
@@ -137,16 +143,9 @@ impl Round {
         votes.sort_by_key(|(author, _)| (*author != commander, *author));
         votes.truncate(needed);
         votes.sort_by_key(|(author, _)| *author);
-        Some(Certificate {
-            kind,
-            view,
-            seq,
-            digest,
-            communication_node: header
-                .filter(|_| kind != CertificateKind::Committed)
-                .and_then(|header| header.communication_node),
-            votes: votes.into(),
-        })
+        let node = header.filter(|_| kind != CertificateKind::Committed);
+        let node = node.and_then(|header| header.communication_node);
+        Certificate::of_votes(cluster, kind, (view, seq, digest), node, votes)
     }
 
     /// The certificate that `q` replicas accepted the commander's proposal.

@@ -94,6 +94,7 @@ impl Bench {
             digest,
             communication_node: None,
             votes: votes.collect(),
+            sum: None,
         }
     }
 

@@ -300,6 +300,7 @@ fn a_client_is_no_replica_whatever_it_signs() {
         digest: Digest::ZERO,
         communication_node: None,
         votes: [1, 2, 4].map(|id| (ReplicaId(id as u16), vote(id, Phase::Commit).signature)).into(),
+        sum: None,
     };
     let change =
         |id: usize| Arc::new(ViewChange::sign(cluster, &world.signers[id], View(1), None, vec![], vec![]));

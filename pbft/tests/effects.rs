@@ -488,6 +488,7 @@ fn a_new_view_must_propose_exactly_what_its_view_changes_demand() {
             digest: batch.digest(),
             communication_node: None,
             votes: [0, 1, 2].map(vote).into(),
+            sum: None,
         })
     };
     let began = |proposals: &[(u64, &[u8])]| {

@@ -92,7 +92,7 @@ impl Bench {
         };
         let vote = |author| self.vote(author, phase(author), view, PROPOSED).signature;
         let votes = authors.iter().map(|author| (ReplicaId(*author), vote(*author))).collect();
-        Certificate { kind, view: View(view), seq: SLOT, digest: PROPOSED, communication_node: None, votes }
+        Certificate { kind, view: View(view), seq: SLOT, digest: PROPOSED, communication_node: None, votes, sum: None }
     }
 
     fn checkpoint(&self, author: u16, state: Digest) -> CheckpointVote {
@@ -666,6 +666,7 @@ fn a_view_change_without_anything_prepared_gets_an_invented_certificate() {
             digest,
             communication_node: None,
             votes: vec![(ReplicaId(LIAR), own); votes].into(),
+            sum: None,
         };
         let change = |prepared| {
             let prepared = vec![Arc::new(prepared)];

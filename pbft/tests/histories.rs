@@ -125,6 +125,7 @@ impl History {
                 digest,
                 communication_node: Some(ReplicaId(0)),
                 votes: [].into(),
+                sum: None,
             })
         });
         ViewChange {

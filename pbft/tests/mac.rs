@@ -242,6 +242,7 @@ fn messages_of_the_one_flow_are_refused_in_the_other() {
         digest,
         communication_node: None,
         votes: [].into(),
+        sum: None,
     };
     let other = Vote { digest: Digest::ZERO, ..header.clone() };
     for message in [

@@ -118,7 +118,7 @@ impl Bench {
         let votes = [0, 2, 3].map(vote).into();
         let (view, seq, digest) = about;
         let kind = CertificateKind::Committed;
-        let certificate = Certificate { kind, view, seq, digest, communication_node: None, votes };
+        let certificate = Certificate { kind, view, seq, digest, communication_node: None, votes, sum: None };
         assert_eq!(header.digest, digest);
         self.deliver(0, Message::Certificate(Arc::new(certificate)))
     }

@@ -31,7 +31,7 @@ fn certificate(signers: &[Signer], kind: CertificateKind, (view, seq): (u64, u64
         (ReplicaId(author), Vote::sign(&cluster, signer, phase, (view, seq, digest), None).signature)
     };
     let votes = [0, 1, 2].map(vote).into();
-    Arc::new(Certificate { kind, view, seq, digest, communication_node: None, votes })
+    Arc::new(Certificate { kind, view, seq, digest, communication_node: None, votes, sum: None })
 }
 
 /// Replica 3's VIEW-CHANGE for view 2.
@@ -111,6 +111,7 @@ fn report(author: u16, prepared: Said<'_>, voted: Said<'_>) -> Arc<ViewChange> {
             digest: digest(name),
             communication_node: None,
             votes: [].into(),
+            sum: None,
         })
     });
     let voted = voted.map(|(view, name)| Vote {

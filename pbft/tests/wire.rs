@@ -37,6 +37,7 @@ fn examples() -> Vec<(&'static str, Message)> {
         digest,
         communication_node: node,
         votes: [(ReplicaId(0), header.signature), (ReplicaId(1), prepare.signature)].into(),
+        sum: None,
     };
     let certificate = Arc::new(certificate);
     let stable =

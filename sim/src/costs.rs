@@ -19,6 +19,10 @@ pub struct Costs {
     pub tag_us: f64,
     /// … and for each byte of the message, nanoseconds.
     pub tag_per_byte_ns: f64,
+    /// Making a share of a sum of signatures, in flows that have them, microseconds.
+    pub share_sign_us: f64,
+    /// Checking a share or a sum, microseconds.
+    pub share_verify_us: f64,
     /// Between an answer and the request that a closed loop's client sends next,
     /// microseconds: a wait, of which no node's time is taken.
     pub client_us: f64,
@@ -47,6 +51,8 @@ pub struct IterationCosts {
     pub batch_us: f64,
     /// … and each signature in it. One alone takes `verify_us`.
     pub batch_verify_us: f64,
+    /// Each share or sum that is checked together with another one, microseconds. The first takes `share_verify_us`.
+    pub batch_share_us: f64,
 }
 
 /// What a node takes in one iteration at most, as real nodes do.
@@ -96,11 +102,14 @@ impl Costs {
             ("per_byte_ns", self.per_byte_ns),
             ("tag_us", self.tag_us),
             ("tag_per_byte_ns", self.tag_per_byte_ns),
+            ("share_sign_us", self.share_sign_us),
+            ("share_verify_us", self.share_verify_us),
             ("client_us", self.client_us),
             ("per_iteration_us", iteration.per_iteration_us),
             ("per_chunk_us", iteration.per_chunk_us),
             ("batch_us", iteration.batch_us),
             ("batch_verify_us", iteration.batch_verify_us),
+            ("batch_share_us", iteration.batch_share_us),
         ];
         if let Some((key, cost)) = costs.into_iter().find(|(_, cost)| !(0.0..=MOST_US).contains(cost)) {
             let way_out = "give a number from 0 to 1000000";
@@ -120,6 +129,21 @@ impl Costs {
 
     pub(crate) fn signing_ns(&self, signatures: u64) -> u64 {
         (self.sign_us * 1e3 * signatures as f64).round() as u64
+    }
+
+    pub(crate) fn sharing_ns(&self, shares: u64) -> u64 {
+        (self.share_sign_us * 1e3 * shares as f64).round() as u64
+    }
+
+    /// Checking shares and sums that came together.
+    pub(crate) fn verifying_shares_ns(&self, shares: u64) -> u64 {
+        let us = match self.iteration {
+            Some(iteration) if shares > 1 => {
+                self.share_verify_us + iteration.batch_share_us * (shares - 1) as f64
+            }
+            _ => self.share_verify_us * shares as f64,
+        };
+        (us * 1e3).round() as u64
     }
 
     /// Making or checking tags of requests: each is of a digest, which is short.
@@ -174,5 +198,11 @@ mod tests {
         let iteration = IterationCosts { batch_us: 20.0, batch_verify_us: 25.0, ..IterationCosts::default() };
         let batched = Costs { iteration: Some(iteration), ..alone };
         assert_eq!([0, 1, 2, 16].map(|count| batched.verifying_ns(count)), [0, 40_000, 70_000, 420_000]);
+        let alone = Costs { share_sign_us: 2.0, share_verify_us: 1000.0, ..Costs::default() };
+        assert_eq!([0, 1, 3].map(|count| alone.verifying_shares_ns(count)), [0, 1_000_000, 3_000_000]);
+        assert_eq!(alone.sharing_ns(3), 6_000);
+        let iteration = IterationCosts { batch_share_us: 10.0, ..IterationCosts::default() };
+        let batched = Costs { iteration: Some(iteration), ..alone };
+        assert_eq!([0, 1, 3].map(|count| batched.verifying_shares_ns(count)), [0, 1_000_000, 1_020_000]);
     }
 }

@@ -162,6 +162,20 @@ pub struct World<P: Protocol> {
 
 /// One admission for all nodes where it does not matter who checks what: else
 /// each remembers what it has checked itself.
+/// Real keys; those for shares take long to make, and only one flow needs them.
+#[cfg(not(target_family = "wasm"))]
+fn keys(cluster: &Cluster, seed: u64) -> (Vec<Signer>, Keyring) {
+    match cluster.has_shares() {
+        true => kernel::keys::seeded_with_shares(seed, cluster.n),
+        false => kernel::keys::seeded(seed, cluster.n),
+    }
+}
+
+#[cfg(target_family = "wasm")]
+fn keys(cluster: &Cluster, seed: u64) -> (Vec<Signer>, Keyring) {
+    kernel::keys::seeded(seed, cluster.n)
+}
+
 fn admissions(cluster: &Cluster, signers: &[Signer], keyring: &Keyring, metered: bool) -> Vec<Admission> {
     let receivers = if metered { signers } else { &signers[..1] };
     let admission = |signer| Admission::new(cluster.clone(), keyring.clone()).of_receiver(signer);
@@ -179,7 +193,7 @@ impl<P: Protocol> World<P> {
         setup.costs.check().unwrap_or_else(|error| panic!("{error}"));
         let (signers, keyring) = match setup.signatures {
             Signatures::Symbolic => kernel::keys::symbolic(seed, cluster.n),
-            Signatures::Ed25519 => kernel::keys::seeded(seed, cluster.n),
+            Signatures::Ed25519 => keys(&cluster, seed),
         };
         let metered = setup.signatures == Signatures::Ed25519
             || setup.costs.iteration.is_some()
@@ -558,11 +572,12 @@ impl<P: Protocol> World<P> {
                 unreachable!("each node admits for itself");
             };
             let admission = &mut self.admissions[usize::from(to.0)];
-            let before = (admission.signatures_checked(), admission.tags_checked());
+            let before = (admission.signatures_checked(), admission.tags_checked(), admission.shares_checked());
             let admitted = admission.admit(from, message);
             let signatures = admission.signatures_checked() - before.0;
             let tags = admission.tags_checked() - before.1;
-            self.count_checks(signatures);
+            let shares = admission.shares_checked().0 - before.2.0;
+            self.count_checks(signatures, shares);
             self.spent_ns += self.costs.tagging_ns(tags);
             match admitted {
                 Ok(message) => return Some(message),
@@ -606,13 +621,14 @@ impl<P: Protocol> World<P> {
         let mut effects = std::mem::take(&mut self.effects);
         let now = Micros(self.now_ns / 1000);
         let node = &mut self.nodes[usize::from(id.0)];
-        let made = node.signer.signatures_made();
+        let made = (node.signer.signatures_made(), node.signer.shares_made());
         let mut cx = Context::new(&self.cluster, &node.signer, &mut self.choose, &mut effects).at(now);
         match &mut node.disk {
             Some(disk) => disk.step(&mut node.replica, cx, input),
             None => node.replica.step(&mut cx, input),
         }
-        self.spent_ns += self.costs.signing_ns(node.signer.signatures_made() - made);
+        self.spent_ns += self.costs.signing_ns(node.signer.signatures_made() - made.0);
+        self.spent_ns += self.costs.sharing_ns(node.signer.shares_made() - made.1);
         if let Some(disk) = &mut node.disk {
             disk.hold(&mut effects);
         }

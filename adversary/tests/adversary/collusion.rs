@@ -75,6 +75,7 @@ fn a_certificate_for_the_other_side_waits_for_its_votes() {
         digest,
         communication_node: None,
         votes: (0..3).map(|id| (ReplicaId(id as u16), signature(id))).collect(),
+        sum: None,
     }));
     assert_eq!(bench.send_or_hold(&certificate), to_each(&[0, 2], &certificate));
     let vote = Message::Vote(bench.vote(3, Phase::Prepare, 1, lie.subject().unwrap().digest));

@@ -17,7 +17,7 @@ fn certificate(bench: &Bench, kind: CertificateKind) -> Certificate {
     let votes = (0..if kind == CertificateKind::Fast { 4 } else { 3 })
         .map(|id| (ReplicaId(id as u16), bench.vote(id, phase(id), 1, digest).signature))
         .collect();
-    Certificate { kind, view: View(0), seq: Seq(1), digest, communication_node: None, votes }
+    Certificate { kind, view: View(0), seq: Seq(1), digest, communication_node: None, votes, sum: None }
 }
 
 fn stable(bench: &Bench) -> StableCheckpoint {

@@ -84,6 +84,6 @@ impl Bench {
         votes.push((header.author, header.signature));
         votes.sort_by_key(|(author, _)| *author);
         let (communication_node, votes) = (header.communication_node, votes.into());
-        Arc::new(Certificate { kind, view, seq, digest, communication_node, votes })
+        Arc::new(Certificate { kind, view, seq, digest, communication_node, votes, sum: None })
     }
 }

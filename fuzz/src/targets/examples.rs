@@ -139,7 +139,7 @@ impl Bench {
         let certificate = |kind, votes: &[&Vote]| {
             let votes = votes.iter().map(|vote| (vote.author, vote.signature)).collect();
             let (view, seq, digest) = about;
-            Arc::new(Certificate { kind, view, seq, digest, communication_node: node, votes })
+            Arc::new(Certificate { kind, view, seq, digest, communication_node: node, votes, sum: None })
         };
         let prepared = certificate(CertificateKind::Prepared, &[&header, &prepares[0], &prepares[1]]);
         let fast = certificate(CertificateKind::Fast, &[&header, &prepares[0], &prepares[1], &prepares[2]]);

@@ -335,7 +335,7 @@ fn bundles(
     let votes: Vec<_> = votes.iter().map(|(author, signature)| (*author, *signature)).collect();
     let certificate = |votes: Vec<_>| {
         let votes = votes.into();
-        let certificate = Certificate { kind, view, seq, digest, communication_node, votes };
+        let certificate = Certificate { kind, view, seq, digest, communication_node, votes, sum: None };
         Message::Certificate(Arc::new(certificate))
     };
     choose(&votes, size).into_iter().map(certificate).collect()

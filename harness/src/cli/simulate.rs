@@ -26,6 +26,7 @@ pub struct SimulateArgs {
     pub network: String,
     /// What work costs: none, measured (signatures and messages on this machine, now), or such as
     /// sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 (cores: shared by all nodes; tag_us, tag_per_byte_ns: tags of pbft-mac;
+    /// share_sign_us, share_verify_us, batch_share_us: shares of ccro-aggregate;
     /// client_us: pause between a client's requests; per_iteration_us, per_chunk_us, batch_us, batch_verify_us: what is paid once in one iteration of a node's event loop)
     #[arg(long, value_name = "COSTS", default_value = "none")]
     pub costs: String,

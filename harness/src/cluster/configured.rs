@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use journal::{Durability, Folder};
 use kernel::keys::{PublicKey, SecretKey};
-use kernel::{ClusterId, ReplicaId};
+use kernel::{ClusterId, ReplicaId, ShareKey};
 use node::{Encoding, LinkConditions, NodeConfig};
 
 use super::limits;
@@ -201,6 +201,7 @@ impl Member {
         let connections = limits::max_clients(Placement::Processes, n, descriptors);
         let cluster = self.cluster.identity();
         let public_keys: Vec<PublicKey> = nodes.iter().map(|node| node.public_key).collect();
+        let share_keys: Vec<ShareKey> = nodes.iter().filter_map(|node| node.share_key).collect();
         let client_keys: Vec<PublicKey> = clients.iter().map(|client| client.public_key).collect();
         NodeSpec {
             protocol: *protocol,
@@ -209,12 +210,13 @@ impl Member {
             behaviours: Vec::new(),
             pin: None,
             node: NodeConfig {
-                configuration: configuration(&cluster, *app, options, [&public_keys, &client_keys]),
+                configuration: configuration(&cluster, *app, options, ([&public_keys, &client_keys], &share_keys)),
                 cluster,
                 id: ReplicaId(self.id),
                 secret: self.secret,
                 public_keys,
                 client_keys,
+                share_keys,
                 addresses: nodes.iter().map(|node| node.address).collect(),
                 app: *app,
                 faulty_tolerated: protocol.tolerates(n),

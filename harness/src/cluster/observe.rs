@@ -45,6 +45,8 @@ pub fn since(now: &CounterReport, earlier: &CounterReport) -> CounterReport {
         stable_checkpoints: minus(|c| c.stable_checkpoints),
         corrupt_replies: minus(|c| c.corrupt_replies),
         timers_extended: minus(|c| c.timers_extended),
+        syncs: minus(|c| c.syncs),
+        sync_us: minus(|c| c.sync_us),
         cpu_us: now.cpu_us.zip(earlier.cpu_us).map(|(now, then)| now.saturating_sub(then)),
         memory_bytes: now.memory_bytes,
     }

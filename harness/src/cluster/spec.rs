@@ -14,12 +14,13 @@ use flows::options::Options;
 use flows::waits::Links;
 use journal::{Durability, Folder};
 use kernel::keys::{PublicKey, SecretKey};
-use kernel::{Cluster as Identity, ClusterId, Digest, ReplicaId};
+use kernel::{Cluster as Identity, ClusterId, Digest, ReplicaId, ShareKey};
 use node::{Encoding, JournalTo, LinkConditions, NodeConfig, RecordTo};
 
 use super::limits;
 use super::node::{Memory, NodeSpec};
 use crate::config::init::{NewCluster, Wanted};
+use crate::config::NodeEntry;
 use crate::plan::faults::Assignment;
 use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Placement, Plan, ProtocolName, Via};
 
@@ -196,6 +197,10 @@ impl ClusterSpec {
         let pairs = self.key_pairs();
         let all_keys: Vec<_> = pairs.iter().map(|(_, public)| *public).collect();
         let (public_keys, client_keys) = all_keys.split_at(self.nodes.into());
+        let share_keys = match cluster.has_shares() {
+            true => pairs[..self.nodes.into()].iter().map(|(secret, _)| secret.share_key()).collect(),
+            false => vec![],
+        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let lost = self.without_memory();
         let spec_of = |(id, (secret, _)): (u16, &(SecretKey, _))| NodeSpec {
@@ -210,6 +215,7 @@ impl ClusterSpec {
                 secret: *secret,
                 public_keys: public_keys.to_vec(),
                 client_keys: client_keys.to_vec(),
+                share_keys: share_keys.clone(),
                 addresses: addresses.to_vec(),
                 app: self.app,
                 faulty_tolerated: self.protocol.tolerates(self.nodes),
@@ -224,7 +230,12 @@ impl ClusterSpec {
                 remind_after_us: self.options.waits.remind_after_us(self.timeout_us),
                 settle_us: self.options.pbft(self.nodes).resend_after.0,
                 shares_process: self.placement == Placement::Tasks,
-                configuration: configuration(&cluster, self.app, &self.options, [public_keys, client_keys]),
+                configuration: configuration(
+                    &cluster,
+                    self.app,
+                    &self.options,
+                    ([public_keys, client_keys], &share_keys),
+                ),
                 requests_per_s: None,
                 slots_kept: self.slots_kept,
                 fault_injection: true,
@@ -262,7 +273,8 @@ impl ClusterSpec {
             link_delay_ms: self.link.delay_us as f64 / 1e3,
             members: self.options.members,
         };
-        NewCluster::running(setup.cluster.id, &wanted, &setup.public_keys, setup.secret)
+        let nodes = self.node_entries(addresses);
+        NewCluster::running(setup.cluster.id, &wanted, nodes, setup.secret)
     }
 
     fn clients(&self) -> u16 {
@@ -275,18 +287,28 @@ impl ClusterSpec {
     }
 
     /// The nodes' keys, and the client's behind them.
+    fn node_entries(&self, addresses: &[SocketAddr]) -> Vec<NodeEntry> {
+        let has_shares = self.identity().has_shares();
+        let entry = |(address, (secret, public_key)): (&SocketAddr, (SecretKey, PublicKey))| NodeEntry {
+            address: *address,
+            public_key,
+            share_key: has_shares.then(|| secret.share_key()),
+        };
+        addresses.iter().zip(self.key_pairs()).map(entry).collect()
+    }
+
     fn key_pairs(&self) -> Vec<(SecretKey, PublicKey)> {
         kernel::keys::key_pairs(self.seed, self.nodes + self.clients())
     }
 }
 
 /// The digest of what all nodes must be told alike: addresses may differ, as a node can
-/// be reached by several. `keys` are those of the nodes and those of the clients.
+/// be reached by several. `keys` are those of the nodes and those of the clients, and the nodes' for shares.
 pub(super) fn configuration(
     cluster: &Identity,
     app: AppName,
     options: &Options,
-    keys: [&[PublicKey]; 2],
+    keys: ([&[PublicKey]; 2], &[ShareKey]),
 ) -> Digest {
     let text = serde_json::to_vec(&(cluster, app, options, keys));
     Digest::of(&text.expect("a configuration is plain data"))

@@ -66,6 +66,7 @@ impl ClusterConfig {
         )?;
         let app = given.app.context("app is not given; give opaque, kv, bank or orswot")?;
         check_members(&given)?;
+        check_share_keys(&given, protocol)?;
         let n = given.node.len() as u16;
         protocol.check_size(n).context("the [[node]] tables are too few")?;
         let via = if given.client.is_empty() { Via::Http } else { Via::Client };
@@ -172,6 +173,27 @@ fn within<T: PartialOrd + Display>(field: &str, value: Option<T>, least: T, most
         }
         _ => Ok(()),
     }
+}
+
+fn check_share_keys(given: &Settings, protocol: ProtocolName) -> Result<()> {
+    let has_shares = kernel::cluster::has_shares(&protocol.to_string());
+    for (id, node) in given.node.iter().enumerate() {
+        let Some(key) = node.share_key else {
+            ensure!(
+                !has_shares,
+                "node {id} has no share_key, which {protocol} needs; take it from the file that `harness init` wrote"
+            );
+            continue;
+        };
+        ensure!(has_shares, "node {id} has a share_key, and {protocol} has no shares; leave it out");
+        let keyring = Keyring::new(&[])?.with_share_keys(&[key]);
+        ensure!(
+            keyring.is_ok(),
+            "node {id}: share_key is not valid, or without proof that its owner has the secret; take it from the file that \
+             `harness init` wrote"
+        );
+    }
+    Ok(())
 }
 
 fn check_members(given: &Settings) -> Result<()> {

@@ -50,19 +50,21 @@ impl NewCluster {
     /// If no cluster can be what is wanted.
     pub fn draw(wanted: &Wanted) -> Result<NewCluster> {
         let mut secrets = Vec::new();
-        let mut public_key = |path| {
+        let mut draw = |path| {
             let secret = key_file::generate();
             secrets.push((path, secret));
-            secret.public_key()
+            secret
         };
+        let has_shares = kernel::cluster::has_shares(&wanted.protocol.to_string());
         let mut node = Vec::new();
         for (id, address) in (0u16..).zip(&wanted.addresses) {
-            let public_key = public_key(key_file::of_node(Path::new(""), id));
-            node.push(NodeEntry { address: *address, public_key });
+            let secret = draw(key_file::of_node(Path::new(""), id));
+            let share_key = has_shares.then(|| secret.share_key());
+            node.push(NodeEntry { address: *address, public_key: secret.public_key(), share_key });
         }
         let mut client = Vec::new();
         for name in &wanted.clients {
-            let public_key = public_key(key_file::of_client(Path::new(""), name));
+            let public_key = draw(key_file::of_client(Path::new(""), name)).public_key();
             client.push(ClientEntry { name: name.clone(), public_key });
         }
         let settings = settings(ClusterId(rand::rng().random()), wanted, node, client);
@@ -77,15 +79,12 @@ impl NewCluster {
     pub fn running(
         id: ClusterId,
         wanted: &Wanted,
-        nodes: &[PublicKey],
+        nodes: Vec<NodeEntry>,
         secret: SecretKey,
     ) -> Result<NewCluster> {
-        let node = wanted.addresses.iter().zip(nodes);
-        let node: Vec<_> =
-            node.map(|(address, key)| NodeEntry { address: *address, public_key: *key }).collect();
         let [name] = wanted.clients.as_slice() else { bail!("a running cluster has one client") };
         let client = vec![ClientEntry { name: name.clone(), public_key: secret.public_key() }];
-        let settings = settings(id, wanted, node, client);
+        let settings = settings(id, wanted, nodes, client);
         ClusterConfig::of(settings.clone())?;
         Ok(NewCluster { settings, secrets: vec![(key_file::of_client(Path::new(""), name), secret)] })
     }

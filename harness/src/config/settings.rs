@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow};
 use apps::AppName;
 use clap::Args;
-use kernel::ClusterId;
+use kernel::{ClusterId, ShareKey};
 use kernel::keys::PublicKey;
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,9 @@ pub struct NodeEntry {
     pub address: SocketAddr,
     /// Its key.
     pub public_key: PublicKey,
+    /// Its key for shares, where the protocol has those (`ccro-aggregate`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub share_key: Option<ShareKey>,
 }
 
 /// A client with a key of its own. Its id is the number of nodes and its place in the list.
@@ -146,11 +149,16 @@ impl FromStr for NodeEntry {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<NodeEntry> {
-        let (address, public_key) = halves(text, "ADDRESS=KEY, such as 127.0.0.1:8080=1f3a...")?;
+        const FORM: &str = "ADDRESS=KEY, such as 127.0.0.1:8080=1f3a... (or ADDRESS=KEY=SHAREKEY, for ccro-aggregate)";
+        let (address, keys) = text.split_once('=').ok_or_else(|| anyhow!("{text:?} is not {FORM}"))?;
+        let (public_key, share_key) = match keys.split_once('=') {
+            Some((public_key, share_key)) => (public_key.parse()?, Some(share_key.parse()?)),
+            None => (keys.parse()?, None),
+        };
         let address = address.parse().map_err(|_| {
             anyhow!("{address:?} is no address; give an IP address and a port, such as 127.0.0.1:8080")
         })?;
-        Ok(NodeEntry { address, public_key })
+        Ok(NodeEntry { address, public_key, share_key })
     }
 }
 

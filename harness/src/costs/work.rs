@@ -3,7 +3,8 @@
 use std::hint::black_box;
 
 use anyhow::{Context, Result, anyhow, bail};
-use kernel::keys::seeded;
+use kernel::keys::{seeded, seeded_with_shares};
+use kernel::{ShareClaim, Signer};
 use node::{Encoding, LinkCostPlan, LinkCosts, Tags, measure_streaming};
 use serde::Serialize;
 use sim::{Costs, IterationCosts};
@@ -15,7 +16,8 @@ use crate::base::console::say;
 use crate::base::exit::NotMeasured;
 
 const FORMS: &str = "give none, measured, or such as sign_us=15,verify_us=40,per_message_us=5,per_byte_ns=1,cores=2 \
-     (and tag_us, tag_per_byte_ns, client_us, per_iteration_us, per_chunk_us, batch_us, batch_verify_us)";
+     (and tag_us, tag_per_byte_ns, share_sign_us, share_verify_us, client_us, per_iteration_us, per_chunk_us, batch_us, \
+     batch_verify_us, batch_share_us)";
 
 /// Reads `--costs`. Measured ones are measured when they are asked for, so that
 /// bad input is refused first.
@@ -48,11 +50,14 @@ fn parse(text: &str) -> Result<Costs> {
             "per_byte_ns" => costs.per_byte_ns = number,
             "tag_us" => costs.tag_us = number,
             "tag_per_byte_ns" => costs.tag_per_byte_ns = number,
+            "share_sign_us" => costs.share_sign_us = number,
+            "share_verify_us" => costs.share_verify_us = number,
             "client_us" => costs.client_us = number,
             "per_iteration_us" => iteration(&mut costs).per_iteration_us = number,
             "per_chunk_us" => iteration(&mut costs).per_chunk_us = number,
             "batch_us" => iteration(&mut costs).batch_us = number,
             "batch_verify_us" => iteration(&mut costs).batch_verify_us = number,
+            "batch_share_us" => iteration(&mut costs).batch_share_us = number,
             "cores" if number.fract() == 0.0 && (1.0..=65_535.0).contains(&number) => {
                 costs.cores = Some(number as u16);
             }
@@ -170,7 +175,9 @@ fn signatures_of_one() -> Costs {
     let (two_us, all_us) = (batch(2), batch(16));
     let batch_verify_us = (all_us - two_us).max(0.0) / 14.0;
     let batch_us = (two_us - 2.0 * batch_verify_us).max(0.0);
-    let iteration = IterationCosts { batch_us, batch_verify_us, ..IterationCosts::default() };
+    let shares = Shares::measure();
+    let batch_share_us = shares.each_more_us;
+    let iteration = IterationCosts { batch_us, batch_verify_us, batch_share_us, ..IterationCosts::default() };
     let tag = |bytes: usize| {
         let mut tags = Tags::new([7; 32], Encoding::Binary);
         let frame = vec![0; bytes];
@@ -185,8 +192,44 @@ fn signatures_of_one() -> Costs {
             black_box(signers[0].sign(black_box(&claims[0].bytes)));
         }),
         verify_us: median(&mut || assert!(keyring.verify(black_box(&claims[0])))),
+        share_sign_us: shares.sign_us,
+        share_verify_us: shares.verify_us,
         iteration: Some(iteration),
         ..Costs::default()
+    }
+}
+
+/// What shares take, medians in microseconds.
+struct Shares {
+    sign_us: f64,
+    verify_us: f64,
+    /// One more of the same statement, checked together with others.
+    each_more_us: f64,
+}
+
+impl Shares {
+    fn measure() -> Shares {
+        const SHARES: usize = 16;
+        const ROUNDS: usize = 20;
+        let (signers, keyring) = seeded_with_shares(1, SHARES as u16);
+        let statement = b"a statement of the length that a vote has, which is some eighty bytes with the digest";
+        let claim = |signer: &Signer| ShareClaim {
+            voters: [signer.id()].into_iter().collect(),
+            bytes: statement.to_vec(),
+            sum: signer.sign_share(statement),
+        };
+        let claims: Vec<ShareClaim> = signers.iter().map(claim).collect();
+        let claims: Vec<&ShareClaim> = claims.iter().collect();
+        let median = |operation: &mut dyn FnMut()| floor::times_us(ROUNDS, operation)[ROUNDS / 2];
+        let verify = |count: usize| median(&mut || assert!(keyring.verify_shares(black_box(&claims[..count]))));
+        let (one_us, all_us) = (verify(1), verify(SHARES));
+        Shares {
+            sign_us: median(&mut || {
+                black_box(signers[0].sign_share(black_box(statement)));
+            }),
+            verify_us: one_us,
+            each_more_us: (all_us - one_us).max(0.0) / (SHARES - 1) as f64,
+        }
     }
 }
 
@@ -204,6 +247,8 @@ pub fn median(measured: &[Costs]) -> Costs {
         per_byte_ns: of(|costs| costs.per_byte_ns),
         tag_us: of(|costs| costs.tag_us),
         tag_per_byte_ns: of(|costs| costs.tag_per_byte_ns),
+        share_sign_us: of(|costs| costs.share_sign_us),
+        share_verify_us: of(|costs| costs.share_verify_us),
         client_us: of(|costs| costs.client_us),
         cores: measured.iter().find_map(|costs| costs.cores),
         iteration: Some(IterationCosts {
@@ -211,6 +256,7 @@ pub fn median(measured: &[Costs]) -> Costs {
             per_chunk_us: of(|costs| costs.iteration.unwrap_or_default().per_chunk_us),
             batch_us: of(|costs| costs.iteration.unwrap_or_default().batch_us),
             batch_verify_us: of(|costs| costs.iteration.unwrap_or_default().batch_verify_us),
+            batch_share_us: of(|costs| costs.iteration.unwrap_or_default().batch_share_us),
         }),
     }
 }
@@ -224,6 +270,8 @@ pub fn as_text(costs: &Costs) -> String {
         format!("per_byte_ns={:.3}", costs.per_byte_ns),
         format!("tag_us={:.2}", costs.tag_us),
         format!("tag_per_byte_ns={:.3}", costs.tag_per_byte_ns),
+        format!("share_sign_us={:.1}", costs.share_sign_us),
+        format!("share_verify_us={:.1}", costs.share_verify_us),
         format!("client_us={:.1}", costs.client_us),
     ];
     if let Some(iteration) = costs.iteration {
@@ -231,6 +279,7 @@ pub fn as_text(costs: &Costs) -> String {
         parts.push(format!("per_chunk_us={:.2}", iteration.per_chunk_us));
         parts.push(format!("batch_us={:.2}", iteration.batch_us));
         parts.push(format!("batch_verify_us={:.2}", iteration.batch_verify_us));
+        parts.push(format!("batch_share_us={:.1}", iteration.batch_share_us));
     }
     parts.extend(costs.cores.map(|cores| format!("cores={cores}")));
     parts.join(",")
@@ -245,8 +294,8 @@ mod tests {
         let costs = resolve("sign_us=1.5,cores=2").unwrap();
         assert_eq!((costs.sign_us, costs.cores, costs.verify_us), (1.5, Some(2), 0.0));
         assert!(resolve("none").unwrap().is_free());
-        let text = "sign_us=1.50,verify_us=2.00,per_message_us=0.00,per_byte_ns=0.000,tag_us=0.00,tag_per_byte_ns=0.000,client_us=4.0,\
-                    per_iteration_us=5.00,per_chunk_us=3.00,batch_us=0.00,batch_verify_us=0.00,cores=2";
+        let text = "sign_us=1.50,verify_us=2.00,per_message_us=0.00,per_byte_ns=0.000,tag_us=0.00,tag_per_byte_ns=0.000,share_sign_us=7.0,share_verify_us=8.0,client_us=4.0,\
+                    per_iteration_us=5.00,per_chunk_us=3.00,batch_us=0.00,batch_verify_us=0.00,batch_share_us=9.0,cores=2";
         let costs = resolve(text).unwrap();
         assert_eq!(costs.iteration.map(|iteration| iteration.per_chunk_us), Some(3.0));
         assert_eq!(as_text(&costs), text, "what is printed can be given");

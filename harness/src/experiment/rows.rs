@@ -297,6 +297,8 @@ fn node_row(cell: &Cell, run: RunId, id: u16, role: &str, counters: &CounterRepo
         signatures_made: counters.signatures_made,
         signatures_checked: counters.signatures_checked,
         rejected: counters.rejected.values().sum(),
+        syncs: counters.syncs,
+        sync_us: counters.sync_us,
         cpu_us: counters.cpu_us,
         memory_bytes: counters.memory_bytes,
         messages_out_by_kind: pairs(&counters.messages_out),

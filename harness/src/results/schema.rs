@@ -253,6 +253,12 @@ pub struct NodeRow {
     pub signatures_checked: u64,
     /// Peer messages refused at admission or by the protocol.
     pub rejected: u64,
+    /// Times that its journal was synced. Files of before this was counted do not have it.
+    #[serde(default)]
+    pub syncs: u64,
+    /// What these syncs took together, microseconds.
+    #[serde(default)]
+    pub sync_us: u64,
     /// CPU time in microseconds; `None` where nodes share a process.
     pub cpu_us: Option<u64>,
     /// Resident memory in bytes at the end; `None` where nodes share a process.
@@ -285,6 +291,8 @@ impl Row for NodeRow {
         "signatures_made",
         "signatures_checked",
         "rejected",
+        "syncs",
+        "sync_us",
         "cpu_us",
         "memory_bytes",
         "messages_out_by_kind",
@@ -580,6 +588,9 @@ pub struct SummaryRow {
     pub cpu_us_per_decision: Option<f64>,
     /// CPU time of all nodes for each decided request, microseconds.
     pub cpu_us_per_request: Option<f64>,
+    /// What one sync of a journal took at the nodes, mean, microseconds; `None` where there were none.
+    #[serde(default)]
+    pub sync_mean_us: Option<f64>,
     /// This cell's p50 divided by that of its PBFT counterpart.
     pub ratio_to_pbft: Option<f64>,
     /// Lower end of that ratio's 95 % interval.
@@ -644,6 +655,7 @@ impl Row for SummaryRow {
         "bytes_per_decision",
         "cpu_us_per_decision",
         "cpu_us_per_request",
+        "sync_mean_us",
         "ratio_to_pbft",
         "ratio_low",
         "ratio_high",

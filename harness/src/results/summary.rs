@@ -239,6 +239,7 @@ fn summary_of(cell: &Cell) -> SummaryRow {
         bytes_per_decision: over_nodes(cell, |node| node.bytes_out),
         cpu_us_per_decision: cpu_per(cell, slots),
         cpu_us_per_request: cpu_per(cell, |run| run.count(Outcome::Decided) as f64),
+        sync_mean_us: sync_mean_us(cell),
         ratio_to_pbft: None,
         ratio_low: None,
         ratio_high: None,
@@ -290,6 +291,13 @@ fn cpu_per(cell: &Cell, units: impl Fn(&Run) -> f64) -> Option<f64> {
     }
     let cpu: Option<u64> = cell.runs.values().map(|run| run.row.nodes_cpu_us).sum();
     per(cpu? as f64, cell.runs.values().map(units).sum(), 3)
+}
+
+/// What one sync of a journal took: the mean over all of all nodes.
+fn sync_mean_us(cell: &Cell) -> Option<f64> {
+    let nodes = || cell.runs.values().flat_map(|run| &run.nodes);
+    let syncs: u64 = nodes().map(|node| node.syncs).sum();
+    per(nodes().map(|node| node.sync_us).sum::<u64>() as f64, syncs as f64, 1)
 }
 
 /// Fills in the ratio to the PBFT cell of the same setting.

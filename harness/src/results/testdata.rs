@@ -225,6 +225,8 @@ fn node_row(spec: &CellSpec, repetition: u32, node: u32) -> NodeRow {
         signatures_made: spec.requests * 3,
         signatures_checked: spec.requests * 2 * n,
         rejected: 0,
+        syncs: 0,
+        sync_us: 0,
         cpu_us: Some(spec.requests * 400),
         memory_bytes: Some(12_000_000),
         messages_out_by_kind: format!("prepare={}", spec.requests),

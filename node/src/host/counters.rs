@@ -203,6 +203,12 @@ pub struct CounterReport {
     /// carrying large messages.
     #[serde(default)]
     pub timers_extended: u64,
+    /// How often the journal was synced.
+    #[serde(default)]
+    pub syncs: u64,
+    /// How long these syncs took together, microseconds.
+    #[serde(default)]
+    pub sync_us: u64,
     /// CPU time of the process, microseconds; none where nodes share one.
     pub cpu_us: Option<u64>,
     /// Resident memory of the process, bytes; none where nodes share one.

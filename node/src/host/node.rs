@@ -386,14 +386,18 @@ impl<P: Protocol> Node<P> {
         let votes = self.engine.slot_log.borrow().totals();
         report.votes_correct = votes.correct;
         report.votes_corrupt = votes.corrupt;
-        report.signatures_made = self.signer.signatures_made();
-        report.signatures_checked = self.engine.admission.borrow().signatures_checked();
+        report.signatures_made = self.signer.signatures_made() + self.signer.shares_made();
+        let admission = self.engine.admission.borrow();
+        report.signatures_checked = admission.signatures_checked() + admission.shares_checked().0;
         let unknown: u64 = self.links.iter().flatten().map(|link| link.not_authenticated()).sum();
         if unknown > 0 {
             report.rejected.insert("peer not authenticated".to_owned(), unknown);
         }
         report.dropped_messages += self.links.iter().flatten().map(|link| link.dropped()).sum::<u64>();
         report.dropped_messages += self.client_links.dropped();
+        if let Some(journal) = &self.journal {
+            (report.syncs, report.sync_us) = journal.syncs();
+        }
         if !self.config.shares_process {
             report.cpu_us = process_cpu_us();
             report.memory_bytes = process_memory_bytes();

@@ -2,7 +2,7 @@
 
 use super::response::{Answer, error, with_type};
 use super::status;
-use crate::api::{JournalReport, StatusReport};
+use crate::api::{CounterReport, JournalReport, StatusReport};
 use crate::host::node::Node;
 use hyper::StatusCode;
 use kernel::Protocol;
@@ -33,7 +33,7 @@ fn text(
     add_replica(&mut registry, report);
     add_traffic(&mut registry, report);
     if let Some(journal) = &report.journal {
-        add_journal(&mut registry, journal);
+        add_journal(&mut registry, journal, &report.counters);
     }
     registry.register(
         "request_seconds",
@@ -87,7 +87,7 @@ fn add_replica(registry: &mut Registry, report: &StatusReport) {
     counter(registry, "divergences", help, status.divergences);
 }
 
-fn add_journal(registry: &mut Registry, journal: &JournalReport) {
+fn add_journal(registry: &mut Registry, journal: &JournalReport, counters: &CounterReport) {
     let help = "1 if the journal has ended, so that the node takes part in nothing more";
     gauge(registry, "journal_failed", help, u64::from(journal.failure.is_some()));
     let help = "Bytes that would be played if the node were started again now";
@@ -95,6 +95,8 @@ fn add_journal(registry: &mut Registry, journal: &JournalReport) {
     let help = "Messages, replies and marks that wait for the disk";
     gauge(registry, "journal_effects_waiting", help, journal.effects_waiting);
     counter(registry, "journal_writes", "How often something was written", journal.writes);
+    counter(registry, "journal_syncs", "How often what was written was synced", counters.syncs);
+    counter(registry, "journal_sync_microseconds", "How long these syncs took together", counters.sync_us);
 }
 
 fn add_traffic(registry: &mut Registry, report: &StatusReport) {

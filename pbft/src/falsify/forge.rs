@@ -2,7 +2,7 @@
 
 use crate::mac::{MOST_PRE_PREPARED, SlotReport};
 use crate::message::{
-    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
+    Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, ShareSum, StableCheckpoint,
     ViewChange, Vote,
 };
 use kernel::{Batch, Bundle, Cluster, Digest, Forgery, Phase, ReplicaId, Seq, Signature, Signer, View};
@@ -142,6 +142,10 @@ fn forged_certificate(
         Forgery::Mixed if certificate.kind == CertificateKind::Prepared => {
             forged.kind = CertificateKind::Committed;
         }
+        _ if certificate.sum.is_some() => {
+            forged.sum = forged_sum(certificate, forgery, needed, cluster, signer).map(Arc::new);
+            forged.sum.as_ref()?;
+        }
         Forgery::Mixed => {
             let mut votes = Arc::make_mut(&mut forged.votes).iter_mut();
             let own = votes.find(|(author, _)| *author == signer.id())?;
@@ -154,6 +158,35 @@ fn forged_certificate(
         }
     }
     Some(forged)
+}
+
+/// The sum of a certificate that takes `needed` votes: with another one added, of others than it says, of too few, or
+/// of the commander a second time.
+fn forged_sum(
+    certificate: &Certificate,
+    forgery: Forgery,
+    needed: usize,
+    cluster: &Cluster,
+    signer: &Signer,
+) -> Option<ShareSum> {
+    let sum = certificate.sum.as_ref()?;
+    let with = |voters: Vec<ReplicaId>| ShareSum { voters: voters.into_iter().collect(), sum: sum.sum };
+    let few = needed.checked_sub(1 + certificate.votes.len()).filter(|few| *few > 0);
+    match forgery {
+        Forgery::Signature => Some(ShareSum { sum: sum.sum.corrupted(), ..ShareSum::clone(sum) }),
+        Forgery::Name => Some(with(sum.voters.iter().map(|id| cluster.next(id)).collect())),
+        Forgery::Short => Some(with(sum.voters.iter().take(few?).collect())),
+        Forgery::Repeated => {
+            let (again, _) = certificate.votes.first()?;
+            Some(with(sum.voters.iter().take(few?).chain([*again]).collect()))
+        }
+        Forgery::Mixed => {
+            let about = (certificate.view, certificate.seq, Digest::of(&certificate.digest.0));
+            let other = Vote::sign(cluster, signer, Phase::Commit, about, None).signature;
+            let sum = kernel::shares::sum([sum.sum, other].iter())?;
+            Some(ShareSum { voters: certificate.sum.as_ref()?.voters.clone(), sum })
+        }
+    }
 }
 
 fn forged_proof(
@@ -181,7 +214,7 @@ fn invented_certificate(view: View, h: Seq, cluster: &Cluster, signer: &Signer) 
     let phase = if is_commander { Phase::PrePrepare } else { Phase::Prepare };
     let vote = Vote::sign(cluster, signer, phase, (view, seq, digest), None);
     let votes = [(signer.id(), vote.signature)].into();
-    Certificate { kind: CertificateKind::Prepared, view, seq, digest, communication_node: None, votes }
+    Certificate { kind: CertificateKind::Prepared, view, seq, digest, communication_node: None, votes, sum: None }
 }
 
 fn forged_view_change(

@@ -86,5 +86,9 @@ fn collect(
     if own != Phase::PrePrepare {
         take(&Vote::sign(cluster, signer, own, about, None));
     }
-    Certificate { digest, communication_node, votes: votes.into_iter().collect(), ..model.clone() }
+    // What is known only as part of a sum cannot be made part of another one.
+    votes.retain(|_, signature| *signature != Signature::NONE);
+    let votes = votes.into_iter().collect();
+    let collected = Certificate::of_votes(cluster, model.kind, about, communication_node, votes);
+    collected.unwrap_or_else(|| Certificate { digest, ..model.clone() })
 }

@@ -101,7 +101,7 @@ impl Bench {
             (ReplicaId(author), self.vote_on(author, phase, about).signature)
         };
         let (view, seq, votes) = (View(view), Seq(seq), authors.map(vote).into());
-        Arc::new(Certificate { kind, view, seq, digest, communication_node: None, votes })
+        Arc::new(Certificate { kind, view, seq, digest, communication_node: None, votes, sum: None })
     }
 
     /// The other three decide.

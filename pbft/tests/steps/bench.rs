@@ -130,7 +130,7 @@ impl Bench {
             (ReplicaId(author), self.vote(author, phase, slot).signature)
         };
         let votes = self.others().into_iter().map(vote).collect();
-        Certificate { kind, view, seq, digest, communication_node: None, votes }
+        Certificate { kind, view, seq, digest, communication_node: None, votes, sum: None }
     }
 
     pub(crate) fn vote(&self, author: u16, phase: Phase, Slot { seq, digest, view }: Slot) -> Vote {

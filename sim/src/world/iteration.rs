@@ -14,6 +14,7 @@ pub(super) struct Iteration {
     links_read: Vec<ReplicaId>,
     /// Signatures in the iteration's batch.
     checked: u64,
+    shares_checked: u64,
 }
 
 /// A message that leaves at the end of an iteration.
@@ -29,6 +30,7 @@ impl<P: Protocol> World<P> {
         self.iteration.is_on = self.costs.iteration.is_some();
         self.iteration.links_read.clear();
         self.iteration.checked = 0;
+        self.iteration.shares_checked = 0;
         self.spent_ns += self.costs.iteration_ns();
     }
 
@@ -58,11 +60,14 @@ impl<P: Protocol> World<P> {
         }
     }
 
-    /// So many signatures more are in the batch of this iteration.
-    pub(super) fn count_checks(&mut self, signatures: u64) {
-        let before = if self.iteration.is_on { self.iteration.checked } else { 0 };
+    /// So many signatures, and so many shares, more are in the batch of this iteration.
+    pub(super) fn count_checks(&mut self, signatures: u64, shares: u64) {
+        let Iteration { is_on, checked, shares_checked, .. } = self.iteration;
+        let before = if is_on { (checked, shares_checked) } else { (0, 0) };
+        let after = (before.0 + signatures, before.1 + shares);
         let costs = &self.costs;
-        self.spent_ns += costs.verifying_ns(before + signatures).saturating_sub(costs.verifying_ns(before));
-        self.iteration.checked = before + signatures;
+        self.spent_ns += costs.verifying_ns(after.0).saturating_sub(costs.verifying_ns(before.0));
+        self.spent_ns += costs.verifying_shares_ns(after.1).saturating_sub(costs.verifying_shares_ns(before.1));
+        (self.iteration.checked, self.iteration.shares_checked) = after;
     }
 }

@@ -91,8 +91,10 @@ impl<P: Protocol> World<P> {
     /// Signatures that one replica made, and those that it checked; with symbolic
     /// signatures that cost nothing, all checks are done once, by replica 0.
     pub fn signatures(&self, id: u16) -> (u64, u64) {
-        let checked = self.admissions.get(usize::from(id)).map_or(0, Admission::signatures_checked);
-        (self.nodes[usize::from(id)].signer.signatures_made(), checked)
+        let checked = |of: &Admission| of.signatures_checked() + of.shares_checked().0;
+        let checked = self.admissions.get(usize::from(id)).map_or(0, checked);
+        let signer = &self.nodes[usize::from(id)].signer;
+        (signer.signatures_made() + signer.shares_made(), checked)
     }
 
     /// Digest of every delivery, in order.

@@ -28,14 +28,23 @@ fn sentence(row: &SummaryRow, without: &SummaryRow, title: &str) -> Option<Findi
     let journals = if row.durability == "fsync" { "journals that are synced" } else { "journals" };
     let text = format!(
         "With {journals}, {} decided {} of the requests per second that it decided without any, with a p50 of {} \
-         instead of {} ({title}).",
+         instead of {}{} ({title}).",
         name(&row.protocol),
         digits(share),
         p50(row)?,
         p50(without)?,
+        syncs_more(row, without).unwrap_or_default(),
     );
     let cells = vec![row.cell.clone(), without.cell.clone()];
     Some(Finding::new(Weight::Headline, id::DURABILITY, text, cells))
+}
+
+/// What journals add to the median latency, in syncs as the nodes had them meanwhile.
+fn syncs_more(row: &SummaryRow, without: &SummaryRow) -> Option<String> {
+    let sync_us = row.sync_mean_us.filter(|us| *us > 0.0)?;
+    let more_us = row.p50_us?.checked_sub(without.p50_us?)? as f64;
+    let (syncs, took) = (digits(more_us / sync_us), duration(Some(sync_us)));
+    Some(format!(": more by {syncs} times what one sync took at its nodes meanwhile, {took} on average"))
 }
 
 /// What one `fdatasync` cost, beside the cells: alone, and with others at once.

@@ -154,6 +154,9 @@ mod tests {
         for row in data.cells.iter_mut().filter(|row| row.durability == "fsync") {
             row.measured_s *= 4.0;
         }
+        for node in data.nodes.iter_mut().filter(|node| node.cell.ends_with("fsync")) {
+            (node.syncs, node.sync_us) = (100, 50_000);
+        }
         let dir = tempfile::tempdir().unwrap();
         data.write(dir.path());
         let times = |files, median_us, p99_us| SyncTimes {
@@ -177,7 +180,8 @@ mod tests {
             "With journals, PBFT decided 1.00 of the requests per second that it decided without any, with a p50 of \
              1.10 ms instead of 1.00 ms (n = 4, no faults).",
             "With journals that are synced, PBFT decided 0.25 of the requests per second that it decided without \
-             any, with a p50 of 3.00 ms instead of 1.00 ms (n = 4, no faults).",
+             any, with a p50 of 3.00 ms instead of 1.00 ms: more by 4.00 times what one sync took at its nodes \
+             meanwhile, 500 µs on average (n = 4, no faults).",
             "One fdatasync after 2000 appended bytes took 500 µs (median of 200; p99 900 µs) and 700 µs (median of \
              200; p99 2.50 ms) on this disk, and each of 4 at once, as nodes on one disk have it, 1.00 ms (median of 200; \
              p99 3.00 ms), measured before and after the cells.",

@@ -90,6 +90,7 @@ impl TestCluster {
             id: ReplicaId(id as u16),
             secret: pairs[id].0,
             public_keys: pairs[..n].iter().map(|(_, public)| *public).collect(),
+            share_keys: vec![],
             client_keys: pairs[n..].iter().map(|(_, public)| *public).collect(),
             addresses: self.addresses.clone(),
             app: self.setup.app,
