@@ -12,7 +12,7 @@
 //! cargo run -p digests > digests/pinned.txt
 //! ```
 
-use flows::{BROADCAST, CCRO, CCRO_PAPER, PBFT, PBFT_MAC, PBFT_MAC_REQUESTS};
+use flows::{BROADCAST, CCRO, CCRO_AGGREGATE, CCRO_PAPER, PBFT, PBFT_MAC, PBFT_MAC_REQUESTS};
 use kernel::{Cluster, ClusterId, Digest, Protocol, Recorder, ReplicaId};
 use sim::swarm::{self, Flow, Settings, Verdict};
 use sim::{Costs, Delay, IterationCosts, Network, Setup, Signatures, World};
@@ -27,7 +27,8 @@ const SEEDS: [Range<u64>; 4] = [0..25, 25..50, 50..75, 75..100];
 /// The lines of [`PINNED`] as this platform computes them.
 pub fn computed() -> impl Iterator<Item = String> {
     let pbft = lines_of(PBFT).chain(lines_of(PBFT_MAC)).chain(lines_of(PBFT_MAC_REQUESTS));
-    pbft.chain(lines_of(CCRO)).chain(lines_of(CCRO_PAPER)).chain(lines_of(BROADCAST))
+    let ccro = lines_of(CCRO).chain(lines_of(CCRO_AGGREGATE)).chain(lines_of(CCRO_PAPER));
+    pbft.chain(ccro).chain(lines_of(BROADCAST))
 }
 
 /// The first line that is not as pinned.

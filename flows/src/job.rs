@@ -24,6 +24,8 @@ pub enum FlowName {
     PbftMacRequests,
     /// CCRO with certificates.
     Ccro,
+    /// CCRO with aggregate certificates: signatures of votes that add up to one.
+    CcroAggregate,
     /// CCRO as published.
     CcroPaper,
     /// Secure broadcast.
@@ -32,11 +34,12 @@ pub enum FlowName {
 
 impl FlowName {
     /// All of them.
-    pub const ALL: [FlowName; 6] = [
+    pub const ALL: [FlowName; 7] = [
         FlowName::Pbft,
         FlowName::PbftMac,
         FlowName::PbftMacRequests,
         FlowName::Ccro,
+        FlowName::CcroAggregate,
         FlowName::CcroPaper,
         FlowName::Broadcast,
     ];
@@ -48,6 +51,7 @@ impl FlowName {
             FlowName::PbftMac => "pbft-mac",
             FlowName::PbftMacRequests => "pbft-mac-requests",
             FlowName::Ccro => "ccro",
+            FlowName::CcroAggregate => "ccro-aggregate",
             FlowName::CcroPaper => "ccro-paper",
             FlowName::Broadcast => "broadcast",
         }
@@ -101,7 +105,9 @@ impl FlowName {
 
 /// There is no flow of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no protocol; there are pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper and broadcast")]
+#[error(
+    "{0:?} is no protocol; there are pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper and broadcast"
+)]
 pub struct UnknownFlow(String);
 
 impl FromStr for FlowName {
@@ -198,10 +204,12 @@ impl Job {
                     sim::Memory::Lost => pbft::Replica::recovering(pbft.clone(), app.clone()),
                 }))
             }
-            FlowName::Ccro => visitor.visit(World::new(setup, move |_, memory| match memory {
-                sim::Memory::Fresh => ccro::Replica::new(ccro.clone(), app.clone()),
-                sim::Memory::Lost => ccro::Replica::recovering(ccro.clone(), app.clone()),
-            })),
+            FlowName::Ccro | FlowName::CcroAggregate => {
+                visitor.visit(World::new(setup, move |_, memory| match memory {
+                    sim::Memory::Fresh => ccro::Replica::new(ccro.clone(), app.clone()),
+                    sim::Memory::Lost => ccro::Replica::recovering(ccro.clone(), app.clone()),
+                }))
+            }
             FlowName::CcroPaper => {
                 visitor.visit(World::new(setup, move |_, _| ccro::paper::Replica::new(&pbft, app.clone())))
             }

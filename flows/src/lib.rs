@@ -69,6 +69,9 @@ pub const CCRO: Flow<Ccro> = Flow {
     withstands_faults: true,
 };
 
+/// CCRO with aggregate certificates for the swarm: the same replica in a cluster of another name.
+pub const CCRO_AGGREGATE: Flow<Ccro> = Flow { name: "ccro-aggregate", ..CCRO };
+
 /// The published flow for the swarm: it promises something only where nothing
 /// fails.
 pub const CCRO_PAPER: Flow<CcroPaper> = Flow {

@@ -177,7 +177,7 @@ fn messages() -> Vec<Vec<u8>> {
     let messages = Bench::new("pbft").messages().len() as u8;
     let mut inputs = Vec::new();
     for number in 0..messages {
-        for flow in [0, 1] {
+        for flow in [0, 1, 5] {
             inputs.push(vec![flow, number, 1, number & 1, 1]);
         }
     }

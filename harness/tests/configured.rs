@@ -220,7 +220,7 @@ fn a_configuration_that_breaks_a_rule_is_refused_by_name() {
         (good.replace(&port(3), "nowhere"), vec!["address = \"nowhere\"", "invalid socket address"]),
         (
             good.replace("\"pbft\"", "\"raft\""),
-            vec!["protocol = \"raft\"", "`pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`"],
+            vec!["protocol = \"raft\"", "`pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`"],
         ),
         (good.replace("\"kv\"", "\"sql\""), vec!["app = \"sql\"", "`opaque`, `kv`, `bank`, `orswot`"]),
         (good.replace("[limits]", "[limits]\nspeed = 3"), vec!["unknown field `speed`", "`batch`"]),

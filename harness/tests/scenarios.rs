@@ -14,7 +14,7 @@ use sim::{Setup, World};
 /// whether they are decided.
 type Scenario = (&'static str, u16, &'static [(u16, &'static str)], u16, bool);
 
-const SCENARIOS: [Scenario; 21] = [
+const SCENARIOS: [Scenario; 24] = [
     ("pbft", 4, &[], 0, true),
     ("pbft", 4, &[(3, "malicious")], 1, true),
     ("pbft", 4, &[(0, "equivocate")], 2, true),
@@ -33,6 +33,9 @@ const SCENARIOS: [Scenario; 21] = [
     ("ccro", 4, &[(1, "equivocate")], 3, true),
     ("ccro", 5, &[(1, "partial=0;2")], 4, true),
     ("ccro", 4, &[(0, "offline")], 2, true),
+    ("ccro-aggregate", 4, &[], 0, true),
+    ("ccro-aggregate", 4, &[(1, "withhold")], 0, true),
+    ("ccro-aggregate", 4, &[(0, "offline")], 2, true),
     ("ccro-paper", 6, &[(5, "offline")], 0, true),
     ("ccro-paper", 6, &[(1, "withhold")], 0, true),
     ("ccro-paper", 4, &[(0, "offline")], 2, true),
@@ -43,7 +46,7 @@ fn decided_in_simulation(scenario: &Scenario) -> bool {
         "pbft" | "pbft-mac" | "pbft-mac-requests" => {
             simulate(scenario, |n| pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default()))
         }
-        "ccro" => {
+        "ccro" | "ccro-aggregate" => {
             simulate(scenario, |n| ccro::Replica::new(ccro::Config::for_cluster(n), OpaqueLog::default()))
         }
         _ => simulate(scenario, |n| {

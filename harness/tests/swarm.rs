@@ -46,6 +46,11 @@ fn ccro_holds_whatever_f_nodes_and_the_network_do() {
 }
 
 #[test]
+fn ccro_with_aggregate_certificates_holds_whatever_f_nodes_and_the_network_do() {
+    all_hold(&flows::CCRO_AGGREGATE, SEEDS / 4);
+}
+
+#[test]
 fn broadcast_holds_whatever_f_nodes_and_the_network_do() {
     all_hold(&flows::BROADCAST, SEEDS);
 }
@@ -63,6 +68,7 @@ fn schedules_that_once_failed_hold() {
             "pbft-mac" => play(&flows::PBFT_MAC, &schedule),
             "pbft-mac-requests" => play(&flows::PBFT_MAC_REQUESTS, &schedule),
             "ccro" => play(&flows::CCRO, &schedule),
+            "ccro-aggregate" => play(&flows::CCRO_AGGREGATE, &schedule),
             "broadcast" => play(&flows::BROADCAST, &schedule),
             other => panic!("{}: {other}", path.display()),
         };
@@ -187,8 +193,11 @@ fn without_faults_every_flow_sends_what_its_formula_says() {
             for policy in ["separate", "collocated"] {
                 let communication = policy.parse().unwrap();
                 let config = ccro::Config { fast_path, communication, ..ccro::Config::for_cluster(n) };
-                let made = sent("ccro", n, move || Ccro::new(config.clone(), log()));
-                judge("ccro", path, policy == "collocated", made);
+                for name in ["ccro", "ccro-aggregate"] {
+                    let config = config.clone();
+                    let made = sent(name, n, move || Ccro::new(config.clone(), log()));
+                    judge(name, path, policy == "collocated", made);
+                }
             }
         }
         if n >= 3 {

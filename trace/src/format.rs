@@ -17,7 +17,7 @@ pub struct Header {
     pub format: String,
     /// [`VERSION`].
     pub version: u32,
-    /// The flow: `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// The flow: `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// The application: `opaque`, `kv`, `bank` or `orswot`.
     pub app: String,

@@ -30,7 +30,7 @@ const USUAL_REQUESTS: u64 = 3;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Replicas.
     pub nodes: u16,
@@ -605,7 +605,7 @@ mod tests {
         assert_eq!(
             refused(json!({ "protocol": "paxos" })),
             [
-                "protocol: \"paxos\" is no protocol; there are pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper and broadcast"
+                "protocol: \"paxos\" is no protocol; there are pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper and broadcast"
             ]
         );
         assert_eq!(

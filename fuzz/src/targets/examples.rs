@@ -129,7 +129,7 @@ impl Bench {
     /// about view 1. The author of most is replica 1.
     pub fn messages(&self) -> Vec<Message> {
         let Bench { cluster, signers, .. } = self;
-        let node = (cluster.protocol == "ccro").then_some(ReplicaId(1));
+        let node = matches!(cluster.protocol.as_str(), "ccro" | "ccro-aggregate").then_some(ReplicaId(1));
         let batch = Arc::new(Batch { bundles: vec![self.bundle(2, b"pay"), self.bundle(3, b"pay more")] });
         let about = (View(0), Seq(1), batch.digest());
         let (header, proposal) =

@@ -267,6 +267,11 @@ fn messages(input: &[u8]) -> bool {
             ccro::Replica::new(ccro::Config::for_cluster(N), OpaqueLog::default()),
             Bench::messages,
         );
+        static CCRO_AGGREGATE: Admitted<flows::Ccro> = Admitted::new(
+            "ccro-aggregate",
+            ccro::Replica::new(ccro::Config::for_cluster(N), OpaqueLog::default()),
+            Bench::messages,
+        );
         static BROADCAST: Admitted<flows::Broadcast> = Admitted::new(
             "broadcast",
             broadcast::Replica::new(broadcast::Config::default(), N, broadcast::Bank::default()),
@@ -274,12 +279,13 @@ fn messages(input: &[u8]) -> bool {
         );
     }
     let mut choices = Choices::new(input);
-    match choices.byte() % 5 {
+    match choices.byte() % 6 {
         0 => PBFT.with(|pbft| pbft.deliver(&mut choices)),
         1 => CCRO.with(|ccro| ccro.deliver(&mut choices)),
         2 => BROADCAST.with(|broadcast| broadcast.deliver(&mut choices)),
         3 => PBFT_MAC.with(|pbft| pbft.deliver(&mut choices)),
-        _ => PBFT_MAC_REQUESTS.with(|pbft| pbft.deliver(&mut choices)),
+        4 => PBFT_MAC_REQUESTS.with(|pbft| pbft.deliver(&mut choices)),
+        _ => CCRO_AGGREGATE.with(|ccro| ccro.deliver(&mut choices)),
     }
 }
 

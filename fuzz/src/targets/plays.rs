@@ -297,7 +297,7 @@ impl<P: Protocol<Message = Message>> Play<P> {
     fn proposal(&self, signer: &Signer, view: View, choices: &mut Choices<'_>) -> Message {
         let count = choices.below(3);
         let bundles = (0..count).filter_map(|_| choices.one_of(&self.bundles).cloned()).collect();
-        let node = (self.cluster.protocol == "ccro")
+        let node = matches!(self.cluster.protocol.as_str(), "ccro" | "ccro-aggregate")
             .then(|| ReplicaId(choices.below(u64::from(self.cluster.n)) as u16));
         let seq = Seq(choices.below(12));
         Message::propose(&self.cluster, signer, view, seq, Arc::new(Batch { bundles }), node).1

@@ -145,8 +145,10 @@ impl Forger {
         });
         let reports = own.filter(|vote| vote.phase != Phase::Commit && vote.view < view && vote.author == id);
         let reports = [vec![]].into_iter().chain(reports.map(|vote| vec![vote.clone()]));
-        let reports: Vec<Vec<Vote>> =
-            if self.cluster.protocol == "ccro" { reports.collect() } else { vec![vec![]] };
+        let reports: Vec<Vec<Vote>> = match self.cluster.protocol.as_str() {
+            "ccro" | "ccro-aggregate" => reports.collect(),
+            _ => vec![vec![]],
+        };
         let prepared: Vec<Vec<Arc<Certificate>>> = [vec![]]
             .into_iter()
             .chain(self.one_certificate_each(known, view).into_iter().map(|certificate| vec![certificate]))

@@ -12,7 +12,7 @@ use crate::plan::{Plan, ProtocolName, faults};
 /// Flags of `compare`. Lists take commas.
 #[derive(Clone, Debug, Args)]
 pub struct CompareArgs {
-    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper, broadcast
+    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper, broadcast
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub protocol: Vec<ProtocolName>,
     /// Numbers of nodes

@@ -18,7 +18,7 @@ const LEAST_S: f64 = 10.0;
 /// Flags of `endure`.
 #[derive(Clone, Debug, Args)]
 pub struct EndureArgs {
-    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper, broadcast
+    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper, broadcast
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "pbft")]
     pub protocol: Vec<ProtocolName>,
     /// Numbers of nodes

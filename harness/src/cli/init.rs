@@ -16,7 +16,7 @@ pub struct InitArgs {
     /// Number of nodes
     #[arg(long, value_name = "N", default_value = "4", conflicts_with = "addresses")]
     pub nodes: u16,
-    /// Protocol: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper or broadcast
+    /// Protocol: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper or broadcast
     #[arg(long, value_name = "NAME", default_value = "pbft")]
     pub protocol: ProtocolName,
     /// What is replicated: opaque (a log of any data), kv (a key-value store), bank or orswot (a set) [default: kv, broadcast bank]

@@ -72,7 +72,7 @@ pub struct SoakArgs {
 /// Flags of `outage` and `soak` about what runs meanwhile.
 #[derive(Clone, Debug, Args)]
 pub struct OutageLoad {
-    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper, broadcast
+    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper, broadcast
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "pbft,ccro")]
     pub protocol: Vec<ProtocolName>,
     /// Numbers of nodes

@@ -9,7 +9,7 @@ use crate::plan::{Plan, ProtocolName};
 /// Flags of `predict`. Lists take commas.
 #[derive(Clone, Debug, Args)]
 pub struct PredictArgs {
-    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper, broadcast
+    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper, broadcast
     #[arg(
         long,
         value_delimiter = ',',

@@ -15,7 +15,7 @@ use crate::plan::{Placement, Plan, ProtocolName, faults};
 /// Flags of `simulate`. Lists take commas.
 #[derive(Clone, Debug, Args)]
 pub struct SimulateArgs {
-    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper, broadcast
+    /// Protocols: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper, broadcast
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "pbft")]
     pub protocol: Vec<ProtocolName>,
     /// Numbers of nodes

@@ -35,7 +35,7 @@ Exit codes: 0 ended by Ctrl-C; 2 unusable input, a port that is taken, or a node
 /// Flags of `up`.
 #[derive(Clone, Debug, Args)]
 pub struct UpArgs {
-    /// Protocol: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper or broadcast
+    /// Protocol: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper or broadcast
     #[arg(long, value_name = "NAME", default_value = "pbft")]
     pub protocol: ProtocolName,
     /// The rest.

@@ -69,7 +69,7 @@ pub async fn run_node(
             let replica = new(options.pbft(n), Service::new(config.app));
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await
         }
-        ProtocolName::Ccro => {
+        ProtocolName::Ccro | ProtocolName::CcroAggregate => {
             let new = if lost { ccro::Replica::recovering } else { ccro::Replica::new };
             let replica = new(options.ccro(n), Service::new(config.app));
             node::run(config, Adversary::new(replica, behaviours), listener, ready, shutdown).await

@@ -23,7 +23,7 @@ pub struct Settings {
     /// Tells this cluster from all others: 32 hexadecimal digits
     #[arg(long, env = "HARNESS_CLUSTER_ID", value_name = "HEX")]
     pub cluster_id: Option<ClusterId>,
-    /// Protocol: pbft, pbft-mac, ccro, ccro-paper or broadcast
+    /// Protocol: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper or broadcast
     #[arg(long, env = "HARNESS_PROTOCOL", value_name = "NAME")]
     pub protocol: Option<ProtocolName>,
     /// What is replicated: opaque, kv, bank or orswot

@@ -259,7 +259,10 @@ fn floor(
         protocol,
         nodes,
         payload_bytes: request.payload_bytes,
-        path: if protocol == ProtocolName::Ccro { "fast" } else { "direct" },
+        path: match protocol {
+            ProtocolName::Ccro | ProtocolName::CcroAggregate => "fast",
+            _ => "direct",
+        },
         critical,
         critical_path_us,
         work,
@@ -280,7 +283,7 @@ fn floor(
 ///
 /// CCRO, fast: the same up to the last PREPARE at the communication node; message;
 /// the certificate checked; reply signed. The communication node's own reply is in by then; only with
-/// `f ≥ 2` must a further one follow.
+/// `f ≥ 2` must a further one follow. `ccro-aggregate`: taken for the same.
 ///
 /// `ccro-paper`: REQUEST, PRE-PREPARE, PREPARE, COMMIT, REPLY.
 ///
@@ -298,12 +301,12 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
         ProtocolName::PbftMac if faults == 0 => path(3, 1, 1),
         ProtocolName::PbftMac => path(4, 1, 1),
         // Bundle and proposal, with PBFT a COMMIT, and the reply.
-        ProtocolName::Ccro if nodes == 1 => path(0, 3, 0),
+        ProtocolName::Ccro | ProtocolName::CcroAggregate if nodes == 1 => path(0, 3, 0),
         _ if nodes == 1 => path(0, 4, 0),
         ProtocolName::Pbft if faults == 0 => path(3, 5, 4),
         ProtocolName::Pbft => path(4, 5, 5),
-        ProtocolName::Ccro if faults <= 1 => path(3, 4, 3 + u32::from(nodes)),
-        ProtocolName::Ccro => path(4, 4, 3 + u32::from(nodes) - 2 + 1),
+        ProtocolName::Ccro | ProtocolName::CcroAggregate if faults <= 1 => path(3, 4, 3 + u32::from(nodes)),
+        ProtocolName::Ccro | ProtocolName::CcroAggregate => path(4, 4, 3 + u32::from(nodes) - 2 + 1),
         ProtocolName::CcroPaper => path(5, 8, 7),
         ProtocolName::Broadcast if faults == 0 => path(2, 4, 3),
         ProtocolName::Broadcast => {
@@ -320,7 +323,7 @@ fn work(protocol: ProtocolName, n: u16) -> Work {
         ProtocolName::Pbft | ProtocolName::PbftMac | ProtocolName::PbftMacRequests => {
             count(protocol, n, move || pbft::Replica::new(config.clone(), app()))
         }
-        ProtocolName::Ccro => {
+        ProtocolName::Ccro | ProtocolName::CcroAggregate => {
             count(protocol, n, move || ccro::Replica::new(ccro::Config::for_cluster(n), app()))
         }
         ProtocolName::CcroPaper => count(protocol, n, move || ccro::paper::Replica::new(&config, app())),

@@ -23,7 +23,7 @@ use super::protocols::{Communication, Gateway, Placement, ProtocolName, Via};
 pub struct Plan {
     /// The plan's name, and that of its result folder.
     pub name: String,
-    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper`, `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper`, `broadcast`.
     pub protocols: Vec<ProtocolName>,
     /// What is replicated: `opaque`, `kv`, `bank`, `orswot`.
     pub apps: Vec<AppName>,
@@ -384,10 +384,12 @@ impl Plan {
         {
             bail!("the communication node {id} is out of range: {ids}; give fixed:ID with an id among them");
         }
-        let has_ccro = self.protocols.contains(&ProtocolName::Ccro);
+        let is_ccro =
+            |protocol: &ProtocolName| matches!(protocol, ProtocolName::Ccro | ProtocolName::CcroAggregate);
+        let has_ccro = self.protocols.iter().any(is_ccro);
         if self.communication != Communication::default() && !has_ccro {
             bail!(
-                "the communication node can be chosen for ccro only, and no ccro is asked for; leave \
+                "the communication node can be chosen for ccro and ccro-aggregate only, and neither is asked for; leave \
                  communication out or add the protocol ccro"
             );
         }

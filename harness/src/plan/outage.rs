@@ -250,7 +250,10 @@ impl Outage {
                 bail!("node {id} cannot be killed: {} nodes have the ids 0 to {last}", cell.nodes);
             }
             Some(Victim::CommunicationNode)
-                if !matches!(cell.protocol, ProtocolName::Ccro | ProtocolName::CcroPaper) =>
+                if !matches!(
+                    cell.protocol,
+                    ProtocolName::Ccro | ProtocolName::CcroAggregate | ProtocolName::CcroPaper
+                ) =>
             {
                 bail!(
                     "{} has no communication node to kill; leave it out, or kill another node",

@@ -23,6 +23,8 @@ pub enum ProtocolName {
     PbftMacRequests,
     /// CCRO with certificates: PBFT's votes through a communication node.
     Ccro,
+    /// The same with aggregate certificates: one signature and a bit set, whatever the number of votes.
+    CcroAggregate,
     /// CCRO as published; not Byzantine-safe.
     CcroPaper,
     /// Secure broadcast: no leader, and no order between requests of different nodes.
@@ -101,6 +103,7 @@ impl From<ProtocolName> for FlowName {
             ProtocolName::PbftMac => FlowName::PbftMac,
             ProtocolName::PbftMacRequests => FlowName::PbftMacRequests,
             ProtocolName::Ccro => FlowName::Ccro,
+            ProtocolName::CcroAggregate => FlowName::CcroAggregate,
             ProtocolName::CcroPaper => FlowName::CcroPaper,
             ProtocolName::Broadcast => FlowName::Broadcast,
         }

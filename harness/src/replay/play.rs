@@ -115,7 +115,7 @@ impl FolderOf {
             FlowName::Pbft | FlowName::PbftMac | FlowName::PbftMacRequests => {
                 what.with::<pbft::Replica<Service>>(self)
             }
-            FlowName::Ccro => what.with::<ccro::Replica<Service>>(self),
+            FlowName::Ccro | FlowName::CcroAggregate => what.with::<ccro::Replica<Service>>(self),
             FlowName::CcroPaper => what.with::<ccro::paper::Replica<Service>>(self),
             FlowName::Broadcast => what.with::<flows::job::Member>(self),
         }

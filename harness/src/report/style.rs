@@ -13,6 +13,7 @@ pub(super) fn class_of(protocol: &str) -> &'static str {
         "pbft-mac" => "mac",
         "pbft-mac-requests" => "mac-requests",
         "ccro" => "ccro",
+        "ccro-aggregate" => "aggregate",
         "ccro-paper" => "paper",
         _ => "other",
     }
@@ -48,7 +49,23 @@ pub(super) fn name_of(protocol: &str) -> String {
     if is_marked(protocol) { format!("{protocol} *") } else { protocol.to_string() }
 }
 
-/// The protocol's marker at a point: a disc, a triangle on its tip, a diamond, a square or a triangle on its base or on its side;
+/// The corners of an upright cross around a point.
+const CROSS: [(f64, f64); 12] = [
+    (-1.8, -4.8),
+    (1.8, -4.8),
+    (1.8, -1.8),
+    (4.8, -1.8),
+    (4.8, 1.8),
+    (1.8, 1.8),
+    (1.8, 4.8),
+    (-1.8, 4.8),
+    (-1.8, 1.8),
+    (-4.8, 1.8),
+    (-4.8, -1.8),
+    (-1.8, -1.8),
+];
+
+/// The protocol's marker at a point: a disc, a triangle on its tip, a diamond, a cross, a square or a triangle on its base or on its side;
 /// hollow where the value is not significant.
 pub(super) fn marker(protocol: &str, (x, y): (f64, f64), filled: bool) -> Element {
     let class = if filled { "k" } else { "k o" };
@@ -61,6 +78,7 @@ pub(super) fn marker(protocol: &str, (x, y): (f64, f64), filled: bool) -> Elemen
         "mac" => shape(&[(-4.6, -3.6), (4.6, -3.6), (0.0, 4.8)]),
         "pbft" => Element::new("circle").class(class).at("cx", x).at("cy", y).at("r", 4.0),
         "ccro" => shape(&[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)]),
+        "aggregate" => shape(&CROSS),
         "paper" => shape(&[(-3.6, -3.6), (3.6, -3.6), (3.6, 3.6), (-3.6, 3.6)]),
         _ => shape(&[(0.0, -4.8), (4.6, 3.6), (-4.6, 3.6)]),
     }

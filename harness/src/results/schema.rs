@@ -87,7 +87,7 @@ pub struct SampleRow {
     pub cell: String,
     /// Number of the repetition, from 0.
     pub repetition: u32,
-    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,
@@ -215,7 +215,7 @@ pub struct NodeRow {
     pub cell: String,
     /// Number of the repetition, from 0.
     pub repetition: u32,
-    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,
@@ -306,7 +306,7 @@ pub struct CellRow {
     pub cell: String,
     /// Number of the repetition, from 0.
     pub repetition: u32,
-    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,
@@ -449,7 +449,7 @@ pub struct EventRow {
     pub cell: String,
     /// Number of the repetition, from 0.
     pub repetition: u32,
-    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,
@@ -506,7 +506,7 @@ impl Row for EventRow {
 pub struct SummaryRow {
     /// The cell's name.
     pub cell: String,
-    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,

@@ -27,7 +27,7 @@ pub fn safety_of(protocol: &str) -> &'static str {
 /// The least time that one decision can take on this machine.
 #[derive(Deserialize, Clone, Debug, PartialEq)]
 pub struct Floor {
-    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-paper` or `broadcast`.
+    /// `pbft`, `pbft-mac`, `pbft-mac-requests`, `ccro`, `ccro-aggregate`, `ccro-paper` or `broadcast`.
     pub protocol: String,
     /// Number of nodes `n`.
     pub nodes: u32,
@@ -68,7 +68,7 @@ pub fn faulty_count(faulty: &str) -> usize {
 
 /// Place of a protocol in tables and legends.
 pub fn protocol_rank(protocol: &str) -> usize {
-    let known = ["pbft", "pbft-mac", "pbft-mac-requests", "ccro", "ccro-paper"];
+    let known = ["pbft", "pbft-mac", "pbft-mac-requests", "ccro", "ccro-aggregate", "ccro-paper"];
     known.iter().position(|p| *p == protocol).unwrap_or(known.len())
 }
 

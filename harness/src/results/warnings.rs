@@ -248,8 +248,8 @@ fn without_cause(row: &SummaryRow, nodes: &[NodeRow]) -> Vec<Warning> {
     // With a commander that collects the votes itself, CCRO takes one message more.
     let needed = match row.protocol.as_str() {
         "pbft" | "pbft-mac" | "pbft-mac-requests" => 2.0 * n * (n - 1.0),
-        "ccro" if count_of(&row.paths, "two-phase") > 0 => 5.0 * (n - 1.0),
-        "ccro" => 3.0 * (n - 1.0),
+        "ccro" | "ccro-aggregate" if count_of(&row.paths, "two-phase") > 0 => 5.0 * (n - 1.0),
+        "ccro" | "ccro-aggregate" => 3.0 * (n - 1.0),
         _ => return found,
     };
     let factor = row.messages_per_decision.filter(|_| needed > 0.0).map(|sent| sent / needed);

@@ -32,8 +32,13 @@ pub fn needed(simulation: &Simulation, cell: &Cell) -> u64 {
     let kept = requests.min(2 * options.checkpoint_interval + options.window);
     let vote = match cell.protocol {
         ProtocolName::CcroPaper | ProtocolName::Broadcast => 0,
-        ProtocolName::Ccro if may_fall_back(simulation, cell) => SIGNED_VOTE_BYTES,
-        ProtocolName::Ccro | ProtocolName::PbftMac | ProtocolName::PbftMacRequests => VOTE_BYTES,
+        ProtocolName::Ccro | ProtocolName::CcroAggregate if may_fall_back(simulation, cell) => {
+            SIGNED_VOTE_BYTES
+        }
+        ProtocolName::Ccro
+        | ProtocolName::CcroAggregate
+        | ProtocolName::PbftMac
+        | ProtocolName::PbftMacRequests => VOTE_BYTES,
         ProtocolName::Pbft => SIGNED_VOTE_BYTES,
     };
     let votes = kept * 2 * n * n * vote;
@@ -44,7 +49,10 @@ pub fn needed(simulation: &Simulation, cell: &Cell) -> u64 {
         ProtocolName::Pbft | ProtocolName::PbftMac | ProtocolName::PbftMacRequests => {
             2 * n * n * options.window * EVENT_BYTES
         }
-        ProtocolName::Ccro | ProtocolName::CcroPaper | ProtocolName::Broadcast => 0,
+        ProtocolName::Ccro
+        | ProtocolName::CcroAggregate
+        | ProtocolName::CcroPaper
+        | ProtocolName::Broadcast => 0,
     };
     let logs = requests * n * SLOT_BYTES / 8 + kept * n * SLOT_BYTES;
     let payload = requests * (REQUEST_BYTES + 2 * cell.payload_bytes as u64);

@@ -53,6 +53,9 @@ pub async fn run(
                 search(flows::PBFT_MAC_REQUESTS, seeds.clone(), disks, trace, &stop).await?
             }
             ProtocolName::Ccro => search(flows::CCRO, seeds.clone(), disks, trace, &stop).await?,
+            ProtocolName::CcroAggregate => {
+                search(flows::CCRO_AGGREGATE, seeds.clone(), disks, trace, &stop).await?
+            }
             ProtocolName::CcroPaper => search(flows::CCRO_PAPER, seeds.clone(), disks, trace, &stop).await?,
             ProtocolName::Broadcast => search(flows::BROADCAST, seeds.clone(), disks, trace, &stop).await?,
         };
@@ -199,10 +202,11 @@ pub fn replay(path: &Path, trace: Option<&Path>) -> Result<u8> {
         "pbft-mac" => judge(&flows::PBFT_MAC, &schedule, trace),
         "pbft-mac-requests" => judge(&flows::PBFT_MAC_REQUESTS, &schedule, trace),
         "ccro" => judge(&flows::CCRO, &schedule, trace),
+        "ccro-aggregate" => judge(&flows::CCRO_AGGREGATE, &schedule, trace),
         "ccro-paper" => judge(&flows::CCRO_PAPER, &schedule, trace),
         "broadcast" => judge(&flows::BROADCAST, &schedule, trace),
         other => bail!(
-            "protocol {other:?} is unknown; known: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper, broadcast"
+            "protocol {other:?} is unknown; known: pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper, broadcast"
         ),
     }
 }

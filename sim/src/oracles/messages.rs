@@ -10,10 +10,10 @@ pub fn per_decision(protocol: &str, n: u64, path: Path, collocated: bool) -> Opt
     match (protocol, path) {
         _ if n == 1 => Some(0),
         ("pbft" | "pbft-mac" | "pbft-mac-requests", Path::Direct) => Some(2 * n * (n - 1)),
-        ("ccro", Path::Fast) if collocated => Some(3 * (n - 1)),
-        ("ccro", Path::Fast) => Some(3 * n - 4),
-        ("ccro", Path::TwoPhase) if collocated => Some(5 * (n - 1)),
-        ("ccro", Path::TwoPhase) => Some(5 * n - 6),
+        ("ccro" | "ccro-aggregate", Path::Fast) if collocated => Some(3 * (n - 1)),
+        ("ccro" | "ccro-aggregate", Path::Fast) => Some(3 * n - 4),
+        ("ccro" | "ccro-aggregate", Path::TwoPhase) if collocated => Some(5 * (n - 1)),
+        ("ccro" | "ccro-aggregate", Path::TwoPhase) => Some(5 * n - 6),
         // The block is stored with all at the end; REPLYs are not counted among
         // the agreement's messages by the host, STORE is.
         ("ccro-paper", Path::Direct) => Some(5 * n - 9),
@@ -45,6 +45,10 @@ mod tests {
             ("ccro", Path::TwoPhase, false, 14),
             ("ccro", Path::Fast, true, 9),
             ("ccro", Path::TwoPhase, true, 15),
+            ("ccro-aggregate", Path::Fast, false, 8),
+            ("ccro-aggregate", Path::TwoPhase, false, 14),
+            ("ccro-aggregate", Path::Fast, true, 9),
+            ("ccro-aggregate", Path::TwoPhase, true, 15),
             ("ccro-paper", Path::Direct, false, 11),
         ] {
             assert_eq!(per_decision(protocol, 4, path, collocated), Some(messages), "{protocol} {path}");

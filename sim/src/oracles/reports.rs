@@ -20,7 +20,8 @@ struct Owed {
 
 /// Judges a run. The error names the first breach.
 pub fn check(trace: &Trace) -> Result<(), String> {
-    let reports_votes = ["ccro", "pbft-mac", "pbft-mac-requests"].contains(&trace.cluster.protocol.as_str());
+    let reporting = ["ccro", "ccro-aggregate", "pbft-mac", "pbft-mac-requests"];
+    let reports_votes = reporting.contains(&trace.cluster.protocol.as_str());
     let mut owed: HashMap<ReplicaId, Owed> = HashMap::new();
     for moment in trace.honest_moments() {
         let (replica, mark) = match moment {

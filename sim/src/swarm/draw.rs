@@ -554,7 +554,7 @@ impl Dice {
                 let certificates = ["prepared-certificate", "fast-certificate", "committed-certificate"];
                 let changes = ["view-change", "new-view", "checkpoint", "state"];
                 let kinds: &[&str] = match scene.protocol {
-                    "ccro" => &[votes.as_slice(), &certificates, &changes].concat(),
+                    "ccro" | "ccro-aggregate" => &[votes.as_slice(), &certificates, &changes].concat(),
                     "pbft" => &[votes.as_slice(), &changes].concat(),
                     "pbft-mac" | REQUESTS_WITH_TAGS => &[votes.as_slice(), &["decided"], &changes].concat(),
                     BROADCAST => &["propose", "validated", "proof", "applied", "fetch", "proven"],

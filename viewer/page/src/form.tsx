@@ -6,12 +6,13 @@ import { Edits } from "./edits";
 import { FaultEditor } from "./fault-editor";
 import { NetworkForm } from "./network-form";
 import { Problems, root } from "./problems";
+import { hasCertificates } from "./run";
 import { busy, change, errors, file, scenario, take } from "./store";
 import { FIRST_SCENARIO, type NumberName } from "./scenario";
 import type { App, Protocol } from "./trace";
 
 const PROTOCOLS: [Protocol, string][] = [
-  ["pbft", "PBFT"], ["pbft-mac", "PBFT with authenticators"], ["pbft-mac-requests", "PBFT with authenticators, on requests too"], ["ccro", "CCRO, made safe"], ["ccro-paper", "CCRO as published"], ["broadcast", "Secure broadcast, no consensus"],
+  ["pbft", "PBFT"], ["pbft-mac", "PBFT with authenticators"], ["pbft-mac-requests", "PBFT with authenticators, on requests too"], ["ccro", "CCRO, made safe"], ["ccro-aggregate", "CCRO with aggregate certificates"], ["ccro-paper", "CCRO as published"], ["broadcast", "Secure broadcast, no consensus"],
 ];
 const APPS: [App, string, string][] = [
   ["bank", "a bank", "open A\ndeposit A 5\nwithdraw A 5\ntransfer A B 5\nbalance A"],
@@ -175,12 +176,12 @@ function More() {
     <details class="more">
       <summary>More</summary>
       {MORE.map(([name, label, placeholder, hint]) => <NumberField name={name} label={label} min={0} placeholder={placeholder} hint={hint} />)}
-      {protocol === "ccro" && (
+      {hasCertificates(protocol) && (
         <Field name="fast_path" label="Fast path" hint="One phase where all nodes vote alike in time.">
           {(id) => <input id={id} type="checkbox" checked={fast_path ?? true} onChange={(event) => change({ fast_path: event.currentTarget.checked })} />}
         </Field>
       )}
-      {protocol === "ccro" && (
+      {hasCertificates(protocol) && (
         <Field name="communication" label="Communication node">
           {(id) => (
             <select id={id} value={communication ?? "separate"} onChange={(event) => change({ communication: event.currentTarget.value })}>

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { lookOf, valueName } from "./looks";
 import { Overlap } from "./overlap";
-import type { Counter, Run } from "./run";
+import { type Counter, hasCertificates, type Run } from "./run";
 import { run, selected, step } from "./store";
 import { slotOf } from "./sentences";
 
@@ -53,7 +53,7 @@ export function Quorums() {
           ))}
         </tbody>
       </table>
-      {now.header.protocol === "ccro" && <p class="hint">All {now.header.nodes} prepare votes decide at once (the fast path); {now.header.quorum} need a second phase.</p>}
+      {hasCertificates(now.header.protocol) && <p class="hint">All {now.header.nodes} prepare votes decide at once (the fast path); {now.header.quorum} need a second phase.</p>}
       {chosen === null && now.header.nodes > MOST_NODES && <p class="hint">Nodes 0 to {MOST_NODES - 1}; select another one in the graph to see its votes.</p>}
       {shown && <Overlap run={now} counter={shown} voters={now.voters(shown, at)} step={at} />}
     </section>

@@ -479,7 +479,12 @@ export function lastAtMost(ascending: ArrayLike<number>, limit: number): number 
 
 /** Whether the replicas of a protocol work in views, one after the other. */
 export function hasViews(protocol: Protocol): boolean {
-  return protocol === "pbft" || protocol === "pbft-mac" || protocol === "pbft-mac-requests" || protocol === "ccro";
+  return protocol !== "ccro-paper" && protocol !== "broadcast";
+}
+
+/** Whether one replica collects the votes of all and sends certificates of them. */
+export function hasCertificates(protocol: Protocol): boolean {
+  return protocol === "ccro" || protocol === "ccro-aggregate";
 }
 
 /** Before its first line, a replica has the roles that the first one of all tells of. */

@@ -35,7 +35,7 @@ const COLUMNS: Column[] = [
 
 /** Columns that say nothing of a protocol. */
 const MISSING: { [protocol in Protocol]: string[] } = {
-  "pbft": ["trust"], "pbft-mac": ["trust", "cert"], "pbft-mac-requests": ["trust", "cert"], "ccro": ["trust"], "ccro-paper": ["view", "chk"], "broadcast": ["view", "chk", "trust", "cert"],
+  "pbft": ["trust"], "pbft-mac": ["trust", "cert"], "pbft-mac-requests": ["trust", "cert"], "ccro": ["trust"], "ccro-aggregate": ["trust"], "ccro-paper": ["view", "chk"], "broadcast": ["view", "chk", "trust", "cert"],
 };
 
 /** A node is marked on a click, here and in the graph. */

@@ -2,7 +2,7 @@
 // defines the format and says what is wrong with a text; what comes here has passed
 // its check, so that error sentences have one source.
 
-export type Protocol = "pbft" | "pbft-mac" | "pbft-mac-requests" | "ccro" | "ccro-paper" | "broadcast";
+export type Protocol = "pbft" | "pbft-mac" | "pbft-mac-requests" | "ccro" | "ccro-aggregate" | "ccro-paper" | "broadcast";
 export type App = "opaque" | "kv" | "bank" | "orswot";
 export type VotePhase = "pre-prepare" | "prepare" | "commit";
 /** Whatever JSON holds. */

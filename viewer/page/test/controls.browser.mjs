@@ -236,7 +236,7 @@ export async function checkControls(check, address) {
     await until(ready);
     const heads = 'document.querySelector(".summary").textContent';
     for (const [label, value, seen] of [
-      ["Protocol", "ccro", "ccro"], ["Protocol", "ccro-paper", "ccro-paper"], ["Protocol", "broadcast", "of 3 requests"], ["Protocol", "pbft", "pbft"],
+      ["Protocol", "ccro", "ccro"], ["Protocol", "ccro-aggregate", "ccro-aggregate"], ["Protocol", "ccro-paper", "ccro-paper"], ["Protocol", "broadcast", "of 3 requests"], ["Protocol", "pbft", "pbft"],
       ["How many", "5", "of 5 requests"], ["They replicate", "kv", "kv"], ["Make faulty", "3", "◆"],
     ]) {
       await evaluate(set(label, value));

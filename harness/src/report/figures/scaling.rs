@@ -20,12 +20,15 @@ struct Formula {
     messages: fn(f64) -> f64,
 }
 
-const FORMULAS: [Formula; 7] = [
+const FORMULAS: [Formula; 9] = [
     Formula { protocol: "pbft", text: "2n(n−1)", messages: |n| 2.0 * n * (n - 1.0) },
     Formula { protocol: "pbft-mac", text: "2n(n−1)", messages: |n| 2.0 * n * (n - 1.0) },
     Formula { protocol: "pbft-mac-requests", text: "2n(n−1)", messages: |n| 2.0 * n * (n - 1.0) },
     Formula { protocol: "ccro", text: "fast 3n−4", messages: |n| 3.0 * n - 4.0 },
     Formula { protocol: "ccro", text: "two-phase 5n−6", messages: |n| 5.0 * n - 6.0 },
+    // With the words that `ccro` has, these names would be longer than their room.
+    Formula { protocol: "ccro-aggregate", text: "3n−4", messages: |n| 3.0 * n - 4.0 },
+    Formula { protocol: "ccro-aggregate", text: "5n−6", messages: |n| 5.0 * n - 6.0 },
     Formula { protocol: "broadcast", text: "3(n−1)", messages: |n| 3.0 * (n - 1.0) },
     Formula { protocol: "ccro-paper", text: "5n−9", messages: |n| 5.0 * n - 9.0 },
 ];

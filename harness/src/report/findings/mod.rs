@@ -76,7 +76,7 @@ pub(super) fn of_predictions(predictions: &[PredictionRow]) -> Vec<Finding> {
 /// A protocol's name in a sentence.
 fn name(protocol: &str) -> String {
     match protocol {
-        "pbft" | "pbft-mac" | "pbft-mac-requests" | "ccro" => protocol.to_uppercase(),
+        "pbft" | "pbft-mac" | "pbft-mac-requests" | "ccro" | "ccro-aggregate" => protocol.to_uppercase(),
         _ => protocol.to_string(),
     }
 }
