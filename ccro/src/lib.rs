@@ -4,10 +4,12 @@
 //! Consensus Method*, BIOTC 2022 ("CCRO paper"); the fast path after Golan
 //! Gueta et al., *SBFT*, DSN 2019.
 //!
-//! Two flows, never mixed up:
+//! Three flows, never mixed up:
 //!
 //! * [`Replica`] (`ccro`): PBFT's votes, quorums, checkpoints; only *who carries
 //!   the votes* differs. As safe as PBFT.
+//! * The same in a cluster of another name (`ccro-aggregate`): PREPAREs and COMMITs are shares of a BLS signature
+//!   ([`kernel::shares`]), and a certificate has one sum of them. See the end.
 //! * [`paper::Replica`] (`ccro-paper`): the round as published. Not
 //!   Byzantine-safe, and not crash-safe without synchrony.
 //!
@@ -40,6 +42,24 @@
 //! Across views, VIEW-CHANGEs report votes beside certificates, because a
 //! fast-committed digest may have no prepared certificate anywhere: rule (b) of
 //! [`pbft::new_view`], with the whole induction.
+//!
+//! # `ccro-aggregate`
+//!
+//! Roles, messages and rules are those of `ccro`; what a certificate is made of differs. A share of a vote is a signature of phase, view, slot
+//! and digest, the same bytes for all who vote alike. The communication node adds the shares up: a certificate holds the commander's signed
+//! proposal (where it is one of the votes), the set of the other voters, and the sum of their shares. A sum holds if and only if each of these voters has signed: shares
+//! are unforgeable, and keys count only with a proof of possession, so that nobody can choose a key that cancels others'. So receiving a certificate proves
+//! what receiving each vote would, as in `ccro`, and the argument above is the same, with one difference: *a sum cannot be taken apart*.
+//!
+//! * A replica counts the votes that it learns of by a sum, and keeps the certificate. It makes certificates only of shares that it has
+//!   received singly or made itself, and its own votes are always of that kind.
+//! * What it owes to the next view it can show all the same. It knows of votes by a sum only together with the certificate of a quorum of them for the same digest, view and
+//!   slot, which it keeps whole and reports (`P`); its own last vote to accept (`Q`) is its own share.
+//! * Fallback votes are shares, too, each checked as a sum of one.
+//!
+//! Where shares are checked: at admission, those of all messages that came together in one check, each multiplied by a random factor: else two false shares
+//! could cancel each other, be let in, and spoil every sum with one of them, for which the communication node would be blamed. If the check fails,
+//! halves are searched, so a false share is found in `2 log2 n` checks and its sender counted as one who votes badly.
 
 mod config;
 pub mod paper;

@@ -45,6 +45,7 @@ fn start(faults: &[(u16, &str)]) -> Nodes {
             id: ReplicaId(id),
             secret: pairs[usize::from(id)].0,
             public_keys: public[..4].to_vec(),
+            share_keys: vec![],
             client_keys: public[4..].to_vec(),
             addresses: addresses.clone(),
             app: AppName::Kv,

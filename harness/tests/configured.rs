@@ -253,6 +253,37 @@ fn a_configuration_that_breaks_a_rule_is_refused_by_name() {
 }
 
 #[test]
+fn keys_for_shares_are_in_the_file_and_count_with_their_proofs() {
+    let mut cluster = Configured::init(4, &["--protocol", "ccro-aggregate"]);
+    let path = cluster.file("cluster.toml");
+    let good = fs::read_to_string(&path).unwrap();
+    let keys: Vec<&str> =
+        good.lines().filter_map(|line| line.strip_prefix("share_key = \"")?.strip_suffix('"')).collect();
+    assert_eq!(keys.len(), 4);
+    // Another node's proof for one's own key.
+    let rogue = format!("{}{}", &keys[2][..192], &keys[1][192..]);
+    for (text, expected) in [
+        (
+            good.replace(&format!("share_key = \"{}\"\n", keys[2]), ""),
+            "node 2 has no share_key, which ccro-aggregate needs",
+        ),
+        (good.replace(keys[2], &rogue), "node 2: share_key is not valid, or without proof"),
+        (good.replace(keys[2], "1f3a"), "is not 144 bytes of hex"),
+        (good.replace("\"ccro-aggregate\"", "\"ccro\""), "node 0 has a share_key, and ccro has no shares"),
+        (good.replace(keys[0], keys[1]), "the secret key is not that of node 0: its share key is"),
+    ] {
+        let said = cluster.refusal(&text);
+        assert!(said.contains(expected), "{expected:?} is not in: {said}");
+    }
+    fs::write(&path, &good).unwrap();
+    (0..4).for_each(|id| cluster.start(id));
+    (0..4).for_each(|id| cluster.until_ready(id));
+    assert_eq!(cluster.ask(0, "POST", "/api/v1/kv", r#"{"key": "k", "value": "v"}"#).0, 200);
+    let (_, read) = cluster.ask(3, "GET", "/api/v1/kv/k", "");
+    assert_eq!(read["value"], "v");
+}
+
+#[test]
 fn a_key_file_is_its_owner_s_and_its_node_s_and_is_not_shown() {
     let cluster = Configured::init(4, &[]);
     let key = cluster.file("node-0.key");

@@ -26,6 +26,7 @@ enum Which {
     PbftMac,
     PbftMacRequests,
     Ccro,
+    CcroAggregate,
     Broadcast,
 }
 
@@ -56,6 +57,8 @@ enum Bias {
     LeftBehind,
     /// The first commander behaves like this, in a hostile network.
     Commander(&'static str),
+    /// So does the first communication node.
+    CommunicationNode(&'static str),
     /// Replica 1 sends useless messages as fast as it can, and checkpoints are close.
     Flood,
     /// The request timer is far too short.
@@ -77,6 +80,7 @@ impl Case {
             Which::PbftMac => self.bias.apply(&flows::PBFT_MAC, seed),
             Which::PbftMacRequests => self.bias.apply(&flows::PBFT_MAC_REQUESTS, seed),
             Which::Ccro => self.bias.apply(&flows::CCRO, seed),
+            Which::CcroAggregate => self.bias.apply(&flows::CCRO_AGGREGATE, seed),
             Which::Broadcast => self.bias.apply(&flows::BROADCAST, seed),
         }
     }
@@ -87,6 +91,7 @@ impl Case {
             Which::PbftMac => play(&flows::PBFT_MAC, schedule).violation,
             Which::PbftMacRequests => play(&flows::PBFT_MAC_REQUESTS, schedule).violation,
             Which::Ccro => play(&flows::CCRO, schedule).violation,
+            Which::CcroAggregate => play(&flows::CCRO_AGGREGATE, schedule).violation,
             Which::Broadcast => play(&flows::BROADCAST, schedule).violation,
         }
     }
@@ -114,6 +119,7 @@ impl Bias {
             Bias::Disks => Disks::Always.draw(flow.name, seed, flow.tolerates),
             Bias::LeftBehind => draw::left_behind(flow.name, seed, flow.tolerates),
             Bias::Commander(acts) => with_liar(hostile(), 0, acts),
+            Bias::CommunicationNode(acts) => with_liar(hostile(), 1, acts),
             Bias::Flood => {
                 let mut schedule = with_liar(hostile(), 1, "flood=20000");
                 schedule.settings.checkpoint_interval = 4;
@@ -189,7 +195,7 @@ fn case(rule: Weakening, flow: Which, bias: Bias, known: u64) -> Case {
 
 fn cases() -> Vec<Case> {
     use Weakening::*;
-    use Which::{Broadcast, Ccro, Pbft, PbftMac, PbftMacRequests};
+    use Which::{Broadcast, Ccro, CcroAggregate, Pbft, PbftMac, PbftMacRequests};
     vec![
         case(QuorumOneLess, Pbft, Bias::Swarm, 1),
         case(CommitWithoutPrepared, Pbft, Bias::Swarm, 0),
@@ -222,6 +228,9 @@ fn cases() -> Vec<Case> {
         case(StatementsOneLess, PbftMac, Bias::Hostile, 4),
         case(DecidedNotVotedAgain, PbftMac, Bias::Hostile, 94),
         case(DoubtedRequestsAccepted, PbftMacRequests, Bias::Commander("forge=name[kind=pre-prepare]"), 0),
+        case(SharesNotChecked, CcroAggregate, Bias::CommunicationNode("malicious"), 0),
+        case(CertificateNotKept, CcroAggregate, Bias::Swarm, 0),
+        case(FastPathOneLess, CcroAggregate, Bias::Swarm, 0),
         case(QuorumOneLess, Broadcast, Bias::Swarm, 1),
         case(ProofNotChecked, Broadcast, Bias::Swarm, 15),
         case(NumberNotChecked, Broadcast, Bias::Swarm, 216),

@@ -236,7 +236,8 @@ impl Keyring {
             crate::shares::points::checked(key).ok_or(BadShareKey { index })
         };
         let keys = keys.iter().enumerate().map(checked).collect::<Result<_, _>>()?;
-        Ok(Keyring { shares: Some(ShareKeys::Bls(keys)), ..self })
+        let keys = crate::shares::points::Keys::new(keys);
+        Ok(Keyring { shares: Some(ShareKeys::Bls(Arc::new(keys))), ..self })
     }
 
     /// Whether all these shares hold. Which one does not, asking for each tells.

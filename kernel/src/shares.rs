@@ -106,14 +106,12 @@ pub struct ShareClaim {
     pub sum: Signature,
 }
 
-/// Adds shares up. None if one of them is no share, or if shares are points where there is no arithmetic for
-/// them (WebAssembly).
+/// Adds shares up. None if one of them is no share. A point and a symbolic share, as where a journal is played without the node's key,
+/// or points where there is no arithmetic for them (WebAssembly), make a sum that does not hold.
 pub fn sum<'a>(shares: impl Iterator<Item = &'a Signature> + Clone) -> Option<Signature> {
-    let points = shares.clone().filter(|share| share.0[0] & IS_POINT != 0).count();
-    match points {
-        0 => Some(shares.fold(Signature::NONE, exclusive_or)),
-        _ => points::sum(shares),
-    }
+    let are_points =
+        cfg!(not(target_family = "wasm")) && shares.clone().all(|share| share.0[0] & IS_POINT != 0);
+    if are_points { points::sum(shares) } else { Some(shares.fold(Signature::NONE, exclusive_or)) }
 }
 
 fn exclusive_or(mut sum: Signature, share: &Signature) -> Signature {
@@ -167,7 +165,7 @@ fn symbolic_share(key: &[u8; 32], bytes: &[u8]) -> Signature {
 pub(crate) enum ShareKeys {
     Symbolic(Arc<[[u8; 32]]>),
     #[cfg(not(target_family = "wasm"))]
-    Bls(Arc<[blst::min_sig::PublicKey]>),
+    Bls(Arc<points::Keys>),
 }
 
 impl ShareKeys {
@@ -201,6 +199,7 @@ mod points {
 #[cfg(not(target_family = "wasm"))]
 pub(crate) mod points {
     use super::{SHARE_BYTES, ShareClaim, ShareKey, Voters};
+    use crate::ids::ReplicaId;
     use crate::keys::{SecretKey, Signature};
     use blst::min_sig::{AggregatePublicKey, AggregateSignature, PublicKey};
     use blst::{BLST_ERROR, blst_scalar, min_sig};
@@ -261,15 +260,17 @@ pub(crate) mod points {
         Some(to_signature(&sum.to_signature()))
     }
 
-    pub(super) fn verify_all(keys: &[PublicKey], claims: &[&ShareClaim]) -> bool {
+    pub(super) fn verify_all(keys: &Keys, claims: &[&ShareClaim]) -> bool {
         let mut by_statement: BTreeMap<&[u8], Vec<(PublicKey, min_sig::Signature)>> = BTreeMap::new();
         for claim in claims {
-            let Some(key) = key_of_all(keys, &claim.voters) else { return false };
-            let point = share_bytes(&claim.sum).and_then(|bytes| min_sig::Signature::sig_validate(bytes, true).ok());
+            let Some(key) = keys.sum_of(&claim.voters) else { return false };
+            let point =
+                share_bytes(&claim.sum).and_then(|bytes| min_sig::Signature::sig_validate(bytes, true).ok());
             let Some(point) = point else { return false };
             by_statement.entry(&claim.bytes).or_default().push((key, point));
         }
-        let sums: Vec<_> = by_statement.into_iter().map(|(bytes, signed)| (bytes, added_up(signed))).collect();
+        let sums: Vec<_> =
+            by_statement.into_iter().map(|(bytes, signed)| (bytes, added_up(signed))).collect();
         let verdict = match &sums[..] {
             [] => BLST_ERROR::BLST_SUCCESS,
             [(bytes, (key, point))] => point.verify(false, bytes, SIGNATURES, &[], key, false),
@@ -293,12 +294,38 @@ pub(crate) mod points {
         verdict == BLST_ERROR::BLST_SUCCESS
     }
 
-    /// The sum of the keys of all voters; none if there is none, or one is nobody.
-    fn key_of_all(keys: &[PublicKey], voters: &Voters) -> Option<PublicKey> {
-        let keys = voters.iter().map(|id| keys.get(usize::from(id.0))).collect::<Option<Vec<_>>>()?;
-        match keys[..] {
-            [key] => Some(*key),
-            _ => AggregatePublicKey::aggregate(&keys, false).ok().map(|sum| sum.to_public_key()),
+    /// The public keys of all replicas, and their sum.
+    #[derive(Debug)]
+    pub(crate) struct Keys {
+        each: Vec<PublicKey>,
+        /// None if there is no key.
+        all: Option<AggregatePublicKey>,
+    }
+
+    impl Keys {
+        pub(crate) fn new(each: Vec<PublicKey>) -> Keys {
+            let all = AggregatePublicKey::aggregate(&each.iter().collect::<Vec<_>>(), false).ok();
+            Keys { each, all }
+        }
+
+        /// The sum of the keys of these; none if there are none, or one is nobody. Where few are missing, their keys are taken
+        /// away from the sum of all.
+        fn sum_of(&self, voters: &Voters) -> Option<PublicKey> {
+            let count = voters.count();
+            if count == 0 || usize::from(voters.last()?.0) >= self.each.len() {
+                return None;
+            }
+            if count == 1 {
+                return voters.last().map(|id| self.each[usize::from(id.0)]);
+            }
+            if count <= self.each.len() / 2 {
+                let keys: Vec<&PublicKey> = voters.iter().map(|id| &self.each[usize::from(id.0)]).collect();
+                return AggregatePublicKey::aggregate(&keys, false).ok().map(|sum| sum.to_public_key());
+            }
+            let mut sum = self.all?;
+            let missing = (0..).zip(&self.each).filter(|(id, _)| !voters.contains(ReplicaId(*id)));
+            missing.for_each(|(_, key)| sum.sub_aggregate(&AggregatePublicKey::from_public_key(key)));
+            Some(sum.to_public_key())
         }
     }
 

@@ -379,7 +379,8 @@ impl Certificate {
         votes: Vec<(ReplicaId, Signature)>,
     ) -> Option<Certificate> {
         let commander = cluster.commander(view);
-        let is_share = |author| cluster.has_shares() && (author != commander || kind == CertificateKind::Committed);
+        let is_share =
+            |author| cluster.has_shares() && (author != commander || kind == CertificateKind::Committed);
         let (shares, votes): (Vec<_>, Vec<_>) = votes.into_iter().partition(|(author, _)| is_share(*author));
         let sum = match shares[..] {
             [] => None,
@@ -394,7 +395,8 @@ impl Certificate {
     /// The single votes it is made of; those that are under one signature have none of their own.
     pub fn to_votes(&self, cluster: &Cluster) -> impl Iterator<Item = Vote> {
         let commander = cluster.commander(self.view);
-        let summed = self.sum.iter().flat_map(|sum| sum.voters.iter()).map(|author| (author, Signature::NONE));
+        let summed =
+            self.sum.iter().flat_map(|sum| sum.voters.iter()).map(|author| (author, Signature::NONE));
         self.votes.iter().copied().chain(summed).map(move |(author, signature)| {
             let phase = match self.kind {
                 CertificateKind::Committed => Phase::Commit,
@@ -421,8 +423,7 @@ impl Certificate {
     /// The sum to be checked, if it has one.
     fn share(&self, cluster: &Cluster) -> Option<ShareClaim> {
         let sum = self.sum.as_ref()?;
-        let phase =
-            if self.kind == CertificateKind::Committed { Phase::Commit } else { Phase::Prepare };
+        let phase = if self.kind == CertificateKind::Committed { Phase::Commit } else { Phase::Prepare };
         // Whose vote it is makes no difference to a share.
         let vote = Vote::tagged(ReplicaId(0), phase, (self.view, self.seq, self.digest));
         Some(ShareClaim { voters: sum.voters.clone(), bytes: share_statement(cluster, &vote), sum: sum.sum })

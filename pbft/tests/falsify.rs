@@ -92,7 +92,15 @@ impl Bench {
         };
         let vote = |author| self.vote(author, phase(author), view, PROPOSED).signature;
         let votes = authors.iter().map(|author| (ReplicaId(*author), vote(*author))).collect();
-        Certificate { kind, view: View(view), seq: SLOT, digest: PROPOSED, communication_node: None, votes, sum: None }
+        Certificate {
+            kind,
+            view: View(view),
+            seq: SLOT,
+            digest: PROPOSED,
+            communication_node: None,
+            votes,
+            sum: None,
+        }
     }
 
     fn checkpoint(&self, author: u16, state: Digest) -> CheckpointVote {

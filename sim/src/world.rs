@@ -572,7 +572,8 @@ impl<P: Protocol> World<P> {
                 unreachable!("each node admits for itself");
             };
             let admission = &mut self.admissions[usize::from(to.0)];
-            let before = (admission.signatures_checked(), admission.tags_checked(), admission.shares_checked());
+            let before =
+                (admission.signatures_checked(), admission.tags_checked(), admission.shares_checked());
             let admitted = admission.admit(from, message);
             let signatures = admission.signatures_checked() - before.0;
             let tags = admission.tags_checked() - before.1;

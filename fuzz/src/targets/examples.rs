@@ -138,15 +138,13 @@ impl Bench {
         let commits = [0, 1, 2, 3].map(|author| self.vote(author, Phase::Commit, about));
         let certificate = |kind, votes: &[&Vote]| {
             let votes = votes.iter().map(|vote| (vote.author, vote.signature)).collect();
-            let (view, seq, digest) = about;
-            Arc::new(Certificate { kind, view, seq, digest, communication_node: node, votes, sum: None })
+            let node = node.filter(|_| kind != CertificateKind::Committed);
+            let certificate = Certificate::of_votes(cluster, kind, about, node, votes);
+            Arc::new(certificate.expect("these are votes"))
         };
         let prepared = certificate(CertificateKind::Prepared, &[&header, &prepares[0], &prepares[1]]);
         let fast = certificate(CertificateKind::Fast, &[&header, &prepares[0], &prepares[1], &prepares[2]]);
-        let committed = Arc::new(Certificate {
-            communication_node: None,
-            ..(*certificate(CertificateKind::Committed, &[&commits[0], &commits[1], &commits[2]])).clone()
-        });
+        let committed = certificate(CertificateKind::Committed, &[&commits[0], &commits[1], &commits[2]]);
         let state = self.state();
         let checkpoint =
             |author: usize| CheckpointVote::sign(cluster, &signers[author], Seq(4), state.digest());

@@ -156,6 +156,7 @@ fn config(app: AppName) -> NodeConfig {
         secret: keys[0].0,
         public_keys: vec![keys[0].1],
         client_keys: vec![keys[1].1],
+        share_keys: vec![],
         // The port that need not be named: inputs do not know the real one.
         addresses: vec![SocketAddr::new(HOST.parse().expect("it is an address"), 80)],
         app,

@@ -210,7 +210,12 @@ impl Member {
             behaviours: Vec::new(),
             pin: None,
             node: NodeConfig {
-                configuration: configuration(&cluster, *app, options, ([&public_keys, &client_keys], &share_keys)),
+                configuration: configuration(
+                    &cluster,
+                    *app,
+                    options,
+                    ([&public_keys, &client_keys], &share_keys),
+                ),
                 cluster,
                 id: ReplicaId(self.id),
                 secret: self.secret,

@@ -19,8 +19,8 @@ use node::{Encoding, JournalTo, LinkConditions, NodeConfig, RecordTo};
 
 use super::limits;
 use super::node::{Memory, NodeSpec};
-use crate::config::init::{NewCluster, Wanted};
 use crate::config::NodeEntry;
+use crate::config::init::{NewCluster, Wanted};
 use crate::plan::faults::Assignment;
 use crate::plan::{Cell, MAX_PAYLOAD_BYTES, Placement, Plan, ProtocolName, Via};
 

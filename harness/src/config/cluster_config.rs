@@ -62,7 +62,7 @@ impl ClusterConfig {
              no other cluster",
         )?;
         let protocol = given.protocol.context(
-            "protocol is not given; give pbft, pbft-mac, pbft-mac-requests, ccro, ccro-paper or broadcast",
+            "protocol is not given; give pbft, pbft-mac, pbft-mac-requests, ccro, ccro-aggregate, ccro-paper or broadcast",
         )?;
         let app = given.app.context("app is not given; give opaque, kv, bank or orswot")?;
         check_members(&given)?;
@@ -135,8 +135,9 @@ fn waits(given: &Settings, n: u16) -> Waits {
 fn check_communication(communication: Option<Communication>, protocol: ProtocolName, n: u16) -> Result<()> {
     let Some(communication) = communication else { return Ok(()) };
     ensure!(
-        protocol == ProtocolName::Ccro || communication == Communication::default(),
-        "communication = \"{communication}\": the communication node can be chosen for ccro only, and the protocol is {protocol}"
+        matches!(protocol, ProtocolName::Ccro | ProtocolName::CcroAggregate)
+            || communication == Communication::default(),
+        "communication = \"{communication}\": the communication node can be chosen for ccro and ccro-aggregate only, and the protocol is {protocol}"
     );
     if let Communication::Fixed(id) = communication {
         ensure!(id < n, "communication = \"{communication}\": node {id} is out of range, 0 to {}", n - 1);

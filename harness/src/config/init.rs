@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use apps::AppName;
 use kernel::ClusterId;
-use kernel::keys::{PublicKey, SecretKey};
+use kernel::keys::SecretKey;
 use rand::RngExt;
 
 use super::cluster_config::ClusterConfig;

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow};
 use apps::AppName;
 use clap::Args;
-use kernel::{ClusterId, ShareKey};
 use kernel::keys::PublicKey;
+use kernel::{ClusterId, ShareKey};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Communication, ProtocolName};
@@ -149,7 +149,8 @@ impl FromStr for NodeEntry {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<NodeEntry> {
-        const FORM: &str = "ADDRESS=KEY, such as 127.0.0.1:8080=1f3a... (or ADDRESS=KEY=SHAREKEY, for ccro-aggregate)";
+        const FORM: &str =
+            "ADDRESS=KEY, such as 127.0.0.1:8080=1f3a... (or ADDRESS=KEY=SHAREKEY, for ccro-aggregate)";
         let (address, keys) = text.split_once('=').ok_or_else(|| anyhow!("{text:?} is not {FORM}"))?;
         let (public_key, share_key) = match keys.split_once('=') {
             Some((public_key, share_key)) => (public_key.parse()?, Some(share_key.parse()?)),

@@ -283,7 +283,8 @@ fn floor(
 ///
 /// CCRO, fast: the same up to the last PREPARE at the communication node; message;
 /// the certificate checked; reply signed. The communication node's own reply is in by then; only with
-/// `f ≥ 2` must a further one follow. `ccro-aggregate`: taken for the same.
+/// `f ≥ 2` must a further one follow. `ccro-aggregate`: the same with one check for a certificate; shares are taken to cost no more than
+/// signatures, so this is a bound, and not a close one.
 ///
 /// `ccro-paper`: REQUEST, PRE-PREPARE, PREPARE, COMMIT, REPLY.
 ///
@@ -305,8 +306,10 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
         _ if nodes == 1 => path(0, 4, 0),
         ProtocolName::Pbft if faults == 0 => path(3, 5, 4),
         ProtocolName::Pbft => path(4, 5, 5),
-        ProtocolName::Ccro | ProtocolName::CcroAggregate if faults <= 1 => path(3, 4, 3 + u32::from(nodes)),
-        ProtocolName::Ccro | ProtocolName::CcroAggregate => path(4, 4, 3 + u32::from(nodes) - 2 + 1),
+        ProtocolName::Ccro if faults <= 1 => path(3, 4, 3 + u32::from(nodes)),
+        ProtocolName::Ccro => path(4, 4, 3 + u32::from(nodes) - 2 + 1),
+        ProtocolName::CcroAggregate if faults <= 1 => path(3, 4, 4),
+        ProtocolName::CcroAggregate => path(4, 4, 5),
         ProtocolName::CcroPaper => path(5, 8, 7),
         ProtocolName::Broadcast if faults == 0 => path(2, 4, 3),
         ProtocolName::Broadcast => {

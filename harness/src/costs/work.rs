@@ -212,7 +212,8 @@ impl Shares {
         const SHARES: usize = 16;
         const ROUNDS: usize = 20;
         let (signers, keyring) = seeded_with_shares(1, SHARES as u16);
-        let statement = b"a statement of the length that a vote has, which is some eighty bytes with the digest";
+        let statement =
+            b"a statement of the length that a vote has, which is some eighty bytes with the digest";
         let claim = |signer: &Signer| ShareClaim {
             voters: [signer.id()].into_iter().collect(),
             bytes: statement.to_vec(),
@@ -221,7 +222,8 @@ impl Shares {
         let claims: Vec<ShareClaim> = signers.iter().map(claim).collect();
         let claims: Vec<&ShareClaim> = claims.iter().collect();
         let median = |operation: &mut dyn FnMut()| floor::times_us(ROUNDS, operation)[ROUNDS / 2];
-        let verify = |count: usize| median(&mut || assert!(keyring.verify_shares(black_box(&claims[..count]))));
+        let verify =
+            |count: usize| median(&mut || assert!(keyring.verify_shares(black_box(&claims[..count]))));
         let (one_us, all_us) = (verify(1), verify(SHARES));
         Shares {
             sign_us: median(&mut || {

@@ -103,12 +103,21 @@ impl<P: Protocol> EventLoop<P> {
                 () = node.wake.notified() => {}
                 rang = self.alarm.rung() => rang?,
             }
-            self.iterate();
+            self.turn().await;
             while self.has_work() {
                 tokio::task::yield_now().await;
-                self.iterate();
+                self.turn().await;
             }
         }
+    }
+
+    /// One iteration. What waited for the disk is written to the links before what has come in meanwhile is checked:
+    /// others wait for it.
+    async fn turn(&mut self) {
+        if self.release_held() {
+            tokio::task::yield_now().await;
+        }
+        self.iterate();
     }
 
     fn waits_for_the_disk(&self) -> bool {
@@ -141,7 +150,6 @@ impl<P: Protocol> EventLoop<P> {
     /// Handles what has come up, within bounds.
     fn iterate(&mut self) {
         let now = now_ns();
-        self.release_held();
         if self.has_lost_its_journal() {
             return;
         }
@@ -177,11 +185,14 @@ impl<P: Protocol> EventLoop<P> {
         self.node.set_effects_waiting(journal.effects_waiting());
     }
 
-    /// Carries out what waited for the disk.
-    fn release_held(&mut self) {
+    /// Carries out what waited for the disk. True if there was something.
+    fn release_held(&mut self) -> bool {
+        let mut is_any = false;
         while let Some(effect) = self.journal.as_mut().and_then(Journal::release) {
             self.carry_out(effect);
+            is_any = true;
         }
+        is_any
     }
 
     /// Without its journal, the node does nothing more: what it says could not be held to. What comes in is

@@ -214,7 +214,15 @@ fn invented_certificate(view: View, h: Seq, cluster: &Cluster, signer: &Signer) 
     let phase = if is_commander { Phase::PrePrepare } else { Phase::Prepare };
     let vote = Vote::sign(cluster, signer, phase, (view, seq, digest), None);
     let votes = [(signer.id(), vote.signature)].into();
-    Certificate { kind: CertificateKind::Prepared, view, seq, digest, communication_node: None, votes, sum: None }
+    Certificate {
+        kind: CertificateKind::Prepared,
+        view,
+        seq,
+        digest,
+        communication_node: None,
+        votes,
+        sum: None,
+    }
 }
 
 fn forged_view_change(

@@ -67,7 +67,8 @@ impl<P: Protocol> World<P> {
         let after = (before.0 + signatures, before.1 + shares);
         let costs = &self.costs;
         self.spent_ns += costs.verifying_ns(after.0).saturating_sub(costs.verifying_ns(before.0));
-        self.spent_ns += costs.verifying_shares_ns(after.1).saturating_sub(costs.verifying_shares_ns(before.1));
+        self.spent_ns +=
+            costs.verifying_shares_ns(after.1).saturating_sub(costs.verifying_shares_ns(before.1));
         (self.iteration.checked, self.iteration.shares_checked) = after;
     }
 }
