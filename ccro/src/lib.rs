@@ -47,19 +47,20 @@
 //!
 //! Roles, messages and rules are those of `ccro`; what a certificate is made of differs. A share of a vote is a signature of phase, view, slot
 //! and digest, the same bytes for all who vote alike. The communication node adds the shares up: a certificate holds the commander's signed
-//! proposal (where it is one of the votes), the set of the other voters, and the sum of their shares. A sum holds if and only if each of these voters has signed: shares
+//! proposal (where it is one of the votes; in the sum of votes to accept, the commander must not be), the set of the other voters, and the sum of their shares. A sum holds if and only if each of these voters has signed: shares
 //! are unforgeable, and keys count only with a proof of possession, so that nobody can choose a key that cancels others'. So receiving a certificate proves
 //! what receiving each vote would, as in `ccro`, and the argument above is the same, with one difference: *a sum cannot be taken apart*.
 //!
 //! * A replica counts the votes that it learns of by a sum, and keeps the certificate. It makes certificates only of shares that it has
-//!   received singly or made itself, and its own votes are always of that kind.
+//!   received singly or made itself, and its own votes are always of that kind. A share that comes after the sum is kept; a communication
+//!   node that lacks some sends on the certificate that it got.
 //! * What it owes to the next view it can show all the same. It knows of votes by a sum only together with the certificate of a quorum of them for the same digest, view and
 //!   slot, which it keeps whole and reports (`P`); its own last vote to accept (`Q`) is its own share.
 //! * Fallback votes are shares, too, each checked as a sum of one.
 //!
 //! Where shares are checked: at admission, those of all messages that came together in one check, each multiplied by a random factor: else two false shares
 //! could cancel each other, be let in, and spoil every sum with one of them, for which the communication node would be blamed. If the check fails,
-//! halves are searched, so a false share is found in `2 log2 n` checks and its sender counted as one who votes badly.
+//! halves are searched, so a false share among `k` is found in at most `2 log2 k` more checks, and its sender counted as one who votes badly.
 
 mod config;
 pub mod paper;

@@ -219,12 +219,14 @@ impl<A: Application> Replica<A> {
             if committing {
                 self.send_certificate(cx, CertificateKind::Committed, seq);
             }
-        } else if self.config.fast_path && accepting >= all {
-            self.send_certificate(cx, CertificateKind::Fast, seq);
-        } else if accepting >= cx.cluster.quorum() {
-            if self.waits_for_more(cx, seq) {
-                return;
-            }
+            return;
+        }
+        // It may have counted votes whose shares it does not know.
+        if self.config.fast_path && accepting >= all && self.send_certificate(cx, CertificateKind::Fast, seq)
+        {
+            return;
+        }
+        if accepting >= cx.cluster.quorum() && !self.waits_for_more(cx, seq) {
             self.send_certificate(cx, CertificateKind::Prepared, seq);
             self.vote(cx, Phase::Commit, seq);
         }
@@ -259,14 +261,13 @@ impl<A: Application> Replica<A> {
         }
     }
 
-    fn send_certificate(&mut self, cx: &mut Context<'_, Self>, kind: CertificateKind, seq: Seq) {
-        let view = self.core.view();
-        let certificate = self.core.round(seq).and_then(|round| {
-            let digest = round.accepted_header()?.digest;
-            round.certificate(cx.cluster, kind, (view, seq, digest))
-        });
-        let Some(certificate) = certificate.map(Arc::new) else {
-            return;
+    /// Sends a certificate of the votes received. False if they make none.
+    fn send_certificate(&mut self, cx: &mut Context<'_, Self>, kind: CertificateKind, seq: Seq) -> bool {
+        let accepted = self.core.round(seq).and_then(|round| round.accepted_header());
+        let certificate =
+            accepted.and_then(|header| self.core.certificate(cx.cluster, kind, seq, header.digest));
+        let Some(certificate) = certificate else {
+            return false;
         };
         cx.mark(Mark::View(ViewMark::Certified {
             seq,
@@ -278,6 +279,7 @@ impl<A: Application> Replica<A> {
         }));
         cx.send_all(Message::Certificate(Arc::clone(&certificate)));
         self.follow(cx, cx.id(), certificate);
+        true
     }
 
     fn take_certificate(

@@ -143,11 +143,24 @@ fn certificates_that_prove_nothing_are_refused() {
         votes: committed.votes.iter().copied().chain([(ReplicaId(2), Signature([1; 64]))]).collect(),
         ..committed.clone()
     };
+    // The commander has no vote but its proposal: else it could have a node named that it has not named.
+    let share = |author: u16| bench.vote(author, Phase::Prepare, null()).signature;
+    let all = [0, 1, 2, 3].map(share);
+    let of_all =
+        ShareSum { voters: (0..4).map(ReplicaId).collect(), sum: kernel::shares::sum(all.iter()).unwrap() };
+    let of_commanders_prepare = Certificate {
+        kind: CertificateKind::Fast,
+        communication_node: Some(ReplicaId(2)),
+        votes: [].into(),
+        sum: Some(Arc::new(of_all)),
+        ..prepared.clone()
+    };
     for (bad, reason) in [
         (with_voters(&prepared, &[1]), Reason::MalformedCertificate),
         (with_voters(&prepared, &[0, 1]), Reason::MalformedCertificate),
         (with_voters(&prepared, &[1, 4]), Reason::MalformedCertificate),
         (with_voters(&committed, &[]), Reason::MalformedCertificate),
+        (of_commanders_prepare, Reason::MalformedCertificate),
         (Certificate { sum: None, ..prepared.clone() }, Reason::MalformedCertificate),
         (
             Certificate { votes: [].into(), ..with_voters(&prepared, &[1, 2, 3]) },
@@ -239,22 +252,16 @@ fn view_changes_show_sums_and_shares() {
 
 type Replica = ccro::Replica<OpaqueLog>;
 
-/// What backup 2 sends when these messages have come and it leaves the view.
-fn leaves_after(bench: &mut Bench, messages: Vec<(u16, Message)>) -> Vec<Message> {
+/// What a replica sends when these messages have come.
+fn sent_by(bench: &mut Bench, id: u16, messages: Vec<(u16, Message)>) -> Vec<Message> {
     let mut replica = Replica::new(ccro::Config::for_cluster(4), OpaqueLog::default());
     let mut choose = SeededChoice::new(1);
     let mut sent = Vec::new();
-    let leave = |id: u16| {
-        let change =
-            ViewChange::sign(&bench.cluster, &bench.signers[usize::from(id)], View(1), None, vec![], vec![]);
-        (id, Message::ViewChange(Arc::new(change)))
-    };
-    // An honest one of them has its reasons.
-    let others = [leave(1), leave(3)];
-    for (from, message) in messages.into_iter().chain(others) {
+    for (from, message) in messages {
         let message = bench.admission.admit(ReplicaId(from), message).unwrap();
         let mut effects = Vec::new();
-        let mut cx = Context::new(&bench.cluster, &bench.signers[2], &mut choose, &mut effects).at(Micros(1));
+        let signer = &bench.signers[usize::from(id)];
+        let mut cx = Context::new(&bench.cluster, signer, &mut choose, &mut effects).at(Micros(1));
         replica.step(&mut cx, Input::Deliver { from: ReplicaId(from), message });
         sent.extend(effects.into_iter().filter_map(|effect| match effect {
             Effect::Send { message, .. } => Some(message),
@@ -262,6 +269,54 @@ fn leaves_after(bench: &mut Bench, messages: Vec<(u16, Message)>) -> Vec<Message
         }));
     }
     sent
+}
+
+/// What backup 2 sends when these messages have come and it leaves the view.
+fn leaves_after(bench: &mut Bench, messages: Vec<(u16, Message)>) -> Vec<Message> {
+    let leave = |id: u16| {
+        let change =
+            ViewChange::sign(&bench.cluster, &bench.signers[usize::from(id)], View(1), None, vec![], vec![]);
+        (id, Message::ViewChange(Arc::new(change)))
+    };
+    // An honest one of them has its reasons.
+    let others = [leave(1), leave(3)];
+    sent_by(bench, 2, messages.into_iter().chain(others).collect())
+}
+
+#[test]
+fn a_communication_node_that_learns_of_votes_by_a_sum_goes_on_with_it_or_with_the_shares() {
+    let mut bench = bench();
+    let proposal =
+        Message::PrePrepare { header: bench.vote(0, Phase::PrePrepare, null()), batch: Arc::default() };
+    let prepared = Message::Certificate(Arc::new(bench.certificate(CertificateKind::Prepared, &[0, 2, 3])));
+    let early = vec![(3, prepared.clone()), (0, proposal)];
+    let sent = sent_by(&mut bench, 1, early.clone());
+    // All have accepted, and it cannot show that of two of them: so there is no fast certificate.
+    assert_eq!(sent, [prepared]);
+
+    // It goes on to the decision.
+    let committing = [0, 2, 3].map(|id| (id, Message::Vote(bench.vote(id, Phase::Commit, null()))));
+    let sent = sent_by(&mut bench, 1, early.into_iter().chain(committing).collect());
+    let decided = sent.iter().any(|message| {
+        matches!(message, Message::Certificate(certificate) if certificate.kind == CertificateKind::Committed)
+    });
+    assert!(decided, "{sent:?}");
+}
+
+#[test]
+fn a_share_that_comes_after_the_sum_is_kept() {
+    let bench = bench();
+    let mut round = pbft::Round::default();
+    let sum = bench.certificate(CertificateKind::Prepared, &[0, 1, 3]);
+    for vote in sum.to_votes(&bench.cluster) {
+        round.record(&vote);
+    }
+    round.accepted = true;
+    for author in [1, 3] {
+        round.record(&bench.vote(author, Phase::Prepare, null()));
+    }
+    let about = (View(0), Seq(1), null());
+    assert_eq!(round.certificate(&bench.cluster, CertificateKind::Prepared, about), Some(sum));
 }
 
 #[test]

@@ -270,7 +270,11 @@ fn keys_for_shares_are_in_the_file_and_count_with_their_proofs() {
         (good.replace(keys[2], &rogue), "node 2: share_key is not valid, or without proof"),
         (good.replace(keys[2], "1f3a"), "is not 144 bytes of hex"),
         (good.replace("\"ccro-aggregate\"", "\"ccro\""), "node 0 has a share_key, and ccro has no shares"),
-        (good.replace(keys[0], keys[1]), "the secret key is not that of node 0: its share key is"),
+        (good.replace(keys[2], keys[1]), "node 1 and node 2 have the same share_key"),
+        (
+            good.replace(keys[0], "first").replace(keys[1], keys[0]).replace("first", keys[1]),
+            "the secret key is not that of node 0: its share key is",
+        ),
     ] {
         let said = cluster.refusal(&text);
         assert!(said.contains(expected), "{expected:?} is not in: {said}");

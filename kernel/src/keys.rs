@@ -205,7 +205,9 @@ pub struct BadKey {
 /// A key for shares that counts for nothing.
 #[cfg(not(target_family = "wasm"))]
 #[derive(Debug, thiserror::Error)]
-#[error("share key {index} is not valid, or without proof that its owner has the secret")]
+#[error(
+    "share key {index} is not valid, without proof that its owner has the secret, or another one's as well"
+)]
 pub struct BadShareKey {
     index: usize,
 }
@@ -233,7 +235,9 @@ impl Keyring {
     #[cfg(not(target_family = "wasm"))]
     pub fn with_share_keys(self, keys: &[ShareKey]) -> Result<Keyring, BadShareKey> {
         let checked = |(index, key): (usize, &ShareKey)| {
-            crate::shares::points::checked(key).ok_or(BadShareKey { index })
+            let is_new = !keys[..index].iter().any(|other| other.0[..96] == key.0[..96]);
+            let parsed = crate::shares::points::checked(key).filter(|_| is_new);
+            parsed.ok_or(BadShareKey { index })
         };
         let keys = keys.iter().enumerate().map(checked).collect::<Result<_, _>>()?;
         let keys = crate::shares::points::Keys::new(keys);

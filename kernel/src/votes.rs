@@ -55,7 +55,14 @@ impl VoteSet {
     /// Adds a vote.
     pub fn insert(&mut self, author: ReplicaId, digest: Digest, signature: Signature) -> Tallied {
         if let Some(earlier) = self.choice(author) {
-            return if *earlier == digest { Tallied::Duplicate } else { Tallied::Contradiction };
+            if *earlier != digest {
+                return Tallied::Contradiction;
+            }
+            // Of a vote that was known without its signature, that is new.
+            if signature != Signature::NONE && !self.has_signature_of(author) {
+                self.singles.push((author, signature));
+            }
+            return Tallied::Duplicate;
         }
         let known = self.counts.iter().position(|(counted, _)| *counted == digest);
         let place = known.unwrap_or(self.counts.len());
@@ -138,6 +145,11 @@ impl VoteSet {
         let digest = self.choice(author)?;
         let single = self.singles.iter().find(|vote| vote.0 == author);
         Some((digest, single.map_or_else(|| self.listed(author), |(_, signature)| signature)))
+    }
+
+    /// Whether `author` has voted, and the signature of that vote is known.
+    pub fn has_signature_of(&self, author: ReplicaId) -> bool {
+        self.get(author).is_some_and(|(_, signature)| *signature != Signature::NONE)
     }
 
     /// The signature of a vote of `author` that is not among the singles.
@@ -291,9 +303,22 @@ mod tests {
         votes.insert(ReplicaId(3), Digest::ZERO, Signature::NONE);
         assert_eq!(votes.get(ReplicaId(3)), Some((&Digest::ZERO, &Signature::NONE)));
         // A list would give it a signature.
-        take_list(&mut votes, Digest::ZERO, &list(&[(3, 1)]));
+        votes.share(&list(&[(3, 1)]));
         assert_eq!(votes.of(&Digest::ZERO), [(ReplicaId(3), Signature::NONE)]);
         assert!(votes.singles.is_empty() && votes.list.is_none());
+    }
+
+    #[test]
+    fn a_signature_that_was_not_known_is_taken_when_the_vote_comes_again() {
+        let mut votes = VoteSet::default();
+        votes.insert(ReplicaId(3), Digest::ZERO, Signature::NONE);
+        assert!(!votes.has_signature_of(ReplicaId(3)) && !votes.has_signature_of(ReplicaId(4)));
+        for (signature, kept) in [(1, 1), (2, 1)] {
+            let signature = Signature([signature; 64]);
+            assert_eq!(votes.insert(ReplicaId(3), Digest::ZERO, signature), Tallied::Duplicate);
+            assert_eq!(votes.of(&Digest::ZERO)[..], list(&[(3, kept)])[..]);
+        }
+        assert_eq!((votes.voters(), votes.has_signature_of(ReplicaId(3))), (1, true));
     }
 
     #[test]
@@ -340,8 +365,13 @@ mod tests {
 
     impl Model {
         fn insert(&mut self, author: ReplicaId, digest: Digest, signature: Signature) -> Tallied {
-            match self.0.get(&author) {
-                Some((earlier, _)) if *earlier == digest => Tallied::Duplicate,
+            match self.0.get_mut(&author) {
+                Some((earlier, known)) if *earlier == digest => {
+                    if *known == Signature::NONE {
+                        *known = signature;
+                    }
+                    Tallied::Duplicate
+                }
                 Some(_) => Tallied::Contradiction,
                 None => {
                     self.0.insert(author, (digest, signature));

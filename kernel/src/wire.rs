@@ -428,7 +428,7 @@ impl Admission {
         self.checked += all.iter().map(|claims| claims.signatures.len() as u64).sum::<u64>();
         self.shares_checked += all.iter().map(|claims| claims.shares.len() as u64).sum::<u64>();
         let mut holding = Vec::with_capacity(all.len());
-        self.search(&all, &mut holding);
+        self.search(&all, false, &mut holding);
         let mut holding = holding.into_iter();
         let verdicts = groups.into_iter().map(|claims| {
             let claims = claims?;
@@ -443,15 +443,17 @@ impl Admission {
 
     /// Which of these hold, appended in their order. Where not all do, one half is searched after the other: one that does
     /// not hold among many is found in a few checks, and none in one.
-    fn search(&self, groups: &[&Claims], holding: &mut Vec<bool>) {
-        if self.hold(groups) {
+    fn search(&self, groups: &[&Claims], do_not_all_hold: bool, holding: &mut Vec<bool>) {
+        if !do_not_all_hold && self.hold(groups) {
             holding.extend(groups.iter().map(|_| true));
         } else if let [_] = groups {
             holding.push(false);
         } else {
             let (first, second) = groups.split_at(groups.len() / 2);
-            self.search(first, holding);
-            self.search(second, holding);
+            let before = holding.len();
+            self.search(first, false, holding);
+            // If it is not in the first half, it is in the second.
+            self.search(second, !holding[before..].contains(&false), holding);
         }
     }
 

@@ -145,6 +145,8 @@ fn a_key_counts_with_proof_alone() {
     let refused = with(&[keys[0], rogue]).unwrap_err().to_string();
     assert!(refused.contains("share key 1") && refused.contains("proof"), "{refused}");
     assert!(with(&[ShareKey([0; 144])]).is_err() && with(&[ShareKey([0xff; 144])]).is_err());
+    // One that is another's: the other's shares would count twice.
+    assert!(with(&[keys[0], keys[1], keys[0]]).unwrap_err().to_string().contains("share key 2"));
     // Without any, no share holds.
     let (signers, keyring) = seeded(1, 3);
     assert!(!holds(&keyring, &[claim(&[0], STATEMENT, share(&signers, 0, STATEMENT))]));
@@ -201,9 +203,9 @@ fn of_many_shares_the_bad_ones_are_found_in_few_checks() {
         })
         .collect();
     assert_eq!(refused, [17, 40]);
-    // One of all, and two of halves at each of six steps for each of the two.
+    // All of them; the halves, with one of the two in each; and in each half, at each of five steps, one or two.
     let (shares, checks) = admission.shares_checked();
-    assert!(shares == 64 && (13..=25).contains(&checks), "{checks}");
+    assert!(shares == 64 && (3 + 2 * 5..=3 + 2 * 10).contains(&checks), "{checks}");
     // What holds is remembered, what does not is checked again.
     admission.admit_all(votes);
     assert_eq!(admission.shares_checked().0, 66);

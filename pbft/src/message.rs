@@ -25,7 +25,7 @@ pub struct Vote {
     /// In a proposal under CCRO, the vote collector it names; else none.
     pub communication_node: Option<ReplicaId>,
     /// Over all of the above, the flow and the cluster; [`Signature::NONE`] where votes have tags. In `ccro-aggregate`,
-    /// that of a PREPARE or COMMIT is a share ([`kernel::shares`]), over all but the author, or none if it is
+    /// that of a PREPARE or COMMIT is a share ([`kernel::shares`]), over phase, view, slot and digest, or none if it is
     /// known only as part of a sum.
     pub signature: Signature,
 }
@@ -438,7 +438,10 @@ impl Certificate {
         }
         let may_be_listed = |author| self.kind != CertificateKind::Committed && author == commander;
         let is_summed = |author| voters.is_some_and(|voters| voters.contains(author));
+        // Its vote to accept is its proposal, which names the communication node.
+        let has_odd_share = self.kind != CertificateKind::Committed && is_summed(commander);
         voters.is_none_or(|voters| voters.last().is_some_and(|last| cluster.contains(last)))
+            && !has_odd_share
             && self.votes.iter().all(|(author, _)| may_be_listed(*author) && !is_summed(*author))
     }
 

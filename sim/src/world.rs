@@ -160,8 +160,6 @@ pub struct World<P: Protocol> {
     effects: Vec<Effect<Adversary<P>>>,
 }
 
-/// One admission for all nodes where it does not matter who checks what: else
-/// each remembers what it has checked itself.
 /// Real keys; those for shares take long to make, and only one flow needs them.
 #[cfg(not(target_family = "wasm"))]
 fn keys(cluster: &Cluster, seed: u64) -> (Vec<Signer>, Keyring) {
@@ -176,6 +174,8 @@ fn keys(cluster: &Cluster, seed: u64) -> (Vec<Signer>, Keyring) {
     kernel::keys::seeded(seed, cluster.n)
 }
 
+/// One admission for all nodes where it does not matter who checks what: else
+/// each remembers what it has checked itself.
 fn admissions(cluster: &Cluster, signers: &[Signer], keyring: &Keyring, metered: bool) -> Vec<Admission> {
     let receivers = if metered { signers } else { &signers[..1] };
     let admission = |signer| Admission::new(cluster.clone(), keyring.clone()).of_receiver(signer);

@@ -286,7 +286,6 @@ impl ClusterSpec {
         Identity::new(ClusterId::derive(&name, self.seed), &name, self.nodes).with_clients(self.clients())
     }
 
-    /// The nodes' keys, and the client's behind them.
     fn node_entries(&self, addresses: &[SocketAddr]) -> Vec<NodeEntry> {
         let has_shares = self.identity().has_shares();
         let entry = |(address, (secret, public_key)): (&SocketAddr, (SecretKey, PublicKey))| NodeEntry {
@@ -297,6 +296,7 @@ impl ClusterSpec {
         addresses.iter().zip(self.key_pairs()).map(entry).collect()
     }
 
+    /// The nodes' keys, and the client's behind them.
     fn key_pairs(&self) -> Vec<(SecretKey, PublicKey)> {
         kernel::keys::key_pairs(self.seed, self.nodes + self.clients())
     }

@@ -193,6 +193,10 @@ fn check_share_keys(given: &Settings, protocol: ProtocolName) -> Result<()> {
             "node {id}: share_key is not valid, or without proof that its owner has the secret; take it from the file that \
              `harness init` wrote"
         );
+        let other = given.node[..id].iter().position(|other| other.share_key == Some(key));
+        if let Some(other) = other {
+            bail!("node {other} and node {id} have the same share_key; every node needs its own");
+        }
     }
     Ok(())
 }

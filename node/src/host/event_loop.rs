@@ -115,6 +115,7 @@ impl<P: Protocol> EventLoop<P> {
     /// others wait for it.
     async fn turn(&mut self) {
         if self.release_held() {
+            self.hand_over_recording();
             tokio::task::yield_now().await;
         }
         self.iterate();
