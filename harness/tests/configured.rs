@@ -283,7 +283,7 @@ fn keys_for_shares_are_in_the_file_and_count_with_their_proofs() {
     (0..4).for_each(|id| cluster.start(id));
     (0..4).for_each(|id| cluster.until_ready(id));
     assert_eq!(cluster.ask(0, "POST", "/api/v1/kv", r#"{"key": "k", "value": "v"}"#).0, 200);
-    let (_, read) = cluster.ask(3, "GET", "/api/v1/kv/k", "");
+    let (_, read) = cluster.ask(3, "GET", "/api/v1/kv?key=k", "");
     assert_eq!(read["value"], "v");
 }
 

@@ -550,7 +550,7 @@ mod tests {
             ("faults = [\"offline@4\"]", "ids 0 to 3"),
             ("communication = \"fixed:4\"", "communication node 4 is out of range"),
             ("faults = [\"partial=9@1\"]", "there is no node 9"),
-            ("protocols = [\"pbft\"]\ncommunication = \"collocated\"", "for ccro only"),
+            ("protocols = [\"pbft\"]\ncommunication = \"collocated\"", "for ccro and ccro-aggregate only"),
             ("gateway = \"9\"", "gateway 9"),
             ("nodes = []", "nodes is empty"),
             ("durability = []", "durability is empty"),

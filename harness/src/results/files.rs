@@ -226,13 +226,13 @@ mod tests {
     #[test]
     fn errors_name_file_line_and_column() {
         let header = NodeRow::COLUMNS.join(",");
-        let good = "a,0,pbft,4,1,none,0,replica,none,1,1,0,1,1,1,1,1,1,1,1,0,,,prepare=1";
+        let good = "a,0,pbft,4,1,none,0,replica,none,1,1,0,1,1,1,1,1,1,1,1,0,0,0,,,prepare=1";
         assert!(error_for("").contains("empty"));
         assert!(error_for(&header).contains("truncated"));
         let lost = header.replace("bytes_in,", "");
         assert!(error_for(&format!("{lost}\n")).contains("column bytes_in is missing"));
         let short = error_for(&format!("{header}\n{good}\na,0,pbft\n"));
-        assert!(short.contains("nodes.csv, line 3: 3 fields where the header has 24"), "{short}");
+        assert!(short.contains("nodes.csv, line 3: 3 fields where the header has 26"), "{short}");
         let bad = good.replacen("none,0,", "none,x,", 1);
         let wrong = error_for(&format!("{header}\n{good}\n{bad}\n"));
         assert!(wrong.contains("nodes.csv, line 3, column node:"), "{wrong}");
@@ -265,13 +265,13 @@ mod tests {
         columns.reverse();
         columns.push("colour");
         let mut fields: Vec<_> =
-            "a,0,pbft,4,1,none,0,replica,none,1,1,0,1,1,1,1,1,1,1,1,7,,,prepare=1".split(',').collect();
+            "a,0,pbft,4,1,none,0,replica,none,1,1,0,1,1,1,1,1,1,1,1,7,3,600,,,prepare=1".split(',').collect();
         fields.reverse();
         fields.push("blue");
         let text = format!("{}\n{}\n", columns.join(","), fields.join(","));
         std::fs::write(dir.path().join("nodes.csv"), text).unwrap();
         let rows = read_rows::<NodeRow>(dir.path()).unwrap();
-        assert_eq!((rows[0].rejected, rows[0].cpu_us), (7, None));
+        assert_eq!((rows[0].rejected, rows[0].syncs, rows[0].sync_us, rows[0].cpu_us), (7, 3, 600, None));
     }
 
     #[test]

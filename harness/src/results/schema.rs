@@ -66,7 +66,7 @@ pub trait Row: Serialize + DeserializeOwned {
 }
 
 /// Columns that older files lack. Their fields have a default.
-pub const ADDED_LATER: [&str; 4] = ["app", "via", "durability", "p99_us"];
+pub const ADDED_LATER: [&str; 7] = ["app", "via", "durability", "p99_us", "syncs", "sync_us", "sync_mean_us"];
 
 fn opaque() -> String {
     "opaque".to_owned()
