@@ -58,9 +58,9 @@
 //!   slot, which it keeps whole and reports (`P`); its own last vote to accept (`Q`) is its own share.
 //! * Fallback votes are shares, too, each checked as a sum of one.
 //!
-//! Where shares are checked: at admission, those of all messages that came together in one check, each multiplied by a random factor: else two false shares
+//! Where shares are checked: at admission, those of all messages that came together in one check, each multiplied by a random factor: else two invalid shares
 //! could cancel each other, be let in, and spoil every sum with one of them, for which the communication node would be blamed. If the check fails,
-//! halves are searched, so a false share among `k` is found in at most `2 log2 k` more checks, and its sender counted as one who votes badly.
+//! halves are searched, so an invalid share among `k` is found in at most `2 log2 k` more checks, and its sender counted as one who votes badly.
 
 mod config;
 pub mod paper;

@@ -4,7 +4,7 @@ use adversary::Behaviour;
 use apps::OpaqueLog;
 use ccro::{CommunicationPolicy, Config, Replica};
 use kernel::{Cluster, ClusterId, Path, Protocol, ReplicaId};
-use sim::{Network, Setup, World};
+use sim::{Costs, Network, Setup, World};
 
 const SECOND: u64 = 1_000_000;
 
@@ -47,6 +47,28 @@ fn the_default_waits_grow_with_the_cluster() {
         (config.fast_wait.0, config.fallback_after.0)
     };
     assert_eq!((waits(4), waits(100)), ((6_000, 60_000), (102_000, 1_020_000)));
+}
+
+#[test]
+fn each_node_pays_for_the_shares_that_it_makes_and_checks() {
+    let run = |costs: Costs| {
+        let cluster = Cluster::new(ClusterId::derive("test", 1), "ccro-aggregate", 4);
+        let setup = Setup { costs, ..Setup::new(cluster, 1) };
+        let config = Config::for_cluster(4);
+        let mut world = World::new(setup, move |_, _| Replica::new(config.clone(), OpaqueLog::default()));
+        world.submit(ReplicaId(0), b"operation");
+        world.run_until(|world| !world.accepted().is_empty(), SECOND);
+        let took_us = world.now_us();
+        world.run(SECOND);
+        (took_us, [0, 1, 2, 3].map(|id| world.signatures(id).1))
+    };
+    let (free_us, _) = run(Costs::default());
+    // A PREPARE is made; those of two others are checked at the communication node, one after the other; and so is the certificate.
+    let (signing_us, _) = run(Costs { share_sign_us: 300.0, ..Costs::default() });
+    assert_eq!(signing_us - free_us, 300);
+    let (checking_us, checked) = run(Costs { share_verify_us: 300.0, ..Costs::default() });
+    assert_eq!(checking_us - free_us, 900);
+    assert!(checked.iter().all(|checked| *checked > 0), "{checked:?}");
 }
 
 #[test]

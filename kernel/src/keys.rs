@@ -5,6 +5,8 @@
 //! different company must come to the same answer.
 
 use crate::ids::{ReplicaId, byte_string, deserialize_bytes, serialize_bytes};
+#[cfg(not(target_family = "wasm"))]
+use crate::shares::points;
 use crate::shares::{ShareClaim, ShareKey, ShareKeys, ShareSecret};
 use crate::tags::SharedKeys;
 use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes};
@@ -58,7 +60,7 @@ impl SecretKey {
     /// The public half of the key for shares that goes with it ([`crate::shares`]).
     #[cfg(not(target_family = "wasm"))]
     pub fn share_key(&self) -> ShareKey {
-        crate::shares::points::key_of(&crate::shares::points::secret_of(self))
+        points::key_of(&points::secret_of(self))
     }
 }
 
@@ -231,16 +233,17 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// If one of them is no key, or its owner has not proven to have the secret.
+    /// If one of them is no key, its owner has not proven to have the secret, or it is another one's as well.
     #[cfg(not(target_family = "wasm"))]
     pub fn with_share_keys(self, keys: &[ShareKey]) -> Result<Keyring, BadShareKey> {
         let checked = |(index, key): (usize, &ShareKey)| {
-            let is_new = !keys[..index].iter().any(|other| other.0[..96] == key.0[..96]);
-            let parsed = crate::shares::points::checked(key).filter(|_| is_new);
+            let public = |key| points::halves(key).0;
+            let is_new = !keys[..index].iter().any(|other| public(other) == public(key));
+            let parsed = points::checked(key).filter(|_| is_new);
             parsed.ok_or(BadShareKey { index })
         };
         let keys = keys.iter().enumerate().map(checked).collect::<Result<_, _>>()?;
-        let keys = crate::shares::points::Keys::new(keys);
+        let keys = points::Keys::new(keys);
         Ok(Keyring { shares: Some(ShareKeys::Bls(Arc::new(keys))), ..self })
     }
 

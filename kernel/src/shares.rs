@@ -227,9 +227,14 @@ pub(crate) mod points {
         key
     }
 
+    /// The bytes of the public key, and those of the proof.
+    pub(crate) fn halves(key: &ShareKey) -> (&[u8], &[u8]) {
+        key.0.split_at(key.0.len() - SHARE_BYTES)
+    }
+
     /// The public key, if it is one and its proof holds.
     pub(crate) fn checked(key: &ShareKey) -> Option<PublicKey> {
-        let (public, proof) = key.0.split_at(key.0.len() - SHARE_BYTES);
+        let (public, proof) = halves(key);
         let parsed = PublicKey::key_validate(public).ok()?;
         let proof = min_sig::Signature::sig_validate(proof, true).ok()?;
         let holds = proof.verify(false, public, PROOFS, &[], &parsed, false) == BLST_ERROR::BLST_SUCCESS;
@@ -329,7 +334,7 @@ pub(crate) mod points {
         }
     }
 
-    /// Shares of one statement as one, each multiplied by a random factor: else two false ones could cancel each other
+    /// Shares of one statement as one, each multiplied by a random factor: else two invalid ones could cancel each other
     /// out, and be let in, though no other sum with one of them would hold.
     fn added_up(signed: Vec<(PublicKey, min_sig::Signature)>) -> (PublicKey, min_sig::Signature) {
         if let [one] = signed[..] {

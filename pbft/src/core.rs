@@ -572,21 +572,21 @@ impl<A: Application> Core<A> {
         let votes =
             votes.map(|round| if vote.phase == Phase::Commit { &round.commits } else { &round.prepares });
         let known = votes.and_then(|votes| votes.choice(vote.author));
-        let is_without_share = || votes.is_some_and(|votes| !votes.has_signature_of(vote.author));
-        if known == Some(&vote.digest) && cx.cluster.has_shares() && is_without_share() {
-            // It was known as part of a sum only. With its share, this replica may be able to make a certificate.
-            self.open(cx.cluster, vote.view, vote.seq).record(vote);
-            return true;
-        }
         if known == Some(&vote.digest) {
+            let has_share = votes.is_some_and(|votes| votes.has_signature_of(vote.author));
+            if cx.cluster.has_shares() && !has_share {
+                // It was known as part of a sum only. With its share, this replica may be able to make a certificate.
+                self.open(cx.cluster, vote.view, vote.seq).record(vote);
+                return true;
+            }
             cx.reject(from, Some(vote.seq), Reason::Duplicate);
             return false;
         }
         self.record(cx, from, vote)
     }
 
-    /// The certificate of this kind that can be shown for a digest in this view: one that is kept, or one of the votes that
-    /// are known with their signatures.
+    /// The certificate of this kind that can be shown for a digest in this view: one of the votes whose signatures are
+    /// known, or else one that was received.
     pub fn certificate(
         &self,
         cluster: &Cluster,

@@ -439,9 +439,9 @@ impl Certificate {
         let may_be_listed = |author| self.kind != CertificateKind::Committed && author == commander;
         let is_summed = |author| voters.is_some_and(|voters| voters.contains(author));
         // Its vote to accept is its proposal, which names the communication node.
-        let has_odd_share = self.kind != CertificateKind::Committed && is_summed(commander);
+        let adds_commander = self.kind != CertificateKind::Committed && is_summed(commander);
         voters.is_none_or(|voters| voters.last().is_some_and(|last| cluster.contains(last)))
-            && !has_odd_share
+            && !adds_commander
             && self.votes.iter().all(|(author, _)| may_be_listed(*author) && !is_summed(*author))
     }
 

@@ -73,8 +73,9 @@ const MOST_US: f64 = 1e6;
 impl Costs {
     /// Whether work takes no time at all.
     pub fn is_free(&self) -> bool {
-        let each = [self.sign_us, self.verify_us, self.per_message_us, self.per_byte_ns];
-        self.iteration.is_none() && each.iter().all(|cost| *cost == 0.0)
+        let signatures = [self.sign_us, self.verify_us, self.share_sign_us, self.share_verify_us];
+        let each = signatures.into_iter().chain([self.per_message_us, self.per_byte_ns]);
+        self.iteration.is_none() && each.into_iter().all(|cost| cost == 0.0)
     }
 
     /// What messages cost where each has a tag, or none has. The same is paid at both ends: one makes the tag, the other
@@ -189,6 +190,22 @@ mod tests {
         assert!(Costs { cores: Some(0), ..Costs::default() }.check().is_err());
         let iteration = IterationCosts { per_chunk_us: -1.0, ..IterationCosts::default() };
         assert!(Costs { iteration: Some(iteration), ..Costs::default() }.check().is_err());
+    }
+
+    #[test]
+    fn work_is_free_only_if_nothing_costs_anything() {
+        assert!(Costs::default().is_free());
+        for costs in [
+            Costs { sign_us: 1.0, ..Costs::default() },
+            Costs { verify_us: 1.0, ..Costs::default() },
+            Costs { share_sign_us: 1.0, ..Costs::default() },
+            Costs { share_verify_us: 1.0, ..Costs::default() },
+            Costs { per_message_us: 1.0, ..Costs::default() },
+            Costs { per_byte_ns: 1.0, ..Costs::default() },
+            Costs { iteration: Some(IterationCosts::default()), ..Costs::default() },
+        ] {
+            assert!(!costs.is_free(), "{costs:?}");
+        }
     }
 
     #[test]

@@ -198,6 +198,7 @@ impl<P: Protocol> World<P> {
         let metered = setup.signatures == Signatures::Ed25519
             || setup.costs.iteration.is_some()
             || setup.costs.verify_us > 0.0
+            || setup.costs.share_verify_us > 0.0
             || cluster.requests_have_tags();
         // Draws of the network and of the replicas do not disturb each other.
         let links = Links::new(&network, cluster.n, SeededChoice::new(seed ^ 0x006e_6574_776f_726b))

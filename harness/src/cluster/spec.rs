@@ -197,10 +197,8 @@ impl ClusterSpec {
         let pairs = self.key_pairs();
         let all_keys: Vec<_> = pairs.iter().map(|(_, public)| *public).collect();
         let (public_keys, client_keys) = all_keys.split_at(self.nodes.into());
-        let share_keys = match cluster.has_shares() {
-            true => pairs[..self.nodes.into()].iter().map(|(secret, _)| secret.share_key()).collect(),
-            false => vec![],
-        };
+        let nodes = self.node_entries(addresses);
+        let share_keys: Vec<ShareKey> = nodes.iter().filter_map(|node| node.share_key).collect();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let lost = self.without_memory();
         let spec_of = |(id, (secret, _)): (u16, &(SecretKey, _))| NodeSpec {
@@ -287,7 +285,7 @@ impl ClusterSpec {
     }
 
     fn node_entries(&self, addresses: &[SocketAddr]) -> Vec<NodeEntry> {
-        let has_shares = self.identity().has_shares();
+        let has_shares = self.protocol.has_shares();
         let entry = |(address, (secret, public_key)): (&SocketAddr, (SecretKey, PublicKey))| NodeEntry {
             address: *address,
             public_key,

@@ -135,8 +135,7 @@ fn waits(given: &Settings, n: u16) -> Waits {
 fn check_communication(communication: Option<Communication>, protocol: ProtocolName, n: u16) -> Result<()> {
     let Some(communication) = communication else { return Ok(()) };
     ensure!(
-        matches!(protocol, ProtocolName::Ccro | ProtocolName::CcroAggregate)
-            || communication == Communication::default(),
+        protocol.chooses_communication_node() || communication == Communication::default(),
         "communication = \"{communication}\": the communication node can be chosen for ccro and ccro-aggregate only, and the protocol is {protocol}"
     );
     if let Communication::Fixed(id) = communication {
@@ -177,7 +176,7 @@ fn within<T: PartialOrd + Display>(field: &str, value: Option<T>, least: T, most
 }
 
 fn check_share_keys(given: &Settings, protocol: ProtocolName) -> Result<()> {
-    let has_shares = kernel::cluster::has_shares(&protocol.to_string());
+    let has_shares = protocol.has_shares();
     for (id, node) in given.node.iter().enumerate() {
         let Some(key) = node.share_key else {
             ensure!(

@@ -55,7 +55,7 @@ impl NewCluster {
             secrets.push((path, secret));
             secret
         };
-        let has_shares = kernel::cluster::has_shares(&wanted.protocol.to_string());
+        let has_shares = wanted.protocol.has_shares();
         let mut node = Vec::new();
         for (id, address) in (0u16..).zip(&wanted.addresses) {
             let secret = draw(key_file::of_node(Path::new(""), id));

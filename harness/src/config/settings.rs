@@ -149,9 +149,9 @@ impl FromStr for NodeEntry {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<NodeEntry> {
-        const FORM: &str =
+        let form =
             "ADDRESS=KEY, such as 127.0.0.1:8080=1f3a... (or ADDRESS=KEY=SHAREKEY, for ccro-aggregate)";
-        let (address, keys) = text.split_once('=').ok_or_else(|| anyhow!("{text:?} is not {FORM}"))?;
+        let (address, keys) = halves(text, form)?;
         let (public_key, share_key) = match keys.split_once('=') {
             Some((public_key, share_key)) => (public_key.parse()?, Some(share_key.parse()?)),
             None => (keys.parse()?, None),
@@ -168,13 +168,12 @@ impl FromStr for ClientEntry {
 
     fn from_str(text: &str) -> Result<ClientEntry> {
         let (name, public_key) = halves(text, "NAME=KEY, such as alice=1f3a...")?;
-        Ok(ClientEntry { name: name.to_owned(), public_key })
+        Ok(ClientEntry { name: name.to_owned(), public_key: public_key.parse()? })
     }
 }
 
-fn halves<'a>(text: &'a str, form: &str) -> Result<(&'a str, PublicKey)> {
-    let (name, key) = text.split_once('=').ok_or_else(|| anyhow!("{text:?} is not {form}"))?;
-    Ok((name, key.parse()?))
+fn halves<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str)> {
+    text.split_once('=').ok_or_else(|| anyhow!("{text:?} is not {form}"))
 }
 
 impl Settings {
@@ -245,6 +244,32 @@ impl Limits {
             max_data_bytes: over.max_data_bytes.or(self.max_data_bytes),
             max_connections: over.max_connections.or(self.max_connections),
             requests_per_s: over.requests_per_s.or(self.requests_per_s),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::keys::key_pairs;
+
+    #[test]
+    fn a_node_is_typed_with_its_keys() {
+        let (secret, public_key) = key_pairs(1, 1)[0];
+        let (address, share_key) = ("127.0.0.1:8080".parse().unwrap(), secret.share_key());
+        let read = |text: String| text.parse::<NodeEntry>().map_err(|error| error.to_string());
+        let alone = NodeEntry { address, public_key, share_key: None };
+        assert_eq!(read(format!("{address}={public_key}")), Ok(alone.clone()));
+        let both = NodeEntry { share_key: Some(share_key), ..alone };
+        assert_eq!(read(format!("{address}={public_key}={share_key}")), Ok(both));
+        for (text, says) in [
+            (format!("{address}"), "ADDRESS=KEY=SHAREKEY"),
+            (format!("nowhere={public_key}"), "no address"),
+            (format!("{address}={public_key}=1f3a"), "144 bytes"),
+            (format!("{address}={public_key}="), "144 bytes"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(says), "{said}");
         }
     }
 }

@@ -384,9 +384,7 @@ impl Plan {
         {
             bail!("the communication node {id} is out of range: {ids}; give fixed:ID with an id among them");
         }
-        let is_ccro =
-            |protocol: &ProtocolName| matches!(protocol, ProtocolName::Ccro | ProtocolName::CcroAggregate);
-        let has_ccro = self.protocols.iter().any(is_ccro);
+        let has_ccro = self.protocols.iter().any(|protocol| protocol.chooses_communication_node());
         if self.communication != Communication::default() && !has_ccro {
             bail!(
                 "the communication node can be chosen for ccro and ccro-aggregate only, and neither is asked for; leave \

@@ -111,6 +111,16 @@ impl From<ProtocolName> for FlowName {
 }
 
 impl ProtocolName {
+    /// Whether one can say which node is the communication node.
+    pub fn chooses_communication_node(self) -> bool {
+        matches!(self, ProtocolName::Ccro | ProtocolName::CcroAggregate)
+    }
+
+    /// Whether its nodes need keys for shares.
+    pub fn has_shares(self) -> bool {
+        kernel::cluster::has_shares(FlowName::from(self).as_str())
+    }
+
     /// Refuses that only some nodes are members at first, where that cannot be.
     pub fn check_members(self, members: Option<u16>, nodes: u16) -> Result<()> {
         match members {

@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -96,7 +97,9 @@ fn add_journal(registry: &mut Registry, journal: &JournalReport, counters: &Coun
     gauge(registry, "journal_effects_waiting", help, journal.effects_waiting);
     counter(registry, "journal_writes", "How often something was written", journal.writes);
     counter(registry, "journal_syncs", "How often what was written was synced", counters.syncs);
-    counter(registry, "journal_sync_microseconds", "How long these syncs took together", counters.sync_us);
+    let seconds = Counter::<f64, AtomicU64>::default();
+    seconds.inc_by(counters.sync_us as f64 / 1e6);
+    registry.register("journal_sync_seconds", "How long these syncs took together", seconds);
 }
 
 fn add_traffic(registry: &mut Registry, report: &StatusReport) {

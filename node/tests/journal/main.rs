@@ -176,6 +176,14 @@ fn with_a_full_disk() {
         assert!(ready.body.contains("it has lost its journal"), "{}", ready.body);
         let metrics = send(cluster.addresses[3], "GET /metrics", "", b"").await;
         assert!(metrics.body.contains("consensus_journal_failed 1"), "{}", metrics.body);
+        for counted in ["consensus_journal_syncs_total ", "consensus_journal_sync_seconds_total "] {
+            let value = metrics.body.lines().find_map(|line| line.strip_prefix(counted));
+            assert!(
+                value.is_some_and(|value| value.parse::<f64>().is_ok_and(|value| value > 0.0)),
+                "{}",
+                metrics.body
+            );
+        }
         let refused = ask(cluster.addresses[3], "too late").await;
         assert_eq!(refused.status, 503, "{}", refused.body);
         // It promises nothing more: not a message leaves it.
