@@ -108,8 +108,7 @@ pub fn summarise(
             compare(row, cell, baseline);
         }
         if let Some(floor) = floor_of(cell, floors) {
-            // Readers of JSON differ in the last bit of a number: whoever computes this
-            // again must come to the same digits.
+            // The ratio is that of the two numbers that the table shows.
             let floor = round(floor, 3);
             row.floor_us = Some(floor);
             row.ratio_to_floor = row.p50_us.map(|p50| round(p50 as f64 / floor, 4));
@@ -454,6 +453,21 @@ mod tests {
         assert!(rows.iter().filter(|r| r.cell != "ccro-4-none").all(|r| r.floor_us.is_none()));
         std::fs::write(dir.path().join("floor.json"), "{").unwrap();
         assert!(read_floors(dir.path()).unwrap_err().to_string().contains("harness floor"));
+    }
+
+    #[test]
+    fn a_floor_next_to_a_half_is_rounded_as_it_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        for (written, rounded) in
+            [("100.00049999999999", 100.0), ("372.5975", 372.598), ("100.0635", 100.064)]
+        {
+            let json = format!(
+                r#"{{"floors":[{{"protocol":"ccro","nodes":4,"payload_bytes":100,"floor_us":{written}}}]}}"#
+            );
+            std::fs::write(dir.path().join("floor.json"), json).unwrap();
+            let floor = read_floors(dir.path()).unwrap()[0].floor_us;
+            assert_eq!((floor, round(floor, 3)), (written.parse().unwrap(), rounded));
+        }
     }
 
     #[test]
