@@ -273,7 +273,7 @@ fn keys_for_shares_are_in_the_file_and_count_with_their_proofs() {
         (good.replace(keys[2], keys[1]), "node 1 and node 2 have the same share_key"),
         (
             good.replace(keys[0], "first").replace(keys[1], keys[0]).replace("first", keys[1]),
-            "the secret key is not that of node 0: its share key is",
+            "the share_key of node 0 in the configuration is not the one of its secret key",
         ),
     ] {
         let said = cluster.refusal(&text);

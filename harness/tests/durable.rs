@@ -186,7 +186,7 @@ fn replay_shows_what_there_is(journal: &Path) {
     // What is not there is said, after what is there was shown.
     let text = String::from_utf8(harness().arg("replay").arg(journal.join("lock")).output().unwrap().stderr)
         .unwrap();
-    assert!(text.contains("holds no journal; give the folder of one node"), "{text}");
+    assert!(text.contains("is no folder; give the folder of one node"), "{text}");
     for (arguments, says) in [
         (["--to-seq", "1000000"], "slot 1000000 is not in this journal: it ends after slot"),
         (["--to-seq", "0"], "0 is not in 1.."),
@@ -389,7 +389,7 @@ fn a_cluster_that_is_up_goes_on_where_it_was() {
     // One whose journal is gone has lost its memory.
     fs::remove_dir_all(data.join("node-2")).unwrap();
     let mut child = up(&data, free_port(), &[]).stdout(Stdio::piped()).spawn().unwrap();
-    wait_for_line(&mut child, "Node 2 has no journal, and others have");
+    wait_for_line(&mut child, "Node 2 had no journal, and others had");
     drop(Up(child));
 
     let other = refusal(&mut up(&data, free_port(), &["--seed", "2"]));
@@ -429,11 +429,11 @@ fn after_a_first_start_that_was_broken_off_no_node_has_lost_its_memory() {
         fs::rename(begun.join("node-0"), &started).unwrap();
     }
     let said = said_until_up(&data);
-    assert!(!said.contains("has no journal"), "{said}");
+    assert!(!said.contains("had no journal"), "{said}");
     assert!(!data.join("first-start").exists());
     fs::remove_dir_all(data.join("node-3")).unwrap();
     assert!(
-        said_until_up(&data).contains("Node 3 has no journal, and others have"),
+        said_until_up(&data).contains("Node 3 had no journal, and others had"),
         "now it has lost its memory"
     );
 }
@@ -457,9 +457,10 @@ fn a_node_whose_disk_fails_is_named_in_the_terminal() {
     let body = |key: u32| format!("{{\"key\": \"key-{key}\", \"value\": \"{value}\"}}");
     let failed = (0..200).find(|key| ask(port + 1, "POST", "/api/v1/kv", &body(*key)).0 != 200);
     assert!(failed.is_some(), "all of it was written");
-    let says =
-        "It takes part in nothing more, and the others go on. Mend the disk, and start the cluster again.";
-    assert!(lines.any(|line| line.starts_with("Node ") && line.contains(says)), "no node was named");
+    // How many have failed when it is told depends on when it is looked.
+    let says = ["It takes part in nothing more. ", " Mend the disk, and start the cluster again."];
+    let is_told = |line: &str| line.starts_with("Node ") && says.iter().all(|part| line.contains(part));
+    assert!(lines.any(|line| is_told(&line)), "no node was named");
 }
 
 /// In secure broadcast, slots of different nodes are executed in any order.

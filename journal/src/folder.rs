@@ -46,9 +46,7 @@ pub enum FolderError {
     #[error("{0} is in use by a node that runs: stop that one, or give this one a folder of its own")]
     InUse(PathBuf),
     /// The operating system refuses something.
-    #[error(
-        "cannot {what} {path}: {error}. The folder must be one that this program can read and write, on a disk that has room"
-    )]
+    #[error("cannot {what} {path}: {error}. {}", advice(.error))]
     Io {
         /// What was to be done.
         what: &'static str,
@@ -77,6 +75,20 @@ pub enum FolderError {
         /// Where.
         reason: String,
     },
+}
+
+/// What to do where the operating system refuses something.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "There is nothing under that name, or a link that leads nowhere: give another one"
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "Something else stands where a folder is to be: give another path"
+        }
+        io::ErrorKind::IsADirectory => "Something else stands where a file is to be: move it away",
+        _ => "The folder must be one that this program can read and write, on a disk that has room",
+    }
 }
 
 impl FolderError {
@@ -172,7 +184,7 @@ impl Folder {
             files => files?,
         };
         let Some((generation, replica)) = files.replicas.last_key_value() else { return Ok(()) };
-        let read = File::open(replica).and_then(|file| {
+        let read = must_be_file(replica).and_then(|()| File::open(replica)).and_then(|file| {
             let mut beginning = Vec::new();
             file.take(header::MOST_BYTES as u64).read_to_end(&mut beginning).map(|_| beginning)
         });
@@ -231,7 +243,8 @@ impl Folder {
         file.write_all(&line)?;
         file.sync_all()?;
         sync_folder(&self.path)?;
-        if self.end.is_none() {
+        if !has_begun(&self.path) {
+            self.lock.rewind()?;
             self.lock.write_all(BEGUN)?;
             self.lock.sync_all()?;
         }
@@ -348,8 +361,12 @@ impl Inputs {
     /// # Errors
     ///
     /// If it cannot be written, or synced. Then nobody knows what is on the disk, and trying again does not tell
-    /// (Rebello et al., *Can applications recover from fsync failures?*, ATC 2020): the journal has ended.
+    /// (Rebello et al., *Can applications recover from fsync failures?*, ATC 2020): the journal has ended. Also if the file
+    /// was removed: what is written to it is gone with this process.
     pub fn append(&mut self, entries: &[u8], sync: bool) -> io::Result<Option<Duration>> {
+        if is_removed(&self.file)? {
+            return Err(io::Error::other("somebody has removed its file while the node ran"));
+        }
         let head = batch::head(&self.key, self.number, entries);
         self.number += 1;
         let mut batch = [&head[..], entries].concat();
@@ -388,6 +405,19 @@ impl Inputs {
     }
 }
 
+/// Whether a file that is open has no name any more.
+#[cfg(unix)]
+fn is_removed(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(file.metadata()?.nlink() == 0)
+}
+
+/// The page plays journals and writes none.
+#[cfg(not(unix))]
+fn is_removed(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Makes a folder that a loss of power does not take away.
 fn make(path: &Path) -> io::Result<()> {
     let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
@@ -402,8 +432,8 @@ fn make(path: &Path) -> io::Result<()> {
 
 fn lock(path: &Path) -> Result<File, FolderError> {
     let lock = path.join(LOCK);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
-    let file = file.map_err(FolderError::io("write", &lock))?;
+    let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&lock);
+    let file = must_be_file(&lock).and_then(|()| open()).map_err(FolderError::io("write", &lock))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
@@ -423,7 +453,9 @@ fn files(path: &Path) -> Result<Files, FolderError> {
         let file = entry.map_err(FolderError::io("read the folder", path))?;
         let name = file.file_name();
         let Some(name) = name.to_str() else { continue };
-        let number = |prefix| name.strip_prefix(prefix).and_then(|number| number.parse().ok());
+        // As it is written, so that no two files have one number.
+        let as_written = |text: &str| text.parse().ok().filter(|number: &u64| number.to_string() == text);
+        let number = |prefix| name.strip_prefix(prefix).and_then(as_written);
         if let Some(generation) = number(REPLICA) {
             files.replicas.insert(generation, file.path());
         } else if let Some(generation) = number(INPUTS) {
@@ -457,15 +489,19 @@ fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<Read, Folde
     inputs.retain(|generation, _| generation >= saved);
     let newest = inputs.last_key_value().map_or(saved.saturating_sub(1), |(newest, _)| *newest);
     // The first replica is saved before any input, and every other one after its file of inputs was begun.
-    if inputs.is_empty() && (*saved > 1 || has_begun(path)) {
+    let must_be_there = *saved > 1 || has_begun(path);
+    if inputs.is_empty() && must_be_there {
         return Err(FolderError::damaged(path, format!("{INPUTS}{saved} is missing")));
     }
     for (expected, (generation, path)) in (*saved..).zip(&inputs) {
         if *generation != expected {
             return Err(FolderError::damaged(path, format!("{INPUTS}{expected} before it is missing")));
         }
-        let bytes = fs::read(path).map_err(FolderError::io("read", path))?;
+        let bytes = read_file(path).map_err(FolderError::io("read", path))?;
         let read = read_inputs(path, &bytes, expected, &identity)?;
+        if read.generation.is_none() && expected == *saved && must_be_there {
+            return Err(FolderError::damaged(path, "its first line is cut short, and was whole once"));
+        }
         if let (Some(follows), Some((before, _, last_batch))) = (read.follows, &last)
             && follows != last_batch.end as u64
         {
@@ -491,7 +527,22 @@ fn read(path: &Path, own: Option<&Identity>, settle: bool) -> Result<Read, Folde
 
 /// Whether the folder has ever had a file of inputs.
 fn has_begun(path: &Path) -> bool {
-    fs::read(path.join(LOCK)).is_ok_and(|content| content.starts_with(BEGUN))
+    read_file(&path.join(LOCK)).is_ok_and(|content| content.starts_with(BEGUN))
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    must_be_file(path)?;
+    fs::read(path)
+}
+
+/// Refuses what is there and no file: whoever opens a named pipe waits for somebody at its other end.
+fn must_be_file(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(is) if is.is_file() => Ok(()),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is no file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes the last batch of the newest file once more, cuts what is behind it, and syncs. The process may have ended
@@ -533,7 +584,7 @@ fn read_replica(
     generation: u64,
     own: Option<&Identity>,
 ) -> Result<(Identity, Found), FolderError> {
-    let mut bytes = fs::read(path).map_err(FolderError::io("read", path))?;
+    let mut bytes = read_file(path).map_err(FolderError::io("read", path))?;
     let (header, start) = header(path, &bytes, generation, own)?;
     let end = bytes.len().saturating_sub(CHECKSUM_BYTES).max(start);
     if blake3::hash(&bytes[..end]).as_bytes()[..] != bytes[end..] {

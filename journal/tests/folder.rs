@@ -155,6 +155,7 @@ fn a_torn_end_is_cut() {
         assert_eq!(fs::read(&path).unwrap(), whole[..first]);
     }
     // A file that was just begun when power was lost.
+    fs::write(at.path().join("lock"), "").unwrap();
     for kept in [0, 1, 40] {
         fs::write(&path, &whole[..kept]).unwrap();
         assert_eq!(found(at.path()), of(("first", "")));
@@ -384,7 +385,69 @@ fn what_cannot_be_read_is_used() {
     fs::write(&file, "").unwrap();
     assert!(Folder::is_used(&file));
     let says = refusal(&file);
-    assert!(says.contains("cannot make the folder") && says.contains("read and write"), "{says}");
+    assert!(says.contains("cannot make the folder") && says.contains("give another path"), "{says}");
+}
+
+#[test]
+fn a_file_that_is_removed_while_it_is_written_is_noticed() {
+    for sync in [false, true] {
+        let at = folder();
+        let (_folder, mut inputs) = begun(at.path(), &["a"]);
+        inputs.append(b"b", sync).unwrap();
+        fs::remove_dir_all(at.path()).unwrap();
+        let said = inputs.append(b"c", sync).unwrap_err().to_string();
+        assert!(said.contains("removed its file"), "{said}");
+    }
+}
+
+#[test]
+fn a_first_line_that_was_whole_once_is_not_torn() {
+    for length in [0, 1, 100] {
+        let at = folder();
+        drop(begun(at.path(), &["a"]));
+        let path = at.path().join("inputs-1");
+        fs::write(&path, &fs::read(&path).unwrap()[..length]).unwrap();
+        let said = refusal(at.path());
+        assert!(said.contains("inputs-1 is damaged: its first line is cut short"), "{length}: {said}");
+        assert_eq!(Folder::look(at.path()).unwrap_err().to_string(), said);
+    }
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    for name in ["lock", "replica-1", "inputs-1"] {
+        let at = folder();
+        drop(begun(at.path(), &["a"]));
+        let path = at.path().join(name);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let said = refusal(at.path());
+        assert!(said.contains("it is no file. Something else stands where a file is to be"), "{said}");
+        fs::remove_dir(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert_eq!(refusal(at.path()), said);
+    }
+}
+
+#[test]
+fn a_lock_that_was_removed_is_written_anew() {
+    let at = folder();
+    drop(begun(at.path(), &["a"]));
+    fs::remove_file(at.path().join("lock")).unwrap();
+    drop(open(at.path()).unwrap().0.begin_generation(When::default()).unwrap());
+    for name in ["inputs-1", "inputs-2"] {
+        fs::remove_file(at.path().join(name)).unwrap();
+    }
+    assert!(refusal(at.path()).contains("inputs-1 is missing"));
+}
+
+#[test]
+fn a_number_has_one_name() {
+    let at = folder();
+    drop(begun(at.path(), &["a"]));
+    fs::rename(at.path().join("inputs-1"), at.path().join("inputs-01")).unwrap();
+    assert!(refusal(at.path()).contains("inputs-1 is missing"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::tags::SharedKeys;
 use crate::weakening::{Weakening, weakened};
 use serde::{Serialize, de::DeserializeOwned};
 use std::cell::Cell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -318,6 +318,9 @@ pub struct Admission {
     /// The receiver's, which tags of requests are checked with.
     shared: Option<SharedKeys>,
     tags_checked: u64,
+    /// Who sent something that did not hold. What they send is checked apart from the rest, so that they make its check fail once
+    /// and not again and again.
+    suspected: BTreeSet<ReplicaId>,
 }
 
 impl Admission {
@@ -333,6 +336,7 @@ impl Admission {
             share_checks: Cell::new(0),
             shared: None,
             tags_checked: 0,
+            suspected: BTreeSet::new(),
         }
     }
 
@@ -369,8 +373,8 @@ impl Admission {
         &mut self,
         messages: Vec<(ReplicaId, M)>,
     ) -> Vec<Result<Verified<M>, Rejection>> {
-        let claims: Vec<Result<Claims, Reason>> =
-            messages.iter().map(|(from, message)| self.unknown_claims(*from, message)).collect();
+        let claims =
+            messages.iter().map(|(from, message)| (*from, self.unknown_claims(*from, message))).collect();
         let verdicts = self.check_all(claims);
         let judge = |((from, message), verdict): ((ReplicaId, M), Result<(), Reason>)| {
             let (seq, is_agreement) = (message.seq(), message.class().is_agreement());
@@ -400,18 +404,8 @@ impl Admission {
     /// their signatures in one batch. Those that are not the client's own, or malformed,
     /// or badly signed, are refused; the answers are in the order of the bundles.
     pub fn admit_bundles(&mut self, bundles: &[(ReplicaId, Arc<Bundle>)]) -> Vec<Result<(), Reason>> {
-        let claims = bundles.iter().map(|(from, bundle)| {
-            if bundle.gateway() != *from || !self.cluster.is_client(*from) {
-                return Err(Reason::NotEntitled);
-            }
-            if !bundle.is_well_formed(&self.cluster) {
-                return Err(Reason::MalformedRequests);
-            }
-            let claim = bundle.claim(&self.cluster);
-            let unknown = claim.into_iter().filter(|claim| !self.known.contains(&fingerprint(claim)));
-            Ok(Claims { signatures: unknown.collect(), shares: vec![] })
-        });
-        let claims = claims.collect();
+        let claims =
+            bundles.iter().map(|(from, bundle)| (*from, self.unknown_claim(*from, bundle))).collect();
         let verdicts = self.check_all(claims);
         let tags_hold = |(verdict, (_, bundle)): (Result<(), Reason>, &(ReplicaId, Arc<Bundle>))| {
             verdict?;
@@ -421,24 +415,38 @@ impl Admission {
         verdicts.into_iter().zip(bundles).map(tags_hold).collect()
     }
 
-    /// Checks groups of claims, all signatures in one batch, and remembers those of each
+    /// Checks groups of claims by sender, all signatures in one batch, and remembers those of each
     /// group that holds.
-    fn check_all(&mut self, groups: Vec<Result<Claims, Reason>>) -> Vec<Result<(), Reason>> {
-        let all: Vec<&Claims> = groups.iter().flatten().filter(|claims| !claims.is_empty()).collect();
-        self.checked += all.iter().map(|claims| claims.signatures.len() as u64).sum::<u64>();
-        self.shares_checked += all.iter().map(|claims| claims.shares.len() as u64).sum::<u64>();
-        let mut holding = Vec::with_capacity(all.len());
-        self.search(&all, false, &mut holding);
-        let mut holding = holding.into_iter();
-        let verdicts = groups.into_iter().map(|claims| {
+    fn check_all(&mut self, groups: Vec<(ReplicaId, Result<Claims, Reason>)>) -> Vec<Result<(), Reason>> {
+        for claims in groups.iter().flat_map(|(_, claims)| claims) {
+            self.checked += claims.signatures.len() as u64;
+            self.shares_checked += claims.shares.len() as u64;
+        }
+        let mut holding = [false, true].map(|suspected| self.which_hold(&groups, suspected).into_iter());
+        let mut offenders = Vec::new();
+        let verdicts = groups.into_iter().map(|(from, claims)| {
             let claims = claims?;
+            let holding = &mut holding[usize::from(self.suspected.contains(&from))];
             if !claims.is_empty() && holding.next() != Some(true) {
+                offenders.push(from);
                 return Err(Reason::BadSignature);
             }
             self.remember(&claims);
             Ok(())
         });
-        verdicts.collect()
+        let verdicts = verdicts.collect();
+        self.suspected.extend(offenders);
+        verdicts
+    }
+
+    /// Which of the groups that have claims hold, among those whose senders are suspected or not.
+    fn which_hold(&self, groups: &[(ReplicaId, Result<Claims, Reason>)], suspected: bool) -> Vec<bool> {
+        let ours = groups.iter().filter(|(from, _)| self.suspected.contains(from) == suspected);
+        let claims: Vec<&Claims> =
+            ours.flat_map(|(_, claims)| claims).filter(|claims| !claims.is_empty()).collect();
+        let mut holding = Vec::with_capacity(claims.len());
+        self.search(&claims, false, &mut holding);
+        holding
     }
 
     /// Which of these hold, appended in their order. Where not all do, one half is searched after the other: one that does
@@ -497,6 +505,19 @@ impl Admission {
         }
         self.share_checks.set(self.share_checks.get() + 1);
         self.keyring.verify_shares(&shares)
+    }
+
+    /// The signature of a bundle that a client hands over, unless it is known to hold.
+    fn unknown_claim(&self, from: ReplicaId, bundle: &Bundle) -> Result<Claims, Reason> {
+        if bundle.gateway() != from || !self.cluster.is_client(from) {
+            return Err(Reason::NotEntitled);
+        }
+        if !bundle.is_well_formed(&self.cluster) {
+            return Err(Reason::MalformedRequests);
+        }
+        let claim = bundle.claim(&self.cluster);
+        let unknown = claim.into_iter().filter(|claim| !self.known.contains(&fingerprint(claim)));
+        Ok(Claims { signatures: unknown.collect(), shares: vec![] })
     }
 
     fn unknown_claims<M: Wire>(&self, from: ReplicaId, message: &M) -> Result<Claims, Reason> {

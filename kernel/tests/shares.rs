@@ -152,10 +152,11 @@ fn a_key_counts_with_proof_alone() {
     assert!(!holds(&keyring, &[claim(&[0], STATEMENT, share(&signers, 0, STATEMENT))]));
 }
 
-/// A message that is a share of its author's.
+/// A message that is a share of its author's, of a statement that is a number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Vote {
     author: ReplicaId,
+    about: u8,
     share: Signature,
 }
 
@@ -177,15 +178,14 @@ impl Wire for Vote {
     }
 
     fn shares(&self, _: &Cluster) -> Vec<ShareClaim> {
-        vec![claim(&[self.author.0], STATEMENT, self.share)]
+        vec![claim(&[self.author.0], &[self.about], self.share)]
     }
 }
 
-fn votes(signers: &[Signer], bad: &[u16]) -> Vec<(ReplicaId, Vote)> {
+fn votes(signers: &[Signer], about: u8, bad: &[u16]) -> Vec<(ReplicaId, Vote)> {
     let vote = |id: u16| {
-        let good = share(signers, id, STATEMENT);
-        let share = if bad.contains(&id) { share(signers, id, b"other") } else { good };
-        (ReplicaId(id), Vote { author: ReplicaId(id), share })
+        let statement: &[u8] = if bad.contains(&id) { b"other" } else { &[about] };
+        (ReplicaId(id), Vote { author: ReplicaId(id), about, share: share(signers, id, statement) })
     };
     (0..signers.len() as u16).map(vote).collect()
 }
@@ -195,7 +195,7 @@ fn of_many_shares_the_bad_ones_are_found_in_few_checks() {
     let (signers, keyring) = symbolic(1, 64);
     let cluster = Cluster::new(ClusterId::derive("shares", 1), "ccro-aggregate", 64);
     let mut admission = Admission::new(cluster, keyring);
-    let votes = votes(&signers, &[17, 40]);
+    let votes = votes(&signers, 0, &[17, 40]);
     let refused: Vec<u16> = (0..)
         .zip(admission.admit_all(votes.clone()))
         .filter_map(|(id, verdict)| {
@@ -212,15 +212,34 @@ fn of_many_shares_the_bad_ones_are_found_in_few_checks() {
 }
 
 #[test]
+fn who_sent_a_bad_share_makes_the_check_of_all_others_fail_only_once() {
+    let (signers, keyring) = symbolic(1, 64);
+    let cluster = Cluster::new(ClusterId::derive("shares", 1), "ccro-aggregate", 64);
+    let mut admission = Admission::new(cluster, keyring);
+    let mut checks = 0;
+    // In each round all sign something new.
+    let mut round = |number: u8| {
+        let verdicts = admission.admit_all(votes(&signers, number, &[17]));
+        let refused: Vec<usize> = (0..64).filter(|id| verdicts[*id].is_err()).collect();
+        assert_eq!(refused, [17], "round {number}");
+        admission.shares_checked().1 - std::mem::replace(&mut checks, admission.shares_checked().1)
+    };
+    // All, then one or two at each of six steps.
+    assert!((7..=13).contains(&round(1)));
+    // The others together, and it alone.
+    assert_eq!([round(2), round(3), round(4)], [2, 2, 2]);
+}
+
+#[test]
 fn one_check_lets_in_all_that_hold() {
     let (signers, keyring) = seeded_with_shares(1, 8);
     let cluster = Cluster::new(ClusterId::derive("shares", 1), "ccro-aggregate", 8);
     let mut admission = Admission::new(cluster, keyring);
-    assert!(admission.admit_all(votes(&signers, &[])).iter().all(Result::is_ok));
+    assert!(admission.admit_all(votes(&signers, 0, &[])).iter().all(Result::is_ok));
     assert_eq!(admission.shares_checked(), (8, 1));
     // Those that were vouched for are not checked.
-    admission.vouch(ReplicaId(0), &votes(&signers, &[5])[5].1);
-    assert!(admission.admit_all(votes(&signers, &[3]))[3].is_err());
+    admission.vouch(ReplicaId(0), &votes(&signers, 0, &[5])[5].1);
+    assert!(admission.admit_all(votes(&signers, 0, &[3]))[3].is_err());
     assert_eq!(admission.shares_checked(), (9, 2));
 }
 

@@ -230,7 +230,7 @@ impl NodeConfig {
         let own = usize::from(self.id.0);
         ensure!(
             self.secret.share_key() == self.share_keys[own],
-            "the secret key is not that of node {own}: its share key is {}",
+            "the share key of node {own} is not the one of its secret key, {}",
             self.secret.share_key()
         );
         keyring.with_share_keys(&self.share_keys).context("cannot use the cluster's share keys")

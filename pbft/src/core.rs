@@ -490,11 +490,11 @@ impl<A: Application> Core<A> {
     }
 
     /// What the commander has proposed for a slot, by the votes of `f+1` replicas: an honest one has received it from the
-    /// commander. Only where a proposal cannot be shown to others (`pbft-mac`); it is not accepted for that, but it is known which requests the
-    /// commander owes.
-    pub(crate) fn shown_by_votes(&self, cluster: &Cluster, seq: Seq) -> Option<Digest> {
-        let votes = &self.round(seq).filter(|_| cluster.has_tags())?.prepares;
-        votes.decided(cluster.weak_quorum())
+    /// commander. It may be something else than was proposed here. Only where a proposal cannot be shown to others (`pbft-mac`); it is not
+    /// accepted for that, but it is known which requests the commander owes.
+    pub(crate) fn shown_by_votes(&self, cluster: &Cluster, seq: Seq) -> impl Iterator<Item = Digest> {
+        let round = self.round(seq).filter(|_| cluster.has_tags());
+        round.into_iter().flat_map(|round| round.prepares.with_at_least(cluster.weak_quorum()))
     }
 
     pub(crate) fn keep_batch(&mut self, seq: Seq, digest: Digest, batch: Arc<Batch>) {
@@ -801,8 +801,9 @@ impl<A: Application> Core<A> {
         let proposed = proposed.map(|header| header.digest);
         let slot = self.slot(seq).filter(|slot| !slot.batches.contains_key(&digest))?;
         let decided = slot.committed.map(|(_, digest)| digest);
-        let known = [decided, proposed, self.shown_by_votes(cx.cluster, seq)];
-        if !known.contains(&Some(digest)) {
+        let is_known = [decided, proposed].contains(&Some(digest))
+            || self.shown_by_votes(cx.cluster, seq).any(|shown| shown == digest);
+        if !is_known {
             let asked_for = decided.is_some_and(|decided| !slot.batches.contains_key(&decided));
             if asked_for {
                 cx.reject(from, None, Reason::DigestMismatch);

@@ -3,7 +3,9 @@
 
 use crate::core::{Core, PbftProtocol, Timer};
 use crate::message::Message;
-use kernel::{Application, Cluster, Context, Micros, ReplicaId, Seq, View, Weakening, weakened};
+use kernel::{
+    Application, Batch, Cluster, Context, Digest, Micros, ReplicaId, Seq, View, Weakening, weakened,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -183,9 +185,11 @@ impl<A: Application> Core<A> {
         }
         let round = self.slots.get(&seq).and_then(|slot| slot.rounds.get(&self.views.active));
         let accepted = round.and_then(|round| round.accepted_header()).map(|header| header.digest);
-        let Some(digest) = accepted.or_else(|| self.shown_by_votes(cluster, seq)) else { return };
-        let Some(batch) = self.slots[&seq].batches.get(&digest) else { return };
-        for bundle in &batch.bundles {
+        let Some(slot) = self.slots.get(&seq) else { return };
+        let proposed = accepted.into_iter().chain(self.shown_by_votes(cluster, seq));
+        let batches: Vec<Arc<Batch>> =
+            proposed.filter_map(|digest| slot.batches.get(&digest)).cloned().collect();
+        for bundle in batches.iter().flat_map(|batch| &batch.bundles) {
             // What does not fit is left to those who watch over it.
             let _ = self.requests.watch(bundle);
         }
@@ -196,10 +200,11 @@ impl<A: Application> Core<A> {
         for (seq, slot) in self.slots.range(self.last_executed().next()..).take(SLOTS_ASKED) {
             let proposed =
                 self.round(*seq).and_then(|round| round.header.as_ref()).map(|header| header.digest);
-            let decided = slot.committed.map(|(_, digest)| digest);
-            let proposed = proposed.or_else(|| self.shown_by_votes(cx.cluster, *seq));
-            let missing = decided.or(proposed).filter(|digest| !slot.batches.contains_key(digest));
-            if let Some(digest) = missing {
+            let wanted: BTreeSet<Digest> = match slot.committed {
+                Some((_, decided)) => [decided].into(),
+                None => proposed.into_iter().chain(self.shown_by_votes(cx.cluster, *seq)).collect(),
+            };
+            for digest in wanted.into_iter().filter(|digest| !slot.batches.contains_key(digest)) {
                 cx.send_all(Message::Fetch { seq: *seq, digest });
             }
         }

@@ -175,7 +175,19 @@ fn a_slot_is_decided_by_messages_without_signatures() {
 /// Two are stuck, and only one of them has the proposal: both must leave the view, or none is heard.
 #[test]
 fn who_has_no_proposal_waits_for_the_requests_that_f_plus_one_vote_for() {
+    waits_for_what_others_vote_for(bench(3));
+}
+
+/// The same for who was given something else.
+#[test]
+fn who_has_another_proposal_waits_for_the_requests_that_f_plus_one_vote_for() {
     let mut bench = bench(3);
+    let effects = bench.deliver(0, proposal(0, 1, &Arc::new(Batch::default())));
+    assert!(effects.contains(&to_all(vote(Phase::Prepare, 0, 1, Batch::default().digest()))), "{effects:?}");
+    waits_for_what_others_vote_for(bench);
+}
+
+fn waits_for_what_others_vote_for(mut bench: Bench) {
     let batch = bench.batch(1);
     let digest = batch.digest();
     let fetch = to_all(Message::Fetch { seq: Seq(1), digest });

@@ -109,6 +109,13 @@ impl Member {
             self.secret.public_key(),
             entry.public_key
         );
+        ensure!(
+            entry.share_key.is_none_or(|key| key == self.secret.share_key()),
+            "the share_key of node {} in the configuration is not the one of its secret key; take it from the file that \
+             `harness init` wrote, or write {}",
+            self.id,
+            self.secret.share_key()
+        );
         Ok(())
     }
 
@@ -269,12 +276,16 @@ const WITHOUT_JOURNAL: &str = "without a journal";
 
 /// The note of this cluster, if there is one. One of another cluster, which had this folder before, says nothing.
 fn read_note(note_file: &Path, cluster: &ClusterId) -> Result<Option<Note>> {
-    let text = match fs::read_to_string(note_file) {
-        Ok(text) => text,
+    let text = match fs::read(note_file) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             return Err(error).with_context(|| {
-                format!("cannot read {}, which says whether the node was started before", note_file.display())
+                format!(
+                    "cannot read the file {}, which says whether the node was started before; make it one that this \
+                     program can read",
+                    note_file.display()
+                )
             });
         }
     };

@@ -40,18 +40,19 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
     let descriptors = limits::raise_descriptor_limit();
     limits::check_cluster(spec.placement, spec.nodes, CLIENTS, descriptors)?;
     let stop = Stop::listen()?;
-    for id in spec.without_memory() {
-        say(format_args!(
-            "Node {id} has no journal, and others have. It has lost its memory: {}.",
-            after_loss(spec.protocol)
-        ));
-    }
+    let without_memory = spec.without_memory();
     spec.begin_first_start()?;
     let mut cluster = tokio::select! {
         cluster = Cluster::start(spec) => cluster?,
         () = stop.wait() => return Ok(INTERRUPTED),
     };
     spec.end_first_start()?;
+    for id in without_memory {
+        say(format_args!(
+            "Node {id} had no journal, and others had. It has lost its memory: {}.",
+            after_loss(spec.protocol)
+        ));
+    }
     write_client_files(spec, &cluster)?;
     let up: Vec<u16> = nodes_up(&spec.faults).into_iter().collect();
     tokio::select! {
@@ -77,15 +78,15 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         let deaths = cluster.newly_dead();
-        let is_any_left = cluster.killed().len() < usize::from(spec.nodes);
-        for death in &deaths {
+        let failures = new_failures(spec, &cluster, &mut failed).await;
+        let killed = cluster.killed().iter().map(|(_, id)| usize::from(*id));
+        let out: BTreeSet<usize> = killed.chain(failed.iter().copied()).collect();
+        let others = what_others_do(spec.nodes, out.len());
+        deaths.iter().for_each(|death| say(format_args!("{death}. {others}")));
+        for (id, failure) in failures {
             say(format_args!(
-                "{death}. {}",
-                if is_any_left { "The others go on." } else { "No node is left; Ctrl-C ends this." }
+                "Node {id}: {failure}. It takes part in nothing more. {others} Mend the disk, and start the cluster again."
             ));
-        }
-        for failure in new_failures(spec, &cluster, &mut failed).await {
-            say(failure);
         }
         let now = current_view(spec, &cluster).await;
         if let (Some(before), Some(now)) = (&view, &now)
@@ -105,20 +106,30 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
     Ok(0)
 }
 
-/// What to say of journals that have ended, each once.
-async fn new_failures(spec: &ClusterSpec, cluster: &Cluster, failed: &mut BTreeSet<usize>) -> Vec<String> {
+/// What is to be expected of a cluster of which so many nodes are out.
+fn what_others_do(nodes: u16, out: usize) -> String {
+    let f = usize::from(nodes.saturating_sub(1)) / 3;
+    if out >= usize::from(nodes) {
+        "No node is left; Ctrl-C ends this.".to_owned()
+    } else if out > f {
+        format!("{out} nodes are out, more than f = {f}: nothing is decided until they are back.")
+    } else {
+        "The others go on.".to_owned()
+    }
+}
+
+/// Journals that have ended, each told once, with the node and why.
+async fn new_failures(
+    spec: &ClusterSpec,
+    cluster: &Cluster,
+    failed: &mut BTreeSet<usize>,
+) -> Vec<(usize, String)> {
     if spec.journals.is_none() {
         return Vec::new();
     }
     let reports = observe::statuses(cluster.addresses()).await.into_iter().enumerate();
     let failures = reports.filter_map(|(id, report)| Some((id, report?.journal?.failure?)));
-    let new = failures.filter(|(id, _)| failed.insert(*id)).map(|(id, failure)| {
-        format!(
-            "Node {id}: {failure}. It takes part in nothing more, and the others go on. Mend the disk, and start the \
-             cluster again."
-        )
-    });
-    new.collect()
+    failures.filter(|(id, _)| failed.insert(*id)).collect()
 }
 
 /// Writes what `harness client` needs, if that is wanted.
@@ -293,7 +304,17 @@ fn tolerance(f: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::curl;
+    use super::{curl, what_others_do};
+
+    #[test]
+    fn what_is_left_of_a_cluster_is_told() {
+        let told = |nodes, out| what_others_do(nodes, out);
+        assert_eq!(told(4, 1), "The others go on.");
+        assert_eq!(told(4, 2), "2 nodes are out, more than f = 1: nothing is decided until they are back.");
+        assert_eq!(told(4, 4), "No node is left; Ctrl-C ends this.");
+        assert_eq!(told(7, 2), "The others go on.");
+        assert_eq!(told(1, 1), "No node is left; Ctrl-C ends this.");
+    }
 
     #[test]
     fn the_lines_to_try_reach_the_node_past_a_proxy() {

@@ -68,7 +68,11 @@ impl FolderOf {
         let what = || {
             format!("{} holds no journal; give the folder of one node, such as DIR/node-3", path.display())
         };
-        ensure!(!path.is_file(), what());
+        ensure!(
+            path.is_dir(),
+            "{} is no folder; give the folder of one node, such as DIR/node-3",
+            path.display()
+        );
         let (identity, found) = Folder::look(path)?.with_context(what)?;
         Ok(FolderOf { path: path.to_owned(), identity, found })
     }

@@ -53,7 +53,8 @@
 //!    *Why nothing should be lost:* the votes of the other moves are still there to
 //!    be delivered, a threshold that is passed is not passed again, thresholds count
 //!    votes for one thing each, and nothing in PBFT or CCRO is done because a vote
-//!    is not there.
+//!    is not there. (Who lacks a share for a certificate of its own in `ccro-aggregate`
+//!    sends one that it was sent, which looks alike from outside.)
 //!    This is an argument about these protocols and not computed; where a scope
 //!    is small enough, a test compares it with the full search.
 //!
