@@ -25,13 +25,15 @@ fn explore(named: &Named, rule: Option<Weakening>) -> Report {
 }
 
 /// Scopes that a test can afford to see the end of.
-const EXHAUSTED: [&str; 8] = [
+const EXHAUSTED: [&str; 10] = [
     "pbft-faulty-backup",
     "pbft-equivocating",
     "pbft-twins",
     "pbft-mac-faulty-backup",
     "pbft-mac-twins",
+    "pbft-mac-requests",
     "ccro-equivocating",
+    "ccro-aggregate-equivocating",
     "broadcast-double-spend",
     "paper-communication-node",
 ];
@@ -57,7 +59,9 @@ fn larger_scopes_find_nothing_as_far_as_a_test_goes() {
         "pbft-after-a-decision",
         "pbft-mac-equivocating",
         "pbft-mac-after-a-decision",
+        "pbft-mac-requests-view-change",
         "ccro-after-two-phases",
+        "ccro-aggregate-after-two-phases",
     ] {
         let report = explore(scope(name), None);
         assert!(report.violation.is_none(), "{name}: {}", report.violation.expect("checked").1.text());
@@ -86,7 +90,7 @@ fn the_example_in_the_documentation_is_what_the_checker_finds() {
 }
 
 /// The rule switched off, the scope, and that the run ends in two decisions.
-const CAUGHT: [(Weakening, &str); 10] = [
+const CAUGHT: [(Weakening, &str); 15] = [
     (Weakening::QuorumOneLess, "pbft-equivocating"),
     (Weakening::DigestNotCompared, "pbft-equivocating"),
     (Weakening::CommitWithoutPrepared, "pbft-unprepared"),
@@ -94,6 +98,11 @@ const CAUGHT: [(Weakening, &str); 10] = [
     (Weakening::StatementsOneLess, "pbft-mac-faulty-backup"),
     (Weakening::TieWonByReports, "ccro-after-two-phases"),
     (Weakening::ReportsOneLess, "ccro-after-the-fast-path"),
+    (Weakening::DoubtedRequestsAccepted, "pbft-mac-requests"),
+    (Weakening::DoubtedRequestsOneLess, "pbft-mac-requests"),
+    (Weakening::SharesNotChecked, "ccro-aggregate-equivocating"),
+    (Weakening::TieWonByReports, "ccro-aggregate-after-two-phases"),
+    (Weakening::ReportsOneLess, "ccro-aggregate-after-the-fast-path"),
     (Weakening::QuorumOneLess, "broadcast-double-spend"),
     (Weakening::ProofNotChecked, "broadcast-double-spend"),
     (Weakening::NumberNotChecked, "broadcast-double-spend"),
@@ -121,4 +130,10 @@ fn what_is_left_out_cannot_be_told_from_outside() {
         (all.reach.observable_states, all.reach.outcomes)
     };
     assert_eq!(votes(Search::OneQuorum), votes(Search::Lazy));
+    let sums = |search| {
+        let all = check(scopes::ccro_equivocating("ccro-aggregate", 4, &[0], 0), search, |_| None);
+        assert!(all.is_exhausted());
+        (all.reach.observable_states, all.reach.outcomes)
+    };
+    assert_eq!(sums(Search::OneQuorum), sums(Search::Lazy));
 }

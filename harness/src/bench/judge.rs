@@ -45,7 +45,8 @@ impl Measured {
     /// Reads what one run of `compare` has written.
     pub(super) fn read(dir: &Path) -> Result<Vec<Measured>> {
         let path = dir.join("summary.csv");
-        let what = || format!("cannot read {}", path.display());
+        let what =
+            || format!("cannot read {}, which `compare` of that program should have written", path.display());
         let file = File::open(&path).with_context(what)?;
         csv::Reader::from_reader(file).deserialize().collect::<Result<_, _>>().with_context(what)
     }

@@ -1,5 +1,7 @@
 //! What a faulty replica of PBFT and CCRO may say: everything that its key can
-//! sign over a small alphabet, and everything that can be made of what it received.
+//! sign over a small alphabet, and everything that can be made of the votes it received.
+//! Where votes are shares, sums of them are made of single ones: in every scope of that flow
+//! it is the communication node, to which all send theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use kernel::{Batch, Cluster, Digest, Phase, ReplicaId, Seq, Signature, Signer, View};
 use pbft::mac::SlotReport;
 use pbft::new_view::Outline;
-use pbft::{Certificate, CertificateKind, Message, NewView, ViewChange, Vote};
+use pbft::{Certificate, CertificateKind, Message, NewView, ShareSum, ViewChange, Vote};
 use sim::checker::{Forged, signers};
 
 /// What a faulty replica may put into its messages.
@@ -192,12 +194,9 @@ impl Forger {
             };
             let mut votes = votes.clone();
             votes.insert(commander, *header);
-            let made = bundles(CertificateKind::Prepared, *about, *node, &votes, self.cluster.quorum());
-            let with_commander = made.into_iter().find_map(|message| match message {
-                Message::Certificate(made) if made.votes.iter().any(|v| v.0 == commander) => Some(made),
-                _ => None,
-            });
-            certificates.extend(with_commander);
+            let made = self.bundles(CertificateKind::Prepared, *about, *node, &votes, self.cluster.quorum());
+            let with_commander = made.into_iter().find(|made| made.votes.iter().any(|v| v.0 == commander));
+            certificates.extend(with_commander.map(Arc::new));
         }
         certificates
     }
@@ -271,31 +270,65 @@ impl Forger {
         votes
     }
 
+    /// Certificates of every `size` of `votes`.
+    fn bundles(
+        &self,
+        kind: CertificateKind,
+        about: About,
+        communication_node: Option<ReplicaId>,
+        votes: &BTreeMap<ReplicaId, Signature>,
+        size: usize,
+    ) -> Vec<Certificate> {
+        let votes: Vec<_> = votes.iter().map(|(author, signature)| (*author, *signature)).collect();
+        let certificate =
+            |votes| Certificate::of_votes(&self.cluster, kind, about, communication_node, votes);
+        choose(&votes, size).into_iter().filter_map(certificate).collect()
+    }
+
+    /// Where there are sums, the same with one voter more than have signed, and with a share of the commander's own
+    /// beside its proposal. Nobody may believe it.
+    fn with_false_sum(&self, certificate: &Certificate) -> Vec<Certificate> {
+        let Certificate { kind, view, seq, digest, sum: Some(sum), .. } = certificate else { return vec![] };
+        let commander = self.cluster.commander(*view);
+        let is_listed = |id: &ReplicaId| *kind != CertificateKind::Committed && *id == commander;
+        let with = |voter: ReplicaId, added: Option<&Signature>| {
+            let voters = sum.voters.iter().chain([voter]).collect();
+            let sum = kernel::shares::sum([&sum.sum].into_iter().chain(added))?;
+            Some(Certificate { sum: Some(Arc::new(ShareSum { voters, sum })), ..certificate.clone() })
+        };
+        let missing = self.cluster.replicas().find(|id| !sum.voters.contains(*id) && !is_listed(id));
+        let own = (is_listed(&self.signer.id())).then(|| {
+            Vote::sign(&self.cluster, &self.signer, Phase::Prepare, (*view, *seq, *digest), None).signature
+        });
+        let unsigned = missing.and_then(|id| with(id, None));
+        unsigned.into_iter().chain(own.and_then(|share| with(commander, Some(&share)))).collect()
+    }
+
     /// Every certificate with just enough votes, and every one with a vote less,
     /// which nobody may believe.
     fn certificates(&self, known: &Known) -> Vec<Message> {
         let quorum = self.cluster.quorum();
         let all = usize::from(self.cluster.n);
-        let mut messages = Vec::new();
+        let (mut enough, mut one_less) = (Vec::new(), Vec::new());
+        let mut make = |kind, about: &About, node, votes: &BTreeMap<_, _>, needed| {
+            enough.extend(self.bundles(kind, *about, node, votes, needed));
+            one_less.extend(self.bundles(kind, *about, node, votes, needed - 1));
+        };
         for (about, votes) in &known.prepares {
             let nodes: BTreeSet<_> = known.naming.get(about).into_iter().flatten().collect();
             for (node, header) in nodes {
                 let mut votes = votes.clone();
                 votes.insert(self.cluster.commander(about.0), *header);
-                for size in [quorum - 1, quorum] {
-                    messages.extend(bundles(CertificateKind::Prepared, *about, *node, &votes, size));
-                }
-                for size in [all - 1, all] {
-                    messages.extend(bundles(CertificateKind::Fast, *about, *node, &votes, size));
-                }
+                make(CertificateKind::Prepared, about, *node, &votes, quorum);
+                make(CertificateKind::Fast, about, *node, &votes, all);
             }
         }
         for (about, votes) in &known.commits {
-            for size in [quorum - 1, quorum] {
-                messages.extend(bundles(CertificateKind::Committed, *about, None, votes, size));
-            }
+            make(CertificateKind::Committed, about, None, votes, quorum);
         }
-        messages
+        let false_sums: Vec<Certificate> = one_less.iter().flat_map(|one| self.with_false_sum(one)).collect();
+        let made = enough.into_iter().chain(one_less).chain(false_sums);
+        made.map(|certificate| Message::Certificate(Arc::new(certificate))).collect()
     }
 }
 
@@ -324,23 +357,6 @@ impl Known {
             }
         }
     }
-}
-
-/// Certificates of every `size` of `votes`.
-fn bundles(
-    kind: CertificateKind,
-    (view, seq, digest): About,
-    communication_node: Option<ReplicaId>,
-    votes: &BTreeMap<ReplicaId, Signature>,
-    size: usize,
-) -> Vec<Message> {
-    let votes: Vec<_> = votes.iter().map(|(author, signature)| (*author, *signature)).collect();
-    let certificate = |votes: Vec<_>| {
-        let votes = votes.into();
-        let certificate = Certificate { kind, view, seq, digest, communication_node, votes, sum: None };
-        Message::Certificate(Arc::new(certificate))
-    };
-    choose(&votes, size).into_iter().map(certificate).collect()
 }
 
 /// Every choice of `size` of `from`, in order.

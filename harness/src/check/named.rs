@@ -93,24 +93,40 @@ pub const NAMED: &[Named] = named! {
         "the same from where one replica alone has decided";
     "pbft-mac-view-change-2" Nothing OneQuorum scopes::pbft_view_change("pbft-mac", 4, 2, 4),
         "an equivocating commander that claims anything; up to two view changes, up to four expirations";
-    "ccro-faulty-communication-node" Nothing OneQuorum scopes::ccro_faulty_communication_node(4, 1),
+    "pbft-mac-requests" Nothing Lazy scopes::pbft_doubted_requests(0, 0),
+        "tags on requests: view 0, a commander that proposes a request authentic for one replica alone, and an invented one";
+    "pbft-mac-requests-view-change" Nothing OneQuorum scopes::pbft_doubted_requests(1, 3),
+        "the same; one view change, up to three expirations";
+    "ccro-faulty-communication-node" Nothing OneQuorum scopes::ccro_faulty_communication_node("ccro", 4, 1),
         "view 0, one request, a communication node that sends any certificate it can make; one expiration";
-    "ccro-equivocating" Nothing OneQuorum scopes::ccro_equivocating(4, &[0], 0),
+    "ccro-equivocating" Nothing OneQuorum scopes::ccro_equivocating("ccro", 4, &[0], 0),
         "view 0, a commander that equivocates and is its own communication node";
-    "ccro-twins" Nothing OneQuorum scopes::ccro_twins(4, 1),
+    "ccro-twins" Nothing OneQuorum scopes::ccro_twins("ccro", 4, 1),
         "view 0, a commander that runs twice, each copy with a request of its own; one expiration";
-    "ccro-after-the-fast-path" Nothing OneQuorum scopes::ccro_after_the_fast_path(0, 1, 1),
+    "ccro-after-the-fast-path" Nothing OneQuorum scopes::ccro_after_the_fast_path("ccro", 0, 1, 1),
         "from where one replica alone holds the FastCertificate of A; one view change, one expiration";
-    "ccro-after-the-fast-path-b" Nothing OneQuorum scopes::ccro_after_the_fast_path(1, 1, 1),
+    "ccro-after-the-fast-path-b" Nothing OneQuorum scopes::ccro_after_the_fast_path("ccro", 1, 1, 1),
         "the same with B, whose digest compares the other way";
-    "ccro-after-two-phases" Nothing OneQuorum scopes::ccro_after_two_phases(0, 1),
+    "ccro-after-two-phases" Nothing OneQuorum scopes::ccro_after_two_phases("ccro", 0, 1),
         "from where A is decided at one replica and B was given to another; one view change, one expiration";
-    "ccro-after-an-honest-fast-path" Nothing OneQuorum scopes::ccro_after_an_honest_fast_path(3),
+    "ccro-after-an-honest-fast-path" Nothing OneQuorum scopes::ccro_after_an_honest_fast_path("ccro", 3),
         "from where one replica alone holds the FastCertificate of an honest commander; one view change";
-    "ccro-view-change" Nothing OneQuorum scopes::ccro_view_change(4, 1, 0),
+    "ccro-view-change" Nothing OneQuorum scopes::ccro_view_change("ccro", 4, 1, 0),
         "an equivocating commander that is its own communication node; one view change";
-    "ccro-view-change-2" Nothing OneQuorum scopes::ccro_view_change(4, 2, 2),
+    "ccro-view-change-2" Nothing OneQuorum scopes::ccro_view_change("ccro", 4, 2, 2),
         "an equivocating commander, up to two view changes, up to two expirations";
+    "ccro-aggregate-faulty-communication-node" Nothing OneQuorum
+        scopes::ccro_faulty_communication_node("ccro-aggregate", 4, 1),
+        "sums of shares: view 0, one request, a communication node that sends any certificate it can make; one expiration";
+    "ccro-aggregate-equivocating" Nothing OneQuorum scopes::ccro_equivocating("ccro-aggregate", 4, &[0], 0),
+        "sums of shares: view 0, a commander that equivocates and is its own communication node";
+    "ccro-aggregate-after-the-fast-path" Nothing OneQuorum
+        scopes::ccro_after_the_fast_path("ccro-aggregate", 0, 1, 1),
+        "sums of shares: from where one replica alone holds the FastCertificate of A; one view change, one expiration";
+    "ccro-aggregate-after-two-phases" Nothing OneQuorum scopes::ccro_after_two_phases("ccro-aggregate", 0, 1),
+        "sums of shares: from where A is decided at one replica and B was given to another; one view change, one expiration";
+    "ccro-aggregate-view-change" Nothing OneQuorum scopes::ccro_view_change("ccro-aggregate", 4, 1, 0),
+        "sums of shares: an equivocating commander that is its own communication node; one view change";
     "broadcast-double-spend" Nothing Lazy unordered::double_spend(&[1]),
         "secure broadcast, two actors, one of whom pays the same money to two others and proves whatever it can";
     "broadcast-double-spend-2" Nothing OneQuorum unordered::double_spend(&[1, 2]),

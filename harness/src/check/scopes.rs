@@ -110,13 +110,25 @@ impl<P: Checkable<Message = Message>> Cast<P> {
     /// All but `faulty` are honest. It forges messages about these slots up to view `views`. An
     /// honest commander is given `requests` requests.
     fn with_faulty(&self, faulty: u16, slots: &[u64], views: u64, requests: usize) -> Scope<P> {
-        let mut scope = self.scope((0..self.n).filter(|id| *id != faulty));
-        let two = two(&scope.cluster);
+        let two = two(&cluster(self.protocol, self.n));
+        let mut scope = self.with_faulty_saying(faulty, two.batches, slots, views);
         if faulty != 0 {
             scope.nodes[0].submits = two.bundles[..requests].to_vec();
         }
+        scope
+    }
+
+    /// All but `faulty` are honest. It forges messages about these batches and slots, up to view `views`.
+    fn with_faulty_saying(
+        &self,
+        faulty: u16,
+        batches: Vec<Arc<Batch>>,
+        slots: &[u64],
+        views: u64,
+    ) -> Scope<P> {
+        let mut scope = self.scope((0..self.n).filter(|id| *id != faulty));
         let alphabet = Alphabet {
-            batches: two.batches,
+            batches,
             slots: slots.iter().copied().map(Seq).collect(),
             views: (0..=views).map(View).collect(),
             names: self.names.clone(),
@@ -144,17 +156,18 @@ impl<P: Checkable<Message = Message>> Cast<P> {
     }
 }
 
-/// `pbft` or `pbft-mac`.
+/// `pbft`, `pbft-mac` or `pbft-mac-requests`.
 fn pbft(protocol: &'static str, n: u16) -> Cast<Pbft> {
     let replica = pbft::Replica::new(pbft::Config::for_cluster(n), OpaqueLog::default());
     Cast { protocol, n, replica, names: vec![None], certificates: false }
 }
 
-fn ccro(n: u16, names: &[u16], policy: CommunicationPolicy) -> Cast<Ccro> {
+/// `ccro` or `ccro-aggregate`.
+fn ccro(protocol: &'static str, n: u16, names: &[u16], policy: CommunicationPolicy) -> Cast<Ccro> {
     let config = ccro::Config { communication: policy, ..ccro::Config::for_cluster(n) };
     let replica = ccro::Replica::new(config, OpaqueLog::default());
     let names = names.iter().map(|id| Some(ReplicaId(*id))).collect();
-    Cast { protocol: "ccro", n, replica, names, certificates: true }
+    Cast { protocol, n, replica, names, certificates: true }
 }
 
 // ---- PBFT: `protocol` is `pbft` or `pbft-mac` ----
@@ -178,7 +191,25 @@ pub fn pbft_twins(protocol: &'static str, n: u16) -> Scope<Pbft> {
 /// anybody leaves at any moment; with `expirations`, on to view 2. (In `pbft-mac` nothing can be proved, and
 /// nobody leaves without an expiration.)
 pub fn pbft_view_change(protocol: &'static str, n: u16, views: u64, expirations: u8) -> Scope<Pbft> {
-    let mut scope = pbft(protocol, n).with_faulty(0, &[1], views, 0);
+    with_view_expirations(pbft(protocol, n).with_faulty(0, &[1], views, 0), expirations)
+}
+
+/// A commander that proposes A with tags that hold for replica 1 alone, and a request that nobody made with tags that hold
+/// for nobody; on to view `views`. Both are claimed to be those of replica 3.
+pub fn pbft_doubted_requests(views: u64, expirations: u8) -> Scope<Pbft> {
+    let cast = pbft("pbft-mac-requests", 4);
+    let cluster = cluster(cast.protocol, cast.n);
+    let partly_authentic = Arc::new(two(&cluster).bundles[0].favouring(ReplicaId(1)));
+    let own = bundle(&cluster, 0, "C");
+    let invented = Arc::new(own.as_if_of(ReplicaId(3), &cluster, &signers(&cluster)[0]));
+    let batches = vec![batch(&partly_authentic), batch(&invented)];
+    let mut scope =
+        with_view_expirations(cast.with_faulty_saying(0, batches.clone(), &[1], views), expirations);
+    scope.names.0.insert(batches[1].digest(), "C (invented)".to_owned());
+    scope
+}
+
+fn with_view_expirations(mut scope: Scope<Pbft>, expirations: u8) -> Scope<Pbft> {
     // The next commander has something to propose where a slot is left open.
     scope.nodes[0].submits = vec![two(&scope.cluster).bundles[1].clone()];
     scope.max_expirations = |timer| u8::from(*timer == pbft::Timer::View) * 3;
@@ -211,33 +242,47 @@ pub fn pbft_unprepared(protocol: &'static str, expirations: u8) -> Scope<Pbft> {
     scope
 }
 
-// ---- CCRO ----
+// ---- CCRO: `protocol` is `ccro` or `ccro-aggregate` ----
 
 /// View 0 with a communication node that sends any certificate it can make.
-pub fn ccro_faulty_communication_node(n: u16, expirations: u8) -> Scope<Ccro> {
-    with_expirations(ccro(n, &[], CommunicationPolicy::Separate).with_faulty(1, &[1], 0, 1), expirations)
+pub fn ccro_faulty_communication_node(protocol: &'static str, n: u16, expirations: u8) -> Scope<Ccro> {
+    with_expirations(
+        ccro(protocol, n, &[], CommunicationPolicy::Separate).with_faulty(1, &[1], 0, 1),
+        expirations,
+    )
 }
 
 /// View 0 with a commander that equivocates and names one of `names`; itself, and
 /// it plays both parts.
-pub fn ccro_equivocating(n: u16, names: &[u16], expirations: u8) -> Scope<Ccro> {
-    with_expirations(ccro(n, names, CommunicationPolicy::Separate).with_faulty(0, &[1], 0, 0), expirations)
+pub fn ccro_equivocating(protocol: &'static str, n: u16, names: &[u16], expirations: u8) -> Scope<Ccro> {
+    with_expirations(
+        ccro(protocol, n, names, CommunicationPolicy::Separate).with_faulty(0, &[1], 0, 0),
+        expirations,
+    )
 }
 
 /// View 0 with a commander that runs twice.
-pub fn ccro_twins(n: u16, expirations: u8) -> Scope<Ccro> {
-    with_expirations(ccro(n, &[], CommunicationPolicy::Separate).twins(), expirations)
+pub fn ccro_twins(protocol: &'static str, n: u16, expirations: u8) -> Scope<Ccro> {
+    with_expirations(ccro(protocol, n, &[], CommunicationPolicy::Separate).twins(), expirations)
 }
 
 /// A commander that equivocates, names itself, and can be proved to at any moment.
-pub fn ccro_view_change(n: u16, views: u64, expirations: u8) -> Scope<Ccro> {
-    with_expirations(ccro(n, &[0], CommunicationPolicy::Separate).with_faulty(0, &[1], views, 0), expirations)
+pub fn ccro_view_change(protocol: &'static str, n: u16, views: u64, expirations: u8) -> Scope<Ccro> {
+    with_expirations(
+        ccro(protocol, n, &[0], CommunicationPolicy::Separate).with_faulty(0, &[1], views, 0),
+        expirations,
+    )
 }
 
 /// The same, after all have voted for `decided` and replica 3 alone has its
 /// FastCertificate.
-pub fn ccro_after_the_fast_path(decided: usize, views: u64, expirations: u8) -> Scope<Ccro> {
-    let mut scope = ccro_view_change(4, views, expirations);
+pub fn ccro_after_the_fast_path(
+    protocol: &'static str,
+    decided: usize,
+    views: u64,
+    expirations: u8,
+) -> Scope<Ccro> {
+    let mut scope = ccro_view_change(protocol, 4, views, expirations);
     let digest = two(&scope.cluster).batches[decided].digest();
     scope.openings = vec![
         opening(0, move |m| proposes(m, digest)),
@@ -250,8 +295,8 @@ pub fn ccro_after_the_fast_path(decided: usize, views: u64, expirations: u8) -> 
 
 /// The same, after replicas 2 and 3 were given A, replica 1 B, and replica 3 alone
 /// has the CommittedCertificate of A.
-pub fn ccro_after_two_phases(decided: usize, expirations: u8) -> Scope<Ccro> {
-    let mut scope = ccro_view_change(4, 1, expirations);
+pub fn ccro_after_two_phases(protocol: &'static str, decided: usize, expirations: u8) -> Scope<Ccro> {
+    let mut scope = ccro_view_change(protocol, 4, 1, expirations);
     let two = two(&scope.cluster);
     let (a, b) = (two.batches[decided].digest(), two.batches[1 - decided].digest());
     scope.openings = vec![
@@ -267,9 +312,9 @@ pub fn ccro_after_two_phases(decided: usize, expirations: u8) -> Scope<Ccro> {
 
 /// An honest commander whose fast-committed batch only replica 3 knows of; the
 /// communication node, replica 2, is faulty.
-pub fn ccro_after_an_honest_fast_path(expirations: u8) -> Scope<Ccro> {
+pub fn ccro_after_an_honest_fast_path(protocol: &'static str, expirations: u8) -> Scope<Ccro> {
     let policy = CommunicationPolicy::Fixed(ReplicaId(2));
-    let mut scope = with_expirations(ccro(4, &[2], policy).with_faulty(2, &[1], 1, 1), expirations);
+    let mut scope = with_expirations(ccro(protocol, 4, &[2], policy).with_faulty(2, &[1], 1, 1), expirations);
     let a = two(&scope.cluster).batches[0].digest();
     scope.openings = vec![
         opening(1, move |m| proposes(m, a)),
@@ -323,8 +368,15 @@ fn votes(message: &Message, phase: Phase, digest: Digest) -> bool {
 }
 
 fn certifies(message: &Message, kind: CertificateKind, digest: Digest, votes: usize) -> bool {
-    let fits = |c: &Certificate| (c.kind, c.digest, c.votes.len(), c.view) == (kind, digest, votes, View(0));
+    let fits =
+        |c: &Certificate| (c.kind, c.digest, voters(c).count(), c.view) == (kind, digest, votes, View(0));
     matches!(message, Message::Certificate(certificate) if fits(certificate))
+}
+
+/// Whose votes it holds, singly or as part of a sum.
+fn voters(certificate: &Certificate) -> impl Iterator<Item = ReplicaId> {
+    let single = certificate.votes.iter().map(|(author, _)| *author);
+    single.chain(certificate.sum.iter().flat_map(|sum| sum.voters.iter()))
 }
 
 // ---- What messages mean ----
@@ -362,7 +414,7 @@ fn topic(message: &Message) -> Option<Digest> {
 }
 
 fn gist_of(certificate: &Certificate) -> Certificate {
-    Certificate { votes: [].into(), ..certificate.clone() }
+    Certificate { votes: [].into(), sum: None, ..certificate.clone() }
 }
 
 fn describe(message: &Message, names: &Names) -> String {
@@ -371,7 +423,7 @@ fn describe(message: &Message, names: &Names) -> String {
         Message::PrePrepare { header, .. } => format!("PRE-PREPARE {}", about(header)),
         Message::Vote(vote) if vote.phase == Phase::Prepare => format!("PREPARE {}", about(vote)),
         Message::Vote(vote) => format!("COMMIT {}", about(vote)),
-        Message::TaggedProposal { view, seq, batch } => {
+        Message::TaggedProposal { view, seq, batch } | Message::DoubtedProposal { view, seq, batch } => {
             format!("PRE-PREPARE {} (view {view}, slot {seq})", names.of(&batch.digest()))
         }
         Message::TaggedVote { phase, view, seq, digest } => {
@@ -380,8 +432,8 @@ fn describe(message: &Message, names: &Names) -> String {
         }
         Message::Decided { seq, digest } => format!("decided: {} (slot {seq})", names.of(digest)),
         Message::Certificate(certificate) => {
-            let Certificate { kind, view, seq, digest, votes, .. } = &**certificate;
-            let by: Vec<String> = votes.iter().map(|(author, _)| author.to_string()).collect();
+            let Certificate { kind, view, seq, digest, .. } = &**certificate;
+            let by: Vec<String> = voters(certificate).map(|author| author.to_string()).collect();
             let (by, name) = (by.join(" "), names.of(digest));
             format!("{kind:?}Certificate {name} (view {view}, slot {seq}) by {by}")
         }

@@ -15,7 +15,7 @@ use crate::base::stop::Stop;
 
 /// Prints all scopes with what they explore.
 pub fn list() {
-    NAMED.iter().for_each(|named| say(format_args!("{:<32} {}", named.name, named.about)));
+    NAMED.iter().for_each(|named| say(format_args!("{:<42} {}", named.name, named.about)));
 }
 
 /// Searches through the scopes whose names begin like these, or all, within limits
@@ -29,7 +29,7 @@ pub async fn run(scopes: &[String], limits: Bounds, example: Option<&Path>) -> R
         stop.wait().await;
         flag.store(true, Ordering::Relaxed);
     });
-    let mut code = 0;
+    let (mut code, mut is_written) = (0, false);
     for named in chosen {
         let (limits, flag, began) = (Limits::from_now(limits), Arc::clone(&interrupted), Instant::now());
         let search =
@@ -43,10 +43,17 @@ pub async fn run(scopes: &[String], limits: Bounds, example: Option<&Path>) -> R
             (named.finds, example, &report.violation)
         {
             write_example(path, named, &diagram.mermaid())?;
+            is_written = true;
         }
         if interrupted.load(Ordering::Relaxed) {
             return Ok(INTERRUPTED);
         }
+    }
+    if let (Some(path), false) = (example, is_written) {
+        say(format_args!(
+            "{} is not written: no scope found a disagreement that it must find",
+            path.display()
+        ));
     }
     Ok(code)
 }

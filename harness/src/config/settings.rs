@@ -51,7 +51,8 @@ pub struct Settings {
     /// How much is taken.
     #[command(flatten)]
     pub limits: Limits,
-    /// Address and public key of each node, in the order of their ids: ADDRESS=KEY,ADDRESS=KEY...
+    /// Address and public key of each node, in the order of their ids: ADDRESS=KEY,ADDRESS=KEY... (ADDRESS=KEY=SHAREKEY for
+    /// ccro-aggregate)
     #[serde(rename = "node")]
     #[arg(
         id = "node_entries",

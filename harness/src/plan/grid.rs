@@ -391,6 +391,12 @@ impl Plan {
                  communication out or add the protocol ccro"
             );
         }
+        if !self.fast_path && !has_ccro {
+            bail!(
+                "only ccro and ccro-aggregate have a fast path, and neither is asked for; leave fast_path and \
+                 --no-fast-path out or add the protocol ccro"
+            );
+        }
         if let Gateway::Node(id) = self.gateway
             && id >= smallest
         {
@@ -549,6 +555,7 @@ mod tests {
             ("communication = \"fixed:4\"", "communication node 4 is out of range"),
             ("faults = [\"partial=9@1\"]", "there is no node 9"),
             ("protocols = [\"pbft\"]\ncommunication = \"collocated\"", "for ccro and ccro-aggregate only"),
+            ("protocols = [\"pbft\"]\nfast_path = false", "have a fast path, and neither is asked for"),
             ("gateway = \"9\"", "gateway 9"),
             ("nodes = []", "nodes is empty"),
             ("durability = []", "durability is empty"),
