@@ -297,7 +297,7 @@ impl Forger {
             Some(Certificate { sum: Some(Arc::new(ShareSum { voters, sum })), ..certificate.clone() })
         };
         let missing = self.cluster.replicas().find(|id| !sum.voters.contains(*id) && !is_listed(id));
-        let own = (is_listed(&self.signer.id())).then(|| {
+        let own = is_listed(&self.signer.id()).then(|| {
             Vote::sign(&self.cluster, &self.signer, Phase::Prepare, (*view, *seq, *digest), None).signature
         });
         let unsigned = missing.and_then(|id| with(id, None));

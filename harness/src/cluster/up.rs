@@ -79,9 +79,10 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
         }
         let deaths = cluster.newly_dead();
         let failures = new_failures(spec, &cluster, &mut failed).await;
-        let killed = cluster.killed().iter().map(|(_, id)| usize::from(*id));
-        let out: BTreeSet<usize> = killed.chain(failed.iter().copied()).collect();
-        let others = what_others_do(spec.nodes, out.len());
+        let is_killed = |id: u16| cluster.killed().iter().any(|(_, killed)| *killed == id);
+        let is_working = |id: u16| !is_killed(id) && !failed.contains(&usize::from(id));
+        let working = up.iter().filter(|id| is_working(**id)).count();
+        let others = what_others_do(spec.nodes.into(), spec.identity().f(), working);
         deaths.iter().for_each(|death| say(format_args!("{death}. {others}")));
         for (id, failure) in failures {
             say(format_args!(
@@ -106,15 +107,14 @@ pub async fn run(mut spec: ClusterSpec, trace: Option<&TraceTo>) -> Result<u8> {
     Ok(0)
 }
 
-/// What is to be expected of a cluster of which so many nodes are out.
-fn what_others_do(nodes: u16, out: usize) -> String {
-    let f = usize::from(nodes.saturating_sub(1)) / 3;
-    if out >= usize::from(nodes) {
-        "No node is left; Ctrl-C ends this.".to_owned()
-    } else if out > f {
-        format!("{out} nodes are out, more than f = {f}: nothing is decided until they are back.")
-    } else {
-        "The others go on.".to_owned()
+/// What is to be expected of a cluster of which so many nodes still work.
+fn what_others_do(nodes: usize, f: usize, working: usize) -> String {
+    match nodes - working {
+        _ if working == 0 => "No node is left; Ctrl-C ends this.".to_owned(),
+        failed if failed > f => {
+            format!("{failed} nodes do not work, more than f = {f}: nothing is decided until they are back.")
+        }
+        _ => "The others go on.".to_owned(),
     }
 }
 
@@ -308,12 +308,14 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_cluster_is_told() {
-        let told = |nodes, out| what_others_do(nodes, out);
-        assert_eq!(told(4, 1), "The others go on.");
-        assert_eq!(told(4, 2), "2 nodes are out, more than f = 1: nothing is decided until they are back.");
-        assert_eq!(told(4, 4), "No node is left; Ctrl-C ends this.");
-        assert_eq!(told(7, 2), "The others go on.");
-        assert_eq!(told(1, 1), "No node is left; Ctrl-C ends this.");
+        assert_eq!(what_others_do(4, 1, 3), "The others go on.");
+        assert_eq!(
+            what_others_do(4, 1, 2),
+            "2 nodes do not work, more than f = 1: nothing is decided until they are back."
+        );
+        assert_eq!(what_others_do(4, 1, 0), "No node is left; Ctrl-C ends this.");
+        assert_eq!(what_others_do(7, 2, 5), "The others go on.");
+        assert_eq!(what_others_do(1, 0, 0), "No node is left; Ctrl-C ends this.");
     }
 
     #[test]

@@ -41,6 +41,13 @@ pub(super) struct Group<'a> {
     pub(super) rows: Vec<&'a SummaryRow>,
 }
 
+impl<'a> Group<'a> {
+    /// The cell of this protocol.
+    pub(super) fn row(&self, protocol: &str) -> Option<&'a SummaryRow> {
+        self.rows.iter().copied().find(|row| row.protocol == protocol)
+    }
+}
+
 /// Groups that are drawn in one panel.
 pub(super) struct Sheet<'a> {
     /// What sets the panel apart.

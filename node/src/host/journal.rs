@@ -249,8 +249,8 @@ impl<P: Protocol> Journal<P> {
         let Some(failure) = self.progress.failure() else { return false };
         if !std::mem::replace(&mut self.has_ended, true) {
             tracing::error!(
-                "{failure}; this node takes part in nothing more. The others go on as long as no more than f nodes are \
-                 out. Mend the disk and start the node again"
+                "{failure}; this node takes part in nothing more. The others go on as long as no more than f nodes \
+                 fail. Mend the disk and start the node again"
             );
             self.held.clear();
             self.noted = Noted::default();

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Weight, limited, name};
+use super::{Finding, Weight, limited, name, without_faults_under};
 use crate::report::figures::id;
 use crate::report::format::digits;
-use crate::report::material::{Group, Material, join};
+use crate::report::material::{Group, Material};
 use crate::report::words::list;
 use crate::results::schema::SummaryRow;
 use crate::results::setting::Variant;
@@ -59,8 +59,7 @@ pub(super) fn findings(material: &Material) -> Vec<Finding> {
 }
 
 fn pair<'a>(group: &Group<'a>) -> Option<Pair<'a>> {
-    let row = |protocol| group.rows.iter().copied().find(|row| row.protocol == protocol);
-    Some(Pair { nodes: group.setting.nodes, aggregates: row(AGGREGATES)?, lists: row(LISTS)? })
+    Some(Pair { nodes: group.setting.nodes, aggregates: group.row(AGGREGATES)?, lists: group.row(LISTS)? })
 }
 
 fn sentence(pairs: &[Pair], material: &Material, label: &str) -> Option<Finding> {
@@ -72,14 +71,11 @@ fn sentence(pairs: &[Pair], material: &Material, label: &str) -> Option<Finding>
     let saving = told.iter().filter(|(pair, _)| pair.saves(material));
     let saving: Vec<String> = saving.map(|(pair, _)| format!("n = {}", pair.nodes)).collect();
     let saving = if saving.is_empty() {
-        "At none of these sizes it took less CPU time in every repetition".to_owned()
+        "At none of these sizes did it take less CPU time in every repetition".to_owned()
     } else {
         format!("In every repetition it took less CPU time at {}", list(&saving))
     };
-    let condition = match join(&["without faults", label]).as_str() {
-        "without faults" => "Without faults".to_string(),
-        _ => format!("Without faults ({label})"),
-    };
+    let condition = without_faults_under(label);
     let text = format!(
         "{condition}, a decision of {} takes, compared with {}, {}. {saving}.",
         name(AGGREGATES),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Weight, limited, name};
+use super::{Finding, Weight, limited, name, without_faults_under};
 use crate::report::figures::{id, interval};
 use crate::report::format::{digits, duration, per_decision};
 use crate::report::material::{Group, Material, join};
@@ -95,7 +95,7 @@ pub(super) fn findings(material: &Material) -> Vec<Finding> {
             if compared(groups) {
                 headlines.extend((!many).then(|| without_faults(protocol, groups, &label)).flatten());
                 details.extend(with_faults(protocol, groups, &label));
-            } else if !groups.iter().any(|group| row(group, BASELINE).is_some()) {
+            } else if !groups.iter().any(|group| group.row(BASELINE).is_some()) {
                 headlines.extend(alone(protocol, groups, &label));
             }
         }
@@ -105,16 +105,12 @@ pub(super) fn findings(material: &Material) -> Vec<Finding> {
     all
 }
 
-fn row<'a>(group: &Group<'a>, protocol: &str) -> Option<&'a SummaryRow> {
-    group.rows.iter().copied().find(|row| row.protocol == protocol)
-}
-
 fn pair<'a>(group: &Group<'a>, protocol: &str) -> Option<Pair<'a>> {
     if protocol == BASELINE {
         return None;
     }
-    let row = row(group, protocol)?;
-    Some(Pair { row, baseline: self::row(group, BASELINE)?, ratio: row.ratio_to_pbft? })
+    let row = group.row(protocol)?;
+    Some(Pair { row, baseline: group.row(BASELINE)?, ratio: row.ratio_to_pbft? })
 }
 
 /// The smallest and the largest sizes, as many as fit one sentence.
@@ -138,10 +134,7 @@ fn without_faults(protocol: &str, groups: &[&Group], label: &str) -> Option<Find
     if clauses.is_empty() {
         return None;
     }
-    let condition = match join(&["without faults", label]).as_str() {
-        "without faults" => "Without faults".to_string(),
-        _ => format!("Without faults ({label})"),
-    };
+    let condition = without_faults_under(label);
     let text = format!("{condition}, {} {}.{}", name(protocol), clauses.join("; it "), warning(protocol));
     let cells = pairs.iter().flat_map(Pair::cells).collect();
     Some(Finding::new(Weight::Headline, id::RATIO, text, cells))
@@ -254,7 +247,7 @@ fn alone(protocol: &str, groups: &[&Group], label: &str) -> Option<Finding> {
     let mut cells = Vec::new();
     let mut clauses = Vec::new();
     for group in few(groups) {
-        let row = row(group, protocol)?;
+        let row = group.row(protocol)?;
         cells.push(row.cell.clone());
         let nodes = group.setting.nodes;
         let fault = match group.setting.fault.as_str() {

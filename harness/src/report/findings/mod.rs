@@ -83,6 +83,11 @@ fn name(protocol: &str) -> String {
     }
 }
 
+/// How a sentence on cells without faults begins, if their load has this label.
+fn without_faults_under(label: &str) -> String {
+    if label.is_empty() { "Without faults".into() } else { format!("Without faults ({label})") }
+}
+
 /// At most [`MOST`] of these, and how many more there are.
 fn limited(mut findings: Vec<Finding>, figure: &'static str) -> Vec<Finding> {
     if findings.len() > MOST + 1 {
@@ -247,7 +252,7 @@ mod tests {
         assert_eq!(
             told(&data).unwrap(),
             "Without faults, a decision of CCRO-AGGREGATE takes, compared with CCRO, 2.00 × the CPU time and 0.50 × the \
-             bytes at n = 16. At none of these sizes it took less CPU time in every repetition."
+             bytes at n = 16. At none of these sizes did it take less CPU time in every repetition."
         );
         data.cells.retain(|row| row.protocol == "ccro");
         assert_eq!(told(&data), None);
