@@ -192,6 +192,7 @@ fn processes_decide_over_http_and_go_on_without_a_killed_commander() {
         node.types("ack commit");
     }
     client.shows("result of request 2: alice has 70");
+    nodes[1..].iter_mut().for_each(|node| node.shows("executes slot 2"));
     for node in &mut nodes[1..] {
         node.types("data");
         node.shows("alice 70, bob 0, carol 0 (as of slot 2)");

@@ -121,12 +121,12 @@ impl VoteSet {
     /// The digest that at least `quorum` replicas voted for. At most one can
     /// exist for a quorum of more than half.
     pub fn decided(&self, quorum: usize) -> Option<Digest> {
-        self.with_at_least(quorum).next()
+        self.counts.iter().find(|(_, count)| *count >= quorum).map(|(digest, _)| *digest)
     }
 
-    /// The digests that at least so many replicas voted for.
-    pub fn with_at_least(&self, votes: usize) -> impl Iterator<Item = Digest> {
-        self.counts.iter().filter(move |(_, count)| *count >= votes).map(|(digest, _)| *digest)
+    /// The digests that somebody voted for.
+    pub fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.counts.iter().filter(|(_, count)| *count > 0).map(|(digest, _)| *digest)
     }
 
     /// The votes for `digest` in order of their authors.

@@ -227,6 +227,9 @@ impl<A: Application> Core<A> {
         let stable = self.checkpoints.stable();
         cx.mark(Mark::View(ViewMark::Stable { seq: stable }));
         self.slots = self.slots.split_off(&self.oldest_kept());
+        // What this replica has proposed further ahead than it can catch up with comes with the state.
+        let highest = self.highest_kept();
+        self.slots.retain(|seq, _| *seq <= highest || *seq > stable);
         self.compare_state(cx);
         self.states.forget_below(stable);
         self.stop_recovering_at(cx, stable);

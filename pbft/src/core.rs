@@ -492,9 +492,21 @@ impl<A: Application> Core<A> {
     /// What the commander has proposed for a slot, by the votes of `f+1` replicas: an honest one has received it from the
     /// commander. It may be something else than was proposed here. Only where a proposal cannot be shown to others (`pbft-mac`); it is not
     /// accepted for that, but it is known which requests the commander owes.
-    pub(crate) fn shown_by_votes(&self, cluster: &Cluster, seq: Seq) -> impl Iterator<Item = Digest> {
-        let round = self.round(seq).filter(|_| cluster.has_tags());
-        round.into_iter().flat_map(|round| round.prepares.with_at_least(cluster.weak_quorum()))
+    ///
+    /// A COMMIT counts like a PREPARE: who commits has accepted the proposal. The commander sends no PREPARE, and who has decided
+    /// sends its COMMIT alone again.
+    pub(crate) fn shown_by_votes(&self, cluster: &Cluster, seq: Seq) -> BTreeSet<Digest> {
+        let Some(round) = self.round(seq).filter(|_| cluster.has_tags()) else {
+            return BTreeSet::new();
+        };
+        let votes = |digest: &Digest| {
+            let chosen = |author| {
+                [&round.prepares, &round.commits].iter().any(|set| set.choice(author) == Some(digest))
+            };
+            cluster.replicas().filter(|author| chosen(*author)).count()
+        };
+        let voted = round.prepares.digests().chain(round.commits.digests());
+        voted.filter(|digest| votes(digest) >= cluster.weak_quorum()).collect()
     }
 
     pub(crate) fn keep_batch(&mut self, seq: Seq, digest: Digest, batch: Arc<Batch>) {
@@ -802,7 +814,7 @@ impl<A: Application> Core<A> {
         let slot = self.slot(seq).filter(|slot| !slot.batches.contains_key(&digest))?;
         let decided = slot.committed.map(|(_, digest)| digest);
         let is_known = [decided, proposed].contains(&Some(digest))
-            || self.shown_by_votes(cx.cluster, seq).any(|shown| shown == digest);
+            || self.shown_by_votes(cx.cluster, seq).contains(&digest);
         if !is_known {
             let asked_for = decided.is_some_and(|decided| !slot.batches.contains_key(&decided));
             if asked_for {

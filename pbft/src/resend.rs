@@ -3,6 +3,7 @@
 
 use crate::core::{Core, PbftProtocol, Timer};
 use crate::message::Message;
+use crate::slot::Slot;
 use kernel::{
     Application, Batch, Cluster, Context, Digest, Micros, ReplicaId, Seq, View, Weakening, weakened,
 };
@@ -76,9 +77,20 @@ impl<A: Application> Core<A> {
     /// The last slot that is begun for sure.
     pub(crate) fn last_begun(&self, cluster: &Cluster) -> Seq {
         let weak = cluster.weak_quorum();
-        let by_peers = self.executed_by_peers(cluster);
-        let begun = self.slots.iter().rev().find(|(_, slot)| slot.is_begun(weak));
-        begun.map_or(by_peers, |(seq, _)| by_peers.max(*seq))
+        let by_votes = self.slots.iter().rev().find(|(_, slot)| slot.is_begun(weak)).map(|(seq, _)| *seq);
+        let next = Some(self.last_executed().next()).filter(|next| self.is_known(cluster, *next));
+        by_votes.into_iter().chain(next).fold(self.executed_by_peers(cluster), Seq::max)
+    }
+
+    /// Whether `f+1` replicas know of a slot, whatever they know: they have voted in it, or say that they have executed
+    /// it. One of them is honest; a single one may have invented it. Asked only of the slot to be executed next: faulty
+    /// replicas can vote in all slots ahead, and to count in each of them who knows of it would take long.
+    fn is_known(&self, cluster: &Cluster, seq: Seq) -> bool {
+        let has_executed = |peer| self.resend.peers_executed.get(&peer).is_some_and(|done| *done >= seq);
+        let knows = |slot: &Slot, peer| slot.has_vote_of(peer) || has_executed(peer);
+        self.slots.get(&seq).is_some_and(|slot| {
+            cluster.replicas().filter(|peer| knows(slot, *peer)).count() >= cluster.weak_quorum()
+        })
     }
 
     /// Whether anything is begun and not finished: requests, slots, checkpoints,
@@ -162,7 +174,7 @@ impl<A: Application> Core<A> {
         let slots = (first.0..=last.0).take(SLOTS_ASKED).map(Seq);
         let slots: Vec<Seq> = slots.filter(|seq| !self.is_committed(*seq)).collect();
         self.resend.complaints = self.resend.complaints.split_off(&first);
-        slots.iter().for_each(|seq| self.watch_over_slot(cx.cluster, *seq));
+        slots.iter().for_each(|seq| self.watch_over_slot(cx, *seq));
         slots
     }
 
@@ -176,17 +188,19 @@ impl<A: Application> Core<A> {
     /// A stuck slot may hold requests that nobody watches over any more: their clients had their answers before
     /// all replicas stopped, and none of them remembers that it had executed them. This replica has received them, so it
     /// owes the commander no more patience than for others (OSDI §4.4). But if it is merely behind, or was cut off, the commander
-    /// is not to blame: so somebody honest must be stuck as well, and no state on its way.
-    fn watch_over_slot(&mut self, cluster: &Cluster, seq: Seq) {
-        let complaints = self.resend.complaints.get(&seq).map_or(0, BTreeSet::len);
+    /// is not to blame: so somebody honest must be stuck as well, or have left the view, and no state on its way.
+    fn watch_over_slot<P: PbftProtocol>(&mut self, cx: &Context<'_, P>, seq: Seq) {
+        let complaints = self.resend.complaints.get(&seq).into_iter().flatten().copied();
+        let others: BTreeSet<ReplicaId> =
+            complaints.chain(self.views.leaving()).filter(|peer| *peer != cx.id()).collect();
         let is_behind = seq <= self.checkpoints.stable() || self.transfer.is_some();
-        if is_behind || complaints < cluster.f().max(1) {
+        if is_behind || others.len() < cx.cluster.f().max(1) {
             return;
         }
         let round = self.slots.get(&seq).and_then(|slot| slot.rounds.get(&self.views.active));
         let accepted = round.and_then(|round| round.accepted_header()).map(|header| header.digest);
         let Some(slot) = self.slots.get(&seq) else { return };
-        let proposed = accepted.into_iter().chain(self.shown_by_votes(cluster, seq));
+        let proposed = accepted.into_iter().chain(self.shown_by_votes(cx.cluster, seq));
         let batches: Vec<Arc<Batch>> =
             proposed.filter_map(|digest| slot.batches.get(&digest)).cloned().collect();
         for bundle in batches.iter().flat_map(|batch| &batch.bundles) {

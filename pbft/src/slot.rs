@@ -243,6 +243,12 @@ impl Slot {
         self.committed.is_some() || self.rounds.values().any(|round| round.accepted || known(round))
     }
 
+    /// Whether `author` has voted in any view that is kept.
+    pub(crate) fn has_vote_of(&self, author: ReplicaId) -> bool {
+        let voted = |votes: &VoteSet| votes.choice(author).is_some();
+        self.rounds.values().any(|round| voted(&round.prepares) || voted(&round.commits))
+    }
+
     /// Whether the slot is decided, or its batch is here and this replica has voted for it.
     pub(crate) fn is_accepted(&self) -> bool {
         self.committed.is_some() || self.rounds.values().any(|round| round.accepted)

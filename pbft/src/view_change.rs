@@ -2,7 +2,7 @@
 //!
 //! | upon | condition | a replica does |
 //! | --- | --- | --- |
-//! | the resend timer | a slot that it accepted is not decided, and others complain of it as well | watch over the requests in it |
+//! | the resend timer | a slot that it accepted is not decided, and others complain of it as well or have left the view | watch over the requests in it |
 //! | half the request timer | its oldest request is not executed | send it to all, who then watch over it too |
 //! | the request timer | still not | VIEW-CHANGE for the next view to all |
 //! | two proposals of the commander for one slot | – | the proof to all (not in `pbft-mac`), VIEW-CHANGE |
@@ -155,6 +155,11 @@ impl Views {
         if !self.is_changing() || self.suspects_alone() {
             self.failed = 0;
         }
+    }
+
+    /// Replicas that have left the active view for a later one.
+    pub(crate) fn leaving(&self) -> impl Iterator<Item = ReplicaId> {
+        self.changes.iter().filter(|(_, change)| change.view > self.active).map(|(author, _)| *author)
     }
 
     /// Replicas that want `view`, or with `later` a later one as well.

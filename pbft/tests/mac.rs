@@ -175,7 +175,13 @@ fn a_slot_is_decided_by_messages_without_signatures() {
 /// Two are stuck, and only one of them has the proposal: both must leave the view, or none is heard.
 #[test]
 fn who_has_no_proposal_waits_for_the_requests_that_f_plus_one_vote_for() {
-    waits_for_what_others_vote_for(bench(3));
+    waits_for_what_others_vote_for(bench(3), Phase::Prepare);
+}
+
+/// The commander sends no PREPARE, and who has decided sends its COMMIT alone again.
+#[test]
+fn a_commit_shows_what_was_proposed_like_a_prepare() {
+    waits_for_what_others_vote_for(bench(3), Phase::Commit);
 }
 
 /// The same for who was given something else.
@@ -184,10 +190,11 @@ fn who_has_another_proposal_waits_for_the_requests_that_f_plus_one_vote_for() {
     let mut bench = bench(3);
     let effects = bench.deliver(0, proposal(0, 1, &Arc::new(Batch::default())));
     assert!(effects.contains(&to_all(vote(Phase::Prepare, 0, 1, Batch::default().digest()))), "{effects:?}");
-    waits_for_what_others_vote_for(bench);
+    waits_for_what_others_vote_for(bench, Phase::Prepare);
 }
 
-fn waits_for_what_others_vote_for(mut bench: Bench) {
+/// P1 sends a PREPARE, and P2 its vote of this phase.
+fn waits_for_what_others_vote_for(mut bench: Bench, phase: Phase) {
     let batch = bench.batch(1);
     let digest = batch.digest();
     let fetch = to_all(Message::Fetch { seq: Seq(1), digest });
@@ -197,10 +204,11 @@ fn waits_for_what_others_vote_for(mut bench: Bench) {
     let watched = Effect::SetTimer { timer: Timer::View, after: half };
 
     bench.deliver(1, vote(Phase::Prepare, 0, 1, digest));
+    bench.deliver(1, vote(Phase::Commit, 0, 1, digest));
     bench.deliver(2, Message::Stuck { seq: Seq(1), complaint: true, votes: vec![] });
-    assert!(!expire(&mut bench).contains(&fetch), "one vote may be an invention");
+    assert!(!expire(&mut bench).contains(&fetch), "the votes of one may be an invention");
     bench.deliver(1, fetched.clone());
-    bench.deliver(2, vote(Phase::Prepare, 0, 1, digest));
+    bench.deliver(2, vote(phase, 0, 1, digest));
     assert!(!expire(&mut bench).contains(&watched), "and what it did not ask for it did not keep");
 
     assert!(expire(&mut bench).contains(&fetch));
@@ -212,6 +220,42 @@ fn waits_for_what_others_vote_for(mut bench: Bench) {
     let effects = bench.step(Input::Expire(Timer::View));
     let leaves = |effect: &Effect<Mac>| matches!(effect, Effect::Send { message: Message::ViewChange(change), .. } if change.view == View(1));
     assert!(effects.iter().any(leaves), "{effects:?}");
+}
+
+/// Neither the votes of one replica nor the word of another that it has executed the slot is enough.
+#[test]
+fn who_hears_of_a_slot_from_f_plus_one_asks_for_it_whatever_they_say() {
+    let stuck = to_all(Message::Stuck { seq: Seq(1), complaint: true, votes: vec![] });
+    let expire = |bench: &mut Bench| bench.step(Input::Expire(Timer::Resend));
+    let executed = |seq| Message::Progress { view: View(0), executed: Seq(seq) };
+    let digest = bench(3).batch(1).digest();
+
+    for (from, asks) in [(1, false), (2, true)] {
+        let mut bench = bench(3);
+        bench.deliver(1, vote(Phase::Prepare, 0, 1, digest));
+        bench.deliver(1, vote(Phase::Commit, 0, 1, digest));
+        bench.deliver(from, executed(1));
+        assert_eq!(expire(&mut bench).contains(&stuck), asks, "P{from} has executed it");
+    }
+    let mut bench = bench(3);
+    bench.deliver(1, vote(Phase::Prepare, 0, 1, digest));
+    bench.deliver(2, executed(0));
+    bench.deliver(2, vote(Phase::Commit, 0, 1, digest));
+    assert!(expire(&mut bench).contains(&stuck), "a PREPARE and a COMMIT");
+}
+
+/// One that has left the view complains of no slot in it.
+#[test]
+fn who_is_stuck_with_one_who_has_left_the_view_waits_for_the_requests() {
+    let mut bench = bench(3);
+    let batch = bench.batch(1);
+    bench.prepare(&batch);
+    let half = kernel::Micros(Config::for_cluster(4).request_after.0 / 2);
+    let watched = Effect::SetTimer { timer: Timer::View, after: half };
+    assert!(!bench.step(Input::Expire(Timer::Resend)).contains(&watched), "stuck alone");
+    let change = bench.change(2, 1, vec![]);
+    bench.deliver(2, Message::ViewChange(change));
+    assert!(bench.step(Input::Expire(Timer::Resend)).contains(&watched));
 }
 
 #[test]

@@ -174,6 +174,17 @@ fn a_commander_far_behind_keeps_all_that_it_proposes_as_these_are_its_votes() {
     assert_eq!(slots_of_view_1(&bench), [7, 8, 9, 10]);
 }
 
+/// Else it would keep more with each view that it begins before the state arrives.
+#[test]
+fn what_a_commander_far_behind_has_proposed_is_forgotten_once_it_is_in_a_checkpoint() {
+    let (mut bench, change) = far_behind(1);
+    bench.deliver(0, Message::ViewChange(change));
+    bench.deliver_change(2, 1);
+    let stable = bench.stable(10, state_after(10));
+    bench.deliver(0, Message::Stable(stable));
+    assert_eq!(slots_of_view_1(&bench), [7, 8]);
+}
+
 #[test]
 fn slots_that_are_not_kept_any_more_are_not_taken_up_again_by_a_new_view() {
     let mut bench = small(3);
