@@ -178,12 +178,6 @@ fn who_has_no_proposal_waits_for_the_requests_that_f_plus_one_vote_for() {
     waits_for_what_others_vote_for(bench(3), Phase::Prepare);
 }
 
-/// The commander sends no PREPARE, and who has decided sends its COMMIT alone again.
-#[test]
-fn a_commit_shows_what_was_proposed_like_a_prepare() {
-    waits_for_what_others_vote_for(bench(3), Phase::Commit);
-}
-
 /// The same for who was given something else.
 #[test]
 fn who_has_another_proposal_waits_for_the_requests_that_f_plus_one_vote_for() {
@@ -191,6 +185,12 @@ fn who_has_another_proposal_waits_for_the_requests_that_f_plus_one_vote_for() {
     let effects = bench.deliver(0, proposal(0, 1, &Arc::new(Batch::default())));
     assert!(effects.contains(&to_all(vote(Phase::Prepare, 0, 1, Batch::default().digest()))), "{effects:?}");
     waits_for_what_others_vote_for(bench, Phase::Prepare);
+}
+
+/// The commander sends no PREPARE, and who has decided sends its COMMIT alone again.
+#[test]
+fn a_commit_shows_what_was_proposed_like_a_prepare() {
+    waits_for_what_others_vote_for(bench(3), Phase::Commit);
 }
 
 /// P1 sends a PREPARE, and P2 its vote of this phase.
