@@ -1,7 +1,7 @@
 //! Ed25519 keys and signatures, and symbolic ones for simulations.
 //!
-//! ZIP 215 verification (`ed25519-zebra`), because its batch and its single
-//! verification always agree: replicas that check the same signature in
+//! Signatures are checked by ZIP 215 (`verification.rs`), because by its rules checks of one and of
+//! many together always agree: replicas that check the same signature in
 //! different company must come to the same answer.
 
 use crate::ids::{ReplicaId, byte_string, deserialize_bytes, serialize_bytes};
@@ -9,7 +9,8 @@ use crate::ids::{ReplicaId, byte_string, deserialize_bytes, serialize_bytes};
 use crate::shares::points;
 use crate::shares::{ShareClaim, ShareKey, ShareKeys, ShareSecret};
 use crate::tags::SharedKeys;
-use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes};
+use crate::verification::KnownKeys;
+use ed25519_zebra::{SigningKey, VerificationKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::cell::Cell;
 use std::fmt;
@@ -192,7 +193,7 @@ pub struct Keyring {
 
 #[derive(Clone, Debug)]
 enum Keys {
-    Ed25519(Arc<[(VerificationKey, VerificationKeyBytes)]>),
+    Ed25519(Arc<KnownKeys>),
     Symbolic(Arc<[[u8; 32]]>),
 }
 
@@ -200,8 +201,8 @@ enum Keys {
 #[derive(Debug, thiserror::Error)]
 #[error("public key {index} ({key}) is not a valid Ed25519 key")]
 pub struct BadKey {
-    index: usize,
-    key: PublicKey,
+    pub(crate) index: usize,
+    pub(crate) key: PublicKey,
 }
 
 /// A key for shares that counts for nothing.
@@ -217,15 +218,7 @@ pub struct BadShareKey {
 impl Keyring {
     /// A keyring of these public keys: the `i`th is that of replica or client `i`.
     pub fn new(keys: &[PublicKey]) -> Result<Keyring, BadKey> {
-        let keys = keys
-            .iter()
-            .enumerate()
-            .map(|(index, key)| {
-                let bytes = VerificationKeyBytes::from(key.0);
-                let parsed = VerificationKey::try_from(bytes).map_err(|_| BadKey { index, key: *key })?;
-                Ok((parsed, bytes))
-            })
-            .collect::<Result<_, BadKey>>()?;
+        let keys = Arc::new(KnownKeys::new(keys)?);
         Ok(Keyring { keys: Keys::Ed25519(keys), shares: None })
     }
 
@@ -255,7 +248,7 @@ impl Keyring {
     /// The public key of a participant, or what stands for it where signatures are symbolic.
     pub(crate) fn key_bytes(&self, id: ReplicaId) -> Option<[u8; 32]> {
         match &self.keys {
-            Keys::Ed25519(keys) => keys.get(usize::from(id.0)).map(|(_, bytes)| (*bytes).into()),
+            Keys::Ed25519(keys) => keys.bytes(usize::from(id.0)),
             Keys::Symbolic(keys) => keys.get(usize::from(id.0)).copied(),
         }
     }
@@ -263,7 +256,7 @@ impl Keyring {
     /// Checks one claim.
     pub fn verify(&self, claim: &Claim) -> bool {
         match &self.keys {
-            Keys::Ed25519(keys) => verify_one(keys, claim),
+            Keys::Ed25519(keys) => keys.verify(claim),
             Keys::Symbolic(keys) => keys
                 .get(usize::from(claim.author.0))
                 .is_some_and(|key| symbolic_signature(key, &claim.bytes) == claim.signature),
@@ -273,39 +266,11 @@ impl Keyring {
     /// Checks all claims together; true only if every one holds. Where it is
     /// false, [`Keyring::verify`] tells which do not.
     pub fn verify_all<'a>(&self, mut claims: impl ExactSizeIterator<Item = &'a Claim>) -> bool {
-        let Keys::Ed25519(keys) = &self.keys else {
-            return claims.all(|claim| self.verify(claim));
-        };
-        verify_batch(keys, claims)
+        match &self.keys {
+            Keys::Ed25519(keys) => keys.verify_all(claims),
+            Keys::Symbolic(_) => claims.all(|claim| self.verify(claim)),
+        }
     }
-}
-
-type KeysInBothForms = [(VerificationKey, VerificationKeyBytes)];
-
-fn verify_one(keys: &KeysInBothForms, claim: &Claim) -> bool {
-    let key = keys.get(usize::from(claim.author.0));
-    key.is_some_and(|(key, _)| key.verify(&claim.signature.0.into(), &claim.bytes).is_ok())
-}
-
-#[cfg(not(target_family = "wasm"))]
-fn verify_batch<'a>(keys: &KeysInBothForms, claims: impl Iterator<Item = &'a Claim>) -> bool {
-    let mut verifier = ed25519_zebra::batch::Verifier::new();
-    for claim in claims {
-        let Some((_, bytes)) = keys.get(usize::from(claim.author.0)) else {
-            return false;
-        };
-        verifier.queue((*bytes, claim.signature.0.into(), &claim.bytes));
-    }
-    // The coefficients must not be guessable by whoever made the signatures,
-    // or forgeries could be made to cancel out: hence no seeded generator.
-    verifier.verify(rand::rng()).is_ok()
-}
-
-/// In WebAssembly nothing is random for the coefficients. Checking one by one gives the
-/// same answer and takes longer.
-#[cfg(target_family = "wasm")]
-fn verify_batch<'a>(keys: &KeysInBothForms, mut claims: impl Iterator<Item = &'a Claim>) -> bool {
-    claims.all(|claim| verify_one(keys, claim))
 }
 
 /// Makes the key pairs of a cluster's replicas and clients, `n` together, from a seed:

@@ -39,6 +39,7 @@ pub mod request;
 pub mod shares;
 pub mod snapshot;
 pub mod tags;
+mod verification;
 pub mod votes;
 pub mod weakening;
 pub mod wire;
