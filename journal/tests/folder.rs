@@ -174,7 +174,10 @@ fn a_first_line_without_an_end_is_damaged_if_a_batch_follows() {
     bytes[end] = b' ';
     fs::write(&path, &bytes).unwrap();
     let said = refusal(at.path());
-    assert!(said.contains("its first line has no end"), "{said}");
+    // A checksum in the batch may hold the byte that ends a line.
+    let expected =
+        if bytes.contains(&b'\n') { "its first line is damaged" } else { "its first line has no end" };
+    assert!(said.contains(expected), "{said}");
     assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is cut");
 }
 
