@@ -243,6 +243,17 @@ fn continuations(port: u16) -> Vec<TcpStream> {
     vec![stream]
 }
 
+/// Requests whose bodies never begin, as many as a connection may have.
+fn bodies_never_begun(port: u16) -> Vec<TcpStream> {
+    let (mut stream, head) = (http2(port), head("POST", "/api/v1/kv", &format!("127.0.0.1:{port}")));
+    for id in streams().take(60_000) {
+        if write_times(&mut stream, &frame(HEADERS, END_HEADERS, id, &head), 1) == 0 {
+            break;
+        }
+    }
+    vec![stream]
+}
+
 /// Tiny frames of bodies that never end, for requests that cannot be answered before.
 fn bodies_in_tiny_frames(port: u16) -> Vec<TcpStream> {
     let (mut stream, head) = (http2(port), head("POST", "/api/v1/kv", &format!("127.0.0.1:{port}")));
@@ -260,17 +271,15 @@ fn answers_never_read(port: u16) -> Vec<TcpStream> {
     let window = [&[0, 4][..], &0x7fff_ffff_u32.to_be_bytes()].concat();
     write_times(&mut stream, &frame(SETTINGS, 0, 0, &window), 1);
     write_times(&mut stream, &frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes()), 1);
-    for id in streams().take(50_000) {
-        if write_times(&mut stream, &frame(HEADERS, END_HEADERS | END_STREAM, id, &head), 1) == 0 {
-            break;
-        }
-    }
+    // All at once, so that the node has read many before it answers the first.
+    let requests = streams().take(50_000).flat_map(|id| frame(HEADERS, END_HEADERS | END_STREAM, id, &head));
+    write_times(&mut stream, &requests.collect::<Vec<u8>>(), 1);
     vec![stream]
 }
 
 type Flood = fn(u16) -> Vec<TcpStream>;
 
-const FLOODS: [(&str, Flood); 10] = [
+const FLOODS: [(&str, Flood); 11] = [
     ("half-open", half_open),
     ("slow-bodies", slow_bodies),
     ("endless-chunks", endless_chunks),
@@ -279,6 +288,7 @@ const FLOODS: [(&str, Flood); 10] = [
     ("rapid-reset", rapid_reset),
     ("settings-and-pings", settings_and_pings),
     ("continuations", continuations),
+    ("bodies-never-begun", bodies_never_begun),
     ("bodies-in-tiny-frames", bodies_in_tiny_frames),
     ("answers-never-read", answers_never_read),
 ];

@@ -40,6 +40,7 @@ pub use host::slot_log::{SERVICE_SLOTS_KEPT, SLOTS_KEPT, SlotLog};
 pub use http::coalesced::Coalesced;
 pub use http::local_tasks::LocalTasks;
 pub use http::own_hosts::{Foreign, OwnHosts};
+pub use http::server::MAX_STREAMS;
 pub use http::status::role;
 pub use link_latency::{LinkCostPlan, LinkCostReport, LinkCosts, measure_posts, measure_streaming};
 pub use links::frame::{Frame, FrameError, FrameReader, MAX_FRAME_BYTES, decode, encode};

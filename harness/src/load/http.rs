@@ -14,7 +14,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioTimer;
 use node::api::Undecided;
-use node::{Coalesced, LocalTasks};
+use node::{Coalesced, LocalTasks, MAX_STREAMS};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -146,7 +146,8 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
     stream.set_nodelay(true)?;
     let (sender, connection) = http2::Builder::new(LocalTasks::default())
         .timer(TokioTimer::new())
-        .initial_max_send_streams(usize::MAX)
+        // Until the node says so itself.
+        .initial_max_send_streams(MAX_STREAMS as usize)
         .handshake(Coalesced::new(stream))
         .await?;
     spawn_local(async move {

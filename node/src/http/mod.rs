@@ -22,7 +22,7 @@ mod preprepare;
 mod rates;
 mod response;
 mod router;
-mod server;
+pub(crate) mod server;
 mod state;
 pub(crate) mod status;
 mod tallies;

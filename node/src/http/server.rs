@@ -8,7 +8,6 @@ use super::own_hosts::OwnHosts;
 use super::response::{TOO_MANY_CONNECTIONS, Unwritten};
 use super::router::route;
 use crate::host::node::Node;
-use client::MAX_IN_FLIGHT;
 use hyper::StatusCode;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -72,9 +71,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// How HTTP/2 begins (RFC 9113, section 3.4), as no request of HTTP/1.1 does.
 const HTTP2: &[u8] = b"PRI ";
-/// An HTTP/2 connection may have as many requests in flight as the gateway takes
-/// from all.
-const MAX_STREAMS: u32 = MAX_IN_FLIGHT as u32;
+/// Requests that an HTTP/2 connection may have in flight. Each takes some kB for as long as its client wants, so that
+/// together they take about as much as answers that are not read may.
+pub const MAX_STREAMS: u32 = 4096;
 /// Bodies that come in on an HTTP/2 connection and are not read yet.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
