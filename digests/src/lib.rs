@@ -180,18 +180,3 @@ fn signed<P: Protocol + 'static>(flow: &Flow<P>) -> Digest {
     let setup = Setup { signatures: Signatures::Ed25519, faults, ..setup(flow, 4) };
     play(flow, setup, false)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_runs_are_those_pinned() {
-        assert_eq!(
-            first_difference(),
-            None,
-            "the protocols, the adversary or the simulator do something else than they did; if that is \
-             meant, pin it: cargo run -p digests > digests/pinned.txt"
-        );
-    }
-}

@@ -265,7 +265,7 @@ impl Keyring {
 
     /// Checks all claims together; true only if every one holds. Where it is
     /// false, [`Keyring::verify`] tells which do not.
-    pub fn verify_all<'a>(&self, mut claims: impl ExactSizeIterator<Item = &'a Claim>) -> bool {
+    pub fn verify_all<'a>(&self, mut claims: impl Iterator<Item = &'a Claim>) -> bool {
         match &self.keys {
             Keys::Ed25519(keys) => keys.verify_all(claims),
             Keys::Symbolic(_) => claims.all(|claim| self.verify(claim)),

@@ -489,13 +489,8 @@ impl Admission {
     }
 
     fn hold(&self, groups: &[&Claims]) -> bool {
-        let signatures: Vec<&Claim> = groups.iter().flat_map(|claims| &claims.signatures).collect();
-        let signatures_hold = match &signatures[..] {
-            [] => true,
-            [claim] => self.keyring.verify(claim),
-            claims => self.keyring.verify_all(claims.iter().copied()),
-        };
-        signatures_hold && self.shares_hold(groups)
+        let signatures = groups.iter().flat_map(|claims| &claims.signatures);
+        self.keyring.verify_all(signatures) && self.shares_hold(groups)
     }
 
     fn shares_hold(&self, groups: &[&Claims]) -> bool {

@@ -229,7 +229,9 @@ async fn request_costs(payload: usize, links: LinkCostPlan) -> Result<RequestCos
     })
 }
 
-fn floor(
+/// The least time for a decision of `nodes` nodes on so many cores, from what its work and critical path consist of and what
+/// each part takes here.
+pub fn floor(
     protocol: ProtocolName,
     nodes: u16,
     cores: usize,
@@ -319,7 +321,7 @@ fn critical_path(protocol: ProtocolName, nodes: u16) -> CriticalPath {
 }
 
 /// Counts the work of one decision on the real replicas, in memory.
-fn work(protocol: ProtocolName, n: u16) -> Work {
+pub fn work(protocol: ProtocolName, n: u16) -> Work {
     let config = pbft::Config::for_cluster(n);
     let app = OpaqueLog::default;
     match protocol {
@@ -456,41 +458,5 @@ fn print(report: &Report) {
             floor.work.signed,
             floor.work.checked
         ));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_work_of_a_decision_is_what_the_formulas_say() {
-        // Messages of the agreement and n−1 replies to the gateway.
-        let pbft = work(ProtocolName::Pbft, 4);
-        assert_eq!((pbft.messages, pbft.large), (24.0 + 3.0, 3.0));
-        assert_eq!(work(ProtocolName::Ccro, 7).messages, 17.0 + 6.0);
-        assert_eq!(work(ProtocolName::CcroPaper, 7).large, 12.0);
-        // Bundle, proposal, n−1 PREPAREs, n COMMITs, n replies.
-        assert_eq!(pbft.signed, 13.0);
-        assert_eq!(work(ProtocolName::Ccro, 4).signed, 9.0);
-    }
-
-    #[test]
-    fn the_floor_is_the_larger_bound() {
-        let figures = node::LinkCosts {
-            latency_p50_us: 10.0,
-            cpu_us_alone: 8.0,
-            cpu_us_per_message: 2.0,
-            messages_per_s: 0.0,
-        };
-        let link = LinkCostReport { streaming: figures, one_post_per_message: figures };
-        let costs = SignatureCosts { sign_us: 1.0, verify_us: 3.0, verify_in_batch_us: 2.0 };
-        let request = RequestCosts { payload_bytes: 1, link_us: 50.0, link_cpu_us: 20.0, hash_us: 5.0 };
-        let work = work(ProtocolName::Pbft, 4);
-        let floor = floor(ProtocolName::Pbft, 4, 2, work, &link, &request, &costs);
-        assert_eq!(floor.critical_path_us, 3.0 * 10.0 + 50.0 + 3.0 * 5.0 + 5.0 + 5.0 * 2.0);
-        let total = 24.0 * 2.0 + 3.0 * 20.0 + 8.0 * 5.0 + work.signed + work.checked * 2.0;
-        assert_eq!(floor.work_us, total / 2.0);
-        assert_eq!(floor.floor_us, floor.critical_path_us.max(floor.work_us));
     }
 }
