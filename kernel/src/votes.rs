@@ -60,6 +60,8 @@ impl VoteSet {
             }
             // Of a vote that was known without its signature, that is new.
             if signature != Signature::NONE && !self.has_signature_of(author) {
+                // That it has none may be noted there, where the list has one of an earlier vote.
+                self.singles.retain(|vote| vote.0 != author);
                 self.singles.push((author, signature));
             }
             return Tallied::Duplicate;
@@ -324,6 +326,22 @@ mod tests {
             assert_eq!(votes.of(&Digest::ZERO)[..], list(&[(3, kept)])[..]);
         }
         assert_eq!((votes.voters(), votes.has_signature_of(ReplicaId(3))), (1, true));
+    }
+
+    #[test]
+    fn a_signature_is_taken_though_the_list_has_one_of_an_earlier_vote() {
+        let (author, signature) = (ReplicaId(6), Signature([1; 64]));
+        let mut votes = VoteSet::default();
+        votes.insert(author, Digest::ZERO, signature);
+        votes.share(&list(&[(6, 1)]));
+        votes.remove(author);
+        votes.insert(author, Digest::ZERO, Signature::NONE);
+        assert!(!votes.has_signature_of(author));
+        for _ in 0..2 {
+            votes.insert(author, Digest::ZERO, signature);
+            assert_eq!(votes.get(author), Some((&Digest::ZERO, &signature)));
+            assert_eq!(votes.singles.len(), 1, "it is kept once");
+        }
     }
 
     #[test]
