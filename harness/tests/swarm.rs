@@ -8,7 +8,7 @@ use sim::swarm::{BadSchedule, Disks, Flow, Schedule, Search, draw, play, shrink}
 use sim::{Network, Setup, World};
 
 /// Seeds of each flow.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 5_000;
 
 fn all_hold<P: Protocol + 'static>(flow: &Flow<P>, seeds: u64) {
     let search = Search::new(0..seeds, Disks::Drawn);
