@@ -173,9 +173,9 @@ impl<P: Protocol> Adversary<P> {
     fn take(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         let moment = self.moment(cx.cluster, cx.now);
         match input {
-            // Start always gets through, so that a node that comes back has its
-            // timers.
+            // These always get through, so that a node that comes back has its timers.
             Input::Start => self.step_copy(cx, Which::First, Input::Start),
+            Input::Resume => self.step_copy(cx, Which::First, Input::Resume),
             Input::Submit(_) if self.is_cut_off(moment) => {}
             Input::Submit(bundle) => match self.fate_of_submitted(cx.id(), moment, &bundle) {
                 Fate::Ignored => {}
@@ -445,7 +445,7 @@ impl<P: Protocol> Protocol for Adversary<P> {
     type Timer = Timer<P::Timer>;
 
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
-        let is_start = matches!(input, Input::Start);
+        let is_start = matches!(input, Input::Start | Input::Resume);
         if !self.behaviours.is_empty() && !is_start {
             let moment = self.moment(cx.cluster, cx.now);
             self.keep_twin(cx, moment);

@@ -772,7 +772,7 @@ impl<D: DataType> Protocol for Replica<D> {
 
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         match input {
-            Input::Start => {}
+            Input::Start | Input::Resume => {}
             Input::Submit(bundle) => self.submit(cx, bundle),
             Input::Expire(Timer::Validations) => self.propose_again(cx),
             Input::Expire(Timer::Announce) => self.announce(cx),

@@ -394,6 +394,7 @@ fn journal_entries() -> Vec<Vec<u8>> {
             message: Verified::admitted_before(message),
         }),
     );
+    inputs.push(Input::Resume);
     let mut given: Vec<Given<Replica>> = inputs.into_iter().map(Given::Input).collect();
     given.push(Given::Faults(vec!["withhold".into()]));
     let write = |given| {

@@ -32,6 +32,7 @@ enum Written<M, T> {
     Expire(T),
     Submit(Arc<Bundle>),
     Faults(Vec<String>),
+    Resume,
 }
 
 /// Bytes that are no entry of this protocol.
@@ -68,6 +69,7 @@ pub fn write<P: Protocol>(to: &mut Vec<u8>, entry: &Entry<P>) {
 fn write_input<P: Protocol>(to: &mut Vec<u8>, input: &Input<P>) {
     let written: Written<&P::Message, P::Timer> = match input {
         Input::Start => Written::Start,
+        Input::Resume => Written::Resume,
         Input::Deliver { from, message } => Written::Deliver(*from, message.get()),
         Input::Expire(timer) => Written::Expire(*timer),
         Input::Submit(bundle) => Written::Submit(Arc::clone(bundle)),
@@ -102,6 +104,7 @@ fn take<P: Protocol>(bytes: &[u8]) -> postcard::Result<(Entry<P>, &[u8])> {
     let ((now, choices), rest) = postcard::take_from_bytes(rest)?;
     let given = match written {
         Written::Start => Given::Input(Input::Start),
+        Written::Resume => Given::Input(Input::Resume),
         Written::Deliver(from, message) => {
             Given::Input(Input::Deliver { from, message: Verified::admitted_before(message) })
         }

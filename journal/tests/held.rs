@@ -4,8 +4,8 @@ use flows::PBFT;
 use journal::entry::{self, Entry, Given};
 use journal::{Held, Noted};
 use kernel::{
-    Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Protocol, ReplicaId,
-    Request, SeededChoice, Seq, SessionId, Signer, To,
+    Bundle, Cluster, ClusterId, Context, Digest, Effect, Input, Mark, Micros, Operation, Phase, Protocol,
+    ReplicaId, Request, SeededChoice, Seq, SessionId, Signer, To, View, ViewMark,
 };
 use pbft::Message;
 use sim::Memory;
@@ -58,46 +58,51 @@ fn accepted<P: Protocol>(seq: u64) -> Effect<P> {
     Effect::Mark(Mark::Accepted { seq: Seq(seq), digest: Digest::ZERO })
 }
 
-#[test]
-fn a_step_that_sends_waits_for_its_inputs_and_one_that_does_not_for_what_was_sent_before() {
-    let mut bench = Bench::new(&PBFT);
-    let request = bench.request(b"x".to_vec());
-    let proposed = bench.step(0, request);
-    let proposal = proposed.iter().find(|effect| is_sent(effect)).expect("a commander proposes").clone();
-    let timers = proposed.iter().filter(|effect| is_timer(effect)).count();
-    assert!(timers > 0, "it has a request to wait for");
+fn hold(
+    held: &mut Held<flows::Pbft>,
+    ticket: u64,
+    mut effects: Vec<Effect<flows::Pbft>>,
+) -> Vec<Effect<flows::Pbft>> {
+    held.hold(ticket, &mut effects);
+    effects
+}
 
+fn released(held: &mut Held<flows::Pbft>, ticket: u64) -> Vec<Effect<flows::Pbft>> {
+    held.safe_up_to(ticket);
+    std::iter::from_fn(|| held.release()).collect()
+}
+
+fn sent(message: Message) -> Effect<flows::Pbft> {
+    Effect::Send { to: To::All, message }
+}
+
+/// A promise like any other.
+fn promise() -> Effect<flows::Pbft> {
+    sent(Message::Recover { nonce: 1 })
+}
+
+#[test]
+fn a_step_that_promises_waits_for_its_inputs_and_one_that_does_not_for_what_was_promised_before() {
     let mut held = Held::default();
-    let hold = |held: &mut Held<_>, ticket, mut effects: Vec<_>| {
-        held.hold(ticket, &mut effects);
-        effects
-    };
+    let timer = Effect::CancelTimer(pbft::Timer::View);
     assert_eq!(hold(&mut held, 1, vec![accepted(1)]), [accepted(1)], "nothing was sent: nothing to wait for");
     assert!(!held.waits_for(1));
-    let left = hold(&mut held, 1, proposed.clone());
-    assert_eq!(left.len(), timers);
-    assert!(left.iter().all(is_timer));
+    assert_eq!(hold(&mut held, 1, vec![timer.clone(), promise(), timer.clone()]), [timer.clone(), timer]);
     assert!(held.waits_for(1) && !held.waits_for(2));
     // A mark of the same step waits with the message, though it comes before it.
-    assert_eq!(hold(&mut held, 2, vec![accepted(2), proposal.clone()]), []);
-    // What is sent by nobody needs no write of its own.
+    assert_eq!(hold(&mut held, 2, vec![accepted(2), promise()]), []);
+    // What is promised by nobody needs no write of its own.
     assert_eq!(hold(&mut held, 3, vec![accepted(3)]), []);
     assert!(!held.waits_for(3));
 
-    let waiting = proposed.len() - timers + 3;
-    assert_eq!((held.len(), held.is_empty()), (waiting, false));
-    held.safe_up_to(1);
-    let released: Vec<_> = std::iter::from_fn(|| held.release()).collect();
-    assert!(released.iter().eq(proposed.iter().filter(|effect| !is_timer(effect))));
-    held.safe_up_to(2);
-    let released: Vec<_> = std::iter::from_fn(|| held.release()).collect();
-    assert_eq!(released, [accepted(2), proposal.clone(), accepted(3)]);
+    assert_eq!((held.len(), held.is_empty()), (4, false));
+    assert_eq!(released(&mut held, 1), [promise()]);
+    assert_eq!(released(&mut held, 2), [accepted(2), promise(), accepted(3)]);
     assert_eq!((held.len(), held.is_empty()), (0, true));
 
-    assert_eq!(hold(&mut held, 4, vec![proposal]), []);
+    assert_eq!(hold(&mut held, 4, vec![promise()]), []);
     held.clear();
-    held.safe_up_to(4);
-    assert!(held.is_empty() && held.release().is_none(), "a replica that stops sends nothing more");
+    assert_eq!(released(&mut held, 4), [], "a replica that stops sends nothing more");
 }
 
 #[test]
@@ -105,17 +110,92 @@ fn a_request_that_is_passed_on_waits_for_nothing() {
     let bench = Bench::new(&PBFT);
     let Input::Submit(bundle) = bench.request(b"x".to_vec()) else { unreachable!() };
     let request = Effect::Send { to: To::One(ReplicaId(1)), message: Message::Requests(bundle) };
-    let promise = Effect::Send { to: To::All, message: Message::Recover { nonce: 1 } };
-    let mut held: Held<flows::Pbft> = Held::default();
-    let mut effects = vec![request.clone(), accepted(1)];
-    held.hold(1, &mut effects);
-    assert_eq!((effects, held.waits_for(1)), (vec![request.clone(), accepted(1)], false));
+    let mut held = Held::default();
+    assert_eq!(hold(&mut held, 1, vec![request.clone(), accepted(1)]), [request.clone(), accepted(1)]);
+    assert!(!held.waits_for(1));
     // What waits already does not keep it back.
-    let mut effects = vec![promise.clone(), request.clone()];
-    held.hold(1, &mut effects);
-    assert_eq!((effects, held.len(), held.waits_for(1)), (vec![request], 1, true));
-    held.safe_up_to(1);
-    assert_eq!(held.release(), Some(promise));
+    assert_eq!(hold(&mut held, 1, vec![promise(), request.clone()]), [request]);
+    assert!(held.waits_for(1));
+    assert_eq!(released(&mut held, 1), [promise()]);
+}
+
+/// What a commander does upon a request: two timers, the mark of its proposal, the proposal.
+fn proposed() -> Vec<Effect<flows::Pbft>> {
+    let mut bench = Bench::new(&PBFT);
+    let request = bench.request(b"x".to_vec());
+    let effects = bench.step(0, request);
+    assert!(effects.iter().any(is_proposed) && effects.iter().filter(|effect| is_sent(effect)).count() == 1);
+    effects
+}
+
+fn is_proposed<P: Protocol>(effect: &Effect<P>) -> bool {
+    matches!(effect, Effect::Mark(Mark::Proposed { .. }))
+}
+
+#[test]
+fn a_proposal_waits_for_nothing_but_its_view_and_its_watermarks() {
+    let mut held = Held::default();
+    assert_eq!(hold(&mut held, 1, proposed()), proposed());
+    assert!(!held.waits_for(1));
+    // It goes ahead of votes, and its mark with it.
+    assert_eq!(hold(&mut held, 1, vec![promise()]), []);
+    let mut with_another_mark = proposed();
+    with_another_mark.push(accepted(1));
+    assert_eq!(hold(&mut held, 2, with_another_mark), proposed());
+    assert!(!held.waits_for(2));
+    assert_eq!(released(&mut held, 1), [promise(), accepted(1)]);
+
+    let [first, second] = [Digest::ZERO, Digest::of(b"other")].map(|digest| {
+        let bench = Bench::new(&PBFT);
+        let about = (View(0), Seq(1), digest);
+        Box::new(pbft::Vote::sign(&bench.cluster, &bench.signer, Phase::PrePrepare, about, None))
+    });
+    let stable = Effect::Mark(Mark::View(ViewMark::Stable { seq: Seq(8) }));
+    // Any message about views.
+    let of_views = sent(Message::Conflict { first, second });
+    let mut begun = vec![of_views.clone()];
+    begun.extend(proposed());
+    let timers: Vec<_> = proposed().into_iter().filter(is_timer).collect();
+    assert_eq!(hold(&mut held, 2, begun), timers);
+    assert!(held.waits_for(2));
+    assert_eq!(hold(&mut held, 3, proposed()), timers);
+    assert!(held.waits_for(3), "then it is a promise like any other");
+    let others = || proposed().into_iter().filter(|effect| !is_timer(effect));
+    let expected: Vec<_> = std::iter::once(of_views).chain(others()).collect();
+    assert_eq!(released(&mut held, 2), expected);
+    assert_eq!(released(&mut held, 3), others().collect::<Vec<_>>());
+    assert_eq!(hold(&mut held, 4, proposed()), proposed());
+    assert_eq!(hold(&mut held, 4, vec![stable.clone()]), []);
+    assert!(held.waits_for(4), "written at once, so that no proposal waits for long");
+    assert_eq!(hold(&mut held, 5, proposed()), timers);
+}
+
+#[test]
+fn a_certificate_waits_for_what_was_promised_before_a_vote_that_is_sent_to_nobody_among_it() {
+    let certificate = sent(Message::Certificate(Arc::new(pbft::Certificate {
+        kind: pbft::CertificateKind::Fast,
+        view: View(0),
+        seq: Seq(1),
+        digest: Digest::ZERO,
+        communication_node: None,
+        votes: Arc::from([]),
+        sum: None,
+    })));
+    let voted =
+        Effect::Mark(Mark::Voted { phase: Phase::Prepare, view: None, seq: Seq(1), digest: Digest::ZERO });
+    let mut held = Held::default();
+    assert_eq!(hold(&mut held, 1, vec![certificate.clone()]), vec![certificate.clone()]);
+    assert!(!held.waits_for(1));
+    assert_eq!(hold(&mut held, 1, vec![voted.clone()]), []);
+    assert!(held.waits_for(1));
+    assert_eq!(hold(&mut held, 2, vec![certificate.clone()]), []);
+    assert!(!held.waits_for(2));
+    assert_eq!(released(&mut held, 1), [voted.clone(), certificate.clone()]);
+    assert_eq!(hold(&mut held, 2, vec![certificate.clone()]), vec![certificate.clone()]);
+    // With a vote in the same step, it waits for that.
+    assert_eq!(hold(&mut held, 2, vec![certificate.clone(), voted.clone()]), []);
+    assert_eq!(released(&mut held, 1), []);
+    assert_eq!(released(&mut held, 2), [certificate, voted]);
 }
 
 fn entries_of<P: Protocol>(_: &P, bytes: &[u8]) -> usize {

@@ -66,6 +66,36 @@ fn nothing_is_lost_when_all_crash_at_once() {
     all_crash_at_once(&CCRO);
 }
 
+/// The view that a replica wants, and whether it has not begun.
+fn view<P: Protocol>(world: &World<P>, id: u16) -> (u64, bool) {
+    let views = world.replica(id).status(&world.trace().cluster).views.unwrap();
+    (views.view.0, views.changing_view)
+}
+
+#[test]
+fn a_commander_that_is_started_again_is_followed_out_of_its_view_before_any_timer_runs_out() {
+    let mut world = world(&PBFT, Disk::quick(), vec![]);
+    ask(&mut world, 4);
+    // It has proposed, and the power is lost before that is written.
+    world.submit_again(ReplicaId(0), &[b"on its way"]);
+    world.run(10);
+    world.crash(ReplicaId(0));
+    world.restart(ReplicaId(0));
+    world.run(10_000);
+    for id in 0..N {
+        assert_eq!(view(&world, id), (1, false), "replica {id}");
+    }
+    ask(&mut world, 4);
+    world.run(3_000_000);
+    judge(&world);
+    // Any other replica goes on in its view.
+    world.crash(ReplicaId(2));
+    world.restart(ReplicaId(2));
+    world.run(3_000_000);
+    assert!((0..N).all(|id| view(&world, id) == (1, false)));
+    judge(&world);
+}
+
 #[test]
 fn a_node_whose_sync_fails_stops_and_can_be_started_again() {
     let mut world = world(&PBFT, Disk::quick(), vec![(2, DiskFault::FailsAt(10))]);
@@ -127,11 +157,12 @@ fn syncs_in_series<P: Protocol + 'static>(flow: &Flow<P>, gateway: u16) -> u64 {
 #[test]
 fn a_request_waits_for_the_syncs_of_promises_alone() {
     for gateway in [0, 1] {
-        // Those of the proposal, the PREPAREs and the COMMITs.
-        assert_eq!(syncs_in_series(&PBFT, gateway), 3);
+        // Those of the PREPAREs and the COMMITs.
+        assert_eq!(syncs_in_series(&PBFT, gateway), 2);
+        // That of the proposal as well: with tags, its commander has to know of it.
         assert_eq!(syncs_in_series(&flows::PBFT_MAC, gateway), 3);
-        // Those of the proposal, the PREPAREs and the certificate.
-        assert_eq!(syncs_in_series(&CCRO, gateway), 3);
+        // Those of the proposal and the PREPAREs: that of the communication node's own is one of these.
+        assert_eq!(syncs_in_series(&CCRO, gateway), 2);
         // Those of the batch, the validations and the proof.
         assert_eq!(syncs_in_series(&flows::BROADCAST, gateway), 3);
     }

@@ -65,5 +65,5 @@ pub use tags::{SharedKeys, Tag};
 pub use votes::{Tallied, VoteSet};
 pub use weakening::{Weakening, weakened};
 pub use wire::{
-    Admission, Class, Falsify, Forgery, Reason, Rejection, StateForgery, Subject, Verified, Wire,
+    Admission, Class, Falsify, Forgery, Reason, Rejection, StateForgery, Subject, Verified, WaitsFor, Wire,
 };

@@ -65,8 +65,11 @@ pub trait Protocol: Clone + Debug + Eq + Hash {
 /// What can happen to a replica.
 #[derive(Clone, Debug)]
 pub enum Input<P: Protocol> {
-    /// The host is ready; comes once, first.
+    /// The host is ready. Comes once, first.
     Start,
+    /// The host was started again, and the replica is as its journal says. What it sent without waiting for the journal
+    /// ([`crate::WaitsFor::Nothing`]), and all that followed from it, it may not know of.
+    Resume,
     /// A peer's message, admitted.
     Deliver {
         /// The peer.
@@ -87,6 +90,7 @@ impl<P: Protocol> Input<P> {
     pub fn of<Q: Protocol<Message = P::Message, Timer = P::Timer>>(self) -> Input<Q> {
         match self {
             Input::Start => Input::Start,
+            Input::Resume => Input::Resume,
             Input::Deliver { from, message } => Input::Deliver { from, message },
             Input::Expire(timer) => Input::Expire(timer),
             Input::Submit(bundle) => Input::Submit(bundle),

@@ -57,6 +57,8 @@ pub enum Weakening {
     FallbackNeverTriggered,
     /// A replica that lost its memory votes at once.
     AmnesiacVotes,
+    /// A commander that was started again goes on proposing in its view.
+    ResumedCommanderProposes,
     /// The chunks of a transferred state are not checked when they come.
     ChunkNotChecked,
     /// Whoever serves a state slowly, wrongly or not at all goes on being asked.
@@ -97,6 +99,8 @@ pub enum Weakening {
     FewerRepliesAccepted,
     /// What a replica sends leaves before the inputs behind it are in its journal.
     EffectsBeforeJournal,
+    /// A certificate leaves before the vote in it that its maker has sent to nobody is in the journal.
+    UnsentVoteNotHeld,
     /// What was written and not synced is taken to be safe.
     UnsyncedTailTrusted,
     /// A journal's torn end is read as if it were whole.
@@ -119,7 +123,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 54] = [
+    pub const ALL: [Weakening; 56] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -145,6 +149,7 @@ impl Weakening {
         Weakening::UnfairCommanderKept,
         Weakening::FallbackNeverTriggered,
         Weakening::AmnesiacVotes,
+        Weakening::ResumedCommanderProposes,
         Weakening::ChunkNotChecked,
         Weakening::ServerKeepsItsTurn,
         Weakening::DivergenceNotNoticed,
@@ -165,6 +170,7 @@ impl Weakening {
         Weakening::StaleReadServed,
         Weakening::FewerRepliesAccepted,
         Weakening::EffectsBeforeJournal,
+        Weakening::UnsentVoteNotHeld,
         Weakening::UnsyncedTailTrusted,
         Weakening::TornTailTrusted,
         Weakening::FailedSyncIgnored,

@@ -27,6 +27,12 @@ pub trait Wire: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {
     /// The slot it is about, if it is about one.
     fn seq(&self) -> Option<Seq>;
 
+    /// What a replica with a journal waits for before it sends this. Of a client's requests, nothing: they promise
+    /// nothing of whoever passes them on. Of all else, that its own step is on the disk, unless the flow knows better.
+    fn waits_for(&self) -> WaitsFor {
+        if self.class() == Class::Request { WaitsFor::Nothing } else { WaitsFor::OwnStep }
+    }
+
     /// Checks everything about the message that needs no state, and returns the
     /// signatures that must hold for it to be let in.
     fn claims(&self, from: ReplicaId, cluster: &Cluster) -> Result<Vec<Claim>, Reason>;
@@ -73,6 +79,18 @@ impl Class {
     pub fn is_agreement(self) -> bool {
         matches!(self, Class::Proposal | Class::Vote | Class::Certificate)
     }
+}
+
+/// What has to be on the disk of a replica with a journal before a message leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitsFor {
+    /// Nothing: the message promises nothing, or a replica that was started again keeps the promise though it may have
+    /// forgotten it ([`crate::Input::Resume`]).
+    Nothing,
+    /// What was promised before: the message tells of that, and of what others have promised.
+    EarlierPromises,
+    /// The step that it is sent in, too: the message is a promise.
+    OwnStep,
 }
 
 /// How a faulty node can falsify a message, with nothing but its own key. It is

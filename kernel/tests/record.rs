@@ -22,6 +22,7 @@ impl Protocol for Adder {
     fn step(&mut self, cx: &mut Context<'_, Adder>, input: Input<Adder>) {
         match input {
             Input::Start => cx.set_timer(1, Micros(10)),
+            Input::Resume => {}
             Input::Expire(times) => {
                 self.0 += (0..times).map(|_| cx.choose.below(1_000)).sum::<u64>() + cx.now.0;
                 cx.set_timer(times, Micros(self.0));

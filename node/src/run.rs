@@ -74,7 +74,7 @@ pub async fn run_observed<P: Durable>(
     let event_loop = EventLoop::new(Rc::clone(&node), observer, start.journal)?;
     ready();
     tokio::select! {
-        stopped = event_loop.run(start.timers) => stopped.context("the node's alarm failed"),
+        stopped = event_loop.run(start.timers, start.inputs) => stopped.context("the node's alarm failed"),
         () = http::serve(Rc::clone(&node), listener, &mut tasks) => Ok(()),
         () = stopping => {
             tracing::warn!("stops although some connections are not at their end");

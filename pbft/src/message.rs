@@ -3,7 +3,7 @@
 use crate::mac::SlotReport;
 use kernel::{
     Authentication, Batch, Bundle, Claim, Class, Cluster, Digest, Phase, ProvenChunk, Reason, ReplicaId, Seq,
-    ShareClaim, Signature, Signer, View, Voters, Weakening, Wire, shares, weakened,
+    ShareClaim, Signature, Signer, View, Voters, WaitsFor, Weakening, Wire, shares, weakened,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -862,6 +862,18 @@ impl Wire for Message {
             | Message::Recover { .. }
             | Message::Recollection(_) => Class::Upkeep,
             Message::ViewChange(_) | Message::NewView(_) | Message::Conflict { .. } => Class::ViewChange,
+        }
+    }
+
+    fn waits_for(&self) -> WaitsFor {
+        match self {
+            // A commander that was started again proposes nothing more in its view. One of CCRO waits: its proposal is its vote
+            // on the fast path, which a later view may have to hear of.
+            Message::PrePrepare { header, .. } if header.communication_node.is_none() => WaitsFor::Nothing,
+            // Each of its votes was safe at its voter before it left.
+            Message::Certificate(_) => WaitsFor::EarlierPromises,
+            Message::Requests(_) => WaitsFor::Nothing,
+            _ => WaitsFor::OwnStep,
         }
     }
 

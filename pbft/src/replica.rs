@@ -207,6 +207,7 @@ impl<A: Application> Protocol for Replica<A> {
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         match input {
             Input::Start => self.core.start(cx),
+            Input::Resume => self.core.resume(cx),
             Input::Submit(bundle) => self.core.submit(cx, bundle),
             Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
             Input::Expire(Timer::Resend) => self.resend(cx),

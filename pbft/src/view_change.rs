@@ -6,6 +6,8 @@
 //! | half the request timer | its oldest request is not executed | send it to all, who then watch over it too |
 //! | the request timer | still not | VIEW-CHANGE for the next view to all |
 //! | two proposals of the commander for one slot | – | the proof to all (not in `pbft-mac`), VIEW-CHANGE |
+//! | started again with its journal | commander of its view (`pbft`) | VIEW-CHANGE: it may have proposed what it does not know of |
+//! | the commander's VIEW-CHANGE | for a later view | VIEW-CHANGE for the next view: this one has nobody who proposes |
 //! | proposals | late again and again ([`crate::pace`]) | VIEW-CHANGE |
 //! | slots executed | others' requests go first, or batches have room for what waits, again and again ([`crate::fairness`]) | VIEW-CHANGE |
 //! | `f+1` VIEW-CHANGEs for later views | – | join the smallest of them |
@@ -287,6 +289,17 @@ impl<A: Application> Core<A> {
         }
     }
 
+    /// This replica is as its journal says. Its proposals did not wait for that, but for those with tags or with a communication
+    /// node: it may have proposed something for a slot that it takes to be free. So it leaves a view
+    /// whose commander it is.
+    pub(crate) fn resume<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        let may_have_proposed = self.votes == Votes::ToAll && !cx.cluster.has_tags();
+        let is_commander = cx.cluster.commander(self.view()) == cx.id() && !self.views.is_changing();
+        if may_have_proposed && is_commander && !weakened(Weakening::ResumedCommanderProposes) {
+            self.leave_for_next(cx);
+        }
+    }
+
     /// Sends VIEW-CHANGE for the view after the one that this replica wants.
     pub(crate) fn leave_for_next<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
         self.leave_for(cx, self.views.wanted.next());
@@ -363,12 +376,15 @@ impl<A: Application> Core<A> {
         if known.is_some_and(|known| known.view >= change.view) {
             return; // Sent again, or overtaken by a later one.
         }
+        let is_commanders = change.author == cx.cluster.commander(self.views.active);
         self.views.changes.insert(change.author, change);
         let later = self.views.changes.values().map(|change| change.view);
         let mut later: Vec<View> = later.filter(|view| *view > self.views.wanted).collect();
         later.sort_unstable();
         if later.len() >= cx.cluster.weak_quorum() {
             self.leave_for(cx, later[0]);
+        } else if is_commanders && !self.views.is_changing() {
+            self.leave_for_next(cx);
         } else {
             self.await_new_view(cx);
         }

@@ -4,7 +4,7 @@
 use kernel::keys::seeded;
 use kernel::{
     Batch, Bundle, Chunk, Class, Cluster, ClusterId, Digest, Falsify as _, Operation, Phase, ReplicaId,
-    Request, Seq, SessionId, Signature, Snapshot, View, Wire as _,
+    Request, Seq, SessionId, Signature, Snapshot, View, WaitsFor, Wire as _,
 };
 use pbft::{
     Certificate, CertificateKind, CheckpointVote, Message, NewView, Recollection, StableCheckpoint,
@@ -146,6 +146,23 @@ const EXAMPLES_ARE: [(&str, Class, Option<Seq>); 21] = [
 fn a_message_says_its_kind_its_part_and_the_slot_that_it_is_about() {
     for ((name, message), is) in examples().into_iter().zip(EXAMPLES_ARE) {
         assert_eq!((message.kind(), message.class(), message.seq()), is, "{name}");
+    }
+}
+
+#[test]
+fn all_but_certificates_requests_and_proposals_without_a_communication_node_wait_for_the_journal() {
+    for (name, message) in examples() {
+        let expected = match &message {
+            Message::Requests(_) => WaitsFor::Nothing,
+            Message::Certificate(_) => WaitsFor::EarlierPromises,
+            _ => WaitsFor::OwnStep,
+        };
+        // The example of a proposal names a communication node.
+        assert_eq!(message.waits_for(), expected, "{name}");
+        if let Message::PrePrepare { header, batch } = message {
+            let header = Vote { communication_node: None, ..header };
+            assert_eq!(Message::PrePrepare { header, batch }.waits_for(), WaitsFor::Nothing);
+        }
     }
 }
 

@@ -10,10 +10,11 @@ use journal::batch::{self, Key};
 use journal::held::{Held, Ticket};
 use journal::{Noted, Replayed, entry, replay};
 use kernel::{
-    Choose, Cluster, Context, Effect, Input, Mark, Micros, Protocol, ReplicaId, Signer, Weakening, weakened,
+    Choose, Class, Cluster, Context, Effect, Input, Mark, Micros, Protocol, ReplicaId, Seq, Signer,
+    Weakening, Wire, weakened,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 type Timer<P> = <Adversary<P> as Protocol>::Timer;
 
@@ -278,12 +279,21 @@ impl<P: Protocol> NodeDisk<P> {
         let ticket = self.handed_over + 1;
         if weakened(Weakening::EffectsBeforeJournal) {
             self.marked = ticket;
-        } else {
-            // The trace is to have only what will not be taken back: marks wait longer than they must.
-            let marks = effects.extract_if(.., |effect| matches!(effect, Effect::Mark(_)));
-            self.marks.extend(marks.filter_map(|effect| mark_of(&effect)).map(|mark| (ticket, mark)));
+            return;
         }
+        // The trace is to have only what will not be taken back: marks wait longer than they must.
+        self.marks.extend(effects.iter().filter_map(mark_of).map(|mark| (ticket, mark)));
         self.held.hold(ticket, effects);
+        effects.retain(|effect| mark_of(effect).is_none());
+        // But that of a proposal does not wait for longer than the proposal: others act upon it.
+        let proposed: BTreeSet<Seq> = effects.iter().filter_map(proposed_slot).collect();
+        let mut marks = Vec::new();
+        self.marks.retain(|(_, mark)| {
+            let leaves = matches!(mark, Mark::Proposed { seq, .. } if proposed.contains(seq));
+            marks.extend(leaves.then(|| Effect::Mark(mark.clone())));
+            !leaves
+        });
+        effects.splice(0..0, marks);
     }
 
     /// The next effect whose inputs are safe.
@@ -292,7 +302,7 @@ impl<P: Protocol> NodeDisk<P> {
             return Some(Effect::Mark(mark));
         }
         self.held.safe_up_to(self.safe);
-        self.held.release()
+        std::iter::from_fn(|| self.held.release()).find(|effect| mark_of(effect).is_none())
     }
 
     /// Has what was noted written if something waits for it or it has waited for long, and if nothing is being written.
@@ -523,6 +533,13 @@ impl<P: Protocol> NodeDisk<P> {
 fn mark_of<P: Protocol>(effect: &Effect<P>) -> Option<Mark> {
     match effect {
         Effect::Mark(mark) => Some(mark.clone()),
+        _ => None,
+    }
+}
+
+fn proposed_slot<P: Protocol>(effect: &Effect<P>) -> Option<Seq> {
+    match effect {
+        Effect::Send { message, .. } if message.class() == Class::Proposal => message.seq(),
         _ => None,
     }
 }

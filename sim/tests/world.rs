@@ -73,6 +73,7 @@ impl Protocol for Pinger {
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         match input {
             Input::Start => cx.set_timer(1, Micros(1_000_000)),
+            Input::Resume => {}
             Input::Submit(bundle) => {
                 cx.send_all(Message { pong: false, filling: [0; 4] });
                 answer(cx, &bundle);

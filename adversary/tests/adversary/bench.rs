@@ -32,6 +32,7 @@ impl Protocol for Crier {
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         match input {
             Input::Start => cx.set_timer(0, Micros(1)),
+            Input::Resume => {}
             Input::Submit(bundle) => {
                 self.submitted += 1;
                 cx.send_all(Message::Requests(bundle));

@@ -151,7 +151,7 @@ impl<P: Durable> Watch<P> for Noting<'_, P> {
                     self.requests += 1;
                 }
             }
-            Given::Input(Input::Start | Input::Expire(_)) => {}
+            Given::Input(Input::Start | Input::Resume | Input::Expire(_)) => {}
         }
         for effect in step.effects {
             note(part, self.cluster, self.node, t, effect);

@@ -233,6 +233,7 @@ fn given<P: Protocol>(entry: &Entry<Adversary<P>>) -> String {
         Given::Faults(faults) if faults.is_empty() => "no faults are injected any more".into(),
         Given::Faults(faults) => format!("faults are injected: {}", faults.join(", ")),
         Given::Input(Input::Start) => "start".into(),
+        Given::Input(Input::Resume) => "started again, with this journal".into(),
         Given::Input(Input::Submit(bundle)) => format!("submitted: {}", requests(bundle)),
         Given::Input(Input::Expire(Timer::Inner { timer, .. })) => format!("timer {timer:?} runs out"),
         Given::Input(Input::Expire(timer)) => format!("timer of a fault runs out: {timer:?}"),

@@ -84,13 +84,17 @@ impl<P: Protocol> EventLoop<P> {
         })
     }
 
-    /// Runs for ever. A replica that is there again has its timers already.
-    pub(crate) async fn run(mut self, timers: Option<RunningTimers<P>>) -> std::io::Result<()> {
-        match timers {
-            None => self.step(Input::Start),
-            Some(timers) => timers.into_iter().for_each(|(timer, after)| {
-                self.timers.set(timer, after, now_ns(), self.node.carried());
-            }),
+    /// Runs for ever, beginning with these inputs. A replica that is there again has timers already.
+    pub(crate) async fn run(
+        mut self,
+        timers: RunningTimers<P>,
+        inputs: Vec<Input<Adversary<P>>>,
+    ) -> std::io::Result<()> {
+        for (timer, after) in timers {
+            self.timers.set(timer, after, now_ns(), self.node.carried());
+        }
+        for input in inputs {
+            self.step(input);
         }
         self.write_journal();
         self.hand_over_recording();

@@ -43,8 +43,10 @@ pub(crate) struct Journal<P: Protocol> {
 pub(crate) struct Start<P: Protocol> {
     /// The replica.
     pub(crate) replica: Adversary<P>,
-    /// What it had set, if it was there before; else it has yet to be started.
-    pub(crate) timers: Option<RunningTimers<P>>,
+    /// What it had set, if it was there before.
+    pub(crate) timers: RunningTimers<P>,
+    /// What it is to be given first.
+    pub(crate) inputs: Vec<Input<Adversary<P>>>,
     /// When it was there again: its time goes on from what was lent to it last. The machine's clock may have been set
     /// back since; this moment is after all at which a node with this journal has run.
     pub(crate) began: When,
@@ -56,13 +58,22 @@ pub(crate) struct Start<P: Protocol> {
 
 impl<P: Protocol> Start<P> {
     fn fresh(replica: Adversary<P>) -> Start<P> {
-        Start { replica, timers: None, began: When::now(Micros(0)), started_ns: now_ns(), journal: None }
+        Start {
+            replica,
+            timers: RunningTimers::<P>::new(),
+            inputs: vec![Input::Start],
+            began: When::now(Micros(0)),
+            started_ns: now_ns(),
+            journal: None,
+        }
     }
 
-    fn again(replayed: Replayed<Adversary<P>>, last_began: When) -> Start<P> {
+    /// Where it stopped before anything was written, it may have been started, and said something, all the same.
+    fn again(replayed: Replayed<Adversary<P>>, was_started: bool, last_began: When) -> Start<P> {
         let Replayed { replica, timers, now, .. } = replayed;
         let began = When::now(now).not_before(last_began);
-        Start { replica, timers: Some(timers), began, started_ns: now_ns(), journal: None }
+        let inputs = if was_started { vec![Input::Resume] } else { vec![Input::Start, Input::Resume] };
+        Start { replica, timers, inputs, began, started_ns: now_ns(), journal: None }
     }
 }
 
@@ -92,10 +103,8 @@ pub(crate) fn start<P: Durable>(
             let saved = found.replica.len() as u64;
             let (size, was_faulty) = (Size { saved, entries: replayed.entries, bytes }, replayed.was_faulty);
             let last_began = found.inputs.last().map_or(When::default(), |generation| generation.began);
-            // It may have stopped before it was started at all.
-            let is_started = !found.is_first || replayed.entries > 0;
-            let again = Start::again(replayed, last_began);
-            (Start { timers: again.timers.filter(|_| is_started), ..again }, size, was_faulty)
+            let was_started = !found.is_first || replayed.entries > 0;
+            (Start::again(replayed, was_started, last_began), size, was_faulty)
         }
     };
     let wake = Arc::clone(wake);

@@ -32,6 +32,43 @@ fn of_a_view_that_did_not_begin_nothing_is_kept() {
     assert_eq!(views(&bench), [0]);
 }
 
+#[test]
+fn a_commander_that_leaves_its_view_is_followed_into_the_next_by_each_alone() {
+    assert_eq!(small(3).deliver_change(1, 7), [], "any other is not");
+    let mut bench = small(3);
+    let mut expected = left_for(&bench.own_change(1));
+    expected.push(resend_timer());
+    assert_eq!(bench.deliver_change(0, 7), expected, "not as far as it says");
+    // The view that this replica wants has not begun, so its commander is nobody yet.
+    assert_eq!(bench.deliver_change(0, 8), []);
+    let views = bench.replica.status(&bench.cluster).views.unwrap();
+    assert_eq!((views.view, bench.replica.core().view()), (View(1), View(0)));
+}
+
+fn a_commander_that_was_started_again_leaves() {
+    let mut bench = small(0);
+    let mut expected = left_for(&bench.own_change(1));
+    expected.push(resend_timer());
+    assert_eq!(bench.step(Input::Resume), expected);
+    assert_eq!(bench.step(Input::Resume), [], "once");
+    let request = bench.bundle(0, 1, 1);
+    let effects = bench.step(Input::Submit(request));
+    let proposes = |effect: &_| matches!(effect, Effect::Send { message: Message::PrePrepare { .. }, .. });
+    assert!(!effects.iter().any(proposes), "{effects:?}");
+}
+
+#[test]
+fn a_commander_that_was_started_again_proposes_nothing_more_in_its_view() {
+    a_commander_that_was_started_again_leaves();
+    // Any other replica goes on as it was.
+    assert_eq!(small(1).step(Input::Resume), []);
+}
+
+#[test]
+fn this_check_fails_without_its_rule() {
+    assert_detected(&[(Weakening::ResumedCommanderProposes, a_commander_that_was_started_again_leaves)]);
+}
+
 /// Two proposals of a view's commander for the slot.
 fn two_proposals(view: u64, seq: u64) -> [Vote; 2] {
     let (bench, author) = (small(3), view as u16 % 4);
@@ -112,12 +149,12 @@ fn an_answer_to_who_lost_its_memory_shows_f_plus_1_view_changes_for_the_highest_
         answer.view_changes.iter().map(|change| (change.author.0, change.view.0)).collect::<Vec<_>>()
     };
     assert_eq!(shown(&mut bench), []);
-    bench.deliver_change(0, 3);
+    bench.deliver_change(2, 3);
     assert_eq!(shown(&mut bench), [], "one may be a lie");
     bench.ask_for_next_view();
-    assert_eq!(shown(&mut bench), [(0, 3), (1, 1)]);
-    bench.deliver_change(2, 5);
-    assert_eq!(shown(&mut bench), [(0, 3), (2, 5)], "this replica has joined for view 3");
+    assert_eq!(shown(&mut bench), [(1, 1), (2, 3)]);
+    bench.deliver_change(0, 5);
+    assert_eq!(shown(&mut bench), [(0, 5), (1, 3)], "this replica has joined for view 3");
 }
 
 #[test]

@@ -353,12 +353,11 @@ fn a_new_commander_s_proposals_are_its_votes() {
     bench.deliver(0, bench.proposal(1, &batch));
     let certificate = bench.certificate(CertificateKind::Prepared, [0, 2, 3], about);
     let change = bench.change_with(0, 1, None, vec![certificate]);
-    bench.deliver(0, Message::ViewChange(Arc::clone(&change)));
+    let own = bench.own_change(1);
+    assert_eq!(bench.deliver(0, Message::ViewChange(Arc::clone(&change))), left_for(&own));
     let effects = bench.deliver_change(2, 1);
 
-    let own = bench.own_change(1);
-    let mut expected = left_for(&own);
-    expected.push(view_timer(400_000));
+    let mut expected = vec![view_timer(400_000)];
     let header = bench.vote_on(1, Phase::PrePrepare, (1, 1, batch.digest()));
     let [voted, _] = cast(&header);
     let changes = vec![change, own, bench.change(2, 1)];

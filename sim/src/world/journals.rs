@@ -4,7 +4,7 @@ use super::{Envelope, World};
 use crate::disk::{Disk, DiskFault, NodeDisk, Synced, Write};
 use crate::trace::Change;
 use journal::Noted;
-use kernel::{Effect, Micros, Protocol, ReplicaId};
+use kernel::{Effect, Input, Micros, Protocol, ReplicaId};
 
 impl<P: Protocol> World<P> {
     /// Gives every node an empty disk, with its replica as it is on it.
@@ -137,6 +137,7 @@ impl<P: Protocol> World<P> {
         if !is_as_it_was {
             self.set_behaviours(id, behaviours);
         }
+        self.step(id, Input::Resume);
         self.spent_ns = 0;
         true
     }

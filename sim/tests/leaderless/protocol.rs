@@ -262,7 +262,7 @@ impl Protocol for Leaderless {
                     self.apply(cx);
                 }
             },
-            Input::Start | Input::Expire(_) => {}
+            Input::Start | Input::Resume | Input::Expire(_) => {}
         }
     }
 

@@ -177,7 +177,7 @@ impl Protocol for Relay {
 
     fn step(&mut self, cx: &mut Cx<'_>, input: Input<Relay>) {
         match input {
-            Input::Start => {}
+            Input::Start | Input::Resume => {}
             Input::Submit(bundle) => self.take(cx, bundle),
             Input::Expire(number) => {
                 if let Some(bundle) = self.slow.remove(&number) {
