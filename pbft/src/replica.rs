@@ -186,8 +186,9 @@ impl<A: Application> Replica<A> {
         if !needs_votes {
             return;
         }
-        // Whoever learns that it is decided asks for the batch.
-        if !self.core.is_committed(seq)
+        // Whoever learns that it is decided asks for the batch. With tags, that takes more than this replica's word, and the
+        // proposal is its vote.
+        if (cx.cluster.has_tags() || !self.core.is_committed(seq))
             && let Some(proposal) = self.core.own_proposal(cx.cluster, cx.id(), seq)
         {
             cx.send(stuck, proposal);

@@ -399,12 +399,24 @@ fn who_is_stuck_gets_the_decision_and_the_votes() {
         [std::slice::from_ref(&said), &votes[..]].concat(),
         "one word decides nothing"
     );
-    assert_eq!(bench.deliver(1, stuck(false)), [said], "who asks for decisions only gets nothing else");
+    assert_eq!(
+        bench.deliver(1, stuck(false)),
+        [said.clone()],
+        "who asks for decisions only gets nothing else"
+    );
 
     let mut commander = self::bench(0);
     commander.step(Input::Submit(Arc::clone(&batch.bundles[0])));
     let effects = commander.deliver(1, stuck(true));
     assert_eq!(effects, [to_one(1, proposal(0, 1, &batch))]);
+    // Also once it has decided: its proposal is its vote, and may be the one that is missing.
+    for phase in [Phase::Prepare, Phase::Commit] {
+        for from in [2, 3] {
+            commander.deliver(from, vote(phase, 0, 1, digest));
+        }
+    }
+    let own = [proposal(0, 1, &batch), vote(Phase::Commit, 0, 1, digest)].map(|message| to_one(1, message));
+    assert_eq!(commander.deliver(1, stuck(true)), [std::slice::from_ref(&said), &own[..]].concat());
 }
 
 #[test]
