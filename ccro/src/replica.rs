@@ -489,7 +489,7 @@ impl<A: Application> Protocol for Replica<A> {
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         match input {
             Input::Start => self.core.start(cx),
-            Input::Resume => {} // Nothing was sent that the journal may not know of.
+            Input::Resume => {} // No promise was made that the journal may not know of.
             Input::Submit(bundle) => self.core.submit(cx, bundle),
             Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
             Input::Expire(timer) => self.expire(cx, timer),

@@ -19,7 +19,7 @@ pub struct Held<P: Protocol> {
     waiting: VecDeque<(Ticket, Effect<P>)>,
     /// What the last promise waits for.
     last_promise: Ticket,
-    /// What the last message about views, or the last stable checkpoint, waits for.
+    /// What the last beginning of a view, or the last stable checkpoint, waits for.
     proposals_rest_on: Ticket,
     safe: Ticket,
 }
@@ -103,7 +103,7 @@ fn is_promise<P: Protocol>(effect: &Effect<P>, may_propose: bool) -> bool {
 
 /// Whether proposals rest on what this tells.
 fn carries_proposals<P: Protocol>(effect: &Effect<P>) -> bool {
-    is_sent(effect, Class::ViewChange) || matches!(effect, Effect::Mark(Mark::View(ViewMark::Stable { .. })))
+    matches!(effect, Effect::Mark(Mark::View(ViewMark::ViewBegan { .. } | ViewMark::Stable { .. })))
 }
 
 fn waits_for_nothing<P: Protocol>(effect: &Effect<P>, may_propose: bool) -> bool {
@@ -117,13 +117,9 @@ fn waits_for_nothing<P: Protocol>(effect: &Effect<P>, may_propose: bool) -> bool
 }
 
 fn is_proposal<P: Protocol>(effect: &Effect<P>) -> bool {
-    is_sent(effect, Class::Proposal)
+    matches!(effect, Effect::Send { message, .. } if message.class() == Class::Proposal)
 }
 
 fn is_proposed<P: Protocol>(effect: &Effect<P>) -> bool {
     matches!(effect, Effect::Mark(Mark::Proposed { .. }))
-}
-
-fn is_sent<P: Protocol>(effect: &Effect<P>, class: Class) -> bool {
-    matches!(effect, Effect::Send { message, .. } if message.class() == class)
 }

@@ -1,4 +1,4 @@
-//! What a replica was given, written down before anything that follows from it leaves.
+//! What a replica was given, written down before anything that it promises because of that leaves.
 //!
 //! A replica is a function of its inputs (`kernel::record`). So its journal holds its
 //! inputs, with the times lent and the choices drawn, and a replica that is given them

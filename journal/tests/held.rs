@@ -145,15 +145,9 @@ fn a_proposal_waits_for_nothing_but_its_view_and_its_watermarks() {
     assert!(!held.waits_for(2));
     assert_eq!(released(&mut held, 1), [promise(), accepted(1)]);
 
-    let [first, second] = [Digest::ZERO, Digest::of(b"other")].map(|digest| {
-        let bench = Bench::new(&PBFT);
-        let about = (View(0), Seq(1), digest);
-        Box::new(pbft::Vote::sign(&bench.cluster, &bench.signer, Phase::PrePrepare, about, None))
-    });
     let stable = Effect::Mark(Mark::View(ViewMark::Stable { seq: Seq(8) }));
-    // Any message about views.
-    let of_views = sent(Message::Conflict { first, second });
-    let mut begun = vec![of_views.clone()];
+    let began = Effect::Mark(Mark::View(ViewMark::ViewBegan { view: View(0) }));
+    let mut begun = vec![began.clone()];
     begun.extend(proposed());
     let timers: Vec<_> = proposed().into_iter().filter(is_timer).collect();
     assert_eq!(hold(&mut held, 2, begun), timers);
@@ -161,7 +155,7 @@ fn a_proposal_waits_for_nothing_but_its_view_and_its_watermarks() {
     assert_eq!(hold(&mut held, 3, proposed()), timers);
     assert!(held.waits_for(3), "then it is a promise like any other");
     let others = || proposed().into_iter().filter(|effect| !is_timer(effect));
-    let expected: Vec<_> = std::iter::once(of_views).chain(others()).collect();
+    let expected: Vec<_> = std::iter::once(began).chain(others()).collect();
     assert_eq!(released(&mut held, 2), expected);
     assert_eq!(released(&mut held, 3), others().collect::<Vec<_>>());
     assert_eq!(hold(&mut held, 4, proposed()), proposed());

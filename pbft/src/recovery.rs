@@ -168,6 +168,7 @@ impl<A: Application> Core<A> {
         {
             self.recovery.step = Step::Done;
             cx.mark(Mark::Recovered { view: Some(self.recovery.votes_from) });
+            self.follow_commander(cx);
         }
     }
 }

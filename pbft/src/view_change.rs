@@ -53,14 +53,15 @@
 //! 3. Each view that follows begins within its NEW-VIEW timer and serves within its
 //!    request timer, or is left. At most `f` commanders in a row are faulty. The timer
 //!    doubles with each of them, so `f` of them cost less than `2T(2^f − 1)`.
-//! 4. The view of an honest commander then serves it within `T`.
+//! 4. The view of an honest commander then serves it within `T`, unless that is started again meanwhile: then all follow
+//!    it into the next view.
 //!
 //! Nothing in this depends on when a client asks again. The bound,
 //! `2.5T + 2T(2^f − 1)`, is judged in the simulator (`sim::oracles::service`).
 //!
 //! # Deviations from the paper
 //!
-//! Two. The NEW-VIEW timer starts on `q` VIEW-CHANGEs for
+//! Three. A replica follows the commander of its view alone when that leaves it (ADR 39). The NEW-VIEW timer starts on `q` VIEW-CHANGEs for
 //! the wanted view *or later ones*: a replica that may vote only in later views
 //! (see [`crate::recovery`]) then does not keep the others waiting. And a replica
 //! that has decided a slot does not vote for it again in the new view: it answers
@@ -376,17 +377,26 @@ impl<A: Application> Core<A> {
         if known.is_some_and(|known| known.view >= change.view) {
             return; // Sent again, or overtaken by a later one.
         }
-        let is_commanders = change.author == cx.cluster.commander(self.views.active);
         self.views.changes.insert(change.author, change);
         let later = self.views.changes.values().map(|change| change.view);
         let mut later: Vec<View> = later.filter(|view| *view > self.views.wanted).collect();
         later.sort_unstable();
         if later.len() >= cx.cluster.weak_quorum() {
             self.leave_for(cx, later[0]);
-        } else if is_commanders && !self.views.is_changing() {
-            self.leave_for_next(cx);
         } else {
+            self.follow_commander(cx);
             self.await_new_view(cx);
+        }
+    }
+
+    /// Leaves the view if its commander has left it: nobody else proposes in it. Its VIEW-CHANGE may have come before the view
+    /// began here.
+    pub(crate) fn follow_commander<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
+        let commander = cx.cluster.commander(self.views.active);
+        let has_left =
+            self.views.changes.get(&commander).is_some_and(|change| change.view > self.views.active);
+        if has_left && !self.views.is_changing() {
+            self.leave_for_next(cx);
         }
     }
 
@@ -542,6 +552,7 @@ impl<A: Application> Core<A> {
             // has made a request sends it to all again.
             self.requests.watch_only_those_of(cx.id());
         }
+        self.follow_commander(cx);
         accepted
     }
 

@@ -541,7 +541,7 @@ impl<A: Application> Protocol for Replica<A> {
         self.round(cx.cluster);
         match input {
             Input::Start => self.start(cx),
-            Input::Resume => {} // Nothing was sent that the journal may not know of.
+            Input::Resume => {} // No promise was made that the journal may not know of.
             Input::Submit(bundle) => self.submit(cx, bundle),
             Input::Deliver { from, message } => self.deliver(cx, from, message.into_inner()),
             Input::Expire(Timer::Round) => self.give_up(cx),

@@ -87,7 +87,7 @@ fn reading(material: &Material) -> Vec<String> {
     if rows.iter().any(|row| row.durability != "off") {
         lines.push(
             "Durability: without journals (off), a node that stops has lost its memory. With journals, what a node \
-             was given is written before anything that follows from it leaves: to the operating system (on), which \
+             was given is written before anything that it promises because of that leaves: to the operating system (on), which \
              outlives the end of a process, or synced to the disk (fsync), which outlives a loss of power. All \
              nodes of a cluster share one disk here."
                 .into(),

@@ -1,4 +1,4 @@
-//! What the replica was given, written before anything that follows from it leaves
+//! What the replica was given, written before anything that it promises because of that leaves
 //! (the crate `journal`, ADR 30).
 
 use crate::clock::now_ns;

@@ -45,6 +45,18 @@ fn a_commander_that_leaves_its_view_is_followed_into_the_next_by_each_alone() {
     assert_eq!((views.view, bench.replica.core().view()), (View(1), View(0)));
 }
 
+#[test]
+fn a_commander_that_left_its_view_before_that_began_here_is_followed_when_it_begins() {
+    let mut bench = small(3);
+    assert_eq!(bench.deliver_change(1, 2), []);
+    let changes = [0, 1, 2].map(|author| bench.change(author, 1)).to_vec();
+    let new_view = Message::NewView(bench.new_view(changes, &[]));
+    let mut expected = began(1).to_vec();
+    expected.extend(left_for(&bench.own_change(2)));
+    expected.push(resend_timer());
+    assert_eq!(bench.deliver(1, new_view), expected);
+}
+
 fn a_commander_that_was_started_again_leaves() {
     let mut bench = small(0);
     let mut expected = left_for(&bench.own_change(1));
@@ -204,8 +216,7 @@ fn a_commander_s_own_view_change_is_in_its_new_view_whoever_else_has_sent_one() 
         effects = bench.deliver(0, Message::Stable(bench.stable(seq, state_after(seq))));
     }
     assert!(effects.contains(&Effect::Mark(Mark::Recovered { view: Some(View(5)) })), "{effects:?}");
-
-    let effects = bench.ask_for_next_view();
+    // Now it may leave, as the commander of view 0 has.
     let new_view = effects.iter().find_map(|effect| match effect {
         Effect::Send { to: To::All, message: Message::NewView(new_view) } => Some(new_view),
         _ => None,

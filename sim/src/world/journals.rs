@@ -1,4 +1,4 @@
-//! Nodes with disks: what their replicas are given is written before anything that follows from it leaves.
+//! Nodes with disks: what their replicas are given is written before anything that they promise because of it leaves.
 
 use super::{Envelope, World};
 use crate::disk::{Disk, DiskFault, NodeDisk, Synced, Write};
