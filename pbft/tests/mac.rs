@@ -401,7 +401,7 @@ fn who_is_stuck_gets_the_decision_and_the_votes() {
     );
     assert_eq!(
         bench.deliver(1, stuck(false)),
-        [said.clone()],
+        std::slice::from_ref(&said),
         "who asks for decisions only gets nothing else"
     );
 
