@@ -61,8 +61,8 @@ const TOPICS: [Topic; 18] = [
         short: "ask for another commander (VIEW-CHANGE)",
         long: "The replica leaves its view, votes in it no more, and sends VIEW-CHANGE for the next, with what is prepared here \
                (§4.4). Its own counts. In PBFT a timer does this; here you do. With f+1 VIEW-CHANGEs the others join, as an \
-               honest replica is among them (§4.5.2), and with that of the view's own commander alone. With 2f+1 the new commander, P(view mod n), sends NEW-VIEW: what may be \
-               decided is proposed again in its slot, and replicas vote for it again.\n\
+               honest replica is among them (§4.5.2), and with that of the view's own commander alone. With 2f+1 the new \
+               commander, P(view mod n), sends NEW-VIEW: what may be decided is proposed again in its slot, and replicas vote for it again.\n\
                If the new commander is down, \"view change\" once more asks for the view after, once 2f+1 want this one.",
     },
     Topic {
