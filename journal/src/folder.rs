@@ -10,6 +10,7 @@
 //! is removed. So a replica is the newest `replica-N`, given `inputs-N` and those that follow.
 
 use crate::batch::{self, Damaged, HEAD_BYTES, Key};
+use crate::blocks::Blocks;
 use crate::header::{self, BadHeader, Header, Identity, PROGRAM, When};
 use kernel::{Micros, Weakening, weakened};
 use std::collections::BTreeMap;
@@ -251,7 +252,8 @@ impl Folder {
         let length = line.len() as u64;
         let end = Arc::new(AtomicU64::new(length));
         self.end = Some(Arc::clone(&end));
-        Ok(Inputs { file, key: Key::of(&line), number: 0, end, length })
+        let blocks = Blocks::behind(file, &line);
+        Ok(Inputs { blocks, key: Key::of(&line), number: 0, end })
     }
 
     /// Where the replica is to be written as it was when the newest generation began.
@@ -346,13 +348,11 @@ impl<W: Write> Write for Hashing<W> {
 /// The file of inputs that is being written.
 #[derive(Debug)]
 pub struct Inputs {
-    file: File,
+    blocks: Blocks,
     key: Key,
     number: u64,
     /// Where the next batch begins.
     end: Arc<AtomicU64>,
-    /// Bytes of the file: there are zeros behind `end`.
-    length: u64,
 }
 
 impl Inputs {
@@ -364,28 +364,23 @@ impl Inputs {
     /// (Rebello et al., *Can applications recover from fsync failures?*, ATC 2020): the journal has ended. Also if the file
     /// was removed: what is written to it is gone with this process.
     pub fn append(&mut self, entries: &[u8], sync: bool) -> io::Result<Option<Duration>> {
-        if is_removed(&self.file)? {
+        if is_removed(self.blocks.file())? {
             return Err(io::Error::other("somebody has removed its file while the node ran"));
+        }
+        if sync && self.number == 0 {
+            self.blocks.write_directly();
         }
         let head = batch::head(&self.key, self.number, entries);
         self.number += 1;
-        let mut batch = [&head[..], entries].concat();
-        let end = self.end.load(Ordering::Relaxed) + batch.len() as u64;
-        self.end.store(end, Ordering::Release);
-        if sync && end > self.length && batch.len() < SMALL_BATCH {
-            batch.resize(batch.len() + ZEROS_AHEAD, 0);
-            self.file.write_all(&batch)?;
-            self.length = self.file.stream_position()?;
-            self.file.seek(SeekFrom::Start(end))?;
-        } else {
-            self.file.write_all(&batch)?;
-            self.length = self.length.max(end);
-        }
+        let bytes = head.len() + entries.len();
+        self.end.fetch_add(bytes as u64, Ordering::AcqRel);
+        let has_zeros = sync && self.blocks.grows_by(bytes) && bytes < SMALL_BATCH;
+        self.blocks.append(&[&head, entries], if has_zeros { ZEROS_AHEAD } else { 0 })?;
         if !sync {
             return Ok(None);
         }
         let began = Instant::now();
-        self.file.sync_data()?;
+        self.blocks.file().sync_data()?;
         Ok(Some(began.elapsed()))
     }
 
@@ -396,12 +391,7 @@ impl Inputs {
     ///
     /// If the file cannot be cut and synced.
     pub fn finish(&mut self) -> io::Result<()> {
-        let end = self.end.load(Ordering::Relaxed);
-        if self.length > end {
-            self.file.set_len(end)?;
-            self.length = end;
-        }
-        self.file.sync_all()
+        self.blocks.cut()
     }
 }
 
@@ -677,7 +667,8 @@ mod tests {
         /// Nothing can be written to it.
         pub(crate) fn on_a_full_disk() -> Inputs {
             let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
-            Inputs { file, key: Key::of(b"line"), number: 0, end: Arc::default(), length: 0 }
+            let blocks = Blocks::behind(file, b"");
+            Inputs { blocks, key: Key::of(b"line"), number: 0, end: Arc::default() }
         }
     }
 

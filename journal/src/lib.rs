@@ -13,12 +13,14 @@
 //! | [`held`] | effects that wait until the inputs behind them are safe |
 //! | [`mod@replay`] | a replica is given again what it was given |
 //! | [`header`] | whose file it is; the first line of each |
+//! | `blocks` | a file that is written in whole blocks |
 //! | [`folder`] | the files of one replica: what was there, opened and checked |
 //! | [`writer`] | the thread that writes and syncs |
 //!
 //! The first five do no IO: the simulator uses them with a disk of its own.
 
 pub mod batch;
+mod blocks;
 pub mod entry;
 pub mod folder;
 pub mod header;

@@ -187,15 +187,18 @@ fn a_first_line_without_an_end_is_damaged_if_a_batch_follows() {
 fn zeros_ahead_of_the_batches_are_not_taken_for_one_that_is_torn() {
     let at = folder();
     let (_, mut inputs) = begun(at.path(), &[]);
-    for batch in ["a", "bbbb"] {
-        inputs.append(batch.as_bytes(), true).unwrap();
+    // More than a block, so that the file grows.
+    let long = vec![b'a'; 5_000];
+    for batch in [&long, b"bbbb".as_slice()] {
+        inputs.append(batch, true).unwrap();
     }
     drop(inputs);
     let path = at.path().join("inputs-1");
     let whole = fs::read(&path).unwrap();
     let ends = without_zeros(&whole);
-    // The second batch overwrites zeros, and adds none.
-    assert_eq!(whole.len() - ends, (256 << 10) - 4 - journal::batch::HEAD_BYTES);
+    // The second batch overwrites zeros, and adds none. They end with a block where the file is written directly.
+    let zeros = (256 << 10) - 4 - journal::batch::HEAD_BYTES;
+    assert!((zeros..zeros + 4096).contains(&(whole.len() - ends)), "{}", whole.len() - ends);
     let first = ends - 4 - journal::batch::HEAD_BYTES;
     for lost in [first..first + 9, first + 9..ends, first..ends] {
         let mut torn = whole.clone();
@@ -203,12 +206,12 @@ fn zeros_ahead_of_the_batches_are_not_taken_for_one_that_is_torn() {
         fs::write(&path, &torn).unwrap();
         let left = without_zeros(&torn[first..]);
         let opened = open(at.path()).unwrap().1.unwrap();
-        assert_eq!((opened.torn as usize, entries(&opened)), (left, b"a".to_vec()), "{lost:?}");
+        assert_eq!((opened.torn as usize, entries(&opened)), (left, long.clone()), "{lost:?}");
         assert_eq!(fs::read(&path).unwrap(), whole[..first]);
     }
     fs::write(&path, &whole).unwrap();
     let opened = open(at.path()).unwrap().1.unwrap();
-    assert_eq!((opened.torn, entries(&opened)), (0, b"abbbb".to_vec()));
+    assert_eq!((opened.torn, entries(&opened)), (0, [&long[..], b"bbbb"].concat()));
     assert_eq!(fs::read(&path).unwrap(), whole[..ends]);
 }
 
@@ -227,16 +230,18 @@ fn a_file_is_finished_before_another_follows() {
     assert!(refusal(at.path()).contains("torn, and another file follows"));
 }
 
-/// Nor where nothing is synced.
+/// But up to the end of a block where the file is written directly.
 #[test]
-fn no_zeros_are_written_behind_large_batches() {
-    let at = folder();
-    let (_, mut inputs) = begun(at.path(), &[]);
-    let before = fs::metadata(at.path().join("inputs-1")).unwrap().len();
-    inputs.append(&[7; 100_000], true).unwrap();
-    inputs.append(b"a", false).unwrap();
-    let after = fs::metadata(at.path().join("inputs-1")).unwrap().len();
-    assert_eq!(after - before, 100_001 + 2 * journal::batch::HEAD_BYTES as u64);
+fn no_zeros_are_written_behind_large_batches_or_where_nothing_is_synced() {
+    for (bytes, sync, block) in [(100_000, true, 4096), (1, false, 1)] {
+        let at = folder();
+        let (_, mut inputs) = begun(at.path(), &[]);
+        let length = || fs::metadata(at.path().join("inputs-1")).unwrap().len() as usize;
+        let before = length();
+        inputs.append(&vec![7; bytes], sync).unwrap();
+        let written = bytes + journal::batch::HEAD_BYTES;
+        assert!((written..written + block).contains(&(length() - before)), "{}", length() - before);
+    }
 }
 
 /// Whatever byte of whatever file changes: it is noticed, or only the last batch is missing, which a loss of power

@@ -118,6 +118,8 @@ pub(crate) struct Resumed<P: Protocol> {
     pub(crate) timers: BTreeMap<Timer<P>, Micros>,
     /// Of the steps that had left none before.
     pub(crate) marks: Vec<Mark>,
+    /// Something was written before it stopped. If not, it is as if it had never been started.
+    pub(crate) was_started: bool,
 }
 
 /// What is to be done for the disk.
@@ -152,6 +154,8 @@ pub(crate) struct NodeDisk<P: Protocol> {
     faults: Vec<DiskFault>,
     // On the disk.
     saved: Option<Point<P>>,
+    /// What it began with: nothing was written before.
+    began: Ticket,
     generations: Vec<Generation>,
     /// What is written to replace `saved`.
     saving: Option<(u64, Point<P>)>,
@@ -186,6 +190,7 @@ impl<P: Protocol> NodeDisk<P> {
             disk,
             faults,
             saved: None,
+            began: 0,
             generations: Vec::new(),
             saving: None,
             noted: Noted::default(),
@@ -230,6 +235,7 @@ impl<P: Protocol> NodeDisk<P> {
     pub(crate) fn begin(&mut self, replica: Adversary<P>, now: Micros) {
         let point = Point { ticket: self.handed_over, replica, timers: BTreeMap::new(), now };
         self.generations.clear();
+        self.began = point.ticket;
         self.saved = Some(point.clone());
         self.go_on_from(point);
     }
@@ -287,6 +293,9 @@ impl<P: Protocol> NodeDisk<P> {
         effects.retain(|effect| mark_of(effect).is_none());
         // But that of a proposal does not wait for longer than the proposal: others act upon it.
         let proposed: BTreeSet<Seq> = effects.iter().filter_map(proposed_slot).collect();
+        if proposed.is_empty() {
+            return;
+        }
         let mut marks = Vec::new();
         self.marks.retain(|(_, mark)| {
             let leaves = matches!(mark, Mark::Proposed { seq, .. } if proposed.contains(seq));
@@ -471,11 +480,12 @@ impl<P: Protocol> NodeDisk<P> {
             self.judge(&point);
         }
         let (replica, timers) = (point.replica.clone(), point.timers.clone());
+        let was_started = point.ticket > self.began;
         // As a real node does: what was read is synced before anything is built on it.
         let newest = self.generations.last_mut().expect("it was read");
         newest.synced = newest.bytes.len();
         self.go_on_from(point);
-        Ok(Resumed { replica, timers, marks })
+        Ok(Resumed { replica, timers, marks, was_started })
     }
 
     fn read(&mut self, cluster: &Cluster, signer: &Signer) -> Result<(Point<P>, Vec<Mark>), String> {

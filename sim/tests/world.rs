@@ -9,7 +9,8 @@ use kernel::{
 };
 use serde::{Deserialize, Serialize};
 use sim::{
-    Costs, Delay, IterationCosts, LinkRule, Load, Memory, Network, Operations, Pace, Partition, Setup, World,
+    Costs, Delay, Disk, IterationCosts, LinkRule, Load, Memory, Network, Operations, Pace, Partition, Setup,
+    World,
 };
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ impl Falsify for Message {
 struct Pinger {
     received: u64,
     reborn: bool,
+    started: u64,
+    resumed: u64,
 }
 
 impl Protocol for Pinger {
@@ -72,8 +75,11 @@ impl Protocol for Pinger {
 
     fn step(&mut self, cx: &mut Context<'_, Self>, input: Input<Self>) {
         match input {
-            Input::Start => cx.set_timer(1, Micros(1_000_000)),
-            Input::Resume => {}
+            Input::Start => {
+                self.started += 1;
+                cx.set_timer(1, Micros(1_000_000));
+            }
+            Input::Resume => self.resumed += 1,
             Input::Submit(bundle) => {
                 cx.send_all(Message { pong: false, filling: [0; 4] });
                 answer(cx, &bundle);
@@ -109,7 +115,12 @@ fn setup(n: u16, network: Network) -> Setup {
 }
 
 fn world_of(setup: Setup) -> World<Pinger> {
-    World::new(setup, |_, memory| Pinger { received: 0, reborn: memory == Memory::Lost })
+    World::new(setup, |_, memory| Pinger {
+        received: 0,
+        reborn: memory == Memory::Lost,
+        started: 0,
+        resumed: 0,
+    })
 }
 
 fn world(n: u16, network: Network) -> World<Pinger> {
@@ -298,6 +309,21 @@ fn what_is_on_its_way_to_a_crashed_node_is_lost() {
     assert_eq!(world.replica(1).received, 1);
     let changes: Vec<(u64, u16)> = world.trace().lifecycle.iter().map(|l| (l.at_us, l.replica.0)).collect();
     assert_eq!(changes, [(50, 1), (70, 1)]);
+}
+
+#[test]
+fn a_node_that_wrote_nothing_is_started_when_it_is_resumed() {
+    let mut world = world_of(Setup { disk: Some(Disk::quick()), ..setup(3, Network::constant(100)) });
+    let stop_and_start = |world: &mut World<Pinger>| {
+        world.crash(ReplicaId(1));
+        world.restart(ReplicaId(1));
+        (world.replica(1).started, world.replica(1).resumed)
+    };
+    assert_eq!(stop_and_start(&mut world), (1, 1));
+    assert_eq!(stop_and_start(&mut world), (1, 1), "nothing waited for what it was given");
+    world.submit(ReplicaId(1), b"a");
+    world.run(10_000);
+    assert_eq!(stop_and_start(&mut world), (1, 2), "its journal has what it was given first");
 }
 
 #[test]

@@ -137,6 +137,10 @@ impl<P: Protocol> World<P> {
         if !is_as_it_was {
             self.set_behaviours(id, behaviours);
         }
+        // It may have proposed something all the same: that waits for nothing.
+        if !resumed.was_started {
+            self.step(id, Input::Start);
+        }
         self.step(id, Input::Resume);
         self.spent_ns = 0;
         true
