@@ -116,6 +116,7 @@ fn set_direct(_: &File, _: bool) -> io::Result<()> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::io::Write as _;
 
     /// Beside the program of the tests, as temporary files may be in memory.
     fn file() -> (tempfile::TempDir, std::path::PathBuf, File) {
@@ -126,20 +127,45 @@ mod tests {
         (folder, path, file)
     }
 
+    #[cfg(target_os = "linux")]
+    fn is_direct(file: &File) -> bool {
+        use nix::fcntl::{FcntlArg, OFlag, fcntl};
+        OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL).unwrap()).contains(OFlag::O_DIRECT)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_direct(_: &File) -> bool {
+        false
+    }
+
+    #[test]
+    fn a_file_is_written_directly_where_it_can_be() {
+        let (_folder, path, file) = file();
+        let mut blocks = Blocks::behind(file, &[]);
+        blocks.write_directly();
+        let can_be = set_direct(&File::create(path.with_extension("other")).unwrap(), true).is_ok();
+        assert_eq!((blocks.is_direct, is_direct(blocks.file())), (can_be, can_be));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
         fn what_is_written_is_there_with_zeros_behind_it(
+            first in 0..3 * BLOCK,
             parts in prop::collection::vec((1..3 * BLOCK, prop::sample::select(vec![0, 0, 100, 5 * BLOCK])), 1..12),
             directly_from in 0..4_usize,
         ) {
-            let (_folder, path, file) = file();
-            let (mut blocks, mut written) = (Blocks::behind(file, &[]), Vec::new());
+            let (_folder, path, mut file) = file();
+            let mut written = vec![0xff; first];
+            file.write_all(&written).unwrap();
+            let mut blocks = Blocks::behind(file, &written);
             for (number, (bytes, zeros)) in parts.into_iter().enumerate() {
                 if number == directly_from {
                     blocks.write_directly();
                 }
+                prop_assert_eq!(blocks.is_direct, is_direct(blocks.file()));
+                prop_assert_eq!(blocks.grows_by(bytes), (written.len() + bytes) as u64 > blocks.length);
                 let part = vec![number as u8 + 1; bytes];
                 blocks.append(&[&part[..bytes / 2], &part[bytes / 2..]], zeros).unwrap();
                 written.extend(part);

@@ -162,7 +162,7 @@ pub struct Folder {
     /// Where that one ends, which its writer knows; none if there is none.
     end: Option<Arc<AtomicU64>>,
     /// Held as long as this is.
-    lock: File,
+    lock: Arc<File>,
 }
 
 impl Folder {
@@ -204,7 +204,7 @@ impl Folder {
     /// See [`FolderError`]; nothing is changed then.
     pub fn open(path: &Path, identity: Identity) -> Result<(Folder, Option<Found>), FolderError> {
         make(path).map_err(FolderError::io("make the folder", path))?;
-        let lock = lock(path)?;
+        let lock = Arc::new(lock(path)?);
         let Read { found, newest: generation, end } = read(path, Some(&identity), true)?;
         remove_unfinished(path).map_err(FolderError::io("remove an unfinished file from", path))?;
         let end = end.map(|end| Arc::new(AtomicU64::new(end)));
@@ -245,15 +245,16 @@ impl Folder {
         file.sync_all()?;
         sync_folder(&self.path)?;
         if !has_begun(&self.path) {
-            self.lock.rewind()?;
-            self.lock.write_all(BEGUN)?;
+            let mut lock = &*self.lock;
+            lock.rewind()?;
+            lock.write_all(BEGUN)?;
             self.lock.sync_all()?;
         }
         let length = line.len() as u64;
         let end = Arc::new(AtomicU64::new(length));
         self.end = Some(Arc::clone(&end));
         let blocks = Blocks::behind(file, &line);
-        Ok(Inputs { blocks, key: Key::of(&line), number: 0, end })
+        Ok(Inputs { lock: Arc::clone(&self.lock), blocks, key: Key::of(&line), number: 0, end })
     }
 
     /// Where the replica is to be written as it was when the newest generation began.
@@ -348,6 +349,8 @@ impl<W: Write> Write for Hashing<W> {
 /// The file of inputs that is being written.
 #[derive(Debug)]
 pub struct Inputs {
+    /// Without it, another process could write to the folder.
+    lock: Arc<File>,
     blocks: Blocks,
     key: Key,
     number: u64,
@@ -362,10 +365,12 @@ impl Inputs {
     ///
     /// If it cannot be written, or synced. Then nobody knows what is on the disk, and trying again does not tell
     /// (Rebello et al., *Can applications recover from fsync failures?*, ATC 2020): the journal has ended. Also if the file
-    /// was removed: what is written to it is gone with this process.
+    /// was removed, as what is written to it is gone with this process, or `lock`, as another process may use the folder.
     pub fn append(&mut self, entries: &[u8], sync: bool) -> io::Result<Option<Duration>> {
-        if is_removed(self.blocks.file())? {
-            return Err(io::Error::other("somebody has removed its file while the node ran"));
+        if is_removed(self.blocks.file())? || is_removed(&self.lock)? {
+            return Err(io::Error::other(
+                "somebody has removed its file, or `lock` beside it, while the node ran",
+            ));
         }
         if sync && self.number == 0 {
             self.blocks.write_directly();
@@ -667,8 +672,9 @@ mod tests {
         /// Nothing can be written to it.
         pub(crate) fn on_a_full_disk() -> Inputs {
             let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let lock = Arc::new(file.try_clone().unwrap());
             let blocks = Blocks::behind(file, b"");
-            Inputs { blocks, key: Key::of(b"line"), number: 0, end: Arc::default() }
+            Inputs { lock, blocks, key: Key::of(b"line"), number: 0, end: Arc::default() }
         }
     }
 

@@ -117,7 +117,7 @@ fn what_was_appended_is_found_over_generations() {
     let (mut folder, _) = open(at.path()).unwrap();
     let mut inputs = folder.begin_generation(When::default()).unwrap();
     inputs.append(b"c", false).unwrap();
-    drop(folder);
+    drop((folder, inputs));
     assert_eq!(found(at.path()), of(("first", "abc")));
     let (identity_of, looked) = Folder::look(at.path()).unwrap().unwrap();
     assert_eq!((identity_of, entries(&looked)), (identity(), b"abc".to_vec()));
@@ -130,7 +130,7 @@ fn a_save_replaces_what_was_before_it() {
     let mut inputs = folder.begin_generation(When::default()).unwrap();
     inputs.append(b"c", false).unwrap();
     let bytes = write_all(&folder, "second");
-    drop(folder);
+    drop((folder, inputs));
     assert_eq!(found(at.path()), of(("second", "c")));
     let names: Vec<_> = files(at.path()).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, [PathBuf::from("inputs-2"), PathBuf::from("replica-2")]);
@@ -224,7 +224,7 @@ fn a_file_is_finished_before_another_follows() {
     let unfinished = fs::read(at.path().join("inputs-1")).unwrap();
     inputs.finish().unwrap();
     folder.begin_generation(When::default()).unwrap().append(b"b", false).unwrap();
-    drop(folder);
+    drop((folder, inputs));
     assert_eq!(found(at.path()), of(("first", "ab")));
     fs::write(at.path().join("inputs-1"), unfinished).unwrap();
     assert!(refusal(at.path()).contains("torn, and another file follows"));
@@ -398,11 +398,11 @@ fn what_cannot_be_read_is_used() {
 
 #[test]
 fn a_file_that_is_removed_while_it_is_written_is_noticed() {
-    for sync in [false, true] {
+    for (sync, removed) in [(false, "inputs-1"), (true, "inputs-1"), (false, "lock"), (true, "lock")] {
         let at = folder();
         let (_folder, mut inputs) = begun(at.path(), &["a"]);
         inputs.append(b"b", sync).unwrap();
-        fs::remove_dir_all(at.path()).unwrap();
+        fs::remove_file(at.path().join(removed)).unwrap();
         let said = inputs.append(b"c", sync).unwrap_err().to_string();
         assert!(said.contains("removed its file"), "{said}");
     }
