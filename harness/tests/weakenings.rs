@@ -53,6 +53,8 @@ enum Bias {
     Hostile,
     /// Every schedule has disks, on which all nodes keep journals.
     Disks,
+    /// Every schedule has disks, and the first commander behaves like this.
+    DisksAndCommander(&'static str),
     /// Only schedules in which a replica is cut off for long or has a damaged state.
     LeftBehind,
     /// The first commander behaves like this, in a hostile network.
@@ -117,6 +119,9 @@ impl Bias {
             Bias::Slow => draw::slow(flow.name, seed, flow.tolerates),
             Bias::Hostile => hostile(),
             Bias::Disks => Disks::Always.draw(flow.name, seed, flow.tolerates),
+            Bias::DisksAndCommander(acts) => {
+                with_liar(Disks::Always.draw(flow.name, seed, flow.tolerates), 0, acts)
+            }
             Bias::LeftBehind => draw::left_behind(flow.name, seed, flow.tolerates),
             Bias::Commander(acts) => with_liar(hostile(), 0, acts),
             Bias::CommunicationNode(acts) => with_liar(hostile(), 1, acts),
@@ -220,8 +225,9 @@ fn cases() -> Vec<Case> {
         case(DivergenceNotNoticed, Ccro, Bias::LeftBehind, 0),
         case(EffectsBeforeJournal, Pbft, Bias::Disks, 1),
         case(ResumedCommanderProposes, Pbft, Bias::Disks, 6),
+        case(ResumedBackupPrepares, Pbft, Bias::DisksAndCommander("equivocate replay=0.5"), 10_000_271),
         case(UnsentVoteNotHeld, Ccro, Bias::Disks, 3),
-        case(UnsyncedTailTrusted, Pbft, Bias::Disks, 10),
+        case(UnsyncedTailTrusted, Pbft, Bias::Disks, 3),
         case(FailedSyncIgnored, Pbft, Bias::Disks, 14),
         case(CutBeforeSaved, Pbft, Bias::Disks, 3),
         case(QuorumOneLess, PbftMac, Bias::Swarm, 1),

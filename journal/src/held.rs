@@ -1,6 +1,8 @@
 //! Effects that wait until the inputs behind them are safe.
 
-use kernel::{Class, Effect, Mark, Protocol, ViewMark, WaitsFor, Weakening, Wire, weakened};
+use kernel::{
+    Class, Cluster, Effect, Mark, Phase, Protocol, Seq, ViewMark, WaitsFor, Weakening, Wire, weakened,
+};
 use std::collections::VecDeque;
 
 /// A place in the journal: how many batches were handed over to be written, this one included.
@@ -12,43 +14,41 @@ pub type Ticket = u64;
 /// and sends to nobody, as it collects them itself. A reply, a
 /// mark or a message that [waits for earlier promises](WaitsFor::EarlierPromises) tells of what this replica's and its peers'
 /// promises have led to, and may leave once all that was promised up to its own step is safe.
-/// A message that [waits for nothing](WaitsFor::Nothing) is not held, nor are timers, which are the replica's own. But a proposal
-/// does not go ahead of what it rests on: that its view has begun, and its watermarks. The mark of a proposal goes with it.
+/// A message that [waits for nothing](WaitsFor::Nothing) is not held, nor are timers, which are the replica's own. Nor is one that waits
+/// for [its view and its watermarks](WaitsFor::ViewAndWatermarks) once these are safe; the mark of what it votes for goes with it.
 #[derive(Debug)]
 pub struct Held<P: Protocol> {
     waiting: VecDeque<(Ticket, Effect<P>)>,
     /// What the last promise waits for.
     last_promise: Ticket,
     /// What the last beginning of a view, or the last stable checkpoint, waits for.
-    proposals_rest_on: Ticket,
+    view_and_watermarks: Ticket,
     safe: Ticket,
 }
 
 impl<P: Protocol> Default for Held<P> {
     fn default() -> Held<P> {
-        Held { waiting: VecDeque::new(), last_promise: 0, proposals_rest_on: 0, safe: 0 }
+        Held { waiting: VecDeque::new(), last_promise: 0, view_and_watermarks: 0, safe: 0 }
     }
 }
 
 impl<P: Protocol> Held<P> {
     /// Takes the effects of a step whose inputs will be safe with `ticket`; leaves those that need not wait.
-    pub fn hold(&mut self, ticket: Ticket, effects: &mut Vec<Effect<P>>) {
+    pub fn hold(&mut self, cluster: &Cluster, ticket: Ticket, effects: &mut Vec<Effect<P>>) {
         if weakened(Weakening::EffectsBeforeJournal) {
             return;
         }
-        if effects.iter().any(carries_proposals) {
-            self.proposals_rest_on = ticket;
+        if effects.iter().any(changes_view_or_watermarks) {
+            self.view_and_watermarks = ticket;
         }
-        let may_propose = self.proposals_rest_on <= self.safe;
-        if effects.iter().any(|effect| is_promise(effect, may_propose)) {
+        let step = Step::of(cluster, effects, self.view_and_watermarks <= self.safe);
+        if effects.iter().any(|effect| step.is_promise(effect)) {
             self.last_promise = ticket;
         }
         if self.last_promise <= self.safe && self.waiting.is_empty() {
             return;
         }
-        let is_free = |effect: &Effect<P>| waits_for_nothing(effect, may_propose);
-        let proposes = effects.iter().any(|effect| is_proposal(effect) && is_free(effect));
-        let held = effects.extract_if(.., |effect| !(is_free(effect) || proposes && is_proposed(effect)));
+        let held = effects.extract_if(.., |effect| !step.waits_for_nothing(effect));
         self.waiting.extend(held.map(|effect| (self.last_promise, effect)));
     }
 
@@ -87,39 +87,80 @@ impl<P: Protocol> Held<P> {
     }
 }
 
-fn is_promise<P: Protocol>(effect: &Effect<P>, may_propose: bool) -> bool {
-    match effect {
-        Effect::Send { message, .. } => match message.waits_for() {
-            WaitsFor::Nothing => is_proposal(effect) && !may_propose,
-            WaitsFor::EarlierPromises => false,
-            WaitsFor::OwnStep => true,
-        },
-        Effect::Mark(Mark::Voted { .. }) => !weakened(Weakening::UnsentVoteNotHeld),
-        // Written at once, so that no proposal waits for long.
-        Effect::Mark(_) => carries_proposals(effect),
-        _ => false,
+/// What is to be known of a step to tell what its effects wait for.
+struct Step<'a> {
+    cluster: &'a Cluster,
+    /// The replica's view and watermarks are safe.
+    has_view_and_watermarks: bool,
+    /// Proposals and PREPAREs that leave before their step is safe.
+    early: Vec<(Class, Option<Seq>)>,
+}
+
+impl Step<'_> {
+    fn of<'a, P: Protocol>(
+        cluster: &'a Cluster,
+        effects: &[Effect<P>],
+        has_view_and_watermarks: bool,
+    ) -> Step<'a> {
+        let early = if has_view_and_watermarks { early_votes(cluster, effects).collect() } else { vec![] };
+        Step { cluster, has_view_and_watermarks, early }
     }
-}
 
-/// Whether proposals rest on what this tells.
-fn carries_proposals<P: Protocol>(effect: &Effect<P>) -> bool {
-    matches!(effect, Effect::Mark(Mark::View(ViewMark::ViewBegan { .. } | ViewMark::Stable { .. })))
-}
-
-fn waits_for_nothing<P: Protocol>(effect: &Effect<P>, may_propose: bool) -> bool {
-    match effect {
-        Effect::SetTimer { .. } | Effect::CancelTimer(_) => true,
-        Effect::Send { message, .. } => {
-            message.waits_for() == WaitsFor::Nothing && !is_promise(effect, may_propose)
+    fn is_promise<P: Protocol>(&self, effect: &Effect<P>) -> bool {
+        match effect {
+            Effect::Send { message, .. } => match message.waits_for(self.cluster) {
+                WaitsFor::Nothing | WaitsFor::EarlierPromises => false,
+                WaitsFor::ViewAndWatermarks => !self.has_view_and_watermarks,
+                WaitsFor::OwnStep => true,
+            },
+            Effect::Mark(Mark::Voted { .. }) => {
+                !self.leaves_early(effect) && !weakened(Weakening::UnsentVoteNotHeld)
+            }
+            // Written at once, so that no proposal waits for long.
+            Effect::Mark(_) => changes_view_or_watermarks(effect),
+            _ => false,
         }
+    }
+
+    fn waits_for_nothing<P: Protocol>(&self, effect: &Effect<P>) -> bool {
+        match effect {
+            Effect::SetTimer { .. } | Effect::CancelTimer(_) => true,
+            Effect::Send { message, .. } => match message.waits_for(self.cluster) {
+                WaitsFor::Nothing => true,
+                WaitsFor::ViewAndWatermarks => self.has_view_and_watermarks,
+                WaitsFor::EarlierPromises | WaitsFor::OwnStep => false,
+            },
+            _ => self.leaves_early(effect),
+        }
+    }
+
+    fn leaves_early<P: Protocol>(&self, effect: &Effect<P>) -> bool {
+        matches!(effect, Effect::Mark(mark) if tells_of_one(mark, &self.early))
+    }
+}
+
+/// Class and slot of each proposal and PREPARE of a flow in which they do not wait for their own step.
+pub fn early_votes<P: Protocol>(
+    cluster: &Cluster,
+    effects: &[Effect<P>],
+) -> impl Iterator<Item = (Class, Option<Seq>)> {
+    effects.iter().filter_map(move |effect| match effect {
+        Effect::Send { message, .. } if message.waits_for(cluster) == WaitsFor::ViewAndWatermarks => {
+            Some((message.class(), message.seq()))
+        }
+        _ => None,
+    })
+}
+
+/// Whether the mark is that of one of these [`early_votes`].
+pub fn tells_of_one(mark: &Mark, votes: &[(Class, Option<Seq>)]) -> bool {
+    match mark {
+        Mark::Proposed { seq, .. } => votes.contains(&(Class::Proposal, Some(*seq))),
+        Mark::Voted { phase: Phase::Prepare, seq, .. } => votes.contains(&(Class::Vote, Some(*seq))),
         _ => false,
     }
 }
 
-fn is_proposal<P: Protocol>(effect: &Effect<P>) -> bool {
-    matches!(effect, Effect::Send { message, .. } if message.class() == Class::Proposal)
-}
-
-fn is_proposed<P: Protocol>(effect: &Effect<P>) -> bool {
-    matches!(effect, Effect::Mark(Mark::Proposed { .. }))
+fn changes_view_or_watermarks<P: Protocol>(effect: &Effect<P>) -> bool {
+    matches!(effect, Effect::Mark(Mark::View(ViewMark::ViewBegan { .. } | ViewMark::Stable { .. })))
 }

@@ -58,12 +58,16 @@ fn accepted<P: Protocol>(seq: u64) -> Effect<P> {
     Effect::Mark(Mark::Accepted { seq: Seq(seq), digest: Digest::ZERO })
 }
 
+fn cluster() -> Cluster {
+    Cluster::new(ClusterId::derive("held", 3), PBFT.name, N)
+}
+
 fn hold(
     held: &mut Held<flows::Pbft>,
     ticket: u64,
     mut effects: Vec<Effect<flows::Pbft>>,
 ) -> Vec<Effect<flows::Pbft>> {
-    held.hold(ticket, &mut effects);
+    held.hold(&cluster(), ticket, &mut effects);
     effects
 }
 
@@ -124,44 +128,85 @@ fn proposed() -> Vec<Effect<flows::Pbft>> {
     let mut bench = Bench::new(&PBFT);
     let request = bench.request(b"x".to_vec());
     let effects = bench.step(0, request);
-    assert!(effects.iter().any(is_proposed) && effects.iter().filter(|effect| is_sent(effect)).count() == 1);
+    assert!(effects.iter().any(is_early) && effects.iter().filter(|effect| is_sent(effect)).count() == 1);
     effects
 }
 
-fn is_proposed<P: Protocol>(effect: &Effect<P>) -> bool {
-    matches!(effect, Effect::Mark(Mark::Proposed { .. }))
+/// What a backup does upon that: a timer, the mark of what it accepts, the mark of its PREPARE, the PREPARE.
+fn prepared() -> Vec<Effect<flows::Pbft>> {
+    let proposal = proposed().into_iter().find_map(|effect| match effect {
+        Effect::Send { message, .. } => Some(message),
+        _ => None,
+    });
+    let mut bench = Bench::new(&PBFT);
+    bench.signer = kernel::keys::symbolic(3, N).0.swap_remove(1);
+    let message = kernel::Verified::admitted_before(proposal.unwrap());
+    let effects = bench.step(0, Input::Deliver { from: ReplicaId(0), message });
+    assert!(effects.iter().any(is_early) && effects.iter().filter(|effect| is_sent(effect)).count() == 1);
+    effects
 }
 
-#[test]
-fn a_proposal_waits_for_nothing_but_its_view_and_its_watermarks() {
+/// The mark of a proposal or a PREPARE.
+fn is_early<P: Protocol>(effect: &Effect<P>) -> bool {
+    matches!(effect, Effect::Mark(Mark::Proposed { .. } | Mark::Voted { phase: Phase::Prepare, .. }))
+}
+
+fn waits_for_nothing_but_its_view_and_its_watermarks(step: fn() -> Vec<Effect<flows::Pbft>>) {
+    let leaving: Vec<_> =
+        step().into_iter().filter(|effect| is_timer(effect) || is_early(effect) || is_sent(effect)).collect();
+    let timers: Vec<_> = step().into_iter().filter(is_timer).collect();
+    let others = || step().into_iter().filter(|effect| !is_timer(effect));
+
     let mut held = Held::default();
-    assert_eq!(hold(&mut held, 1, proposed()), proposed());
+    assert_eq!(hold(&mut held, 1, step()), step());
     assert!(!held.waits_for(1));
     // It goes ahead of votes, and its mark with it.
     assert_eq!(hold(&mut held, 1, vec![promise()]), []);
-    let mut with_another_mark = proposed();
+    let mut with_another_mark = leaving.clone();
     with_another_mark.push(accepted(1));
-    assert_eq!(hold(&mut held, 2, with_another_mark), proposed());
+    assert_eq!(hold(&mut held, 2, with_another_mark), leaving);
     assert!(!held.waits_for(2));
     assert_eq!(released(&mut held, 1), [promise(), accepted(1)]);
 
     let stable = Effect::Mark(Mark::View(ViewMark::Stable { seq: Seq(8) }));
     let began = Effect::Mark(Mark::View(ViewMark::ViewBegan { view: View(0) }));
     let mut begun = vec![began.clone()];
-    begun.extend(proposed());
-    let timers: Vec<_> = proposed().into_iter().filter(is_timer).collect();
+    begun.extend(step());
     assert_eq!(hold(&mut held, 2, begun), timers);
     assert!(held.waits_for(2));
-    assert_eq!(hold(&mut held, 3, proposed()), timers);
+    assert_eq!(hold(&mut held, 3, step()), timers);
     assert!(held.waits_for(3), "then it is a promise like any other");
-    let others = || proposed().into_iter().filter(|effect| !is_timer(effect));
     let expected: Vec<_> = std::iter::once(began).chain(others()).collect();
     assert_eq!(released(&mut held, 2), expected);
     assert_eq!(released(&mut held, 3), others().collect::<Vec<_>>());
-    assert_eq!(hold(&mut held, 4, proposed()), proposed());
+    assert_eq!(hold(&mut held, 4, step()), step());
     assert_eq!(hold(&mut held, 4, vec![stable.clone()]), []);
     assert!(held.waits_for(4), "written at once, so that no proposal waits for long");
-    assert_eq!(hold(&mut held, 5, proposed()), timers);
+    assert_eq!(hold(&mut held, 5, step()), timers);
+}
+
+#[test]
+fn a_proposal_waits_for_nothing_but_its_view_and_its_watermarks() {
+    waits_for_nothing_but_its_view_and_its_watermarks(proposed);
+}
+
+#[test]
+fn a_prepare_waits_for_nothing_but_its_view_and_its_watermarks() {
+    waits_for_nothing_but_its_view_and_its_watermarks(prepared);
+}
+
+/// A COMMIT that is cast in the same step is not taken along.
+#[test]
+fn only_the_mark_of_a_vote_that_leaves_leaves_with_it() {
+    let commit =
+        Effect::Mark(Mark::Voted { phase: Phase::Commit, view: None, seq: Seq(1), digest: Digest::ZERO });
+    let mut held = Held::default();
+    let mut both = prepared();
+    both.push(commit.clone());
+    let left = hold(&mut held, 1, both);
+    assert!(left.iter().filter(|effect| is_early(effect) || is_sent(effect)).count() == 2);
+    assert!(held.waits_for(1) && !left.contains(&commit));
+    assert!(released(&mut held, 1).contains(&commit));
 }
 
 #[test]

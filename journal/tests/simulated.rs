@@ -157,9 +157,9 @@ fn syncs_in_series<P: Protocol + 'static>(flow: &Flow<P>, gateway: u16) -> u64 {
 #[test]
 fn a_request_waits_for_the_syncs_of_promises_alone() {
     for gateway in [0, 1] {
-        // Those of the PREPAREs and the COMMITs.
-        assert_eq!(syncs_in_series(&PBFT, gateway), 2);
-        // That of the proposal as well: with tags, its commander has to know of it.
+        // That of the COMMITs.
+        assert_eq!(syncs_in_series(&PBFT, gateway), 1);
+        // Those of the proposal and the PREPAREs as well: with tags, who sent them has to know of them.
         assert_eq!(syncs_in_series(&flows::PBFT_MAC, gateway), 3);
         // Those of the proposal and the PREPAREs: that of the communication node's own is one of these.
         assert_eq!(syncs_in_series(&CCRO, gateway), 2);

@@ -59,6 +59,8 @@ pub enum Weakening {
     AmnesiacVotes,
     /// A commander that was started again goes on proposing in its view.
     ResumedCommanderProposes,
+    /// A backup that was started again casts PREPAREs for slots for which it may have cast others.
+    ResumedBackupPrepares,
     /// The chunks of a transferred state are not checked when they come.
     ChunkNotChecked,
     /// Whoever serves a state slowly, wrongly or not at all goes on being asked.
@@ -123,7 +125,7 @@ pub enum Weakening {
 
 impl Weakening {
     /// All of them.
-    pub const ALL: [Weakening; 56] = [
+    pub const ALL: [Weakening; 57] = [
         Weakening::QuorumOneLess,
         Weakening::CommitWithoutPrepared,
         Weakening::SecondProposalAccepted,
@@ -150,6 +152,7 @@ impl Weakening {
         Weakening::FallbackNeverTriggered,
         Weakening::AmnesiacVotes,
         Weakening::ResumedCommanderProposes,
+        Weakening::ResumedBackupPrepares,
         Weakening::ChunkNotChecked,
         Weakening::ServerKeepsItsTurn,
         Weakening::DivergenceNotNoticed,

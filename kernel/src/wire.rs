@@ -29,7 +29,7 @@ pub trait Wire: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned {
 
     /// What a replica with a journal waits for before it sends this. Of a client's requests, nothing: they promise
     /// nothing of whoever passes them on. Of all else, that its own step is on the disk, unless the flow knows better.
-    fn waits_for(&self) -> WaitsFor {
+    fn waits_for(&self, _cluster: &Cluster) -> WaitsFor {
         if self.class() == Class::Request { WaitsFor::Nothing } else { WaitsFor::OwnStep }
     }
 
@@ -84,9 +84,11 @@ impl Class {
 /// What has to be on the disk of a replica with a journal before a message leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WaitsFor {
-    /// Nothing: the message promises nothing, or a replica that was started again keeps the promise though it may have
-    /// forgotten it ([`crate::Input::Resume`]).
+    /// Nothing: the message promises nothing.
     Nothing,
+    /// That its view has begun, and the checkpoint that its watermarks rest on. The message is a proposal or a PREPARE, and a
+    /// replica that was started again keeps its promise though it may have forgotten it ([`crate::Input::Resume`]).
+    ViewAndWatermarks,
     /// What was promised before: the message tells of that, and of what others have promised.
     EarlierPromises,
     /// The step that it is sent in, too: the message is a promise.

@@ -86,6 +86,8 @@ pub struct Core<A> {
     pub(crate) bad_servers: BTreeSet<ReplicaId>,
     pub(crate) divergence: Divergence,
     pub(crate) recovery: Recovery,
+    /// Started again, this replica may have cast PREPAREs in this view, up to this slot, that it has forgotten.
+    pub(crate) may_have_prepared: Option<(View, Seq)>,
 }
 
 impl<A: Application> Core<A> {
@@ -112,6 +114,7 @@ impl<A: Application> Core<A> {
             bad_servers: BTreeSet::new(),
             divergence: Divergence::default(),
             recovery: Recovery::default(),
+            may_have_prepared: None,
         }
     }
 
@@ -475,9 +478,17 @@ impl<A: Application> Core<A> {
     /// and no further ahead of what it executed than it can catch up with by
     /// certificates. Beyond, it would only fill its memory.
     pub fn highest_kept(&self) -> Seq {
-        let interval = self.config.checkpoint_interval;
-        let high_watermark = self.checkpoints.stable().0 + 2 * interval;
-        Seq(high_watermark.min(self.last_executed().0 + 4 * interval))
+        let within_reach = self.last_executed().0 + 4 * self.config.checkpoint_interval;
+        self.high_watermark().min(Seq(within_reach))
+    }
+
+    pub(crate) fn high_watermark(&self) -> Seq {
+        Seq(self.checkpoints.stable().0 + 2 * self.config.checkpoint_interval)
+    }
+
+    /// Whether this replica may have cast a PREPARE for the slot in its view that it has forgotten.
+    fn may_have_prepared(&self, seq: Seq) -> bool {
+        self.may_have_prepared.is_some_and(|(view, until)| view == self.view() && seq <= until)
     }
 
     fn is_ahead(&self, seq: Seq) -> bool {
@@ -520,7 +531,7 @@ impl<A: Application> Core<A> {
     pub fn cast<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>, phase: Phase, seq: Seq) -> Option<Vote> {
         // Beyond what it keeps, a commander far behind may have its own proposals;
         // others' votes, which the next view must hear of, it keeps none there.
-        if !self.may_vote() || self.is_ahead(seq) {
+        if !self.may_vote() || self.is_ahead(seq) || phase == Phase::Prepare && self.may_have_prepared(seq) {
             return None;
         }
         let view = self.view();

@@ -25,6 +25,7 @@
 //! | a stuck slot's votes | committed here | answer with a certificate; else with own votes |
 //! | a certificate of `q` COMMITs | of any view, from anyone | the slot is committed |
 //! | started again, with its journal | commander | leave the view: its proposals did not wait for the journal (ADR 39) |
+//! | started again, with its journal | backup | no PREPARE in this view up to the high watermark, for the same reason |
 //!
 //! Checkpoints (§4.3) are specified in [`checkpoint`], state transfer (§4.6) in
 //! [`transfer`], what a replica does whose state is wrong in [`divergence`], the
@@ -54,8 +55,8 @@
 //! replicas sent COMMIT for each, so an honest one sent both; it does so only
 //! when prepared for each, and by the same argument an honest replica would
 //! have voted for both in PREPARE. An honest replica votes once per slot and
-//! view ([`Core::accept`], [`Core::cast`]; a commander that may have forgotten what it proposed proposes nothing
-//! more in its view, [`view_change`]), so `d = d'`. Across views: see
+//! view ([`Core::accept`], [`Core::cast`]; a replica that may have forgotten what it voted for in a view
+//! does not vote there, [`view_change`]), so `d = d'`. Across views: see
 //! [`new_view`]. Execution follows sequence numbers without a gap, so logs are
 //! equal; a state that is taken over is the one that a quorum vouched for.
 

@@ -30,6 +30,13 @@ pub struct Vote {
     pub signature: Signature,
 }
 
+/// Whether proposals and PREPAREs leave before the journal has them: who was started again may have forgotten some, and says
+/// nothing in their place (ADR 39). Votes to accept of CCRO wait, as a later view may have to hear of them, and what has tags does, as
+/// no certificate shows it.
+pub(crate) fn may_be_forgotten(cluster: &Cluster) -> bool {
+    cluster.protocol == "pbft"
+}
+
 /// What a certificate proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CertificateKind {
@@ -865,11 +872,13 @@ impl Wire for Message {
         }
     }
 
-    fn waits_for(&self) -> WaitsFor {
+    fn waits_for(&self, cluster: &Cluster) -> WaitsFor {
         match self {
-            // A commander that was started again proposes nothing more in its view. One of CCRO waits: its proposal is its vote
-            // on the fast path, which a later view may have to hear of.
-            Message::PrePrepare { header, .. } if header.communication_node.is_none() => WaitsFor::Nothing,
+            Message::PrePrepare { .. } | Message::Vote(Vote { phase: Phase::Prepare, .. })
+                if may_be_forgotten(cluster) =>
+            {
+                WaitsFor::ViewAndWatermarks
+            }
             // Each of its votes was safe at its voter before it left.
             Message::Certificate(_) => WaitsFor::EarlierPromises,
             Message::Requests(_) => WaitsFor::Nothing,

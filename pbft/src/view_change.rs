@@ -69,7 +69,7 @@
 
 use crate::core::{Core, PbftProtocol, Timer, Votes};
 use crate::mac::SlotReport;
-use crate::message::{Message, NewView, ViewChange, Vote};
+use crate::message::{Message, NewView, ViewChange, Vote, may_be_forgotten};
 use crate::new_view::Outline;
 use kernel::{
     Application, Authentication, Batch, Cluster, Context, Digest, Mark, Micros, Phase, Reason, ReplicaId,
@@ -290,13 +290,18 @@ impl<A: Application> Core<A> {
         }
     }
 
-    /// This replica is as its journal says. Its proposals did not wait for that, but for those with tags or with a communication
-    /// node: it may have proposed something for a slot that it takes to be free. So it leaves a view
-    /// whose commander it is.
+    /// This replica is as its journal says. Where its proposals and PREPAREs did not wait for that, it may have voted for another
+    /// proposal of a slot than the one that it comes to know now. So a commander leaves its view, and any other casts no PREPARE there up
+    /// to the high watermark.
     pub(crate) fn resume<P: PbftProtocol>(&mut self, cx: &mut Context<'_, P>) {
-        let may_have_proposed = self.votes == Votes::ToAll && !cx.cluster.has_tags();
+        if !may_be_forgotten(cx.cluster) {
+            return;
+        }
+        if !weakened(Weakening::ResumedBackupPrepares) {
+            self.may_have_prepared = Some((self.view(), self.high_watermark()));
+        }
         let is_commander = cx.cluster.commander(self.view()) == cx.id() && !self.views.is_changing();
-        if may_have_proposed && is_commander && !weakened(Weakening::ResumedCommanderProposes) {
+        if is_commander && !weakened(Weakening::ResumedCommanderProposes) {
             self.leave_for_next(cx);
         }
     }

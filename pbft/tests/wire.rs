@@ -150,18 +150,21 @@ fn a_message_says_its_kind_its_part_and_the_slot_that_it_is_about() {
 }
 
 #[test]
-fn all_but_certificates_requests_and_proposals_without_a_communication_node_wait_for_the_journal() {
-    for (name, message) in examples() {
-        let expected = match &message {
-            Message::Requests(_) => WaitsFor::Nothing,
-            Message::Certificate(_) => WaitsFor::EarlierPromises,
-            _ => WaitsFor::OwnStep,
+fn certificates_and_requests_do_not_wait_for_the_journal_nor_do_proposals_and_prepares_of_pbft() {
+    let votes = commits_and_final_certificates().into_iter().map(|message| ("another", message));
+    for (name, message) in examples().into_iter().chain(votes) {
+        let (of_pbft, of_others) = match &message {
+            Message::Requests(_) => (WaitsFor::Nothing, WaitsFor::Nothing),
+            Message::Certificate(_) => (WaitsFor::EarlierPromises, WaitsFor::EarlierPromises),
+            Message::PrePrepare { .. } | Message::Vote(Vote { phase: Phase::Prepare, .. }) => {
+                (WaitsFor::ViewAndWatermarks, WaitsFor::OwnStep)
+            }
+            _ => (WaitsFor::OwnStep, WaitsFor::OwnStep),
         };
-        // The example of a proposal names a communication node.
-        assert_eq!(message.waits_for(), expected, "{name}");
-        if let Message::PrePrepare { header, batch } = message {
-            let header = Vote { communication_node: None, ..header };
-            assert_eq!(Message::PrePrepare { header, batch }.waits_for(), WaitsFor::Nothing);
+        for protocol in ["pbft", "pbft-mac", "pbft-mac-requests", "ccro", "ccro-aggregate"] {
+            let cluster = Cluster::new(ClusterId::derive("waits", 1), protocol, 4);
+            let expected = if protocol == "pbft" { of_pbft } else { of_others };
+            assert_eq!(message.waits_for(&cluster), expected, "{name} of {protocol}");
         }
     }
 }

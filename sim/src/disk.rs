@@ -7,14 +7,13 @@
 
 use adversary::{Adversary, Behaviour};
 use journal::batch::{self, Key};
-use journal::held::{Held, Ticket};
+use journal::held::{Held, Ticket, early_votes, tells_of_one};
 use journal::{Noted, Replayed, entry, replay};
 use kernel::{
-    Choose, Class, Cluster, Context, Effect, Input, Mark, Micros, Protocol, ReplicaId, Seq, Signer,
-    Weakening, Wire, weakened,
+    Choose, Cluster, Context, Effect, Input, Mark, Micros, Protocol, ReplicaId, Signer, Weakening, weakened,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 type Timer<P> = <Adversary<P> as Protocol>::Timer;
 
@@ -281,7 +280,7 @@ impl<P: Protocol> NodeDisk<P> {
     }
 
     /// Takes the effects of the input noted last; leaves those that may be carried out at once.
-    pub(crate) fn hold(&mut self, effects: &mut Vec<Effect<Adversary<P>>>) {
+    pub(crate) fn hold(&mut self, cluster: &Cluster, effects: &mut Vec<Effect<Adversary<P>>>) {
         let ticket = self.handed_over + 1;
         if weakened(Weakening::EffectsBeforeJournal) {
             self.marked = ticket;
@@ -289,16 +288,16 @@ impl<P: Protocol> NodeDisk<P> {
         }
         // The trace is to have only what will not be taken back: marks wait longer than they must.
         self.marks.extend(effects.iter().filter_map(mark_of).map(|mark| (ticket, mark)));
-        self.held.hold(ticket, effects);
+        self.held.hold(cluster, ticket, effects);
         effects.retain(|effect| mark_of(effect).is_none());
-        // But that of a proposal does not wait for longer than the proposal: others act upon it.
-        let proposed: BTreeSet<Seq> = effects.iter().filter_map(proposed_slot).collect();
-        if proposed.is_empty() {
+        // But that of a proposal or a PREPARE does not wait for longer than the message: others act upon it.
+        let early: Vec<_> = early_votes(cluster, effects).collect();
+        if early.is_empty() {
             return;
         }
         let mut marks = Vec::new();
         self.marks.retain(|(_, mark)| {
-            let leaves = matches!(mark, Mark::Proposed { seq, .. } if proposed.contains(seq));
+            let leaves = tells_of_one(mark, &early);
             marks.extend(leaves.then(|| Effect::Mark(mark.clone())));
             !leaves
         });
@@ -543,13 +542,6 @@ impl<P: Protocol> NodeDisk<P> {
 fn mark_of<P: Protocol>(effect: &Effect<P>) -> Option<Mark> {
     match effect {
         Effect::Mark(mark) => Some(mark.clone()),
-        _ => None,
-    }
-}
-
-fn proposed_slot<P: Protocol>(effect: &Effect<P>) -> Option<Seq> {
-    match effect {
-        Effect::Send { message, .. } if message.class() == Class::Proposal => message.seq(),
         _ => None,
     }
 }

@@ -632,7 +632,7 @@ impl<P: Protocol> World<P> {
         self.spent_ns += self.costs.signing_ns(node.signer.signatures_made() - made.0);
         self.spent_ns += self.costs.sharing_ns(node.signer.shares_made() - made.1);
         if let Some(disk) = &mut node.disk {
-            disk.hold(&mut effects);
+            disk.hold(&self.cluster, &mut effects);
         }
         for effect in effects.drain(..) {
             self.carry_out(id, effect);

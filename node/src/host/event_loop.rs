@@ -444,7 +444,7 @@ impl<P: Protocol> EventLoop<P> {
         }
         drop(replica);
         if let Some(journal) = &mut self.journal {
-            journal.hold(&mut effects);
+            journal.hold(&node.config.cluster, &mut effects);
         }
         for effect in effects.drain(..) {
             self.carry_out(effect);

@@ -209,8 +209,8 @@ impl<P: Protocol> Journal<P> {
     }
 
     /// Takes the effects of the input noted last; leaves those that may be carried out at once.
-    pub(crate) fn hold(&mut self, effects: &mut Vec<Effect<Adversary<P>>>) {
-        self.held.hold(self.writer.next(), effects);
+    pub(crate) fn hold(&mut self, cluster: &Cluster, effects: &mut Vec<Effect<Adversary<P>>>) {
+        self.held.hold(cluster, self.writer.next(), effects);
     }
 
     /// When [`Journal::write`] must be called at the latest; none if nothing is noted.

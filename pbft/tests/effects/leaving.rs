@@ -72,13 +72,50 @@ fn a_commander_that_was_started_again_leaves() {
 #[test]
 fn a_commander_that_was_started_again_proposes_nothing_more_in_its_view() {
     a_commander_that_was_started_again_leaves();
-    // Any other replica goes on as it was.
-    assert_eq!(small(1).step(Input::Resume), []);
+}
+
+/// Slots up to the high watermark: it may have voted for other proposals there.
+fn a_backup_that_was_started_again_casts_no_prepares_that_it_may_have_cast_before() {
+    let mut bench = small(3);
+    assert_eq!(bench.step(Input::Resume), []);
+    let batch = bench.batch(b"x");
+    let sent = |effects: Effects| -> Effects {
+        effects.into_iter().filter(|effect| matches!(effect, Effect::Send { .. })).collect()
+    };
+    for seq in [1, 2 * INTERVAL] {
+        let vote = |author, phase| bench.vote_on(author, phase, (0, seq, batch.digest()));
+        let prepares = [1, 2].map(|author| Message::Vote(vote(author, Phase::Prepare)));
+        let commit = Message::Vote(vote(3, Phase::Commit));
+        let proposal = bench.proposal(seq, &batch);
+        assert_eq!(sent(bench.deliver(0, proposal)), [], "slot {seq}");
+        // But what others have prepared, it commits to.
+        let [first, second] = prepares;
+        assert_eq!(sent(bench.deliver(1, first)), []);
+        assert_eq!(sent(bench.deliver(2, second)), [to_all(commit)]);
+    }
+}
+
+#[test]
+fn a_backup_that_was_started_again_casts_prepares_in_the_next_view() {
+    a_backup_that_was_started_again_casts_no_prepares_that_it_may_have_cast_before();
+    let mut bench = small(3);
+    bench.step(Input::Resume);
+    bench.deliver_new_view(1);
+    let batch = bench.batch(b"x");
+    let vote = bench.vote_on(3, Phase::Prepare, (1, 1, batch.digest()));
+    let effects = bench.deliver(1, bench.proposal_in(1, 1, &batch));
+    assert!(effects.windows(2).any(|pair| pair == cast(&vote)), "{effects:?}");
 }
 
 #[test]
 fn this_check_fails_without_its_rule() {
-    assert_detected(&[(Weakening::ResumedCommanderProposes, a_commander_that_was_started_again_leaves)]);
+    assert_detected(&[
+        (Weakening::ResumedCommanderProposes, a_commander_that_was_started_again_leaves),
+        (
+            Weakening::ResumedBackupPrepares,
+            a_backup_that_was_started_again_casts_no_prepares_that_it_may_have_cast_before,
+        ),
+    ]);
 }
 
 /// Two proposals of a view's commander for the slot.
