@@ -51,8 +51,8 @@ pub fn trace(folder: &Path) -> Result<Trace> {
     trace.header.notes.extend(doubts);
     trace.header.notes.push(
         "these are journals: what clients were answered is not in them, nor when a message left; one that waited for the \
-         disk when its node was killed is shown as sent, and a proposal that left before it was written, and was not \
-         written later, is missing"
+         disk when its node was killed is shown as sent, and a proposal or PREPARE that left before it was written, and \
+         was not written later, is missing"
             .to_owned(),
     );
     Ok(trace)
